@@ -1,0 +1,108 @@
+"""Every error that a person can meet: what happened, what to do about it, and the exit code that says so."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ExitCode(IntEnum):
+    """How a command ends; part of the public contract (``docs/exit-codes.md``)."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    PARTIAL = 3
+    VERIFICATION = 4
+    ENVIRONMENT = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class CryptoArchiveError(Exception):
+    """Base of all errors that are told to a person instead of being shown as a traceback.
+
+    Attributes:
+        message: What went wrong, and where.
+        hint: What to do about it; empty when there is nothing useful to say.
+    """
+
+    exit_code: ExitCode = ExitCode.BUG
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CryptoArchiveError):
+    """What was asked for cannot be understood: options, presets, matrix files."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a configuration.
+
+    Attributes:
+        place: Where: a file with line and field, an environment variable, or an option.
+        message: What is wrong with the value that stands there.
+        allowed: The values that would do, when they can be listed.
+        nearest: The allowed value that looks most like the given one.
+    """
+
+    place: str
+    message: str
+    allowed: tuple[str, ...] = ()
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}"
+        if self.nearest is not None:
+            text += f"; did you mean {self.nearest!r}?"
+        if self.allowed:
+            text += f" (allowed: {', '.join(self.allowed)})"
+        return text
+
+
+class ConfigError(UsageError):
+    """All that is wrong with a configuration, at once."""
+
+    def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)
+
+
+class EnvironmentFailure(CryptoArchiveError):
+    """The machine, the disk, the network or the archive's server does not let the work go on."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class S5cmdUnusable(EnvironmentFailure):
+    """s5cmd is missing, too old, or cannot be run."""
+
+
+class EndpointUnreachable(EnvironmentFailure):
+    """The archive's server could not be reached, or it denies access."""
+
+
+class RootUnusable(EnvironmentFailure):
+    """The archive root cannot be written to, or its disk is full."""
+
+
+class RootLocked(EnvironmentFailure):
+    """Another run holds the lock of the archive root."""
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed word that looks most like ``word``, or None when nothing comes close."""
+    by_fold = {choice.casefold(): choice for choice in allowed}
+    found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    return by_fold[found[0]] if found else None

@@ -1,0 +1,157 @@
+"""What happens in a run, as values: lanes report, the report folds, renderers show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crypto_archive.model import (
+    ArchiveObject,
+    Notice,
+    Outcome,
+    PlannedObject,
+    RemoteStat,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins.
+
+    Attributes:
+        run_id: Name of its folder below ``runs/``.
+        started_at: Wall clock, UTC.
+        notices: What the selection has to say.
+        s5cmd_version: The version of the binary that fetches.
+    """
+
+    run_id: str
+    started_at: datetime
+    notices: tuple[Notice, ...]
+    s5cmd_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something worth a line came up while the plan was made."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPlanned:
+    """The plan has come to an object."""
+
+    planned: PlannedObject
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFinished:
+    """All objects are planned; the totals of the progress are final now."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarted:
+    """A lane starts an attempt at a batch.
+
+    Attributes:
+        lane: The lane's number, from 0.
+        batch: The batch's number, from 1.
+        label: What it holds, for people: market and data type.
+        attempt: 1 for the first try.
+        objects: How many objects are still to be fetched.
+    """
+
+    lane: int
+    batch: int
+    label: str
+    attempt: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class BytesArrived:
+    """How many bytes of its current batch a lane has in staging, half files included."""
+
+    lane: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRetried:
+    """A lane waits before it tries the remainder of a batch again."""
+
+    lane: int
+    batch: int
+    attempt: int
+    wait_seconds: float
+    objects: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFinished:
+    """A lane is done with a batch."""
+
+    lane: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSettled:
+    """A planned object has come to its end.
+
+    Attributes:
+        object: The object.
+        outcome: How it ended.
+        reason: Why, for people; empty where the outcome says it all.
+        size: Length of the stored file in bytes, 0 where there is none.
+        bytes_fetched: Bytes that came over the network for it, sidecar included; 0 when nothing was fetched.
+        sha256: Hexadecimal digest of the stored bytes, empty where it was not computed.
+        verdict: What the proof said, None where nothing was proven.
+        remote: What the listing said of it, None without one.
+        attempts: How many attempts it took.
+    """
+
+    object: ArchiveObject
+    outcome: Outcome
+    reason: str = ""
+    size: int = 0
+    bytes_fetched: int = 0
+    sha256: str = ""
+    verdict: Verdict | None = None
+    remote: RemoteStat | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run has ended.
+
+    Attributes:
+        seconds: How long it took, by the monotonic clock.
+        interrupted_by: The number of the signal that ended it, None when it ran to its end.
+        error: What stopped it early, empty when nothing did.
+    """
+
+    seconds: float
+    interrupted_by: int | None = None
+    error: str = ""
+
+
+Event = (
+    RunStarted
+    | Noticed
+    | ObjectPlanned
+    | PlanFinished
+    | BatchStarted
+    | BytesArrived
+    | BatchRetried
+    | BatchFinished
+    | ObjectSettled
+    | RunFinished
+)

@@ -1,0 +1,222 @@
+"""The archive's vocabulary as frozen value types: markets, series, periods, objects, plans, outcomes, verdicts.
+
+Times are UTC throughout, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+
+class Market(StrEnum):
+    """One of the archive's four markets, by the name that presets use."""
+
+    SPOT = "spot"
+    FUTURES_UM = "futures_um"
+    FUTURES_CM = "futures_cm"
+    OPTIONS = "options"
+
+
+class Partition(StrEnum):
+    """How the archive cuts a series into objects: one a day, or one a month."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+
+    @property
+    def other(self) -> Partition:
+        """The other of the two."""
+        return Partition.MONTHLY if self is Partition.DAILY else Partition.DAILY
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    """The UTC day or month that one object covers.
+
+    Attributes:
+        partition: Whether it is a day or a month.
+        first_day: The day, or the first day of the month.
+    """
+
+    partition: Partition
+    first_day: date
+
+    @classmethod
+    def containing(cls, day: date, partition: Partition) -> Period:
+        """Return the period of ``partition`` that ``day`` falls into."""
+        return cls(partition, day if partition is Partition.DAILY else day.replace(day=1))
+
+    @property
+    def last_day(self) -> date:
+        """The last day that the period covers."""
+        if self.partition is Partition.DAILY:
+            return self.first_day
+        return self.first_day.replace(day=calendar.monthrange(self.first_day.year, self.first_day.month)[1])
+
+    def next(self) -> Period:
+        """Return the period that follows."""
+        return Period(self.partition, self.last_day + timedelta(days=1))
+
+    def __str__(self) -> str:
+        """Return the date as it stands in keys: ``2025-07-15`` or ``2025-07``."""
+        return self.first_day.isoformat() if self.partition is Partition.DAILY else f"{self.first_day:%Y-%m}"
+
+
+@dataclass(frozen=True, slots=True)
+class DateRange:
+    """A span of UTC days, both ends included; None leaves an end open."""
+
+    start: date | None = None
+    end: date | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Series:
+    """One market, data type, symbol and interval; the interval is None where the archive has no interval folder."""
+
+    market: Market
+    data_type: str
+    symbol: str
+    interval: str | None = None
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.market, self.data_type, self.symbol, self.interval)))
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveObject:
+    """One key of the bucket: the zip of one series and one period.
+
+    Attributes:
+        key: The key in the bucket, verbatim.
+        series: What it holds.
+        period: When it is from.
+    """
+
+    key: str
+    series: Series
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStat:
+    """What a listing says of an object.
+
+    Attributes:
+        size: Length in bytes.
+        etag: The ETag without quotes; the MD5 of the content unless the object was uploaded in parts.
+        last_modified: When the archive last wrote it, UTC.
+        has_sidecar: Whether its ``.CHECKSUM`` is listed too.
+    """
+
+    size: int
+    etag: str
+    last_modified: datetime
+    has_sidecar: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStat:
+    """What is known of a file at its final path.
+
+    Attributes:
+        size: Length on disk in bytes.
+        recorded: What the manifest says of it, None where the manifest does not know the file.
+    """
+
+    size: int
+    recorded: ManifestEntry | None = None
+
+
+class Action(StrEnum):
+    """What a plan means to do with an object."""
+
+    FETCH = "fetch"
+    UPDATE = "update"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedObject:
+    """An object with what is to be done to it and why.
+
+    Attributes:
+        object: The object.
+        action: What is to be done.
+        why: The reason in a word or two, for people.
+        remote: What the listing says; None in a plan from the calendar.
+    """
+
+    object: ArchiveObject
+    action: Action
+    why: str
+    remote: RemoteStat | None = None
+
+
+class Outcome(StrEnum):
+    """How a planned object ended; every planned object has exactly one."""
+
+    FETCHED = "fetched"
+    PRESENT = "present"
+    UPDATED = "updated"
+    ABSENT = "absent"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+    CANCELLED = "cancelled"
+
+
+class Verdict(StrEnum):
+    """What a check says of a stored object."""
+
+    OK = "ok"
+    MISSING = "missing"
+    CORRUPT = "corrupt"
+    SIDECAR_MISSING = "sidecar-missing"
+    SIDECAR_STALE = "sidecar-stale"
+    UNPROVEN = "unproven"
+
+
+class Absence(StrEnum):
+    """Why the archive does not have an object."""
+
+    NOT_YET = "not-yet"
+    BEFORE_FIRST = "before-first"
+    AFTER_LAST = "after-last"
+    DISCONTINUED = "discontinued"
+    NEVER_PUBLISHED = "never-published"
+    HOLE = "hole"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """What the manifest remembers of a stored object.
+
+    Attributes:
+        key: The object's key.
+        size: Length in bytes.
+        sha256: Hexadecimal digest of the stored bytes.
+        verdict: What the proof said.
+        etag: The ETag that the listing gave, empty when it was fetched without a listing.
+        last_modified: The archive's time stamp that the listing gave, None likewise.
+        fetched_at: When it was published, UTC.
+        run_id: The run that fetched it.
+    """
+
+    key: str
+    size: int
+    sha256: str
+    verdict: Verdict
+    etag: str
+    last_modified: datetime | None
+    fetched_at: datetime
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line that a plan has to say to a person, of no effect on the exit code."""
+
+    text: str

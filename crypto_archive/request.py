@@ -1,0 +1,122 @@
+"""What a user asks for, as plain values: the answer of ``config`` to presets, options and environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from crypto_archive.model import DateRange, Market, Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DEFAULT_BUCKET = "data.binance.vision"
+DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
+DEFAULT_REGION = "ap-northeast-1"
+
+
+class Discovery(StrEnum):
+    """Where a plan learns which objects exist: from the bucket's listing, or from the calendar alone."""
+
+    LISTING = "listing"
+    CALENDAR = "calendar"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which part of the archive is wanted.
+
+    Attributes:
+        markets: The markets, in the order of the request.
+        data_types: Names or aliases of data types; empty for all that the matrix has.
+        symbols: Names and globs per market (``'*USDT'``, ``'!*DOWNUSDT'``); a market that is not in the mapping
+            takes the matrix's default symbols.
+        intervals: Intervals per data type; a type that is not in the mapping takes those under ``"*"``, and
+            without them all that the matrix has.
+        dates: The days wanted, both ends included, UTC.
+        partition: Daily or monthly objects, where the archive has the choice.
+    """
+
+    markets: tuple[Market, ...]
+    data_types: tuple[str, ...] = ()
+    symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dates: DateRange = DateRange()
+    partition: Partition = Partition.DAILY
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the bucket is reached.
+
+    Attributes:
+        endpoint_url: The S3 endpoint.
+        region: The bucket's region, always handed to s5cmd so that it never asks or guesses.
+        bucket: The bucket's name.
+        s5cmd: The s5cmd binary to use; None looks for the one that came with the package.
+        extra_args: Further global options for s5cmd.
+    """
+
+    endpoint_url: str = DEFAULT_ENDPOINT_URL
+    region: str = DEFAULT_REGION
+    bucket: str = DEFAULT_BUCKET
+    s5cmd: Path | None = None
+    extra_args: tuple[str, ...] = ()
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether requests go unsigned: always, unless the extra arguments name credentials."""
+        return not any(arg.split("=")[0] in {"--profile", "--credentials-file"} for arg in self.extra_args)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How objects are fetched.
+
+    Attributes:
+        jobs: How many s5cmd processes run side by side.
+        batch_size: Copy commands a run-file, 1 to 100.
+        download_checksum: Whether sidecars are fetched, and objects proven against them.
+        resume: Whether objects that are already there are skipped.
+        force: Whether objects are fetched again although they are there.
+        timeout_seconds: The longest that one attempt at a batch may take, in seconds.
+        stall_seconds: How long, in seconds, a lane may go without a byte or an event before it is stopped.
+        attempts: How often a batch's remainder is tried in all.
+        part_size_mb: s5cmd's part size in MiB; None leaves it to s5cmd.
+    """
+
+    jobs: int = 8
+    batch_size: int = 100
+    download_checksum: bool = True
+    resume: bool = True
+    force: bool = False
+    timeout_seconds: float = 3600.0
+    stall_seconds: float = 60.0
+    attempts: int = 4
+    part_size_mb: int | None = None
+
+    @property
+    def skips_present(self) -> bool:
+        """Whether an object that is already there is left alone."""
+        return self.resume and not self.force
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """All that a run is asked to do.
+
+    Attributes:
+        wish: Which part of the archive.
+        root: The archive root, where objects are kept.
+        discovery: Where the plan learns what exists.
+        access: How the bucket is reached.
+        fetching: How objects are fetched.
+    """
+
+    wish: Wish
+    root: Path
+    discovery: Discovery = Discovery.LISTING
+    access: Access = Access()
+    fetching: Fetching = Fetching()
