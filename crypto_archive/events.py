@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import (
-    ArchiveObject,
-    Notice,
-    Outcome,
-    PlannedObject,
-    RemoteStat,
-    Verdict,
-)
-
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from crypto_archive.model import (
+        ArchiveObject,
+        Market,
+        Notice,
+        Outcome,
+        PlannedObject,
+        RemoteStat,
+        Verdict,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class ObjectSettled:
         verdict: What the proof said, None where nothing was proven.
         remote: What the listing said of it, None without one.
         attempts: How many attempts it took.
+        lane: The lane that fetched it, None where no lane had to.
     """
 
     object: ArchiveObject
@@ -126,6 +128,7 @@ class ObjectSettled:
     verdict: Verdict | None = None
     remote: RemoteStat | None = None
     attempts: int = 0
+    lane: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +158,24 @@ Event = (
     | ObjectSettled
     | RunFinished
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A stored object was checked by ``verify``; not part of a run, and so not an ``Event``.
+
+    Attributes:
+        object_key: The object's key.
+        market: Its market.
+        data_type: Its data type.
+        verdict: What the check says.
+        size: Length of the file on disk in bytes, 0 where there is none.
+        reason: Why, for people; empty where the verdict says it all.
+    """
+
+    object_key: str
+    market: Market
+    data_type: str
+    verdict: Verdict
+    size: int = 0
+    reason: str = ""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+SIDECAR_SUFFIX = ".CHECKSUM"
+
 
 class Market(StrEnum):
     """One of the archive's four markets, by the name that presets use."""
@@ -100,6 +102,11 @@ class ArchiveObject:
     series: Series
     period: Period
 
+    @property
+    def sidecar_key(self) -> str:
+        """The key of its ``.CHECKSUM``."""
+        return self.key + SIDECAR_SUFFIX
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteStat:
@@ -147,13 +154,41 @@ class PlannedObject:
         object: The object.
         action: What is to be done.
         why: The reason in a word or two, for people.
+        with_sidecar: Whether its sidecar is to be fetched too.
         remote: What the listing says; None in a plan from the calendar.
+        stored_size: Length in bytes of the file that is at the final path, 0 where there is none.
     """
 
     object: ArchiveObject
     action: Action
     why: str
+    with_sidecar: bool = True
     remote: RemoteStat | None = None
+    stored_size: int = 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys to copy: the zip's and, where it is wanted, the sidecar's."""
+        return (self.object.key, self.object.sidecar_key) if self.with_sidecar else (self.object.key,)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Objects that are fetched together, by the commands of one run-file.
+
+    Attributes:
+        number: From 1, in the order of the plan.
+        items: The objects; all of one market and data type.
+    """
+
+    number: int
+    items: tuple[PlannedObject, ...]
+
+    @property
+    def label(self) -> str:
+        """What it holds, for people."""
+        series = self.items[0].object.series
+        return f"{series.market} {series.data_type}"
 
 
 class Outcome(StrEnum):

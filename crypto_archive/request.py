@@ -43,7 +43,7 @@ class Wish:
     data_types: tuple[str, ...] = ()
     symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict)
     intervals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    dates: DateRange = DateRange()
+    dates: DateRange = field(default_factory=DateRange)
     partition: Partition = Partition.DAILY
 
 
@@ -118,5 +118,5 @@ class Request:
     wish: Wish
     root: Path
     discovery: Discovery = Discovery.LISTING
-    access: Access = Access()
-    fetching: Fetching = Fetching()
+    access: Access = field(default_factory=Access)
+    fetching: Fetching = field(default_factory=Fetching)

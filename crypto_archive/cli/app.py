@@ -1,0 +1,66 @@
+"""The application: its commands, and the one place where an error becomes a message and an exit code."""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from crypto_archive import __version__
+from crypto_archive.cli import collect, matrix, plan, verify
+from crypto_archive.errors import CryptoArchiveError, ExitCode
+
+EPILOG = (
+    "Exit codes: 0 all is there, 2 usage, 3 partial or nothing found, 4 bad objects, 5 environment, 130/143 stopped."
+)
+
+app = typer.Typer(
+    name="crypto-archive",
+    help="Keep a complete, proven and current copy of Binance's public data archive, with s5cmd.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("plan")(plan.plan)
+app.command("collect")(collect.collect)
+app.command("verify")(verify.verify)
+app.add_typer(matrix.app, name="matrix")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"crypto-archive {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> NoReturn:
+    """Run the command line and exit with the code of the table."""
+    try:
+        app()
+    except CryptoArchiveError as error:
+        _tell(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `| head` does; nothing is left to say to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+    raise AssertionError("Typer always exits")
+
+
+def _tell(error: CryptoArchiveError) -> None:
+    lines = error.message.splitlines() or [""]
+    heading = "Error: " if len(lines) == 1 else f"Error: {len(lines)} problems\n  "
+    typer.echo(heading + "\n  ".join(lines), err=True)
+    if error.hint:
+        typer.echo("\n".join(f"Hint: {line}" for line in error.hint.splitlines()), err=True)

@@ -1,0 +1,112 @@
+"""``crypto-archive collect``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crypto_archive.cli.options import OUTPUT, OutputOptions, SelectionOptions, takes
+
+FETCHING = "Fetching"
+
+
+@takes("selection", SelectionOptions)
+@takes("output", OutputOptions)
+def collect(
+    selection: SelectionOptions,
+    output: OutputOptions,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-n", rich_help_panel=FETCHING,
+                     help="Print the calendar plan and its commands; no network, no s5cmd, no writes."),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", rich_help_panel=FETCHING, help="Fetch again what is there already."),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FETCHING,
+                     help="s5cmd processes side by side. [default: 8]"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the report as one JSON document.")
+    ] = False,
+    report_to: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", rich_help_panel=OUTPUT, help="Write the JSON report to a file, too."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Fetch what is asked for and not there yet, prove every byte, report.
+
+    Run it again to continue or to bring the archive root up to date: what is there is left alone.
+
+    Examples:
+
+        crypto-archive collect --preset research
+
+        crypto-archive collect -p backtest -p resilient --output /data/binance --jobs 4
+
+        crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
+    """
+    more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None}
+    if dry_run:
+        _dry_run(selection, output, more, as_json=as_json)
+    else:
+        _collect(selection, output, more, as_json=as_json, report_to=report_to)
+
+
+def _collect(
+    selection: SelectionOptions,
+    output: OutputOptions,
+    more: dict[str, object],
+    *,
+    as_json: bool,
+    report_to: Path | None,
+) -> None:
+    from crypto_archive.cli.signals import stopping
+    from crypto_archive.cli.work import configure, drive, mode_of, print_json, write_json
+    from crypto_archive.collect import collect as collect_events
+    from crypto_archive.report.progress import progress
+    from crypto_archive.report.tables import report_summary, show
+    from crypto_archive.transfer.cancellation import Cancellation
+    from crypto_archive.trust.store import Root
+
+    configured = configure(selection, output, **more)
+    cancellation = Cancellation()
+    with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown:
+        report = drive(collect_events(configured, cancellation=cancellation), shown.show)
+    if report_to is not None:
+        write_json(report.document(), report_to)
+    if as_json:
+        print_json(report.document())
+    elif not output.quiet:
+        folder = Root(configured.request.root).runs / report.run_id
+        failed = folder / "failed.s5cmd"
+        show(report_summary(report, folder / "report.json", failed if failed.exists() else None), sys.stdout)
+    if report.error:
+        typer.echo(f"Error: {report.error}", err=True)
+    raise typer.Exit(report.exit_code())
+
+
+def _dry_run(selection: SelectionOptions, output: OutputOptions, more: dict[str, object], *, as_json: bool) -> None:
+    from crypto_archive.cli.work import configure, print_json
+    from crypto_archive.plan import open_plan, plan_document
+    from crypto_archive.report.tables import plan_table, show
+    from crypto_archive.s5cmd.runfile import copy_line
+
+    configured = configure(selection, output, **more, discover="calendar")
+    access, fetching = configured.request.access, configured.request.fetching
+    with open_plan(configured) as plan:
+        for batch in plan.batches():
+            if not as_json:
+                print(f"# batch {batch.number}: {batch.label}, {len(batch.items)} objects")
+            for key in (key for item in batch.items for key in item.keys):
+                if not as_json:
+                    print(copy_line(access.bucket, key, key, fetching.part_size_mb))
+    if as_json:
+        print_json(plan_document(plan))
+    elif not output.quiet:
+        show(plan_table(plan.totals.groups, plan.notices), sys.stderr)
+    raise typer.Exit(plan.exit_code)

@@ -1,0 +1,147 @@
+"""The options that commands share, declared once."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+SELECTION = "Selection"
+SOURCE = "Where from, where to"
+OUTPUT = "Output"
+
+
+class PartitionChoice(StrEnum):
+    """Values of ``--partition``."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+
+
+class DiscoverChoice(StrEnum):
+    """Values of ``--discover``."""
+
+    LISTING = "listing"
+    CALENDAR = "calendar"
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionOptions:
+    """What to work on. Every option overrides the environment and the presets; the names are those of preset fields."""
+
+    presets: Annotated[
+        list[str] | None,
+        typer.Option("--preset", "-p", metavar="NAME|FILE", rich_help_panel=SELECTION,
+                     help="A preset by name or path; repeat it to lay one over the other, later fields win."),
+    ] = None  # fmt: skip
+    markets: Annotated[
+        list[str] | None,
+        typer.Option("--market", "-m", metavar="MARKET", rich_help_panel=SELECTION,
+                     help="spot, futures_um, futures_cm or options; repeatable."),
+    ] = None  # fmt: skip
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", "-s", metavar="SYMBOL|GLOB", rich_help_panel=SELECTION,
+                     help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; repeatable."),
+    ] = None  # fmt: skip
+    data_types: Annotated[
+        list[str] | None,
+        typer.Option("--data-type", "-t", metavar="TYPE", rich_help_panel=SELECTION,
+                     help="A data type such as klines, trades or fundingRate; repeatable."),
+    ] = None  # fmt: skip
+    intervals: Annotated[
+        list[str] | None,
+        typer.Option("--interval", "-i", metavar="INTERVAL", rich_help_panel=SELECTION,
+                     help="An interval such as 1m, 1h, 1d or 1mo, for all types that have intervals; repeatable."),
+    ] = None  # fmt: skip
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="DAY", rich_help_panel=SELECTION, help="First day, UTC: 2025-07-15."),
+    ] = None
+    end: Annotated[
+        str | None,
+        typer.Option("--end", metavar="DAY", rich_help_panel=SELECTION,
+                     help="Last day, UTC, included: 2025-07-15 or yesterday."),
+    ] = None  # fmt: skip
+    last: Annotated[
+        str | None,
+        typer.Option("--last", metavar="SPAN", rich_help_panel=SELECTION,
+                     help="The last days, yesterday included: 30d or 4w."),
+    ] = None  # fmt: skip
+    partition: Annotated[
+        PartitionChoice | None,
+        typer.Option("--partition", rich_help_panel=SELECTION,
+                     help="Daily or monthly objects, where the archive has the choice. [default: daily]"),
+    ] = None  # fmt: skip
+    discover: Annotated[
+        DiscoverChoice | None,
+        typer.Option("--discover", rich_help_panel=SOURCE,
+                     help="Learn what exists from the bucket's listing, or from the calendar without asking."),
+    ] = None  # fmt: skip
+    output_directory: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", rich_help_panel=SOURCE,
+                     help="The archive root, where objects are kept. [default: output]"),
+    ] = None  # fmt: skip
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", metavar="URL", rich_help_panel=SOURCE,
+                     help="The S3 endpoint. [default: https://s3.ap-northeast-1.amazonaws.com]"),
+    ] = None  # fmt: skip
+    matrix_path: Annotated[
+        Path | None,
+        typer.Option("--matrix", metavar="FILE", rich_help_panel=SOURCE,
+                     help="Another matrix file, in our form or in the older workflow's JSON form."),
+    ] = None  # fmt: skip
+
+    def fields(self) -> dict[str, object]:
+        """Return the options as values of configuration fields, presets left out."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "presets"}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How much is said, and how."""
+
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="No progress and no summary; errors only.")
+    ] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", rich_help_panel=OUTPUT, help="Say more: every retry and every failure.")
+    ] = False
+
+
+def takes(parameter: str, options: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command all options of a dataclass, which reach it as one value.
+
+    Args:
+        parameter: The command's parameter that takes the value.
+        options: The dataclass; its fields are annotated as Typer wants it.
+    """
+    hints = get_type_hints(options, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in dataclasses.fields(options)
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapper(**values: Any) -> None:
+            chosen = options(**{one.name: values.pop(one.name) for one in shared})
+            command(**{parameter: chosen}, **values)
+
+        own = [one for one in inspect.signature(command).parameters.values() if one.name != parameter]
+        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+        signature = inspect.Signature([*shared, *own])
+        wrapper.__signature__ = signature  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
+        return wrapper
+
+    return decorate

@@ -1,0 +1,87 @@
+"""``crypto-archive plan``."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crypto_archive.cli.options import OUTPUT, OutputOptions, SelectionOptions, takes
+
+
+class PlanFormat(StrEnum):
+    """Values of ``--format``."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    RUNFILES = "runfiles"
+
+
+@takes("selection", SelectionOptions)
+@takes("output", OutputOptions)
+def plan(
+    selection: SelectionOptions,
+    output: OutputOptions,
+    format: Annotated[
+        PlanFormat,
+        typer.Option("--format", "-f", rich_help_panel=OUTPUT,
+                     help="Totals as a table or JSON, a JSON line an object, or the run-files themselves."),
+    ] = PlanFormat.TABLE,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", rich_help_panel=OUTPUT, help="Where --format runfiles writes."),
+    ] = None,
+    list_presets: Annotated[
+        bool, typer.Option("--list-presets", rich_help_panel=OUTPUT, help="Say which presets there are, and exit.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Show what a collect would do; fetches nothing.
+
+    Examples:
+
+        crypto-archive plan --preset research
+
+        crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d --format jsonl
+
+        crypto-archive plan -p backtest --discover calendar --format runfiles --to runfiles/
+    """
+    if list_presets:
+        _list_presets()
+        return
+    if (format is PlanFormat.RUNFILES) != (to is not None):
+        raise typer.BadParameter("--format runfiles and --to DIR go together", param_hint="--to")
+    _plan(selection, output, format, to)
+
+
+def _plan(selection: SelectionOptions, output: OutputOptions, format: PlanFormat, to: Path | None) -> None:
+    from crypto_archive.cli.work import configure, print_json
+    from crypto_archive.plan import object_document, open_plan, plan_document, write_run_files
+    from crypto_archive.report.tables import plan_table, show
+
+    configured = configure(selection, output)
+    with open_plan(configured) as plan:
+        if format is PlanFormat.JSONL:
+            for item in plan.objects:
+                print(json.dumps(object_document(item), ensure_ascii=False))
+        elif to is not None:
+            write_run_files(plan, configured.request, to)
+        else:
+            for _ in plan.batches():
+                pass  # the totals are what is asked for
+    if format is PlanFormat.JSON:
+        print_json(plan_document(plan))
+    elif format is PlanFormat.TABLE:
+        show(plan_table(plan.totals.groups, plan.notices), sys.stdout)
+    elif not output.quiet:
+        show(plan_table(plan.totals.groups, plan.notices), sys.stderr)
+    raise typer.Exit(plan.exit_code)
+
+
+def _list_presets() -> None:
+    from crypto_archive.config import list_presets
+    from crypto_archive.report.tables import presets_table, show
+
+    show(presets_table((preset.name, preset.description, str(preset.path)) for preset in list_presets()), sys.stdout)

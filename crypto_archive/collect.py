@@ -1,0 +1,118 @@
+"""Collect: plan, fetch, prove, publish, remember, report. This page joins the parts; each does its own work."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from crypto_archive import __version__
+from crypto_archive.errors import CryptoArchiveError
+from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
+from crypto_archive.planning.batches import batches
+from crypto_archive.planning.calendar import absence
+from crypto_archive.planning.selection import select
+from crypto_archive.planning.stream import planned_objects
+from crypto_archive.record import Record
+from crypto_archive.report.fold import Report
+from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.settlement import Settler
+from crypto_archive.transfer.cancellation import Cancellation
+from crypto_archive.transfer.engine import Engine
+from crypto_archive.transfer.lane import Workplace
+from crypto_archive.trust.lock import hold
+from crypto_archive.trust.manifest import Manifest
+from crypto_archive.trust.presence import StoredFiles
+from crypto_archive.trust.store import Root, open_root, sweep_staging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from crypto_archive.config import Configured
+    from crypto_archive.matrix import Matrix
+    from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
+    from crypto_archive.planning.selection import Selection
+    from crypto_archive.s5cmd.binary import Binary
+
+
+def collect(
+    configured: Configured, *, cancellation: Cancellation | None = None, today: date | None = None
+) -> Generator[Event, None, Report]:
+    """Fetch everything that is asked for and not there yet; yield what happens, return the report.
+
+    The report is also written to ``runs/<run id>/report.json`` below the archive root, whatever happens. What ends a
+    run early once it has begun stands in its report; only what keeps it from beginning is raised.
+
+    Args:
+        configured: What to fetch, from where, to where, and how.
+        cancellation: A token to stop the run from outside.
+        today: The current UTC day; read from the clock when not given.
+
+    Raises:
+        S5cmdUnusable: There is no s5cmd that can be used.
+        RootUnusable: The archive root cannot be written to.
+        RootLocked: Another run holds the archive root.
+    """
+    request, matrix = configured.request, configured.matrix
+    today = today or datetime.now(UTC).date()
+    cancellation = cancellation or Cancellation()
+    binary = find_binary(request.access.s5cmd)
+    root = open_root(request.root)
+    started = time.monotonic()
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
+    with hold(root, "collect"), Record.opened(root, run_id, report, request.access.bucket) as record:
+        sweep_staging(root)
+        selection = select(request.wish, matrix, today)
+        notices = (*configured.notices, *selection.notices)
+        yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
+        engine = Engine(
+            Workplace(
+                binary=binary,
+                access=request.access,
+                fetching=request.fetching,
+                staging=root.staging / run_id,
+                run_folder=record.folder,
+                settle=Settler(root, run_id, request.fetching.download_checksum),
+                explain_absence=partial(_absence, matrix, today),
+                cancellation=cancellation,
+            ),
+            partial(batches, batch_size=request.fetching.batch_size),
+        )
+        planned = _planned(configured, selection, binary, root, today, lambda notice: engine.emit(Noticed(notice)))
+        for event in engine.run(planned):
+            yield record.take(event)
+        yield record.take(_finished(engine, cancellation, time.monotonic() - started))
+    return report
+
+
+def _planned(
+    configured: Configured,
+    selection: Selection,
+    binary: Binary,
+    root: Root,
+    today: date,
+    say: Callable[[Notice], None],
+) -> Generator[PlannedObject, None, None]:
+    """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        stored = StoredFiles(root, manifest)
+        yield from planned_objects(configured.request, selection, configured.matrix, binary, today, stored.stat, say)
+
+
+def _absence(matrix: Matrix, today: date, item: ArchiveObject) -> Absence:
+    row = matrix.row(item.series.market, item.series.data_type)
+    if row is None:
+        raise ValueError(f"no row of the matrix has the key {item.key}")
+    return absence(row, item, today)
+
+
+def _finished(engine: Engine, cancellation: Cancellation, seconds: float) -> RunFinished:
+    """Say how the run ended; an error that is no news for a person is a bug, and raised as one."""
+    error = engine.error
+    if error is not None and not isinstance(error, CryptoArchiveError):
+        raise error
+    text = "" if error is None else f"{error.message} {error.hint}".strip()
+    return RunFinished(seconds, cancellation.signal_number, text)

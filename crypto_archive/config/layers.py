@@ -1,0 +1,139 @@
+"""The layers of a configuration - presets, environment, options - and how the later ones cover the earlier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from crypto_archive.config.dates import overlay
+from crypto_archive.config.faults import faults
+from crypto_archive.config.preset import Dates, Options, Preset
+from crypto_archive.config.settings import PREFIX, Settings, variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pydantic import BaseModel
+
+    from crypto_archive.config.document import Document, Place
+    from crypto_archive.errors import Problem
+
+# Where the command line's name of an option is not the field's.
+_FLAGS = {
+    "markets": "--market",
+    "symbols": "--symbol",
+    "data_types": "--data-type",
+    "intervals": "--interval",
+    "output_directory": "--output",
+    "matrix_path": "--matrix",
+    "max_parallel_downloads": "--jobs",
+    "force_redownload": "--force",
+}
+_DATES = tuple(Dates.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of values.
+
+    Attributes:
+        raw: Its fields as they are written.
+        values: Its fields with their types; empty where anything is wrong with them.
+        place: Says where a value stands, for people.
+        problems: What is wrong with the form of its values.
+        document: The file that it is from, None for environment and options.
+    """
+
+    raw: Mapping[str, object]
+    values: Mapping[str, object]
+    place: Callable[[Place], str]
+    problems: tuple[Problem, ...]
+    document: Document | None = None
+
+
+def preset_layer(document: Document) -> Layer:
+    """Return the layer of a preset file."""
+    values, problems = _validated(Preset, document.values, document.place)
+    return Layer(document.values, values, document.place, problems, document)
+
+
+def environment_layer() -> Layer:
+    """Return the layer of the environment variables and ``.env``.
+
+    Raises:
+        ConfigError: ``.env`` cannot be read.
+    """
+    environment, dotenv = variables()
+    raw: dict[str, object] = {**dotenv, **environment}
+
+    def place(where: Place) -> str:
+        field = str(where[0])
+        return ("" if field in environment else ".env, ") + PREFIX + field.upper()
+
+    try:
+        values = _given(Settings())
+    except ValidationError as error:
+        return Layer(raw, {}, place, tuple(faults(error, raw, place)))
+    return Layer(raw, values, place, ())
+
+
+def options_layer(options: Mapping[str, object]) -> Layer:
+    """Return the layer of the command line; None and empty lists are options that were not given."""
+    given = {field: list(value) if isinstance(value, tuple) else value for field, value in options.items()}
+    raw = {field: value for field, value in given.items() if value is not None and value != []}
+    dates = {part: raw.pop(part) for part in _DATES if part in raw}
+    if dates and "date_range" not in raw:
+        raw["date_range"] = dates
+    values, problems = _validated(Options, raw, option_place)
+    return Layer(raw, values, option_place, problems)
+
+
+def option_place(where: Place) -> str:
+    """Return the name of the option that sets a field."""
+    field = str(where[-1] if where[0] == "date_range" else where[0])
+    return _FLAGS.get(field, f"--{field.replace('_', '-')}")
+
+
+def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:
+    """Return the values that count, the later layer's first, and for each field where it came from.
+
+    Fields are taken whole, except for the dates of the options, which replace single ends of a preset's range.
+    """
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for field, value in layer.values.items():
+            origins[field] = layer.place((field,))
+            if isinstance(value, Dates):
+                parts = _given_dates(value)
+                below = values.get(field) if layer.document is None else None
+                values[field] = overlay(below if isinstance(below, dict) else {}, parts)
+                origins[field] = _dates_origin(layer, parts)
+            else:
+                values[field] = value
+    return values, origins
+
+
+def _dates_origin(layer: Layer, parts: Mapping[str, str]) -> str:
+    if layer.document is not None:
+        return layer.place(("date_range",))
+    return ", ".join(layer.place(("date_range", part)) for part in parts)
+
+
+def _validated(
+    model: type[BaseModel], raw: Mapping[str, object], place: Callable[[Place], str]
+) -> tuple[dict[str, object], tuple[Problem, ...]]:
+    try:
+        return _given(model.model_validate(dict(raw))), ()
+    except ValidationError as error:
+        return {}, tuple(faults(error, raw, place))
+
+
+def _given(model: BaseModel) -> dict[str, object]:
+    return {field: value for field in model.model_fields_set if (value := getattr(model, field)) is not None}
+
+
+def _given_dates(dates: Dates) -> dict[str, str]:
+    return {part: str(value) for part, value in _given(dates).items()}

@@ -1,0 +1,196 @@
+"""Turns presets, environment and options into one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from crypto_archive.config.assembly import assemble
+from crypto_archive.config.dates import resolve
+from crypto_archive.config.document import read_document
+from crypto_archive.config.layers import environment_layer, merged, options_layer, preset_layer
+from crypto_archive.config.preset import SELECTION
+from crypto_archive.config.settings import expanded, misspelt_variables, preset_folder
+from crypto_archive.config.sources import find_preset
+from crypto_archive.config.vocabulary import vocabulary_problems
+from crypto_archive.errors import ConfigError, Problem
+from crypto_archive.matrix import load_matrix
+from crypto_archive.model import DateRange, Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
+
+    from crypto_archive.config.layers import Layer
+    from crypto_archive.config.sources import Found
+    from crypto_archive.matrix import Matrix
+    from crypto_archive.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A request, and how it came about.
+
+    Attributes:
+        request: What is to be done.
+        matrix: The matrix that it speaks of.
+        presets: The presets, as they were asked for.
+        notices: What a person should know of the configuration.
+        origins: For each field that was set, where its value came from; fields that are not in it have their default.
+    """
+
+    request: Request
+    matrix: Matrix
+    presets: tuple[str, ...]
+    notices: tuple[Notice, ...]
+    origins: Mapping[str, str]
+
+
+class _Faults:
+    """Collects what is wrong, so that a person learns of all of it at once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.hints: list[str] = []
+
+    def add(self, error: ConfigError) -> None:
+        """Take over the problems of an error."""
+        self.problems.extend(error.problems)
+        if error.hint and error.hint not in self.hints:
+            self.hints.append(error.hint)
+
+    def raise_if_any(self) -> None:
+        """Raise all problems as one ConfigError, unless there are none."""
+        if self.problems:
+            raise ConfigError(dict.fromkeys(self.problems), hint="\n".join(self.hints))
+
+
+def load_request(presets: Sequence[str], options: Mapping[str, object], *, today: date) -> Configured:
+    """Return the request that presets, environment and options make together.
+
+    A value counts from the option if it is given, else from the environment or ``.env``, else from the last preset
+    that has it, else from the defaults. Fields are taken whole, except that ``start``, ``end`` and ``last`` of the
+    options change a preset's ``date_range``.
+
+    Args:
+        presets: Names or paths; a later one covers the earlier ones field by field.
+        options: Values from the command line by the names of preset fields, and ``start``, ``end``, ``last``,
+            ``endpoint_url``, ``region``, ``bucket``, ``s5cmd``, ``stall_seconds``. None and empty lists are options
+            that were not given.
+        today: The current day, UTC.
+
+    Raises:
+        ConfigError: All that is wrong with the presets, the environment, the options and the matrix file.
+    """
+    faults = _Faults()
+    environment = _environment(faults)
+    found = _found_presets(presets, preset_folder(_text(environment.raw.get("preset_dir"))), faults)
+    layers = [*_preset_layers(found, faults), environment, options_layer(options)]
+    matrix = _matrix(layers, faults)
+    for layer in layers:
+        faults.problems.extend(layer.problems)
+        if matrix is not None:
+            faults.problems.extend(vocabulary_problems(layer, matrix))
+    faults.raise_if_any()
+    assert matrix is not None  # without it there was a fault
+    values, origins = merged(layers)
+    request = assemble(values, matrix, _dates(values, origins, today))
+    notices = (*_shadow_notices(found), *misspelt_variables(), *_selection_notices(values), *_case_notices(request))
+    return Configured(request, matrix, tuple(presets), notices, origins)
+
+
+def _environment(faults: _Faults) -> Layer:
+    try:
+        return environment_layer()
+    except ConfigError as error:
+        faults.add(error)
+        return options_layer({})
+
+
+def _found_presets(presets: Iterable[str], folder: Path, faults: _Faults) -> list[Found]:
+    found = []
+    for wanted in presets:
+        try:
+            found.append(find_preset(wanted, folder))
+        except ConfigError as error:
+            faults.add(error)
+    return found
+
+
+def _preset_layers(found: Iterable[Found], faults: _Faults) -> list[Layer]:
+    layers = []
+    for preset in found:
+        try:
+            layers.append(preset_layer(read_document(preset.path, preset.label)))
+        except ConfigError as error:
+            faults.add(error)
+    return layers
+
+
+def _matrix(layers: Sequence[Layer], faults: _Faults) -> Matrix | None:
+    """Return the matrix that the layers name, the bundled one if they name none, or None if it cannot be loaded."""
+    naming = next((layer for layer in reversed(layers) if _text(layer.raw.get("matrix_path"))), None)
+    if naming is None:
+        return load_matrix()
+    try:
+        return load_matrix(_matrix_source(naming))
+    except ConfigError as error:
+        faults.add(_with_origin(error, naming))
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        faults.problems.append(Problem(naming.place(("matrix_path",)), f"cannot be read: {error.strerror or error}"))
+    return None
+
+
+def _matrix_source(layer: Layer) -> Path:
+    """Return the path of a layer's matrix: as seen from here, or else from beside the preset that names it."""
+    path = expanded(Path(str(layer.raw["matrix_path"])))
+    if path.parts[:1] and path.parts[0].startswith("~"):
+        return path.absolute()  # no such user: it is a plain name then
+    if layer.document is not None and not path.exists():
+        beside = layer.document.path.parent / path
+        return beside if beside.exists() else path
+    return path
+
+
+def _with_origin(error: ConfigError, layer: Layer) -> ConfigError:
+    """Return the error of a file that is not there with the place that names the file."""
+    if len(error.problems) != 1 or "not found" not in str(error):
+        return error
+    return ConfigError([Problem(layer.place(("matrix_path",)), str(error))], hint=error.hint)
+
+
+def _dates(values: Mapping[str, object], origins: Mapping[str, str], today: date) -> DateRange:
+    try:
+        return resolve(cast("Mapping[str, str]", values.get("date_range", {})), today)
+    except ValueError as error:
+        raise ConfigError([Problem(origins["date_range"], str(error))]) from None
+
+
+def _shadow_notices(found: Iterable[Found]) -> Iterable[Notice]:
+    for preset in found:
+        if preset.hides:
+            yield Notice(f"preset {preset.path.stem!r} is your own, {preset.path}; it hides the bundled one")
+
+
+def _selection_notices(values: Mapping[str, object]) -> Iterable[Notice]:
+    if not any(field in values for field in SELECTION):
+        yield Notice(
+            "no market, symbol, data type, interval or date is selected: "
+            "this means all markets with their default symbols, all data types and all dates"
+        )
+
+
+def _case_notices(request: Request) -> Iterable[Notice]:
+    """Yield a notice for each symbol in small letters, since keys tell them apart from capital ones."""
+    words = dict.fromkeys(word for symbols in request.wish.symbols.values() for word in symbols)
+    for word in words:
+        if word != word.upper():
+            yield Notice(
+                f"symbol {word!r} has small letters and the archive's have none; did you mean {word.upper()!r}?"
+            )
+
+
+def _text(value: object) -> str | None:
+    """Return a path-like value as text, None where it is nothing that a path can be made from."""
+    return str(value) if isinstance(value, str | Path) and str(value).strip() and "\0" not in str(value) else None

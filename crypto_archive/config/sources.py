@@ -1,0 +1,147 @@
+"""Where presets are found: bundled with the package, in the user's configuration folder, or at a path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto_archive.bundled import data_folder
+from crypto_archive.config.document import Document, read_document
+from crypto_archive.config.preset import SELECTION
+from crypto_archive.config.settings import expanded, preset_folder, variables
+from crypto_archive.errors import ConfigError, Problem, nearest
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class PresetInfo:
+    """A preset that can be used by its name.
+
+    Attributes:
+        name: Its name.
+        description: What it is for, in its own words; what is wrong with it where it cannot be read.
+        path: The file.
+        overlay: Whether it only says how to fetch, and so wants to be laid over another one.
+        bundled: Whether it came with the package.
+        hides: Whether it is the user's own and takes the place of a bundled one.
+    """
+
+    name: str
+    description: str
+    path: Path
+    overlay: bool
+    bundled: bool
+    hides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The file that a preset's name or path means.
+
+    Attributes:
+        label: What to call it in messages.
+        path: The file.
+        hides: Whether it takes the place of a bundled preset of the same name.
+    """
+
+    label: str
+    path: Path
+    hides: bool = False
+
+
+def list_presets() -> tuple[PresetInfo, ...]:
+    """Return all presets that have a name: the bundled ones first, then the user's own.
+
+    Raises:
+        ConfigError: ``.env`` cannot be read.
+    """
+    bundled, own = _bundled(), _files(user_folder())
+    kept = [_info(name, path, bundled=True, hides=False) for name, path in bundled.items() if name not in own]
+    kept += [_info(name, path, bundled=False, hides=name in bundled) for name, path in own.items()]
+    return tuple(kept)
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own presets; it need not exist.
+
+    Raises:
+        ConfigError: ``.env`` cannot be read.
+    """
+    environment, dotenv = variables()
+    return preset_folder((dotenv | environment).get("preset_dir"))
+
+
+def find_preset(wanted: str, folder: Path) -> Found:
+    """Return the file that ``wanted`` means.
+
+    What has a slash or ends in .yaml, .yml or .json is a path. All else is a name: the user's own preset in
+    ``folder`` if there is one, else the bundled one, else a file of that name here.
+
+    Raises:
+        ConfigError: There is no such file, or no such name.
+    """
+    path = expanded(Path(wanted))
+    bundled, own = _bundled(), _files(folder)
+    if _is_path(wanted):
+        return _at_path(wanted, path, {**bundled, **own})
+    if wanted in own:
+        return Found(str(own[wanted]), own[wanted], hides=wanted in bundled)
+    if wanted in bundled:
+        return Found(bundled[wanted].name, bundled[wanted])
+    if _is_file(path):
+        return Found(wanted, path)
+    names = tuple({**bundled, **own})
+    problem = Problem("--preset", f"unknown preset {wanted!r}", names, nearest(wanted, names))
+    raise ConfigError([problem], hint=f"Own presets are YAML or JSON files in {folder}, or any path with a suffix.")
+
+
+def _is_path(wanted: str) -> bool:
+    return Path(wanted).suffix.lower() in SUFFIXES or "/" in wanted or "\\" in wanted
+
+
+def _at_path(wanted: str, path: Path, named: dict[str, Path]) -> Found:
+    if _is_file(path):
+        return Found(wanted, path)
+    reason = "it is a folder" if path.is_dir() else "there is no such file"
+    name = Path(wanted).stem
+    near = name if name in named else None
+    raise ConfigError([Problem("--preset", f"Preset file not found: {wanted} ({reason})", nearest=near)])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a folder that may not be looked into
+        return False
+
+
+def _bundled() -> dict[str, Path]:
+    return _files(data_folder("configs"))
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the presets of a folder by name; where one name has several suffixes, YAML goes before JSON."""
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    except OSError:  # there is no such folder, or it may not be looked into
+        return {}
+    paths.sort(key=lambda path: (path.stem, -SUFFIXES.index(path.suffix.lower())))
+    return {path.stem: path for path in paths}
+
+
+def _info(name: str, path: Path, *, bundled: bool, hides: bool) -> PresetInfo:
+    try:
+        document = read_document(path, path.name)
+    except ConfigError as error:
+        return PresetInfo(name, str(error.problems[0]), path, overlay=False, bundled=bundled, hides=hides)
+    return PresetInfo(name, _description(document), path, _is_overlay(document), bundled, hides)
+
+
+def _description(document: Document) -> str:
+    text = document.values.get("description")
+    return " ".join(text.split()) if isinstance(text, str) else ""
+
+
+def _is_overlay(document: Document) -> bool:
+    return not any(document.values.get(field) for field in SELECTION)

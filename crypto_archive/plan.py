@@ -1,0 +1,145 @@
+"""Plan: what a collect would do, against what is on disk now; writes nothing into the archive root."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.model import Action, Notice, PlannedObject
+from crypto_archive.planning.batches import batches
+from crypto_archive.planning.selection import select
+from crypto_archive.planning.stream import planned_objects
+from crypto_archive.planning.totals import PlanTotals
+from crypto_archive.request import Discovery
+from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.s5cmd.runfile import run_files
+from crypto_archive.trust.manifest import Manifest
+from crypto_archive.trust.presence import StoredFiles
+from crypto_archive.trust.store import Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crypto_archive.config import Configured
+    from crypto_archive.model import Batch
+    from crypto_archive.request import Request
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(slots=True)
+class Plan:
+    """A plan in the making: consume ``objects`` or ``batches``, one of them and once; the totals grow meanwhile.
+
+    Attributes:
+        objects: Every object with what is to be done to it.
+        totals: What was consumed so far, per market and data type.
+        notices: What there is to say, so far.
+    """
+
+    objects: Iterator[PlannedObject]
+    batch_size: int
+    totals: PlanTotals = field(default_factory=PlanTotals)
+    notices: list[Notice] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Whether there is anything in it, once it is consumed."""
+        return ExitCode.OK if self.totals.overall["objects"] else ExitCode.PARTIAL
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches of what is to be fetched, and count them."""
+        to_fetch = (item for item in self.objects if item.action is not Action.KEEP)
+        return self.totals.counting_batches(batches(to_fetch, self.batch_size))
+
+
+@contextmanager
+def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[Plan]:
+    """Open the plan of a request.
+
+    Args:
+        configured: What is wanted, and where it would be kept.
+        today: The current UTC day; read from the clock when not given.
+
+    Raises:
+        S5cmdUnusable: The listing is asked for, and there is no s5cmd that can be used.
+        EndpointUnreachable: While the plan is consumed: the listing failed.
+    """
+    request, matrix = configured.request, configured.matrix
+    today = today or datetime.now(UTC).date()
+    binary = find_binary(request.access.s5cmd) if request.discovery is Discovery.LISTING else None
+    root = Root(request.root.absolute())
+    selection = select(request.wish, matrix, today)
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        stored = StoredFiles(root, manifest)
+        plan = Plan(iter(()), request.fetching.batch_size, notices=[*configured.notices, *selection.notices])
+        stream = planned_objects(request, selection, matrix, binary, today, stored.stat, plan.notices.append)
+        plan.objects = plan.totals.counting(stream)
+        yield plan
+
+
+def plan_document(plan: Plan) -> dict[str, object]:
+    """Return the totals of a consumed plan as one document."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "totals": plan.totals.overall,
+        "by_market_and_type": [asdict(group) for group in plan.totals.groups],
+        "batch_size": plan.batch_size,
+        "notices": [notice.text for notice in plan.notices],
+    }
+
+
+def object_document(item: PlannedObject) -> dict[str, object]:
+    """Return one planned object as a document: a line of ``plan --format jsonl``."""
+    series, remote = item.object.series, item.remote
+    return {
+        "key": item.object.key,
+        "market": series.market,
+        "data_type": series.data_type,
+        "symbol": series.symbol,
+        "interval": series.interval,
+        "partition": item.object.period.partition,
+        "period": str(item.object.period),
+        "action": item.action,
+        "why": item.why,
+        "sidecar": item.with_sidecar,
+        "size": remote.size if remote else None,
+        "etag": remote.etag if remote else None,
+        "last_modified": remote.last_modified.isoformat() if remote else None,
+    }
+
+
+def write_run_files(plan: Plan, request: Request, folder: Path) -> None:
+    """Write the very run-files that a collect would run; each also runs by hand, in any folder.
+
+    Args:
+        plan: The plan; it is consumed.
+        request: What the plan is of.
+        folder: Where to write them; made when it is not there, and left alone when it holds run-files already.
+
+    Raises:
+        RootUnusable: The folder cannot be written to, or holds run-files.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.glob("*.s5cmd")):
+            raise RootUnusable(
+                f"The folder {folder} holds run-files already",
+                hint="Name another folder with --to, or move them away: two plans do not mix.",
+            )
+        for batch in plan.batches():
+            keys = [key for item in batch.items for key in item.keys]
+            for _ in run_files(
+                folder, batch.number, keys, bucket=request.access.bucket, batch_size=request.fetching.batch_size,
+                part_size_mb=request.fetching.part_size_mb,
+            ):  # fmt: skip
+                pass  # each is written as it is asked for
+    except OSError as error:
+        raise RootUnusable(
+            f"Run-files cannot be written to {folder}: {error.strerror or error}",
+            hint="Name a folder that you may write to with --to.",
+        ) from error

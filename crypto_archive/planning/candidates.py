@@ -1,0 +1,114 @@
+"""The objects that a group of series may consist of: by the calendar, or as the bucket lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Notice, RemoteStat
+from crypto_archive.planning.calendar import periods
+from crypto_archive.planning.symbols import is_glob, matching
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from crypto_archive.matrix import Matrix
+    from crypto_archive.planning.selection import SeriesGroup
+    from crypto_archive.s5cmd.protocol import Listed
+
+Candidate = tuple[ArchiveObject, RemoteStat | None]
+ListObjects = Callable[[Iterable[str]], Iterator["Listed"]]
+ListFolders = Callable[[str], tuple[str, ...]]
+Say = Callable[[Notice], None]
+
+
+def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> Iterator[Candidate]:
+    """Yield every object that the calendar allows, without asking anybody.
+
+    Globs are matched against the matrix's default symbols, since nothing else is known without a listing.
+
+    Args:
+        group: The series.
+        matrix: Gives the default symbols.
+        today: The current UTC day.
+        say: Takes a notice when globs had to be resolved that way.
+    """
+    symbols = group.symbols
+    if any(is_glob(symbol) for symbol in symbols):
+        symbols = matching(symbols, matrix.symbols.get(group.row.market, ()))
+        label = f"{group.row.market} {group.row.data_type}"
+        say(Notice(f"{label}: globs match the matrix's {len(symbols)} default symbols in a plan from the calendar"))
+    for symbol in symbols:
+        for interval in group.intervals:
+            for period in periods(group.partition, group.dates, today):
+                yield group.row.object(symbol, interval, period), None
+
+
+def by_listing(
+    group: SeriesGroup, today: date, list_objects: ListObjects, list_folders: ListFolders, say: Say
+) -> Iterator[Candidate]:
+    """Yield the objects that the bucket lists, with their sizes, ETags and times.
+
+    Args:
+        group: The series.
+        today: The current UTC day.
+        list_objects: Lists the objects under prefixes, in any interleaving but sorted by key within a prefix.
+        list_folders: Lists the folders directly under a prefix; asked only when there are globs.
+        say: Takes a notice for each series without any object.
+
+    Raises:
+        EndpointUnreachable: The listing failed.
+    """
+    symbols = group.symbols
+    if any(is_glob(symbol) for symbol in symbols):
+        symbols = matching(symbols, list_folders(group.row.key_pattern.symbols_prefix(group.partition)))
+    wanted = list(periods(group.partition, group.dates, today))
+    if not wanted:
+        return
+    first, last = wanted[0], wanted[-1]
+    dates = _common_start(str(first), str(last))
+    silent = {(symbol, interval) for symbol in symbols for interval in group.intervals}
+    prefixes = (
+        group.row.key_pattern.series_prefix(group.partition, symbol, interval) + dates
+        for symbol in symbols
+        for interval in group.intervals
+    )
+    for item, remote in _with_sidecars(list_objects(prefixes), group):
+        if first <= item.period <= last:
+            silent.discard((item.series.symbol, item.series.interval))
+            yield item, remote
+    for symbol, interval in sorted(silent, key=str):
+        series = " ".join(filter(None, (group.row.market, group.row.data_type, symbol, interval)))
+        say(Notice(f"{series}: the archive lists no {group.partition} objects in {first} to {last}"))
+
+
+def _common_start(one: str, other: str) -> str:
+    """Return the characters that two dates begin with: ``2025-07-`` for two days of one month."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return "".join(character for character, _ in same)
+
+
+def _with_sidecars(listed: Iterable[Listed], group: SeriesGroup) -> Iterator[Candidate]:
+    """Join each zip with the sidecar that follows it; at most one zip a series waits for its own."""
+    waiting: dict[str, tuple[ArchiveObject, Listed]] = {}
+    for entry in listed:
+        if entry.key.endswith(SIDECAR_SUFFIX):
+            key = entry.key.removesuffix(SIDECAR_SUFFIX)
+            folder = key.rpartition("/")[0]
+            if folder in waiting and waiting[folder][1].key == key:
+                yield _candidate(*waiting.pop(folder), has_sidecar=True)
+            continue
+        item = group.row.parse(entry.key)
+        if item is None:
+            continue
+        folder = entry.key.rpartition("/")[0]
+        if folder in waiting:
+            yield _candidate(*waiting.pop(folder), has_sidecar=False)
+        waiting[folder] = (item, entry)
+    for item, entry in waiting.values():
+        yield _candidate(item, entry, has_sidecar=False)
+
+
+def _candidate(item: ArchiveObject, entry: Listed, *, has_sidecar: bool) -> Candidate:
+    return item, RemoteStat(entry.size, entry.etag, entry.last_modified, has_sidecar)

@@ -1,0 +1,58 @@
+"""What is to be done to each object, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from crypto_archive.model import Action, PlannedObject, RemoteStat, StoredStat
+
+if TYPE_CHECKING:
+    from crypto_archive.planning.candidates import Candidate
+    from crypto_archive.request import Fetching
+
+Stored = Callable[[str], StoredStat | None]
+"""Says what is at the final path of a key, None where there is nothing."""
+
+
+def plan(candidates: Iterable[Candidate], stored: Stored, fetching: Fetching) -> Iterator[PlannedObject]:
+    """Decide on each candidate as it comes.
+
+    Args:
+        candidates: The objects, with what the listing says of them.
+        stored: Looks up what is on disk.
+        fetching: Whether present objects are skipped, and whether sidecars are wanted.
+    """
+    for item, remote in candidates:
+        with_sidecar = fetching.download_checksum and (remote is None or remote.has_sidecar)
+        there = stored(item.key)
+        action, why = _decide(remote, there, fetching)
+        yield PlannedObject(item, action, why, with_sidecar, remote, there.size if there else 0)
+
+
+def _decide(remote: RemoteStat | None, stored: StoredStat | None, fetching: Fetching) -> tuple[Action, str]:
+    if stored is None:
+        return Action.FETCH, "not there"
+    if remote is not None:
+        changed = _changed(remote, stored)
+        if changed:
+            return Action.UPDATE, changed
+    if stored.recorded is not None and stored.recorded.size != stored.size:
+        return Action.FETCH, f"{stored.size} bytes on disk, {stored.recorded.size} in the manifest"
+    if not fetching.skips_present:
+        return Action.FETCH, "forced" if fetching.force else "resume is off"
+    return Action.KEEP, "there"
+
+
+def _changed(remote: RemoteStat, stored: StoredStat) -> str:
+    """Say in what the archive's object differs from the stored one; empty where nothing tells them apart."""
+    known = stored.recorded
+    if known is None:
+        return "" if remote.size == stored.size else f"{stored.size} bytes on disk, {remote.size} in the archive"
+    if remote.size != known.size:
+        return f"{known.size} bytes so far, {remote.size} in the archive"
+    if known.etag and known.etag != remote.etag:
+        return "another ETag in the archive"
+    if known.last_modified is not None and known.last_modified != remote.last_modified:
+        return "another LastModified in the archive"
+    return ""

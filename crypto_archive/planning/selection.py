@@ -1,0 +1,144 @@
+"""From a wish and the matrix to groups of series, with a line for everything that the archive does not have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crypto_archive.matrix import Status
+from crypto_archive.model import DateRange, Notice, Partition
+from crypto_archive.planning.calendar import periods, within
+from crypto_archive.planning.symbols import is_glob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from crypto_archive.matrix import Matrix, Row
+    from crypto_archive.model import Market
+    from crypto_archive.request import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesGroup:
+    """Series of one matrix row and partition that are planned together.
+
+    Attributes:
+        row: The matrix row.
+        partition: Daily or monthly objects.
+        symbols: Names and globs, in the row's own symbol form.
+        intervals: The intervals; ``(None,)`` where the row has no interval layer.
+        dates: The days wanted, cut to those in which the row is published.
+    """
+
+    row: Row
+    partition: Partition
+    symbols: tuple[str, ...]
+    intervals: tuple[str | None, ...]
+    dates: DateRange
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be planned, and what has to be said about it.
+
+    Attributes:
+        groups: The groups of series, in the order of the request.
+        notices: A line for each thing that was asked for and that the archive does not have in that form.
+    """
+
+    groups: tuple[SeriesGroup, ...]
+    notices: tuple[Notice, ...]
+
+
+def select(wish: Wish, matrix: Matrix, today: date) -> Selection:
+    """Resolve a wish against the matrix.
+
+    Args:
+        wish: Markets, data types, symbols, intervals, dates, partition.
+        matrix: What the archive can hold.
+        today: The current UTC day.
+    """
+    groups: list[SeriesGroup] = []
+    notices: list[str] = []
+    for market in wish.markets:
+        for row in _rows(market, wish, matrix, notices):
+            groups += _groups(row, wish, matrix, today, notices)
+    return Selection(tuple(groups), tuple(Notice(text) for text in dict.fromkeys(notices)))
+
+
+def _rows(market: Market, wish: Wish, matrix: Matrix, notices: list[str]) -> Iterator[Row]:
+    unknown = []
+    seen = set()
+    for name in wish.data_types or tuple(row.data_type for row in matrix.rows_of(market)):
+        row = matrix.row(market, name)
+        if row is None:
+            unknown.append(name)
+        elif row.data_type not in seen:
+            seen.add(row.data_type)
+            yield row
+    if unknown:
+        notices.append(f"{market}: the archive has no {', '.join(unknown)} there, 0 objects")
+
+
+def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[str]) -> Iterator[SeriesGroup]:
+    label = f"{row.market} {row.data_type}"
+    if row.status is Status.NEVER_PUBLISHED:
+        notices.append(f"{label}: never published by the archive, 0 objects")
+        return
+    if row.status is Status.REMOVED:
+        notices.append(f"{label}: removed from the archive, its last day was {row.last_date}, 0 objects")
+        return
+    symbols = _symbols(row, wish, matrix, notices)
+    dates = within(row, wish.dates)
+    for partition, intervals in _by_partition(row, wish, notices):
+        if next(periods(partition, dates, today), None) is None:
+            notices.append(f"{label}: {_nothing_to_plan(row, partition, wish.dates)}, 0 objects")
+        else:
+            yield SeriesGroup(row, partition, symbols, intervals, dates)
+
+
+def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[str]) -> tuple[str, ...]:
+    names = wish.symbols.get(row.market) or matrix.symbols.get(row.market, ())
+    symbols = {name: name if is_glob(name) else row.symbol(name) for name in names}
+    renamed = [f"{name} is {symbol}" for name, symbol in symbols.items() if name != symbol]
+    if renamed:
+        notices.append(f"{row.market} {row.data_type}: {', '.join(renamed)} there")
+    return tuple(dict.fromkeys(symbols.values()))
+
+
+def _by_partition(row: Row, wish: Wish, notices: list[str]) -> Iterator[tuple[Partition, tuple[str | None, ...]]]:
+    """Split the wanted intervals by the partition that has them: the wished one first, else the other."""
+    label = f"{row.market} {row.data_type}"
+    wished = wish.intervals.get(row.data_type, wish.intervals.get("*", ()))
+    if not row.has_intervals:
+        named = wish.intervals.get(row.data_type, ())
+        if named:
+            notices.append(f"{label}: has no intervals, {', '.join(named)} ignored")
+        partition = wish.partition if wish.partition in row.partitions else wish.partition.other
+        if partition is not wish.partition:
+            notices.append(f"{label}: published {partition} only, {partition} objects are planned")
+        yield partition, (None,)
+        return
+    intervals = wished or row.all_intervals
+    unknown = [interval for interval in intervals if interval not in row.all_intervals]
+    if unknown:
+        notices.append(f"{label}: no interval {', '.join(unknown)} there, 0 objects of it")
+    here = tuple(interval for interval in intervals if interval in row.partitions.get(wish.partition, ()))
+    there = tuple(interval for interval in intervals if interval in row.all_intervals and interval not in here)
+    if here:
+        yield wish.partition, here
+    if there:
+        other = wish.partition.other
+        notices.append(f"{label}: {', '.join(there)} published {other} only, {other} objects are planned")
+        yield other, there
+
+
+def _nothing_to_plan(row: Row, partition: Partition, dates: DateRange) -> str:
+    if row.last_date is not None and dates.start is not None and dates.start > row.last_date:
+        return f"discontinued, its last day is {row.last_date}"
+    if row.first_date is not None and dates.end is not None and dates.end < row.first_date:
+        return f"its first day is {row.first_date}"
+    if partition is Partition.MONTHLY:
+        return "a monthly object is published when the month is over"
+    return "a daily object is published when the day is over"

@@ -1,0 +1,107 @@
+"""The record of a run: its folder below ``runs/``, and everything that is remembered of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+from crypto_archive.events import ObjectSettled
+from crypto_archive.model import Absence, ManifestEntry, Outcome, Verdict
+from crypto_archive.report.journal import event_line
+from crypto_archive.s5cmd.runfile import copy_line
+from crypto_archive.trust.manifest import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crypto_archive.events import Event
+    from crypto_archive.model import ArchiveObject
+    from crypto_archive.report.fold import Report
+    from crypto_archive.trust.store import Root
+
+FLUSH_SECONDS = 2.0
+"""How long what is remembered may wait in memory, in seconds; files are safe at their final paths all along."""
+
+
+class Record:
+    """Takes every event of a run, in one thread, and keeps report, manifest, journal and ``failed.s5cmd``.
+
+    Attributes:
+        folder: The run's folder.
+        report: The report so far.
+    """
+
+    def __init__(self, folder: Path, report: Report, manifest: Manifest, journal: IO[str], bucket: str) -> None:
+        self.folder = folder
+        self.report = report
+        self._run_id = folder.name
+        self._manifest = manifest
+        self._journal = journal
+        self._bucket = bucket
+        self._flushed_at = time.monotonic()
+
+    @classmethod
+    @contextmanager
+    def opened(cls, root: Root, run_id: str, report: Report, bucket: str) -> Iterator[Record]:
+        """Open the record of a new run; the report is written when the context is left, in whatever way."""
+        folder = root.runs / run_id
+        folder.mkdir(parents=True)
+        with ExitStack() as stack:
+            manifest = stack.enter_context(Manifest(root.manifest_path))
+            journal = stack.enter_context((folder / "events.jsonl").open("w", encoding="utf-8"))
+            record = cls(folder, report, manifest, journal, bucket)
+            stack.callback(record._write_report)
+            yield record
+
+    def take(self, event: Event) -> Event:
+        """Take in an event, and hand it on."""
+        self.report.add(event)
+        line = event_line(event)
+        if line is not None:
+            self._journal.write(line + "\n")
+        if isinstance(event, ObjectSettled):
+            self._remember(event)
+        if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+            self._flush()
+        return event
+
+    def _flush(self) -> None:
+        self._manifest.flush()
+        self._journal.flush()
+        self._flushed_at = time.monotonic()
+
+    def _remember(self, event: ObjectSettled) -> None:
+        now = datetime.now(UTC)
+        if event.outcome in {Outcome.FETCHED, Outcome.UPDATED}:
+            self._manifest.record(_entry(event, now, self._run_id))
+        elif event.outcome is Outcome.ABSENT:
+            self._manifest.record_absent(event.object.key, Absence(event.reason), now)
+        elif event.outcome is not Outcome.PRESENT:
+            self._note_failed(event.object)
+
+    def _note_failed(self, item: ArchiveObject) -> None:
+        """Add an object to ``failed.s5cmd``, which s5cmd can run by hand in the folder that is to hold it."""
+        with (self.folder / "failed.s5cmd").open("a", encoding="utf-8") as file:
+            for key in (item.key, item.sidecar_key):
+                file.write(copy_line(self._bucket, key, key) + "\n")
+
+    def _write_report(self) -> None:
+        text = json.dumps(self.report.document(), indent=2, ensure_ascii=False) + "\n"
+        (self.folder / "report.json").write_text(text, encoding="utf-8")
+
+
+def _entry(event: ObjectSettled, now: datetime, run_id: str) -> ManifestEntry:
+    return ManifestEntry(
+        key=event.object.key,
+        size=event.size,
+        sha256=event.sha256,
+        verdict=event.verdict or Verdict.UNPROVEN,
+        etag=event.remote.etag if event.remote else "",
+        last_modified=event.remote.last_modified if event.remote else None,
+        fetched_at=now,
+        run_id=run_id,
+    )

@@ -1,0 +1,289 @@
+"""A run's report: a fold of its events into totals, a document and an exit code."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import ExitCode
+from crypto_archive.events import Event, Noticed, ObjectPlanned, ObjectSettled, RunFinished, RunStarted
+from crypto_archive.model import Absence, Outcome, Verdict
+from crypto_archive.report.sizes import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from crypto_archive.model import Market, Notice
+    from crypto_archive.request import Request
+
+SCHEMA_VERSION = 1
+FAILURES_KEPT = 1000
+
+SUCCESSFUL = (Outcome.FETCHED, Outcome.UPDATED)
+SKIPPED = (Outcome.PRESENT, Outcome.ABSENT)
+UNSUCCESSFUL = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
+REPORTED_AS_FAILURES = (Outcome.FAILED, Outcome.QUARANTINED)
+THERE = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
+UNEXPLAINED = "unexplained"
+ABSENCE_REASONS = (*map(str, Absence), UNEXPLAINED)
+
+
+@dataclass(slots=True)
+class Group:
+    """The totals of one market and data type.
+
+    Attributes:
+        planned: Objects that the plan came to.
+        outcomes: How many ended how; what has not ended yet is missing.
+        bytes: Bytes of the objects that are there now.
+        bytes_fetched: Bytes that came over the network for them, sidecars included.
+    """
+
+    planned: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    bytes: int = 0
+    bytes_fetched: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many objects there are to account for."""
+        return max(self.planned, self.outcomes.total())
+
+
+class Report:
+    """What a run amounts to so far; every figure of the document comes from events.
+
+    Attributes:
+        request: What the run was asked to do.
+        run_id: Name of the run's folder, empty before the run has started.
+        groups: Totals by market and data type, in the order of the plan.
+        failures: The first objects that failed or were quarantined.
+        failures_omitted: How many more there were.
+        notices: What the plan had to say.
+        seconds: How long the run took, 0 while it goes on.
+        interrupted_by: The signal that ended it.
+        error: What stopped it early, empty when nothing did.
+    """
+
+    def __init__(
+        self, request: Request, *, version: str, matrix_version: str = "", presets: tuple[str, ...] = ()
+    ) -> None:
+        """Begin an empty report.
+
+        Args:
+            request: What the run is asked to do.
+            version: The version of crypto-archive.
+            matrix_version: The version of the matrix.
+            presets: Names of the presets that the request was made of.
+        """
+        self.request = request
+        self.run_id = ""
+        self.groups: dict[tuple[Market, str], Group] = {}
+        self.failures: list[ObjectSettled] = []
+        self.failures_omitted = 0
+        self.notices: list[Notice] = []
+        self.seconds = 0.0
+        self.interrupted_by: int | None = None
+        self.error = ""
+        self._verdicts: Counter[Verdict] = Counter()
+        self._absences: Counter[str] = Counter()
+        self._started_at: datetime | None = None
+        self._finished = False
+        self._presets = presets
+        self._versions = {"crypto_archive": version, "s5cmd": "", "matrix": matrix_version}
+
+    def add(self, event: Event) -> None:
+        """Take in one event; those that change no total are ignored."""
+        if isinstance(event, ObjectSettled):
+            self._settle(event)
+        elif isinstance(event, ObjectPlanned):
+            series = event.planned.object.series
+            self._group(series.market, series.data_type).planned += 1
+        elif isinstance(event, Noticed):
+            self.notices.append(event.notice)
+        elif isinstance(event, RunStarted):
+            self.run_id, self._started_at = event.run_id, event.started_at
+            self.notices.extend(event.notices)
+            self._versions["s5cmd"] = event.s5cmd_version
+        elif isinstance(event, RunFinished):
+            self._finished = True
+            self.seconds, self.interrupted_by, self.error = event.seconds, event.interrupted_by, event.error
+
+    @property
+    def outcomes(self) -> Mapping[Outcome, int]:
+        """How many objects ended how; every outcome is there, and together they are the plan."""
+        total: Counter[Outcome] = Counter()
+        for group in self.groups.values():
+            total += self._whole(group)
+        return {outcome: total[outcome] for outcome in Outcome}
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the planned objects that are there now."""
+        return sum(group.bytes for group in self.groups.values())
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Bytes that came over the network, sidecars included."""
+        return sum(group.bytes_fetched for group in self.groups.values())
+
+    @property
+    def rate(self) -> float:
+        """Bytes fetched a second, over the whole run."""
+        return self.bytes_fetched / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def status(self) -> str:
+        """The run in a word.
+
+        ``success``: everything planned is there, or is rightly absent. ``partial``: some objects failed, were
+        quarantined or cancelled. ``failed``: an error stopped the run, or every object failed. ``empty``: nothing
+        was planned, or the archive has nothing of it. ``interrupted``: a signal ended the run.
+        """
+        if self.error:
+            return "failed"
+        if self.interrupted_by is not None:
+            return "interrupted"
+        counts = self._stats()
+        if counts["failed_tasks"]:
+            return "failed" if counts["failed_tasks"] == counts["total_tasks"] else "partial"
+        return "empty" if counts["total_tasks"] == self.outcomes[Outcome.ABSENT] else "success"
+
+    def exit_code(self) -> ExitCode:
+        """Return how the command ends."""
+        if self.error:
+            return ExitCode.ENVIRONMENT
+        if self.interrupted_by is not None:
+            return interruption_code(self.interrupted_by)
+        return ExitCode.OK if self.status == "success" else ExitCode.PARTIAL
+
+    def document(self) -> dict[str, object]:
+        """Return the report as ``docs/report.schema.json`` describes it."""
+        counts = self._stats()
+        stats = counts | {"total_size_bytes": self.bytes, "processing_time_seconds": round(self.seconds, 3)}
+        started = self._started_at
+        finished = started + timedelta(seconds=self.seconds) if started and self._finished else None
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.run_id,
+            "status": self.status,
+            "exit_code": int(self.exit_code()),
+            "success_rate": _success_rate(counts["total_tasks"], counts["failed_tasks"]),
+            "started_at": started.isoformat() if started else None,
+            "finished_at": finished.isoformat() if finished else None,
+            "interrupted_by": None if self.interrupted_by is None else signal_name(self.interrupted_by),
+            "error": self.error or None,
+            "output_directory": str(self.request.root),
+            "total_size_formatted": format_bytes(self.bytes),
+            "bytes_fetched": self.bytes_fetched,
+            "collection_stats": stats,
+            "outcomes": _by_name(self.outcomes),
+            "absences": {reason: self._absences[reason] for reason in ABSENCE_REASONS},
+            "verdicts": {str(verdict): self._verdicts[verdict] for verdict in Verdict},
+            "by_market_and_type": list(self._group_documents()),
+            "failures": [_failure_document(failure) for failure in self.failures],
+            "failures_omitted": self.failures_omitted,
+            "notices": [notice.text for notice in self.notices],
+            "presets": list(self._presets),
+            "selection": _selection_document(self.request),
+            "source": {"endpoint_url": self.request.access.endpoint_url, "bucket": self.request.access.bucket},
+            "versions": dict(self._versions),
+        }
+
+    def _group(self, market: Market, data_type: str) -> Group:
+        return self.groups.setdefault((market, data_type), Group())
+
+    def _settle(self, event: ObjectSettled) -> None:
+        group = self._group(event.object.series.market, event.object.series.data_type)
+        group.outcomes[event.outcome] += 1
+        group.bytes_fetched += event.bytes_fetched
+        if event.outcome in THERE:
+            group.bytes += event.size
+        if event.verdict is not None:
+            self._verdicts[event.verdict] += 1
+        if event.outcome is Outcome.ABSENT:
+            self._absences[event.reason if event.reason in ABSENCE_REASONS else UNEXPLAINED] += 1
+        elif event.outcome in REPORTED_AS_FAILURES:
+            self._keep_failure(event)
+
+    def _keep_failure(self, event: ObjectSettled) -> None:
+        if len(self.failures) < FAILURES_KEPT:
+            self.failures.append(event)
+        else:
+            self.failures_omitted += 1
+
+    def _whole(self, group: Group) -> Counter[Outcome]:
+        """Return the outcomes of a group with what no event accounts for: cancelled, since it is not there."""
+        return group.outcomes + Counter({Outcome.CANCELLED: group.total - group.outcomes.total()})
+
+    def _stats(self) -> dict[str, int]:
+        """Return the counts under the seed's names; successful, failed and skipped add up to the total."""
+        outcomes = self.outcomes
+        return {
+            "total_tasks": sum(outcomes.values()),
+            "successful_tasks": sum(outcomes[outcome] for outcome in SUCCESSFUL),
+            "failed_tasks": sum(outcomes[outcome] for outcome in UNSUCCESSFUL),
+            "skipped_tasks": sum(outcomes[outcome] for outcome in SKIPPED),
+        }
+
+    def _group_documents(self) -> Iterator[dict[str, object]]:
+        for (market, data_type), group in self.groups.items():
+            yield {
+                "market": str(market),
+                "data_type": data_type,
+                "objects": group.total,
+                "bytes": group.bytes,
+                "bytes_fetched": group.bytes_fetched,
+                "outcomes": _by_name(self._whole(group)),
+            }
+
+
+def interruption_code(signal_number: int) -> ExitCode:
+    """Return the exit code of a command that a signal ended: ^C apart from all that asks a process to go."""
+    return ExitCode.INTERRUPTED if signal_number == signal.SIGINT else ExitCode.TERMINATED
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name, such as ``SIGINT``; its number where the platform has no name for it."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _success_rate(total: int, unsuccessful: int) -> float:
+    """Return the share of objects that did not fail, in percent, rounded down: 100 only when nothing failed."""
+    return (total - unsuccessful) * 10_000 // total / 100 if total else 0.0
+
+
+def _by_name(outcomes: Mapping[Outcome, int]) -> dict[str, int]:
+    return {str(outcome): outcomes[outcome] for outcome in Outcome}
+
+
+def _failure_document(event: ObjectSettled) -> dict[str, object]:
+    return {
+        "key": event.object.key,
+        "market": str(event.object.series.market),
+        "data_type": event.object.series.data_type,
+        "outcome": str(event.outcome),
+        "reason": event.reason,
+        "attempts": event.attempts,
+    }
+
+
+def _selection_document(request: Request) -> dict[str, object]:
+    wish = request.wish
+    return {
+        "markets": [str(market) for market in wish.markets],
+        "data_types": list(wish.data_types),
+        "symbols": {str(market): list(symbols) for market, symbols in wish.symbols.items()},
+        "intervals": {data_type: list(intervals) for data_type, intervals in wish.intervals.items()},
+        "start": wish.dates.start.isoformat() if wish.dates.start else None,
+        "end": wish.dates.end.isoformat() if wish.dates.end else None,
+        "partition": str(wish.partition),
+        "discovery": str(request.discovery),
+    }

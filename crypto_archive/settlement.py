@@ -1,0 +1,104 @@
+"""Settle an arrival: prove its bytes, then publish them, ask for another download, or put them in quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from crypto_archive.events import ObjectSettled
+from crypto_archive.model import Action, Outcome, Verdict
+from crypto_archive.transfer.arrival import Arrival, Doubt
+from crypto_archive.trust.proof import Proof, prove
+from crypto_archive.trust.store import Refused, Root, publish, quarantine
+
+if TYPE_CHECKING:
+    from crypto_archive.model import RemoteStat
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Settles the arrivals of one run; may be called from several threads.
+
+    Attributes:
+        root: The archive root.
+        run_id: The run, for the notes in quarantine.
+        wants_sidecars: Whether objects are to be proven by their sidecars.
+    """
+
+    root: Root
+    run_id: str
+    wants_sidecars: bool
+
+    def __call__(self, arrival: Arrival) -> ObjectSettled | Doubt:
+        """Prove an arrival and say how the object ended, or that it is in doubt.
+
+        Raises:
+            RootUnusable: The disk is full, or the root cannot be written to.
+        """
+        remote = arrival.planned.remote
+        proof = self._prove(arrival, remote)
+        if proof.verdict is Verdict.CORRUPT and proof.digest.sha256 in arrival.doubts:
+            proof, remote = self._second_opinion(arrival, proof)
+        if proof.verdict is not Verdict.CORRUPT:
+            return self._publish(arrival, proof, remote)
+        if not arrival.last_chance:
+            return Doubt(proof.digest.sha256, proof.reason)
+        return self._quarantine(arrival, proof)
+
+    def _prove(self, arrival: Arrival, remote: RemoteStat | None) -> Proof:
+        name = arrival.planned.object.key.rpartition("/")[2]
+        return prove(arrival.file, arrival.sidecar, name, remote, wanted=self.wants_sidecars)
+
+    def _second_opinion(self, arrival: Arrival, proof: Proof) -> tuple[Proof, RemoteStat | None]:
+        """Judge bytes that two downloads agree on, so that the fault is not on the way but upstream.
+
+        Either the archive replaced the object after it was listed (then the sidecar vouches for it), or the sidecar
+        is stale (then the listing, where there is one, does).
+        """
+        remote = arrival.planned.remote
+        if arrival.sidecar is not None and self._prove(arrival, None).verdict is Verdict.OK:
+            return replace(proof, verdict=Verdict.OK, reason="replaced by the archive after it was listed"), None
+        name = arrival.planned.object.key.rpartition("/")[2]
+        if prove(arrival.file, None, name, remote).verdict is not Verdict.CORRUPT:
+            return replace(proof, verdict=Verdict.SIDECAR_STALE), remote
+        return proof, remote
+
+    def _publish(self, arrival: Arrival, proof: Proof, remote: RemoteStat | None) -> ObjectSettled:
+        planned = arrival.planned
+        fetched = _bytes_of(arrival)
+        try:
+            publish(self.root, arrival.file, planned.object.key, arrival.sidecar)
+        except (Refused, ValueError) as error:
+            return ObjectSettled(planned.object, Outcome.FAILED, str(error), remote=remote, attempts=arrival.attempts,
+                                 bytes_fetched=fetched)  # fmt: skip
+        return ObjectSettled(
+            planned.object,
+            Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED,
+            "" if proof.verdict is Verdict.OK else proof.reason,
+            size=proof.digest.size,
+            bytes_fetched=fetched,
+            sha256=proof.digest.sha256,
+            verdict=proof.verdict,
+            remote=remote,
+            attempts=arrival.attempts,
+        )
+
+    def _quarantine(self, arrival: Arrival, proof: Proof) -> ObjectSettled:
+        planned = arrival.planned
+        fetched = _bytes_of(arrival)
+        kept = quarantine(self.root, arrival.file, planned.object.key, proof.reason, self.run_id)
+        return ObjectSettled(
+            planned.object,
+            Outcome.QUARANTINED,
+            f"{proof.reason}; kept as {kept.relative_to(self.root.path).as_posix()}",
+            bytes_fetched=fetched,
+            sha256=proof.digest.sha256,
+            verdict=proof.verdict,
+            remote=planned.remote,
+            attempts=arrival.attempts,
+        )
+
+
+def _bytes_of(arrival: Arrival) -> int:
+    files = [arrival.file] if arrival.sidecar is None else [arrival.file, arrival.sidecar]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,1 @@
+"""Run batches through s5cmd: lanes, a bounded window, retry, supervision, cancellation; events come out."""

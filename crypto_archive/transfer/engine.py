@@ -1,0 +1,207 @@
+"""The engine: a planner thread feeds a bounded window of batches to lanes; events come out of one generator.
+
+The thread that iterates the generator owns the run: it supervises the lanes, carries out cancellation and sees every
+event in turn, so that whoever consumes events needs no lock.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.events import BytesArrived, Event, ObjectPlanned, ObjectSettled, PlanFinished
+from crypto_archive.model import Action, Batch, Outcome, PlannedObject
+from crypto_archive.s5cmd.protocol import Fault
+from crypto_archive.transfer.lane import Lane, Wires
+
+if TYPE_CHECKING:
+    from crypto_archive.transfer.account import Entry
+    from crypto_archive.transfer.lane import Workplace
+
+TICK_SECONDS = 0.25
+EVENTS_IN_FLIGHT = 4096
+PROOF_THREADS = 4
+
+CutBatches = Callable[[Iterator[PlannedObject]], Iterator[Batch]]
+"""Cuts the planned objects that are to be fetched into batches."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What the supervisor last saw of a lane, and the thread that is stopping it."""
+
+    bytes: int = 0
+    messages: int = 0
+    moved_at: float = 0.0
+    stopper: threading.Thread | None = None
+
+
+class Engine:
+    """One run of the transfer.
+
+    Attributes:
+        error: What ended the run early; None when nothing did.
+    """
+
+    def __init__(self, workplace: Workplace, cut: CutBatches) -> None:
+        """Prepare a run.
+
+        Args:
+            workplace: What the lanes share.
+            cut: Cuts planned objects into batches.
+        """
+        self.error: Exception | None = None
+        self._events: queue.Queue[Event | None] = queue.Queue(EVENTS_IN_FLIGHT)
+        self._batches: queue.Queue[Batch | None] = queue.Queue(workplace.fetching.jobs)
+        self._cut = cut
+        self._arrived = False
+        self._proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
+        self._place = workplace
+        self._cancellation = workplace.cancellation
+        wires = Wires(self.emit, self._abort, self._proofs)
+        self._watches = {Lane(number, workplace, wires): _Watch() for number in range(workplace.fetching.jobs)}
+
+    def emit(self, event: Event) -> None:
+        """Put an event among those that the run yields; from any thread, waits while too many are under way."""
+        self._events.put(event)
+
+    def run(self, planned: Generator[PlannedObject, None, None]) -> Iterator[Event]:
+        """Fetch what is planned; yield events until every planned object is settled.
+
+        Args:
+            planned: The plan; consumed in a thread of its own, no further ahead than the window allows.
+        """
+        threads = [threading.Thread(target=self._feed, args=(planned,), name="planner")]
+        threads += [threading.Thread(target=self._work, args=(lane,), name="lane") for lane in self._watches]
+        for thread in threads:
+            thread.start()
+        try:
+            yield from self._events_of(len(self._watches))
+        finally:
+            self._leave(threads)
+
+    def _events_of(self, running: int) -> Iterator[Event]:
+        next_look = time.monotonic() + TICK_SECONDS
+        while running:
+            try:
+                event = self._events.get(timeout=TICK_SECONDS)
+            except queue.Empty:
+                pass
+            else:
+                if event is None:
+                    running -= 1
+                    continue
+                self._arrived |= isinstance(event, ObjectSettled) and event.bytes_fetched > 0
+                yield event
+            if time.monotonic() >= next_look:
+                yield from self._look_after_lanes()
+                next_look = time.monotonic() + TICK_SECONDS
+
+    def _leave(self, threads: list[threading.Thread]) -> None:
+        """Join all threads; when the consumer left early, stop them first and let none wait for ever."""
+        if any(thread.is_alive() for thread in threads):
+            self._cancellation.requested.set()
+        while any(thread.is_alive() for thread in threads):
+            for lane in self._watches:
+                lane.stop("the run was abandoned", at_once=True)
+            with suppress(queue.Empty):
+                self._events.get(timeout=TICK_SECONDS)
+        for watch in self._watches.values():
+            if watch.stopper is not None:
+                watch.stopper.join()
+        self._proofs.shutdown()
+
+    def _abort(self, error: Exception) -> None:
+        """Remember the first error that ends the run, and end it in order."""
+        self.error = self.error or error
+        self._cancellation.requested.set()
+
+    # In the planner's thread
+
+    def _feed(self, planned: Generator[PlannedObject, None, None]) -> None:
+        try:
+            with closing(planned):
+                for batch in self._cut(self._announced(planned)):
+                    self._batches.put(batch)
+        except Exception as error:
+            self._abort(error)
+        finally:
+            self.emit(PlanFinished())
+            for _ in self._watches:
+                self._batches.put(None)
+
+    def _announced(self, planned: Iterator[PlannedObject]) -> Iterator[PlannedObject]:
+        """Tell of every planned object, settle those that stay, pass the rest on; end early on cancellation."""
+        for item in planned:
+            if self._cancellation.requested.is_set():
+                return
+            self.emit(ObjectPlanned(item))
+            if item.action is Action.KEEP:
+                self.emit(_kept(item))
+            else:
+                yield item
+
+    # In the lanes' threads
+
+    def _work(self, lane: Lane) -> None:
+        try:
+            while (batch := self._batches.get()) is not None:
+                failure = lane.fetch(batch)
+                if failure is not None and not self._arrived:
+                    self._give_up_if_hopeless(failure)
+        finally:
+            self._events.put(None)
+
+    def _give_up_if_hopeless(self, failure: Entry) -> None:
+        """End the run when a whole batch could not be had for a reason that holds for all batches."""
+        endpoint = self._place.access.endpoint_url
+        if failure.fault is Fault.UNREACHABLE:
+            message = f"The archive's server {endpoint} cannot be reached: {failure.reason}"
+            self._abort(EndpointUnreachable(message, hint="Check the network, the proxy settings and --endpoint-url."))
+        elif failure.fault is Fault.DENIED:
+            message = f"The archive's server {endpoint} denies access: {failure.reason}"
+            self._abort(EndpointUnreachable(message, hint="Check --endpoint-url and the credentials, if you use any."))
+
+    # In the consumer's thread
+
+    def _look_after_lanes(self) -> Iterator[Event]:
+        now = time.monotonic()
+        for lane, watch in self._watches.items():
+            arrived = lane.bytes_in_staging()
+            if (arrived, lane.messages) != (watch.bytes, watch.messages):
+                watch.bytes, watch.messages, watch.moved_at = arrived, lane.messages, now
+            reason = self._reason_to_stop(lane, watch, now)
+            if reason:
+                self._stop(lane, watch, reason)
+            yield BytesArrived(lane.number, arrived)
+
+    def _reason_to_stop(self, lane: Lane, watch: _Watch, now: float) -> str:
+        since, fetching = lane.child_since, self._place.fetching
+        if since is None:
+            return ""
+        if self._cancellation.requested.is_set():
+            return "cancelled"
+        if now - max(watch.moved_at, since) > fetching.stall_seconds:
+            return f"nothing arrived for {fetching.stall_seconds:g} seconds"
+        if now - since > fetching.timeout_seconds:
+            return f"not done within {fetching.timeout_seconds:g} seconds"
+        return ""
+
+    def _stop(self, lane: Lane, watch: _Watch, reason: str) -> None:
+        """Stop a lane's child without waiting for it."""
+        if self._cancellation.urgent.is_set():
+            lane.stop(reason, at_once=True)
+        elif watch.stopper is None or not watch.stopper.is_alive():
+            watch.stopper = threading.Thread(target=lane.stop, args=(reason,), name="stopper")
+            watch.stopper.start()
+
+
+def _kept(item: PlannedObject) -> ObjectSettled:
+    return ObjectSettled(item.object, Outcome.PRESENT, size=item.stored_size, remote=item.remote)

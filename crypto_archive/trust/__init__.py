@@ -1,0 +1,1 @@
+"""What makes stored bytes trustworthy: checksums, staging and publication, the lock, the manifest, proofs."""

@@ -1,0 +1,163 @@
+"""The manifest's database: its tables, how it is opened for writing and for reading, and its errors in plain words."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import EnvironmentFailure, RootUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+
+FIELDS = "key, size, sha256, verdict, etag, last_modified, fetched_at, run_id"
+_COLUMNS = """
+    size INTEGER NOT NULL, sha256 TEXT NOT NULL, verdict TEXT NOT NULL, etag TEXT NOT NULL,
+    last_modified TEXT, fetched_at TEXT NOT NULL, run_id TEXT NOT NULL
+"""
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE object (key TEXT PRIMARY KEY NOT NULL, {_COLUMNS}) WITHOUT ROWID;
+CREATE TABLE history (number INTEGER PRIMARY KEY, key TEXT NOT NULL, {_COLUMNS});
+CREATE INDEX history_key ON history (key);
+CREATE TABLE absence (key TEXT PRIMARY KEY NOT NULL, reason TEXT NOT NULL, seen_at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER keep_former AFTER UPDATE ON object WHEN old.sha256 <> new.sha256 BEGIN
+    INSERT INTO history ({FIELDS}) VALUES (
+        old.key, old.size, old.sha256, old.verdict, old.etag, old.last_modified, old.fetched_at, old.run_id);
+END;
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+_WAIT_SECONDS = 30.0
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_UNUSABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+
+_MAKE_IT_USABLE = "See that its folder and its disk can be written to, or choose another folder with --output."
+_MOVE_IT_AWAY = (
+    "Move it away, then run again: a new one is begun. The stored files are untouched; only what was remembered of "
+    "them (ETags, former digests) is lost."
+)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the manifest for reading and writing, and begin it where there is none.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
+    with _closed_on_error(connection):
+        # Readers go on while a writer commits. Where the file system cannot do that, SQLite keeps to its usual mode.
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A power cut may undo the last commits but never damages the file; the process being killed undoes nothing.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if _is_empty(connection, path):
+            connection.executescript(_SCHEMA)
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open the manifest for reading; one that does not exist is an empty one, and is not created.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    if not path.exists():
+        return _empty()
+    uri = path.absolute().as_uri()
+    try:
+        # Not mode=ro: a reader that may not write leaves its -shm and -wal files behind.
+        return _open_reader(path, f"{uri}?mode=rw")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _UNUSABLE:
+            raise
+        # A read-only folder has no place for those files. What a killed writer left in its -wal stays unread then.
+        return _open_reader(path, f"{uri}?mode=ro&immutable=1")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the operating system say of the manifest into words for people.
+
+    Raises:
+        EnvironmentFailure: The manifest is damaged or kept locked by another program.
+        RootUnusable: It cannot be opened or written, or the disk is full.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        failure = _explanation(path, error)
+        if failure is None:
+            raise
+        raise failure from error
+    except PermissionError as error:
+        raise RootUnusable(f"Cannot use the manifest {path}: {error.strerror}", hint=_MAKE_IT_USABLE) from error
+
+
+def _open_reader(path: Path, uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS)
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA query_only = ON")
+        if not _is_empty(connection, path):
+            return connection
+    connection.close()
+    return _empty()
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the database has no tables yet.
+
+    Raises:
+        EnvironmentFailure: It is not a manifest that this version knows.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version > SCHEMA_VERSION:
+        raise EnvironmentFailure(
+            f"A newer crypto-archive wrote the manifest {path} (schema {version}; this one knows {SCHEMA_VERSION})",
+            hint="Update crypto-archive, or choose another folder with --output.",
+        )
+    if version != SCHEMA_VERSION and tables:
+        raise EnvironmentFailure(f"The file {path} is no manifest of crypto-archive", hint=_MOVE_IT_AWAY)
+    return not tables
+
+
+def _explanation(path: Path, error: sqlite3.DatabaseError) -> EnvironmentFailure | None:
+    """Return the error in words for people, None when it is a mistake in this program."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return RootUnusable(
+            f"The disk is full: cannot write the manifest {path}", hint="Free some space, then run again."
+        )
+    if code in _UNUSABLE:
+        return RootUnusable(f"Cannot use the manifest {path}: {error}", hint=_MAKE_IT_USABLE)
+    if code in _BUSY:
+        return EnvironmentFailure(
+            f"Another program keeps the manifest {path} locked", hint="Close what has the file open, then run again."
+        )
+    if code in _DAMAGED:
+        return EnvironmentFailure(f"The manifest is damaged: {path} ({error})", hint=_MOVE_IT_AWAY)
+    return None

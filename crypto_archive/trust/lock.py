@@ -1,0 +1,125 @@
+"""One writer at a time: a lock that the kernel frees when its holder dies, and a note that says who holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from crypto_archive.errors import RootLocked, RootUnusable
+from crypto_archive.trust.store import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crypto_archive.trust.store import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds the lock, as ``lock.json`` has it.
+
+    Attributes:
+        pid: The process.
+        host: The name of its machine.
+        started: When it took the lock: ISO 8601, UTC.
+        purpose: What it does, for people.
+    """
+
+    pid: int
+    host: str
+    started: str
+    purpose: str
+
+
+@contextmanager
+def hold(root: Root, purpose: str) -> Iterator[Holder]:
+    """Hold the root's lock as long as the context lasts; never waits.
+
+    Args:
+        root: A root that ``open_root`` has made.
+        purpose: What the lock is taken for, told to whoever comes second.
+
+    Raises:
+        RootLocked: Another run holds it.
+        RootUnusable: The lock's file cannot be written.
+    """
+    lock = FileLock(root.lock_path, blocking=False, thread_local=False)
+    with explained(root):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise _locked(root) from None
+        except NotImplementedError as error:
+            raise _lockless(root) from error
+    try:
+        holder = Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"), purpose)
+        with explained(root):
+            _write(_note(root), holder)
+        yield holder
+    finally:
+        with suppress(OSError):
+            _note(root).unlink()
+        lock.release()
+
+
+def read_holder(root: Root) -> Holder | None:
+    """Return who last said that it holds the lock; None when nobody did, or a process of this machine that is dead."""
+    try:
+        holder = Holder(**json.loads(_note(root).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return holder if _may_live(holder) else None
+
+
+def _locked(root: Root) -> RootLocked:
+    holder = read_holder(root)
+    if holder is None:  # it has the lock, but has not got round to its note
+        return RootLocked(
+            f"Another run holds the lock of {root.path}",
+            hint="Wait until it has ended, or choose another folder with --output.",
+        )
+    return RootLocked(
+        f"Another run holds the lock of {root.path}: {holder.purpose}, process {holder.pid} on {holder.host}, "
+        f"since {holder.started}",
+        hint="Wait until it has ended, stop that process, or choose another folder with --output.",
+    )
+
+
+def _lockless(root: Root) -> RootUnusable:
+    return RootUnusable(
+        f"The file system of the output directory has no file locks: {root.path}",
+        hint="Choose a folder on another disk with --output.",
+    )
+
+
+def _note(root: Root) -> Path:
+    return root.lock_path.with_name("lock.json")
+
+
+def _write(note: Path, holder: Holder) -> None:
+    """Replace the note in one step, so that nobody reads half of it."""
+    draft = note.with_suffix(".json.new")
+    draft.write_text(json.dumps(asdict(holder)) + "\n", encoding="utf-8")
+    draft.replace(note)
+
+
+def _may_live(holder: Holder) -> bool:
+    # Another machine's processes cannot be seen from here, and on Windows a look by signal 0 would end the process.
+    if holder.host != socket.gethostname() or sys.platform == "win32":
+        return True
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,189 @@
+"""The manifest: what was fetched when, and what it was proven by; one SQLite file in the archive root.
+
+A row is written after the file that it speaks of was published, so a process that is killed in between leaves a file
+without a row, never a row without a file.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from crypto_archive.model import Absence, ManifestEntry, Verdict
+from crypto_archive.trust.database import FIELDS, connect_reader, connect_writer, explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+_RECORD = f"""
+INSERT INTO object ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET
+    size = excluded.size, sha256 = excluded.sha256, verdict = excluded.verdict, etag = excluded.etag,
+    last_modified = excluded.last_modified, fetched_at = excluded.fetched_at, run_id = excluded.run_id
+"""
+_RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
+_PAGE = 1000  # rows read, or kept back before they are written, at a time
+
+_Row = tuple[str, int, str, str, str, str | None, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceRecord:
+    """That the archive did not have an object.
+
+    Attributes:
+        key: The object's key.
+        reason: Why not.
+        seen_at: When that was found, UTC.
+    """
+
+    key: str
+    reason: Absence
+    seen_at: datetime
+
+
+class Manifest:
+    """A connection to the manifest; each thread opens its own.
+
+    What is recorded is kept back until 1,000 rows are together, ``flush`` is called or the manifest is closed. All
+    reads through the same connection see it at once.
+
+    For reading, a manifest that does not exist is an empty one and nothing is created; another process may write at
+    the same time.
+
+    Args:
+        path: The database file; its folder must exist for writing.
+        read_only: Open it for reading.
+
+    Raises:
+        EnvironmentFailure: It is damaged, or a newer version of this tool wrote it. All methods raise this, too.
+        RootUnusable: It cannot be opened or written, or the disk is full. Likewise.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._entries: dict[str, _Row] = {}
+        self._absences: dict[str, tuple[str, str, str]] = {}
+        with explained(self.path):
+            self._connection = connect_reader(path) if read_only else connect_writer(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is kept back, and close the connection."""
+        with closing(self._connection):
+            self.flush()
+
+    def record(self, entry: ManifestEntry) -> None:
+        """Remember a published object; when its bytes differ from those known before, those go into its history.
+
+        Raises:
+            ValueError: A time has no time zone.
+        """
+        row = _row(entry)
+        if entry.key in self._entries:
+            self.flush()  # or the one before would miss its place in the history
+        self._absences.pop(entry.key, None)
+        self._entries[entry.key] = row
+        self._flush_when_many()
+
+    def record_absent(self, key: str, reason: Absence, seen_at: datetime) -> None:
+        """Remember that the archive does not have an object; what is known of a stored file of that key stays.
+
+        Raises:
+            ValueError: The time has no time zone.
+        """
+        self._absences[key] = (key, Absence(reason).value, _text(seen_at))
+        self._flush_when_many()
+
+    def flush(self) -> None:
+        """Commit what is kept back."""
+        if not self._entries and not self._absences:
+            return
+        with explained(self.path), self._connection as connection:
+            connection.executemany(_RECORD, self._entries.values())
+            connection.executemany("DELETE FROM absence WHERE key = ?", ((key,) for key in self._entries))
+            connection.executemany(_RECORD_ABSENT, self._absences.values())
+        self._entries.clear()
+        self._absences.clear()
+
+    def entry(self, key: str) -> ManifestEntry | None:
+        """Return what is known of a stored object."""
+        if key in self._entries:
+            return _entry(self._entries[key])
+        found = self._read(f"SELECT {FIELDS} FROM object WHERE key = ?", key)
+        return _entry(found[0]) if found else None
+
+    def entries_in(self, prefix: str) -> dict[str, ManifestEntry]:
+        """Return all entries below a folder of keys, by key; for folders of one series, which are small."""
+        return {entry.key: entry for entry in self.iterate(prefix)}
+
+    def iterate(self, prefix: str = "") -> Iterator[ManifestEntry]:
+        """Yield all entries whose key begins with a prefix, in the order of the keys.
+
+        Rows are read a thousand at a time, so memory stays small, no lock is held between, and what is recorded
+        meanwhile is met or not, depending on its key.
+        """
+        self.flush()
+        end = prefix + "\U0010ffff"  # SQLite compares by code points; no key has the last of them in it
+        comparison, start = ">=", prefix
+        query = f"SELECT {FIELDS} FROM object WHERE key {{}} ? AND key < ? ORDER BY key LIMIT {_PAGE}"
+        while page := self._read(query.format(comparison), start, end):
+            yield from map(_entry, page)
+            comparison, start = ">", page[-1][0]
+
+    def former(self, key: str) -> tuple[ManifestEntry, ...]:
+        """Return what an object was before the archive replaced it, oldest first."""
+        self.flush()
+        return tuple(map(_entry, self._read(f"SELECT {FIELDS} FROM history WHERE key = ? ORDER BY number", key)))
+
+    def absence(self, key: str) -> AbsenceRecord | None:
+        """Return when and why the archive was last seen not to have an object; None once it was fetched."""
+        row = self._absences.get(key)
+        if row is None and key not in self._entries:
+            row = next(iter(self._read("SELECT key, reason, seen_at FROM absence WHERE key = ?", key)), None)
+        return None if row is None else AbsenceRecord(key, Absence(row[1]), datetime.fromisoformat(row[2]))
+
+    def _flush_when_many(self) -> None:
+        if len(self._entries) + len(self._absences) >= _PAGE:
+            self.flush()
+
+    def _read(self, query: str, *arguments: str) -> list[Any]:
+        with explained(self.path):
+            return self._connection.execute(query, arguments).fetchall()
+
+
+def _row(entry: ManifestEntry) -> _Row:
+    modified = None if entry.last_modified is None else _text(entry.last_modified)
+    fetched = _text(entry.fetched_at)
+    return (entry.key, entry.size, entry.sha256, entry.verdict.value, entry.etag, modified, fetched, entry.run_id)
+
+
+def _entry(row: _Row) -> ManifestEntry:
+    key, size, sha256, verdict, etag, modified, fetched, run_id = row
+    return ManifestEntry(
+        key=key,
+        size=size,
+        sha256=sha256,
+        verdict=Verdict(verdict),
+        etag=etag,
+        last_modified=datetime.fromisoformat(modified) if modified else None,
+        fetched_at=datetime.fromisoformat(fetched),
+        run_id=run_id,
+    )
+
+
+def _text(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError(f"The time {moment} has no zone; times are UTC here.")
+    return moment.astimezone(UTC).isoformat()

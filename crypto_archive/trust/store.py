@@ -1,0 +1,286 @@
+"""The archive root on disk: where files stand, and the only ways in which bytes move there.
+
+s5cmd writes into staging. What is proven there is renamed to its final path, whose name is the object's key; what is
+not goes to quarantine. Nothing else ever writes to a final path, so a file there is whole at any moment, even when
+the process is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import CryptoArchiveError, ExitCode, RootUnusable
+from crypto_archive.keys import sidecar_key
+from crypto_archive.trust.checksum import digest_file, read_sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PRIVATE_FOLDER = ".crypto-archive"
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EACCES, errno.EPERM}
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+class Refused(CryptoArchiveError):
+    """One object cannot be stored, because of what stands at its final path; the others can."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """An archive root; the folder need not exist, and making the value touches nothing.
+
+    Attributes:
+        path: The output directory.
+    """
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        """Where the objects stand; the keys of the archive all begin with ``data/``."""
+        return self.path / "data"
+
+    @property
+    def private(self) -> Path:
+        """Our own folder inside the root."""
+        return self.path / PRIVATE_FOLDER
+
+    @property
+    def staging(self) -> Path:
+        """What is under way; swept at the next start."""
+        return self.private / "staging"
+
+    @property
+    def quarantine(self) -> Path:
+        """Bytes that failed a check, with the reason."""
+        return self.private / "quarantine"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run."""
+        return self.private / "runs"
+
+    @property
+    def manifest_path(self) -> Path:
+        """The manifest's database."""
+        return self.private / "manifest.sqlite"
+
+    @property
+    def lock_path(self) -> Path:
+        """The file whose lock makes a process the only writer."""
+        return self.private / "lock"
+
+    def file(self, key: str) -> Path:
+        """Return the final path of an object.
+
+        Raises:
+            ValueError: The key would lead out of the root or into our own folder, or no file can be named so.
+        """
+        return self.path.joinpath(*_parts(key))
+
+
+def open_root(path: Path) -> Root:
+    """Make the root's folders where they are missing, and see that they can be written to.
+
+    Raises:
+        RootUnusable: They cannot be made or written to.
+    """
+    root = Root(path.absolute())
+    with explained(root):
+        for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (root.path, root.private):
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    return root
+
+
+def publish(root: Root, staged: Path, key: str, sidecar: Path | None = None) -> Path:
+    """Rename a proven file from staging to its final path, its sidecar first.
+
+    Without a new sidecar, one that is already there stays only if it vouches for the new bytes.
+
+    Args:
+        root: The archive root.
+        staged: The zip in staging.
+        key: The object's key.
+        sidecar: The zip's sidecar in staging, None when there is none.
+
+    Returns:
+        The final path.
+
+    Raises:
+        Refused: Something else stands at the final path, or a link leads out of the root.
+        RootUnusable: The disk is full, or the root cannot be written to.
+        ValueError: The key is none that a file may have.
+    """
+    final = root.file(key)
+    final_sidecar = root.file(sidecar_key(key))
+    with explained(root):
+        for path in (final, final_sidecar):
+            _refuse_odd(root, path)
+        with _nothing_in_the_way(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            if sidecar is None:
+                _drop_outdated_sidecar(final_sidecar, staged)
+            else:
+                sidecar.replace(final_sidecar)
+            staged.replace(final)
+    return final
+
+
+def quarantine(root: Root, staged: Path, key: str, reason: str, run_id: str) -> Path:
+    """Move bytes that failed a check aside, with the reason in ``<name>.reason.json``; nothing is ever overwritten.
+
+    Returns:
+        Where the bytes are now: the key below ``quarantine/``, with the run and, if need be, a number behind it.
+
+    Raises:
+        RootUnusable: The disk is full, or the root cannot be written to.
+        ValueError: The key is none that a file may have.
+    """
+    wanted = root.quarantine.joinpath(*_parts(f"{key}.{run_id}"))
+    note = json.dumps({"key": key, "reason": reason, "run_id": run_id, "size": staged.stat().st_size}, indent=2)
+    with explained(root):
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        kept = _reserve(wanted, note + "\n")
+        staged.replace(kept)
+    return kept
+
+
+def sweep_staging(root: Root) -> int:
+    """Delete what an earlier run left in staging; only the holder of the lock may do so.
+
+    Returns:
+        How many files were deleted.
+
+    Raises:
+        RootUnusable: They cannot be deleted.
+    """
+    removed = 0
+    with explained(root):
+        for folder, folders, files in os.walk(root.staging, topdown=False):
+            here = Path(folder)
+            for name in files:
+                (here / name).unlink()
+            for name in folders:
+                inner = here / name
+                inner.unlink() if inner.is_symlink() else inner.rmdir()
+            removed += len(files)
+    return removed
+
+
+def free_bytes(root: Root) -> int:
+    """Return how many bytes a user may still write to the disk that holds, or would hold, the root."""
+    here = root.path.absolute()
+    return shutil.disk_usage(next(path for path in (here, *here.parents) if path.is_dir())).free
+
+
+@contextmanager
+def explained(root: Root) -> Iterator[None]:
+    """Turn what the operating system says while the root is written to into words for people."""
+    try:
+        yield
+    except OSError as error:
+        raise _root_unusable(root, error) from error
+
+
+def _root_unusable(root: Root, error: OSError) -> RootUnusable:
+    place = f"{error.filename2 or error.filename or root.path}: {error.strerror or error}"
+    if error.errno in _DISK_FULL:
+        return RootUnusable(
+            f"The disk of the output directory is full: {root.path}",
+            hint=f"{place}. Free some space or choose another disk with --output, then run again: what is done stays.",
+        )
+    if error.errno in _DENIED:
+        return RootUnusable(
+            f"Permission denied writing to output directory: {root.path}",
+            hint=f"{place}. Choose another folder with --output, or make this one writable for you.",
+        )
+    return RootUnusable(
+        f"Cannot write to output directory: {root.path}", hint=f"{place}. Choose another folder with --output."
+    )
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    """Cut a key into folder and file names, none of which may lead anywhere else."""
+    parts = tuple(key.split("/"))
+    if _CONTROL_CHARACTER.search(key):
+        raise ValueError(f"The key {key!r} has a control character in it, so no file can be named so.")
+    if parts[0].casefold() == PRIVATE_FOLDER:
+        raise ValueError(f"The key {key!r} leads into the folder {PRIVATE_FOLDER}, which is our own.")
+    # PurePath drops "" and ".", and on Windows it splits at backslashes and drive letters: what differs, leads away.
+    if ".." in parts or PurePath(*parts).parts != parts:
+        raise ValueError(f"The key {key!r} is no plain path below the archive root.")
+    key.encode()  # a lone surrogate has no bytes, so no file name: UnicodeEncodeError is a ValueError
+    return parts
+
+
+def _refuse_odd(root: Root, path: Path) -> None:
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root.path)):
+        raise Refused(
+            f"Refused to write outside of the archive root: {path} leads to {os.path.realpath(path)}",
+            hint="Remove the symbolic link, or make the folder that it leads to the root with --output.",
+        )
+    try:
+        with _nothing_in_the_way(path):
+            mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise Refused(
+            f"Refused to replace {path}: it is {kind}, where a file of the archive belongs",
+            hint="Move it away, then run again.",
+        )
+
+
+@contextmanager
+def _nothing_in_the_way(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        raise Refused(
+            f"Refused to store {path}: {error.strerror}",
+            hint="Move away what stands in place of a folder, or choose another folder (with a shorter path, if that "
+            "is the trouble) with --output.",
+        ) from error
+
+
+def _drop_outdated_sidecar(sidecar: Path, staged: Path) -> None:
+    if not sidecar.exists():
+        return
+    with suppress(ValueError):
+        if read_sidecar(sidecar).digest == digest_file(staged).sha256:
+            return
+    sidecar.unlink()
+
+
+def _reserve(wanted: Path, note: str) -> Path:
+    """Take the first free name for a quarantined file, by making its note, which no two threads can both do."""
+    for number in count(1):
+        name = wanted if number == 1 else wanted.with_name(f"{wanted.name}.{number}")
+        if os.path.lexists(name):
+            continue
+        with suppress(FileExistsError), name.with_name(f"{name.name}.reason.json").open("x", encoding="utf-8") as file:
+            file.write(note)
+            return name
+    raise AssertionError("count() ended")  # pragma: no cover

@@ -1,0 +1,143 @@
+"""Verify: prove what is on disk by presence, size and SHA-256. Asks no network unless the listing is asked for."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import RootUnusable
+from crypto_archive.events import Checked
+from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject
+from crypto_archive.planning.calendar import absence
+from crypto_archive.planning.selection import select
+from crypto_archive.planning.stream import candidates
+from crypto_archive.report.checks import VerifyReport
+from crypto_archive.request import Discovery
+from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.transfer.cancellation import Cancellation
+from crypto_archive.trust.manifest import Manifest
+from crypto_archive.trust.presence import StoredFiles
+from crypto_archive.trust.proof import check_stored
+from crypto_archive.trust.store import Root
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from crypto_archive.config import Configured
+    from crypto_archive.matrix import Matrix
+    from crypto_archive.model import ManifestEntry
+
+THREADS = min(8, os.cpu_count() or 1)
+IN_FLIGHT = 4 * THREADS
+
+Subject = tuple[ArchiveObject, "ManifestEntry | None"]
+"""An object that ought to be there, with what the manifest says of it."""
+
+
+def verify(
+    configured: Configured,
+    *,
+    whole_root: bool = False,
+    cancellation: Cancellation | None = None,
+    today: date | None = None,
+) -> Generator[Checked, None, VerifyReport]:
+    """Check every object of a selection, or of the whole archive root; yield each finding, return the report.
+
+    Objects of a selection that the archive is known not to have, or cannot have yet, are not looked for.
+
+    Args:
+        configured: What is to be there, and where.
+        whole_root: Check all that is on disk or in the manifest instead of the selection.
+        cancellation: A token to stop the verification from outside.
+        today: The current UTC day; read from the clock when not given.
+
+    Raises:
+        RootUnusable: There is no such root, or it cannot be read.
+        EndpointUnreachable: The listing was asked for and failed.
+    """
+    root = Root(configured.request.root.absolute())
+    if not root.path.is_dir():
+        raise RootUnusable(
+            f"There is no archive root at {root.path}",
+            hint="Name the folder that a collect has filled with --output, or collect first.",
+        )
+    today = today or datetime.now(UTC).date()
+    cancellation = cancellation or Cancellation()
+    started = time.monotonic()
+    report = VerifyReport(str(root.path))
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        if whole_root:
+            subjects = _of_root(root, manifest, configured.matrix)
+        else:
+            subjects = _of_selection(configured, root, manifest, today)
+        for finding in _checked(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
+            report.add(finding)
+            yield finding
+    report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
+    return report
+
+
+def _checked(root: Root, subjects: Iterator[Subject]) -> Iterator[Checked]:
+    """Check files in threads, a bounded number ahead of the consumer, and yield findings in order."""
+    under_way: deque[Future[Checked]] = deque()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
+        for item, entry in subjects:
+            under_way.append(threads.submit(_check, root, item, entry))
+            if len(under_way) >= IN_FLIGHT:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+def _check(root: Root, item: ArchiveObject, entry: ManifestEntry | None) -> Checked:
+    proof = check_stored(root, item.key, entry)
+    series = item.series
+    return Checked(item.key, series.market, series.data_type, proof.verdict, proof.digest.size, proof.reason)
+
+
+def _of_selection(configured: Configured, root: Root, manifest: Manifest, today: date) -> Iterator[Subject]:
+    """Yield the objects of a selection that ought to be there."""
+    request, matrix = configured.request, configured.matrix
+    binary = find_binary(request.access.s5cmd) if request.discovery is Discovery.LISTING else None
+    selection = select(request.wish, matrix, today)
+    stored = StoredFiles(root, manifest)
+    for item, remote in candidates(request, selection, matrix, binary, today, lambda _: None):
+        there = stored.stat(item.key)
+        if there is not None:
+            yield item, there.recorded
+        elif remote is not None or not _rightly_absent(item, manifest, matrix, today):
+            yield item, manifest.entry(item.key)
+
+
+def _rightly_absent(item: ArchiveObject, manifest: Manifest, matrix: Matrix, today: date) -> bool:
+    """Whether a file that is not there need not be: not published yet, or seen to be absent once it could have been."""
+    if manifest.entry(item.key) is not None:
+        return False
+    row = matrix.row(item.series.market, item.series.data_type)
+    if row is not None and absence(row, item, today) is Absence.NOT_YET:
+        return True
+    seen = manifest.absence(item.key)
+    return seen is not None and seen.reason is not Absence.NOT_YET
+
+
+def _of_root(root: Root, manifest: Manifest, matrix: Matrix) -> Iterator[Subject]:
+    """Yield all objects on disk, then those that only the manifest knows."""
+    stored = StoredFiles(root, manifest)
+    for folder, folders, files in os.walk(root.data):
+        folders.sort()
+        prefix = Path(folder).relative_to(root.path).as_posix()
+        for name in sorted(files):
+            item = None if name.endswith(SIDECAR_SUFFIX) else matrix.object_of(f"{prefix}/{name}")
+            there = stored.stat(item.key) if item is not None else None
+            if item is not None and there is not None:
+                yield item, there.recorded
+    for entry in manifest.iterate():
+        item = matrix.object_of(entry.key)
+        if item is not None and stored.stat(entry.key) is None:
+            yield item, entry

@@ -1,0 +1,102 @@
+"""A server with the small sample for all tests of a worker, a private one for those that change it, and a fault proxy.
+
+CRYPTO_ARCHIVE_TEST_ENDPOINT points the same tests at a real endpoint of the archive. Those that change the bucket, need
+a known content or a fault are skipped then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from filelock import FileLock
+
+from tests.archive.proxy import FaultProxy
+from tests.archive.running import Runner, clean_environment
+from tests.archive.sample import Sample, small, write_sample
+from tests.archive.served import LIVE_ENDPOINT, Archive
+from tests.archive.server import S3Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.archive.sample import SampleSpec
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """The small sample on disk, written once for all workers. Do not change it: see ``private_archive``."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root, complete = shared / "sample", shared / "sample-complete"
+    with FileLock(shared / "sample.lock"):
+        if not complete.exists():
+            write_sample(root, small())
+            complete.touch()
+    return Sample(root, small())
+
+
+@pytest.fixture(scope="session")
+def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """The archive that tests read: our own server with the small sample, or the live one."""
+    if LIVE_ENDPOINT:
+        yield Archive(LIVE_ENDPOINT, None)
+        return
+    written: Sample = request.getfixturevalue("sample")
+    with S3Server(written.root, log=tmp_path_factory.mktemp("server") / "rclone.log") as server:
+        yield Archive(server.endpoint_url, written)
+
+
+@pytest.fixture
+def own_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[SampleSpec], Archive]]:
+    """A function that writes a sample of the test's own choice and serves it for as long as the test lasts."""
+    _skip_live("needs a bucket of its own")
+    with contextlib.ExitStack() as servers:
+
+        def serve(spec: SampleSpec) -> Archive:
+            written = write_sample(tmp_path_factory.mktemp("own-archive") / "served", spec)
+            return Archive(servers.enter_context(S3Server(written.root)).endpoint_url, written)
+
+        yield serve
+
+
+@pytest.fixture
+def private_archive(sample: Sample, tmp_path: Path) -> Iterator[Archive]:
+    """A copy of the small sample with a server of its own, for tests that change files in the bucket."""
+    _skip_live("changes the bucket")
+    private = Sample(tmp_path / "private-archive", sample.spec)
+    shutil.copytree(sample.root, private.root)  # keeps the time stamps
+    with S3Server(private.root) as server:
+        yield Archive(server.endpoint_url, private)
+
+
+@pytest.fixture
+def proxy(request: pytest.FixtureRequest) -> Iterator[FaultProxy]:
+    """A fault proxy in front of the test's archive: the private one where the test has it, else the shared one."""
+    _skip_live("needs the fault proxy")
+    behind = "private_archive" if "private_archive" in request.fixturenames else "archive"
+    archive: Archive = request.getfixturevalue(behind)
+    with FaultProxy(archive.endpoint_url) as running:
+        yield running
+
+
+@pytest.fixture
+def run(archive: Archive, tmp_path: Path, no_outside_settings: None) -> Runner:
+    """Run ``crypto-archive`` as a process in an empty folder: ``code, stdout, stderr = run("plan", "-p", "research")``.
+
+    The endpoint is the shared archive's; ``run.at(proxy.endpoint_url)(...)`` takes another.
+    """
+    del no_outside_settings  # named so that it comes first
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return Runner(folder, clean_environment()).at(archive.endpoint_url)
+
+
+def _skip_live(reason: str) -> None:
+    if LIVE_ENDPOINT:
+        pytest.skip(f"{reason}; not against the live archive")

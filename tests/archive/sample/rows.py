@@ -1,0 +1,249 @@
+"""The CSV of one object: true schema, true number of rows where that is cheap, figures drawn from its key alone.
+
+A file holds the archive's true number of rows for klines of 1m and longer within a day, for klines of 15m and longer
+within a month, for metrics (288 a day, each twice before 2021-05-20) and for funding rates (3 a day). The others would
+take too long for a sample: unless ``full_rows`` is asked for, klines stop after ``MOST_KLINES`` rows, bookDepth has a
+snapshot every ten minutes in place of every 30 seconds, and BVOLIndex a value a minute in place of a second. Trades,
+book tickers, liquidations and option summaries have no true number; they have a few hundred rows at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from crypto_archive.model import Market, Partition, Period
+from tests.archive.sample.schemas import PUBLISHED, booleans, has_header, ticks_per_millisecond
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.archive.sample.objects import SampleObject
+
+MOST_KLINES = 3_600
+DAY_MS = 86_400_000
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
+_MONDAY_MS = 4 * DAY_MS  # 1970-01-05, where the weeks of the archive count from
+_METRICS_ONCE_FROM = date(2021, 5, 20)
+_TWELVE_BANDS_FROM = date(2026, 1, 15)
+
+
+def csv_text(item: SampleObject, *, revision: int = 0, full_rows: bool = False) -> str:
+    """Return the CSV of an object; another revision gives other figures, and the same arguments give the same text."""
+    draft = _Draft(item, _generator(item, revision), full_rows)
+    lines = list(_WRITERS[item.data_type](draft))
+    if has_header(item.market, item.period.first_day):
+        lines.insert(0, PUBLISHED[item.market, item.data_type].columns)
+    return "\n".join(lines) + "\n"
+
+
+def _generator(item: SampleObject, revision: int) -> random.Random:
+    return random.Random(hashlib.sha256(f"{item.key}#{revision}".encode()).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What the writers of rows need: the object, its own source of chance, and whether to write all rows."""
+
+    item: SampleObject
+    chance: random.Random
+    full_rows: bool
+
+    @property
+    def start_ms(self) -> int:
+        return _milliseconds(self.item.period.first_day)
+
+    @property
+    def end_ms(self) -> int:
+        return _milliseconds(self.item.period.last_day + timedelta(days=1))
+
+    @property
+    def ticks(self) -> int:
+        return ticks_per_millisecond(self.item.market, self.item.period.first_day)
+
+    @property
+    def truth(self) -> tuple[str, str]:
+        return booleans(self.item.market)
+
+    def few(self) -> int:
+        """How many rows a file has whose true number depends on the day."""
+        return self.chance.randrange(250, 400)
+
+    def moments(self, count: int) -> list[int]:
+        """Draw times within the period, ascending, in the unit of the file."""
+        span = range(self.start_ms * self.ticks, self.end_ms * self.ticks)
+        return sorted(self.chance.choices(span, k=count))
+
+    def prices(self) -> Iterator[float]:
+        """Walk at random from one price to the next, for ever."""
+        price = 20_000 + 60_000 * self.chance.random()
+        while True:
+            yield price
+            price *= 1 + (self.chance.random() - 0.5) * 0.002
+
+
+def _milliseconds(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp()) * 1000
+
+
+def _timestamp(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _kline_times(draft: _Draft) -> Iterator[tuple[int, int]]:
+    """Yield when each kline of the period opens, and when the one after it does, in milliseconds."""
+    interval = draft.item.interval or ""
+    if interval == "1mo":
+        month = Period.containing(draft.item.period.first_day, Partition.MONTHLY)
+        yield _milliseconds(month.first_day), _milliseconds(month.next().first_day)
+        return
+    step = int(interval[:-1]) * _UNITS_MS[interval[-1]]
+    base = _MONDAY_MS if interval == "1w" else 0
+    first = base - (base - draft.start_ms) // step * step
+    for opens in range(first, draft.end_ms, step):
+        yield opens, opens + step
+
+
+def _klines(draft: _Draft) -> Iterator[str]:
+    times = _kline_times(draft) if draft.full_rows else islice(_kline_times(draft), MOST_KLINES)
+    rows = _trade_kline if draft.item.data_type == "klines" else _index_kline
+    decimals = 8 if draft.item.market is Market.SPOT else 2
+    scale = 1e-8 if draft.item.data_type == "premiumIndexKlines" else 1.0
+    prices = draft.prices()
+    opening = next(prices)
+    for opens, following in times:
+        closing = next(prices)
+        high, low = max(opening, closing) * 1.0004, min(opening, closing) * 0.9996
+        shown = [f"{price * scale:.{8 if scale < 1 else decimals}f}" for price in (opening, high, low, closing)]
+        yield rows(draft, opens * draft.ticks, following * draft.ticks - 1, shown, closing)
+        opening = closing
+
+
+def _trade_kline(draft: _Draft, opens: int, closes: int, shown: list[str], price: float) -> str:
+    volume = 1 + 1000 * draft.chance.random()
+    bought = volume * draft.chance.random()
+    return (
+        f"{opens},{','.join(shown)},{volume:.8f},{closes},{volume * price:.8f},{draft.chance.randrange(1, 90_000)},"
+        f"{bought:.8f},{bought * price:.8f},0"
+    )
+
+
+def _index_kline(draft: _Draft, opens: int, closes: int, shown: list[str], price: float) -> str:
+    del draft, price
+    return f"{opens},{','.join(shown)},0,{closes},0,60,0,0,0"
+
+
+def _trades(draft: _Draft) -> Iterator[str]:
+    spot = draft.item.market is Market.SPOT
+    number = draft.chance.randrange(10**9, 5 * 10**9)
+    for moment, price in zip(draft.moments(draft.few()), draft.prices(), strict=False):
+        number += 1
+        quantity = 0.001 + draft.chance.random()
+        maker = draft.truth[draft.chance.randrange(2)]
+        if spot:
+            yield f"{number},{price:.8f},{quantity:.8f},{price * quantity:.8f},{moment},{maker},{draft.truth[1]}"
+        else:
+            yield f"{number},{price:.1f},{quantity:.3f},{price * quantity:.4f},{moment},{maker}"
+
+
+def _agg_trades(draft: _Draft) -> Iterator[str]:
+    best = f",{draft.truth[1]}" if draft.item.market is Market.SPOT else ""
+    number = draft.chance.randrange(10**8, 5 * 10**8)
+    trade = 3 * number
+    for moment, price in zip(draft.moments(draft.few()), draft.prices(), strict=False):
+        number += 1
+        first, trade = trade + 1, trade + draft.chance.randrange(1, 5)
+        maker = draft.truth[draft.chance.randrange(2)]
+        yield f"{number},{price:.2f},{0.001 + draft.chance.random():.5f},{first},{trade},{moment},{maker}{best}"
+
+
+def _funding_rate(draft: _Draft) -> Iterator[str]:
+    for moment in range(draft.start_ms, draft.end_ms, DAY_MS // 3):
+        rate = (draft.chance.random() - 0.4) * 0.0003
+        yield f"{moment + draft.chance.randrange(9)},8,{rate:.8f}"
+
+
+def _metrics(draft: _Draft) -> Iterator[str]:
+    step = 5 * 60_000
+    moments = list(range(draft.start_ms + step, draft.end_ms + step, step))
+    for index in range(0, len(moments) - 1, 7):  # the archive's rows are not in the order of time
+        moments[index], moments[index + 1] = moments[index + 1], moments[index]
+    copies = 1 if draft.item.period.first_day >= _METRICS_ONCE_FROM else 2
+    for moment in moments:
+        interest = 100_000 + 5_000 * draft.chance.random()
+        ratios = ",".join(_ratio(draft) for _ in range(4))
+        row = f"{_timestamp(moment)},{draft.item.symbol},{interest:.6f},{interest * 60_000:.6f},{ratios}"
+        yield from [row] * copies
+
+
+def _ratio(draft: _Draft) -> str:
+    drawn = draft.chance.random()
+    return '""' if drawn < 0.01 else f"{0.5 + 2 * drawn:.8f}"
+
+
+def _book_depth(draft: _Draft) -> Iterator[str]:
+    twelve = draft.item.period.first_day >= _TWELVE_BANDS_FROM
+    positive = [0.2, 1, 2, 3, 4, 5] if twelve else [1, 2, 3, 4, 5]
+    bands = [*(-band for band in reversed(positive)), *positive]
+    step = 30_000 if draft.full_rows else 600_000
+    for moment in range(draft.start_ms + 4_000, draft.end_ms, step):
+        for band in bands:
+            depth = abs(band) * 1_800 * (1 + draft.chance.random())
+            yield f"{_timestamp(moment)},{band:.2f},{depth:.8f},{depth * 60_000:.8f}"
+
+
+def _book_ticker(draft: _Draft) -> Iterator[str]:
+    update = draft.chance.randrange(10**12, 5 * 10**12)
+    for moment, price in zip(draft.moments(draft.few()), draft.prices(), strict=False):
+        update += draft.chance.randrange(1, 900)
+        bid, ask = draft.chance.random() * 20, draft.chance.random() * 20
+        yield f"{update},{price:.2f},{bid:.3f},{price + 0.1:.2f},{ask:.3f},{moment},{moment + 4}"
+
+
+def _liquidations(draft: _Draft) -> Iterator[str]:
+    for moment, price in zip(draft.moments(draft.chance.randrange(20, 60)), draft.prices(), strict=False):
+        side = draft.chance.choice(("BUY", "SELL"))
+        size = draft.chance.randrange(1, 900)
+        row = f"{moment},{side},LIMIT,IOC,{size},{price:.1f},{price * 1.001:.1f},FILLED,{size},{size}"
+        yield from (row, row)  # the archive writes each liquidation twice
+
+
+def _volatility_index(draft: _Draft) -> Iterator[str]:
+    symbol = draft.item.symbol
+    quote = "USDT"
+    step = 1_000 if draft.full_rows else 60_000
+    for moment in range(draft.start_ms, draft.end_ms, step):
+        value = 30 + 20 * draft.chance.random()
+        yield f"{moment},{symbol},{symbol.removesuffix(quote)},{quote},{value:.4f}"
+
+
+def _option_summary(draft: _Draft) -> Iterator[str]:
+    base = draft.item.symbol.removesuffix("USDT")
+    expiry = draft.item.period.first_day + timedelta(days=7)
+    for hour in range(24):
+        for strike in range(20_000, 45_000, 5_000):
+            for kind in ("C", "P"):
+                head = f"{draft.item.period},{hour},{base}-{expiry:%y%m%d}-{strike}-{kind},{draft.item.symbol},{kind}"
+                figures = ",".join(f"{100 * draft.chance.random():.4f}" for _ in range(20))
+                yield f"{head},{strike},{figures}"
+
+
+_WRITERS: dict[str, Callable[[_Draft], Iterator[str]]] = {
+    "klines": _klines,
+    "indexPriceKlines": _klines,
+    "markPriceKlines": _klines,
+    "premiumIndexKlines": _klines,
+    "trades": _trades,
+    "aggTrades": _agg_trades,
+    "fundingRate": _funding_rate,
+    "metrics": _metrics,
+    "bookDepth": _book_depth,
+    "bookTicker": _book_ticker,
+    "liquidationSnapshot": _liquidations,
+    "BVOLIndex": _volatility_index,
+    "EOHSummary": _option_summary,
+}

@@ -1,0 +1,51 @@
+"""The archive as a test meets it: an endpoint, and what is known of the bucket behind it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.archive.sample import Sample, SampleSpec
+
+LIVE_ENDPOINT = os.environ.get("CRYPTO_ARCHIVE_TEST_ENDPOINT", "")
+"""The real endpoint to run the tests against; empty for our own server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive that answers.
+
+    Attributes:
+        endpoint_url: The address of its S3 endpoint.
+        sample: What it holds; None for the live archive, where only the keys of the past are known.
+    """
+
+    endpoint_url: str
+    sample: Sample | None
+
+    @property
+    def live(self) -> bool:
+        """Whether this is a real endpoint and not our own server."""
+        return self.sample is None
+
+    @property
+    def spec(self) -> SampleSpec:
+        """What the sample consists of."""
+        return self._own.spec
+
+    @property
+    def bucket(self) -> Path:
+        """The folder that is the bucket."""
+        return self._own.bucket
+
+    @property
+    def _own(self) -> Sample:
+        if self.sample is None:
+            pytest.skip("needs to know what is in the bucket; this is the live archive")
+        return self.sample

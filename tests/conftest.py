@@ -1,0 +1,49 @@
+"""What all tests share: no setting of the person who runs them reaches what they test."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A machine that is busy with other tests is no finding.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
+
+LEAKING = ("CRYPTO_ARCHIVE_", "AWS_", "S3_", "RCLONE_")
+KEPT = "CRYPTO_ARCHIVE_TEST_"
+CONSOLE = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "COLUMNS",
+    "LINES",
+)
+
+
+def leaks(name: str) -> bool:
+    """Whether an environment variable would change what a test sees."""
+    return (name.startswith(LEAKING) and not name.startswith(KEPT)) or name in CONSOLE
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder without any configuration."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def no_outside_settings(monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> None:
+    """Hide the settings and the configuration folder of the person who runs the tests."""
+    for name in filter(leaks, list(os.environ)):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(empty_home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(empty_home / ".config"))

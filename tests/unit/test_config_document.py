@@ -1,0 +1,148 @@
+"""Preset files: what is read, on which line it stands, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crypto_archive.config.document import read_document
+from crypto_archive.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crypto_archive.config.document import Document
+
+
+def read(folder: Path, content: str | bytes, name: str = "my.yaml") -> Document:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_document(path, name)
+
+
+def refusals(folder: Path, content: str | bytes, name: str = "my.yaml") -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(folder, content, name)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_places_name_the_line_of_fields_and_of_list_items(tmp_path: Path) -> None:
+    document = read(tmp_path, "markets: [spot]\n\n# a comment\nintervals:\n  klines:\n    - 1h\n    - 1hh\n")
+    assert document.place(("intervals",)) == "my.yaml, line 4, intervals"
+    assert document.place(("intervals", "klines")) == "my.yaml, line 5, intervals.klines"
+    assert document.place(("intervals", "klines", 1)) == "my.yaml, line 7, intervals.klines[1]"
+    assert document.place(("markets", 0)) == "my.yaml, line 1, markets[0]"
+
+
+def test_a_place_that_the_file_does_not_have_takes_the_line_around_it(tmp_path: Path) -> None:
+    document = read(tmp_path, "markets: [spot]\ndate_range:\n  start: 2025-01-01\n")
+    assert document.place(("date_range", "end")) == "my.yaml, line 2, date_range.end"
+    assert document.place(("date_range", "start", 3)) == "my.yaml, line 3, date_range.start[3]"
+    assert document.place(("nothing",)) == "my.yaml, nothing"
+
+
+def test_words_that_yaml_likes_to_change_stay_words(tmp_path: Path) -> None:
+    document = read(tmp_path, "symbols: [NO, on, 0123, 1_000, 1h, 2025-07-15]\nenable_resume: true\nbatch_size: 7")
+    assert document.values == {
+        "symbols": ["NO", "on", "0123", "1_000", "1h", "2025-07-15"],
+        "enable_resume": True,
+        "batch_size": 7,
+    }
+
+
+def test_merge_keys_may_be_overridden(tmp_path: Path) -> None:
+    document = read(tmp_path, "a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  x: 3\n")
+    assert document.values["b"] == {"x": 3, "y": 2}
+
+
+def test_json_with_tabs_is_read_and_has_lines(tmp_path: Path) -> None:
+    document = read(tmp_path, '{\n\t"symbols":\t{"spot": ["A",\n\t\t"\x7f\\ud83d\\ude00"]}\n}', "my.json")
+    assert document.values == {"symbols": {"spot": ["A", "\x7f\U0001f600"]}}
+    assert document.place(("symbols", "spot", 1)) == "my.json, line 3, symbols.spot[1]"
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    assert read(tmp_path, '\ufeff{"batch_size": 1}', "my.json").values == {"batch_size": 1}
+    assert read(tmp_path, "\ufeffbatch_size: 1").values == {"batch_size": 1}
+
+
+QUOTES = "; a text that begins with * or ! needs quotes, such as '*USDT'"
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        ("", "my.yaml: is empty; a preset has lines like 'markets: [spot]'"),
+        ("- spot\n", "my.yaml: is not a mapping of fields; a preset has lines like 'markets: [spot]'"),
+        ("a: 1\nb: 2\na: 3\n", "my.yaml, line 3, a: stands twice, first in line 1; keep one of them"),
+        ("symbols:\n\t- A\n", "my.yaml, line 2: is not valid YAML: a tab cannot indent a line, use spaces"),
+        ("symbols: [*USDT]", f"my.yaml, line 1: is not valid YAML: found undefined alias 'USDT'{QUOTES}"),
+        (
+            "symbols: [!DOWN, A]",
+            "my.yaml, line 1, symbols[0]: '!DOWN' is read as a tag by YAML; put quotes around it if it is a text",
+        ),
+        ("a: !!set {x}", "my.yaml, line 1, a: has the tag !!set; write it without a tag"),
+        (b"\xff\xfe\x00", "my.yaml: is not a text file in UTF-8"),
+        ("[" * 20_000, "my.yaml: is nested too deeply to be a preset"),
+        (
+            "a: 1\n---\nb: 2\n",
+            "my.yaml, line 2: is not valid YAML: expected a single document in the stream, but found another document",
+        ),
+        (
+            "\na: " + "1" * 5000,
+            "my.yaml, line 2: is not valid YAML: a number has too many digits, or a value does not fit its tag",
+        ),
+    ],
+)
+def test_yaml_that_is_refused(tmp_path: Path, content: str | bytes, refusal: str) -> None:
+    assert refusals(tmp_path, content) == [refusal]
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        ('{\n"a": 1\n"b": 2}', "my.json, line 3: is not valid JSON: Expecting ',' delimiter"),
+        ('{\n\t"a": 1,\n\t"a": 2}', "my.json, line 3, a: stands twice, first in line 2; keep one of them"),
+        ('{"a": ' + "1" * 5000 + "}", "my.json: is not valid JSON: it holds a number that is too long"),
+        ("[" * 20_000, "my.json: is nested too deeply to be a preset"),
+    ],
+)
+def test_json_that_is_refused(tmp_path: Path, content: str, refusal: str) -> None:
+    assert refusals(tmp_path, content, "my.json") == [refusal]
+
+
+def test_all_keys_that_stand_twice_are_named(tmp_path: Path) -> None:
+    found = refusals(tmp_path, "a: 1\na: 2\nb:\n  c: 1\n  c: 2\n")
+    assert found == [
+        "my.yaml, line 2, a: stands twice, first in line 1; keep one of them",
+        "my.yaml, line 5, b.c: stands twice, first in line 4; keep one of them",
+    ]
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^gone\.yaml: cannot be read: No such file or directory$"):
+        read_document(tmp_path / "gone.yaml", "gone.yaml")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.one_of(
+        st.binary(max_size=60), st.text(max_size=60), st.text("ab:&*!{}[]<-,?|>'\" \n\t#%~019.e", max_size=60)
+    ),
+    name=st.sampled_from(["my.yaml", "my.json"]),
+)
+def test_whatever_a_file_holds_nothing_but_config_errors_come_out(
+    tmp_path: Path, content: str | bytes, name: str
+) -> None:
+    raw = content if isinstance(content, bytes) else content.encode(errors="surrogatepass")
+    try:
+        document = read(tmp_path, raw, name)
+    except ConfigError as error:
+        refused = error.problems
+    else:
+        refused = ()
+        document.place(("symbols", 0))
+    assert all(problem.place.startswith(name) for problem in refused)

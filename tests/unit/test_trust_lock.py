@@ -1,0 +1,170 @@
+"""One writer at a time, told by name; a dead one leaves nothing behind that could stop the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import filelock
+import pytest
+
+from crypto_archive.errors import ExitCode, RootLocked, RootUnusable
+from crypto_archive.trust.lock import hold, read_holder
+from crypto_archive.trust.store import Root, open_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOLDER = """
+import sys
+from pathlib import Path
+from crypto_archive.trust.lock import hold
+from crypto_archive.trust.store import Root
+
+with hold(Root(Path(sys.argv[1])), "collect --preset research"):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return open_root(tmp_path / "archive")
+
+
+@contextmanager
+def another_process(root: Root) -> Iterator[subprocess.Popen[str]]:
+    """Let a child hold the lock until it hears a line, or is killed."""
+    command = [sys.executable, "-c", HOLDER, str(root.path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "held\n"
+            yield child
+        finally:
+            child.kill()
+
+
+def note(root: Root) -> Path:
+    return root.private / "lock.json"
+
+
+def test_the_holder_is_noted_while_it_holds(root: Root) -> None:
+    with hold(root, "collect") as holder:
+        assert holder.pid == os.getpid()
+        assert holder.purpose == "collect"
+        assert holder.started.endswith("+00:00")
+        assert read_holder(root) == holder
+    assert not note(root).exists()
+    assert read_holder(root) is None
+
+
+def test_the_lock_can_be_taken_again(root: Root) -> None:
+    for _ in range(3):
+        with hold(root, "collect"):
+            pass
+
+
+def test_the_lock_is_freed_by_an_error(root: Root) -> None:
+    with pytest.raises(KeyError), hold(root, "collect"):
+        raise KeyError
+    with hold(root, "collect"):
+        pass
+
+
+def test_a_second_holder_in_the_same_process_is_turned_away(root: Root) -> None:
+    with hold(root, "collect"), pytest.raises(RootLocked), hold(root, "repair"):
+        pass
+
+
+def test_another_process_is_named(root: Root) -> None:
+    with another_process(root) as child:
+        with pytest.raises(RootLocked) as caught, hold(root, "collect"):
+            pass
+        holder = read_holder(root)
+    assert holder is not None
+    assert caught.value.message == (
+        f"Another run holds the lock of {root.path}: collect --preset research, process {child.pid} on "
+        f"{socket.gethostname()}, since {holder.started}"
+    )
+    assert caught.value.hint == "Wait until it has ended, stop that process, or choose another folder with --output."
+    assert caught.value.exit_code is ExitCode.ENVIRONMENT
+
+
+def test_a_process_that_ends_frees_the_lock(root: Root) -> None:
+    with another_process(root) as child:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        assert child.wait() == 0
+    assert not note(root).exists()
+    with hold(root, "collect"):
+        pass
+
+
+def test_a_killed_process_frees_the_lock_and_its_note_is_ignored(root: Root) -> None:
+    with another_process(root) as child:
+        child.kill()
+        child.wait()
+        assert note(root).exists()
+        assert read_holder(root) is None
+        with hold(root, "collect") as holder:
+            assert read_holder(root) == holder
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", "null", '{"pid": 1}', '{"who": "me"}'])
+def test_a_damaged_note_stops_nobody(root: Root, left: str) -> None:
+    note(root).write_text(left)
+    assert read_holder(root) is None
+    with hold(root, "collect"):
+        pass
+
+
+def test_a_holder_without_a_note_is_told_too(root: Root) -> None:
+    with hold(root, "collect"):
+        note(root).unlink()
+        with pytest.raises(RootLocked) as caught, hold(root, "collect"):
+            pass
+    assert caught.value.message == f"Another run holds the lock of {root.path}"
+    assert "Wait until it has ended" in caught.value.hint
+
+
+def test_a_note_from_another_machine_is_believed(root: Root) -> None:
+    said = {"pid": 4242, "host": "another.example", "started": "2025-07-15T00:00:00+00:00", "purpose": "collect"}
+    with hold(root, "collect"):
+        note(root).write_text(json.dumps(said))
+        with pytest.raises(RootLocked, match=r"process 4242 on another\.example, since 2025-07-15"), hold(root, "x"):
+            pass
+
+
+def test_a_folder_in_place_of_the_lock_is_told(root: Root) -> None:
+    root.lock_path.mkdir()
+    with pytest.raises(RootUnusable, match="Cannot write to output directory"), hold(root, "collect"):
+        pass
+
+
+def test_a_note_that_cannot_be_written_frees_the_lock(root: Root) -> None:
+    note(root).mkdir()
+    (note(root) / "something").touch()
+    with pytest.raises(RootUnusable, match="Cannot write to output directory"), hold(root, "collect"):
+        pass
+    (note(root) / "something").unlink()
+    note(root).rmdir()
+    with hold(root, "collect"):
+        pass
+
+
+def test_a_file_system_without_locks_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    with pytest.raises(RootUnusable, match="has no file locks"), hold(root, "collect"):
+        pass

@@ -1,0 +1,395 @@
+"""The manifest remembers, keeps former digests, serves readers while it is written, and explains what breaks it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_archive.errors import EnvironmentFailure, RootUnusable
+from crypto_archive.model import Absence, ManifestEntry, Verdict
+from crypto_archive.trust import database
+from crypto_archive.trust.manifest import AbsenceRecord, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOON = datetime(2025, 7, 15, 12, tzinfo=UTC)
+FOLDER = "data/spot/daily/klines/BTCUSDT/1h/"
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from crypto_archive.model import ManifestEntry, Verdict
+from crypto_archive.trust.manifest import Manifest
+
+manifest = Manifest(Path(sys.argv[1]))
+for line in sys.stdin:
+    word = line.strip()
+    if word == "flush":
+        manifest.flush()
+    else:
+        manifest.record(ManifestEntry(word, 1, "a" * 64, Verdict.OK, "", None, datetime.now(UTC), "child"))
+    print("done", flush=True)
+"""
+
+
+def entry(key: str = FOLDER + "x.zip", sha256: str = "a" * 64, size: int = 1) -> ManifestEntry:
+    return ManifestEntry(key, size, sha256, Verdict.OK, "etag", NOON - timedelta(days=1), NOON, "run")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "manifest.sqlite"
+
+
+@contextmanager
+def another_writer(path: Path) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+    ) as child:  # fmt: skip
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def tell(child: subprocess.Popen[str], word: str) -> None:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(word + "\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == "done\n"
+
+
+moments = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=9))]))
+entries = st.builds(
+    ManifestEntry,
+    key=st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+    size=st.integers(0, 2**62),
+    sha256=st.text(alphabet="0123456789abcdef", min_size=64, max_size=64),
+    verdict=st.sampled_from(Verdict),
+    etag=st.text(alphabet="0123456789abcdef-"),
+    last_modified=st.none() | moments,
+    fetched_at=moments,
+    run_id=st.text(alphabet="0123456789TZ-"),
+)
+
+
+@given(entries)
+def test_an_entry_reads_back_from_memory_and_from_disk(remembered: ManifestEntry) -> None:
+    with tempfile.TemporaryDirectory() as folder, Manifest(Path(folder) / "m.sqlite") as manifest:
+        manifest.record(remembered)
+        assert manifest.entry(remembered.key) == remembered
+        manifest.flush()
+        assert manifest.entry(remembered.key) == remembered
+        assert list(manifest.iterate()) == [remembered]
+
+
+@given(st.lists(entries, unique_by=lambda item: item.key, max_size=30), st.text(max_size=2))
+def test_a_prefix_finds_what_begins_with_it_in_order(remembered: list[ManifestEntry], prefix: str) -> None:
+    prefix = "".join(char for char in prefix if char.isprintable())
+    with tempfile.TemporaryDirectory() as folder, Manifest(Path(folder) / "m.sqlite") as manifest:
+        for item in remembered:
+            manifest.record(item)
+        found = list(manifest.iterate(prefix))
+    assert found == sorted(
+        (item for item in remembered if item.key.startswith(prefix)), key=lambda item: item.key.encode()
+    )
+
+
+def test_what_was_recorded_is_there_after_closing(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+    with Manifest(path) as manifest:
+        assert manifest.entry(entry().key) == entry()
+        assert manifest.entry("data/other.zip") is None
+
+
+def test_it_is_written_even_when_the_work_fails(path: Path) -> None:
+    def fail(manifest: Manifest) -> None:
+        manifest.record(entry())
+        raise KeyError
+
+    with pytest.raises(KeyError), Manifest(path) as manifest:
+        fail(manifest)
+    with Manifest(path, read_only=True) as manifest:
+        assert manifest.entry(entry().key) == entry()
+
+
+def test_more_rows_than_a_page_come_in_order(path: Path) -> None:
+    keys = [f"{FOLDER}{number:05}.zip" for number in range(2500)]
+    with Manifest(path) as manifest:
+        for key in reversed(keys):
+            manifest.record(entry(key))
+        assert [found.key for found in manifest.iterate()] == keys
+        assert [found.key for found in manifest.iterate(FOLDER + "010")] == keys[1000:1100]
+
+
+def test_a_folder_does_not_take_in_its_neighbours(path: Path) -> None:
+    with Manifest(path) as manifest:
+        for name in ("1h/a.zip", "1h.zip", "1h0/a.zip", "1h!/a.zip", "1hh/a.zip"):
+            manifest.record(entry(f"data/{name}"))
+        assert set(manifest.entries_in("data/1h/")) == {"data/1h/a.zip"}
+
+
+def test_recording_while_iterating_is_fine(path: Path) -> None:
+    with Manifest(path) as manifest:
+        for number in range(1500):
+            manifest.record(entry(f"{number:05}.zip"))
+        for count, found in enumerate(manifest.iterate()):
+            manifest.record(replace(found, run_id="second"))
+            manifest.flush()
+            if count == 1200:
+                break
+        assert manifest.entry("01200.zip") == replace(entry("01200.zip"), run_id="second")
+
+
+def test_former_digests_are_kept_oldest_first(path: Path) -> None:
+    versions = [entry(sha256=letter * 64, size=number) for number, letter in enumerate("abcd")]
+    with Manifest(path) as manifest:
+        for version in versions:
+            manifest.record(version)
+        assert manifest.former(entry().key) == tuple(versions[:-1])
+        assert manifest.entry(entry().key) == versions[-1]
+
+
+def test_the_same_bytes_again_make_no_history(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+        manifest.flush()
+        manifest.record(replace(entry(), etag="another", run_id="second"))
+        assert manifest.former(entry().key) == ()
+        assert manifest.entry(entry().key) == replace(entry(), etag="another", run_id="second")
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_an_absence_is_remembered_until_the_object_is_fetched(path: Path, flushed: bool) -> None:
+    with Manifest(path) as manifest:
+        assert manifest.absence("x.zip") is None
+        for reason in (Absence.NOT_YET, Absence.HOLE):
+            manifest.record_absent("x.zip", reason, NOON)
+            if flushed:
+                manifest.flush()
+            assert manifest.absence("x.zip") == AbsenceRecord("x.zip", reason, NOON)
+        manifest.record(entry("x.zip"))
+        assert manifest.absence("x.zip") is None
+        if flushed:
+            manifest.flush()
+        assert manifest.absence("x.zip") is None
+        manifest.record_absent("x.zip", Absence.HOLE, NOON)
+        assert manifest.absence("x.zip") is not None
+    with Manifest(path, read_only=True) as manifest:
+        assert manifest.absence("x.zip") == AbsenceRecord("x.zip", Absence.HOLE, NOON)
+        assert manifest.entry("x.zip") == entry("x.zip")
+
+
+def test_many_absences_are_written_without_a_flush(path: Path) -> None:
+    with Manifest(path) as manifest, Manifest(path, read_only=True) as reader:
+        for number in range(1000):
+            manifest.record_absent(f"{number}.zip", Absence.HOLE, NOON)
+        assert reader.absence("999.zip") == AbsenceRecord("999.zip", Absence.HOLE, NOON)
+
+
+def test_a_time_without_a_zone_is_refused_at_once(path: Path) -> None:
+    naive = NOON.replace(tzinfo=None)
+    with Manifest(path) as manifest:
+        for wrong in (replace(entry(), fetched_at=naive), replace(entry(), last_modified=naive)):
+            with pytest.raises(ValueError, match="has no zone; times are UTC here"):
+                manifest.record(wrong)
+        with pytest.raises(ValueError, match="has no zone"):
+            manifest.record_absent("x.zip", Absence.HOLE, naive)
+        assert list(manifest.iterate()) == []
+
+
+def test_reading_creates_nothing_and_finds_nothing(tmp_path: Path) -> None:
+    with Manifest(tmp_path / "none" / "manifest.sqlite", read_only=True) as manifest:
+        assert manifest.entry("x") is None
+        assert list(manifest.iterate()) == []
+        assert manifest.absence("x") is None
+        assert manifest.former("x") == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_leaves_no_file_behind(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+    before = path.read_bytes()
+    with Manifest(path, read_only=True) as manifest:
+        assert manifest.entry(entry().key) == entry()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_a_manifest_that_was_only_begun_is_empty(path: Path) -> None:
+    path.touch()
+    with Manifest(path, read_only=True) as manifest:
+        assert list(manifest.iterate()) == []
+    assert path.stat().st_size == 0
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+        assert manifest.entry(entry().key) == entry()
+
+
+def test_a_reader_sees_what_another_process_commits_meanwhile(path: Path) -> None:
+    with another_writer(path) as child:
+        tell(child, "first.zip")
+        tell(child, "flush")
+        with Manifest(path, read_only=True) as reader:
+            pages = reader.iterate()
+            assert next(pages).key == "first.zip"
+            tell(child, "second.zip")
+            assert reader.entry("second.zip") is None
+            tell(child, "flush")
+            assert reader.entry("second.zip") is not None
+            assert [found.key for found in pages] == ["second.zip"]
+
+
+def test_a_killed_writer_loses_only_what_it_kept_back(path: Path) -> None:
+    with another_writer(path) as child:
+        tell(child, "first.zip")
+        tell(child, "flush")
+        tell(child, "second.zip")
+        child.kill()
+        child.wait()
+    with Manifest(path, read_only=True) as reader:
+        assert [found.key for found in reader.iterate()] == ["first.zip"]
+    with Manifest(path) as manifest:
+        manifest.record(entry("third.zip"))
+        assert [found.key for found in manifest.iterate()] == ["first.zip", "third.zip"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_manifest_in_a_read_only_folder_is_read(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    try:
+        with Manifest(path, read_only=True) as reader:
+            assert reader.entry(entry().key) == entry()
+        with pytest.raises(RootUnusable, match="Cannot use the manifest"):
+            Manifest(path)
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_a_manifest_is_read_where_no_file_can_be_made_beside_it(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+    # SQLite follows no link here, so it is as in a read-only folder, even for root.
+    path.with_name(path.name + "-shm").symlink_to(path.parent / "nowhere" / "shm")
+    with Manifest(path, read_only=True) as reader:
+        assert reader.entry(entry().key) == entry()
+    with pytest.raises(RootUnusable) as caught:
+        Manifest(path)
+    assert caught.value.message.startswith(f"Cannot use the manifest {path}: ")
+    assert "choose another folder with --output" in caught.value.hint
+
+
+def test_nothing_is_written_through_a_reader(path: Path) -> None:
+    with Manifest(path):
+        pass
+    reader = Manifest(path, read_only=True)
+    reader.record(entry())
+    with pytest.raises(RootUnusable, match="readonly"):
+        reader.close()
+    with Manifest(path) as manifest:
+        assert list(manifest.iterate()) == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_newer_manifest_is_left_alone(path: Path, read_only: bool) -> None:
+    with Manifest(path):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(EnvironmentFailure) as caught:
+        Manifest(path, read_only=read_only)
+    assert caught.value.message == f"A newer crypto-archive wrote the manifest {path} (schema 7; this one knows 1)"
+    assert caught.value.hint == "Update crypto-archive, or choose another folder with --output."
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_database_of_another_program_is_left_alone(path: Path, read_only: bool) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    with pytest.raises(EnvironmentFailure) as caught:
+        Manifest(path, read_only=read_only)
+    assert caught.value.message == f"The file {path} is no manifest of crypto-archive"
+    assert caught.value.hint.startswith("Move it away, then run again: a new one is begun.")
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_damaged_file_is_told(path: Path, read_only: bool) -> None:
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(EnvironmentFailure) as caught:
+        Manifest(path, read_only=read_only)
+    assert caught.value.message == f"The manifest is damaged: {path} (file is not a database)"
+    assert "The stored files are untouched" in caught.value.hint
+
+
+def test_damage_that_is_met_later_is_told(path: Path) -> None:
+    with Manifest(path) as manifest:
+        for number in range(3000):
+            manifest.record(entry(f"{number:05}.zip"))
+    with path.open("r+b") as file:
+        file.seek(40_000)
+        file.write(b"\xff" * 200_000)
+    with Manifest(path, read_only=True) as reader, pytest.raises(EnvironmentFailure, match="The manifest is damaged: "):
+        list(reader.iterate())
+
+
+def test_a_folder_in_place_of_the_manifest_is_told(path: Path) -> None:
+    path.mkdir()
+    for read_only in (True, False):
+        with pytest.raises(RootUnusable, match=r"Cannot use the manifest .*manifest\.sqlite: "):
+            Manifest(path, read_only=read_only)
+
+
+def test_another_program_that_keeps_it_locked_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_WAIT_SECONDS", 0.0)
+    with Manifest(path):
+        pass
+    with closing(sqlite3.connect(path)) as other, Manifest(path) as manifest:
+        other.execute("BEGIN IMMEDIATE")
+        manifest.record(entry())
+        with pytest.raises(EnvironmentFailure) as caught:
+            manifest.flush()
+        assert caught.value.message == f"Another program keeps the manifest {path} locked"
+        other.rollback()
+    with Manifest(path) as manifest:  # what could not be written was kept, and written at the end
+        assert manifest.entry(entry().key) == entry()
+
+
+def test_a_full_disk_is_told(path: Path) -> None:
+    with Manifest(path) as manifest:
+        for number in range(900):
+            manifest.record(entry(f"{number:05}.zip"))
+        manifest._connection.execute("PRAGMA max_page_count = 8")
+        with pytest.raises(RootUnusable) as caught:
+            manifest.flush()
+        manifest._connection.execute("PRAGMA max_page_count = 100000")
+    assert caught.value.message == f"The disk is full: cannot write the manifest {path}"
+    assert caught.value.hint == "Free some space, then run again."
+
+
+def test_misuse_is_no_message_for_people(path: Path) -> None:
+    manifest = Manifest(path)
+    manifest.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        manifest.entry("x")

@@ -1,0 +1,153 @@
+"""What is there already is answered a folder at a time, from disk and manifest, without writing anything."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crypto_archive.errors import RootUnusable
+from crypto_archive.model import ManifestEntry, StoredStat, Verdict
+from crypto_archive.trust.manifest import Manifest
+from crypto_archive.trust.presence import StoredFiles
+from crypto_archive.trust.store import Root, open_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = "data/spot/daily/klines/BTCUSDT/1h/"
+KEY = FOLDER + "BTCUSDT-1h-2025-07-15.zip"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return open_root(tmp_path / "archive")
+
+
+def put(root: Root, key: str, content: bytes = b"bytes") -> None:
+    path = root.file(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def entry(key: str) -> ManifestEntry:
+    return ManifestEntry(key, 5, "a" * 64, Verdict.OK, "etag", None, datetime(2025, 7, 16, tzinfo=UTC), "run")
+
+
+def record(root: Root, *keys: str) -> None:
+    with Manifest(root.manifest_path) as manifest:
+        for key in keys:
+            manifest.record(entry(key))
+
+
+def test_a_file_with_and_without_a_row(root: Root) -> None:
+    put(root, KEY)
+    put(root, FOLDER + "other.zip", b"")
+    record(root, KEY)
+    with StoredFiles.opened(root) as stored:
+        assert stored.stat(KEY) == StoredStat(5, entry(KEY))
+        assert stored.stat(FOLDER + "other.zip") == StoredStat(0, None)
+        assert stored.stat(FOLDER + "none.zip") is None
+
+
+def test_a_row_without_a_file_is_not_there(root: Root) -> None:
+    record(root, KEY)
+    with StoredFiles.opened(root) as stored:
+        assert stored.stat(KEY) is None
+
+
+def test_without_a_manifest_the_disk_speaks(root: Root) -> None:
+    put(root, KEY)
+    record(root, KEY)
+    assert StoredFiles(root, None).stat(KEY) == StoredStat(5, None)
+
+
+def test_what_a_writer_has_not_flushed_is_seen_through_its_own_manifest(root: Root) -> None:
+    put(root, KEY)
+    with Manifest(root.manifest_path) as manifest:
+        manifest.record(entry(KEY))
+        assert StoredFiles(root, manifest).stat(KEY) == StoredStat(5, entry(KEY))
+
+
+def test_a_root_that_does_not_exist_is_empty_and_stays_away(tmp_path: Path) -> None:
+    with StoredFiles.opened(Root(tmp_path / "none")) as stored:
+        assert stored.stat(KEY) is None
+        assert stored.stat("top.zip") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_without_a_folder(root: Root) -> None:
+    put(root, "top.zip")
+    assert StoredFiles(root).stat("top.zip") == StoredStat(5)
+
+
+def test_only_files_count(root: Root, tmp_path: Path) -> None:
+    put(root, KEY)
+    folder = root.file(KEY).parent
+    (folder / "folder.zip").mkdir()
+    (folder / "broken.zip").symlink_to(tmp_path / "nowhere")
+    (folder / "link.zip").symlink_to(root.file(KEY))
+    stored = StoredFiles(root)
+    assert stored.stat(FOLDER + "folder.zip") is None
+    assert stored.stat(FOLDER + "broken.zip") is None
+    assert stored.stat(FOLDER + "link.zip") == StoredStat(5)
+
+
+def test_a_file_in_place_of_a_folder_holds_nothing(root: Root) -> None:
+    put(root, "data/spot")
+    assert StoredFiles(root).stat(KEY) is None
+
+
+def test_a_key_that_leads_out_of_the_root_is_refused(root: Root) -> None:
+    with pytest.raises(ValueError, match="no plain path"):
+        StoredFiles(root).stat("data/../../etc/passwd")
+    assert StoredFiles(root).stat("data/..") is None
+
+
+def test_a_folder_that_cannot_be_read_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(RootUnusable) as caught:
+        StoredFiles(root).stat(KEY)
+    assert caught.value.message == f"Cannot read the folder {root.path / FOLDER.rstrip('/')}: Permission denied"
+    assert caught.value.hint == "See that you may read the output directory."
+
+
+def test_each_folder_is_read_once(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [f"data/{symbol}/{day:03}.zip" for symbol in ("A", "B", "C") for day in range(200)]
+    for key in keys:
+        put(root, key)
+    record(root, *keys)
+    looks: list[object] = []
+    queries: list[str] = []
+    scandir = os.scandir
+    entries_in = Manifest.entries_in
+
+    def looking(path: Path) -> object:
+        looks.append(path)
+        return scandir(path)
+
+    def querying(manifest: Manifest, prefix: str) -> dict[str, ManifestEntry]:
+        queries.append(prefix)
+        return entries_in(manifest, prefix)
+
+    monkeypatch.setattr(os, "scandir", looking)
+    monkeypatch.setattr(Manifest, "entries_in", querying)
+    with StoredFiles.opened(root) as stored:
+        assert all(stored.stat(key) == StoredStat(5, entry(key)) for key in keys)
+    assert looks == [root.data / "A", root.data / "B", root.data / "C"]
+    assert queries == ["data/A/", "data/B/", "data/C/"]
+
+
+def test_only_a_few_folders_are_remembered(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = StoredFiles(root)
+    put(root, "data/first/x.zip")
+    assert stored.stat("data/first/x.zip") == StoredStat(5)
+    for number in range(100):
+        assert stored.stat(f"data/{number}/x.zip") is None
+    put(root, "data/first/y.zip")
+    assert stored.stat("data/first/y.zip") == StoredStat(5)

@@ -1,0 +1,208 @@
+"""Every kind of evidence leads to its verdict, with a reason that names it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from crypto_archive.model import ManifestEntry, RemoteStat, Verdict
+from crypto_archive.trust.checksum import Digest
+from crypto_archive.trust.proof import check_stored, prove
+from crypto_archive.trust.store import Root
+
+NAME = "BTCUSDT-1h-2025-07-15.zip"
+KEY = f"data/spot/daily/klines/BTCUSDT/1h/{NAME}"
+CONTENT = b"the bytes of a zip"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+OTHER = "0123456789ab" + "0" * 52
+NOW = datetime(2025, 7, 16, tzinfo=UTC)
+
+
+def remote(size: int = len(CONTENT), etag: str = MD5) -> RemoteStat:
+    return RemoteStat(size, etag, NOW)
+
+
+def entry(verdict: Verdict = Verdict.OK, *, sha256: str = SHA256, size: int = len(CONTENT)) -> ManifestEntry:
+    return ManifestEntry(KEY, size, sha256, verdict, "", None, NOW, "run")
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Path:
+    path = tmp_path / "staged"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    root = Root(tmp_path)
+    root.file(KEY).parent.mkdir(parents=True)
+    root.file(KEY).write_bytes(CONTENT)
+    return root
+
+
+def sidecar(folder: Path, text: str) -> Path:
+    path = folder / "sidecar"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def beside(root: Root, text: str) -> None:
+    Path(f"{root.file(KEY)}.CHECKSUM").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("listing", [None, remote(), remote(etag="0" * 32), remote(etag=MD5 + "-2")])
+def test_a_sidecar_that_agrees_is_proof(fetched: Path, tmp_path: Path, listing: RemoteStat | None) -> None:
+    proof = prove(fetched, sidecar(tmp_path, f"{SHA256}  {NAME}"), NAME, listing)
+    assert proof.verdict is Verdict.OK
+    assert proof.digest == Digest(SHA256, MD5, len(CONTENT))
+    assert proof.reason == "SHA-256 as in the sidecar"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"{OTHER}  {NAME}\n", f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"),
+        (f"{SHA256}  ETHUSDT-1h-2025-07-15.zip\n", "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip"),
+        ("oops", "malformed sidecar: expected 64 hexadecimal digits and a file name, found 'oops'"),
+        ("", "malformed sidecar: expected 64 hexadecimal digits and a file name, found ''"),
+    ],
+)
+def test_a_sidecar_that_does_not_agree_makes_bytes_corrupt(
+    fetched: Path, tmp_path: Path, text: str, reason: str
+) -> None:
+    proof = prove(fetched, sidecar(tmp_path, text), NAME, remote())
+    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, reason)
+
+
+@pytest.mark.parametrize("name", [f"./{NAME}", f"data\\klines\\{NAME}"])
+def test_a_folder_in_a_sidecar_does_not_matter(fetched: Path, tmp_path: Path, name: str) -> None:
+    assert prove(fetched, sidecar(tmp_path, f"{SHA256} *{name}"), NAME, None).verdict is Verdict.OK
+
+
+def test_a_size_that_is_not_listed_makes_bytes_corrupt(fetched: Path, tmp_path: Path) -> None:
+    proof = prove(fetched, sidecar(tmp_path, f"{SHA256}  {NAME}"), NAME, remote(size=99))
+    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, "has 18 bytes, the listing says 99")
+
+
+@pytest.mark.parametrize(
+    ("listing", "wanted", "verdict", "reason"),
+    [
+        (None, True, Verdict.SIDECAR_MISSING, "no sidecar and no listing to prove it by"),
+        (None, False, Verdict.UNPROVEN, "no sidecar and no listing to prove it by"),
+        (remote(), True, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing"),
+        (remote(etag=MD5.upper()), False, Verdict.OK, "no sidecar; size and MD5 as in the listing"),
+        (remote(etag=MD5 + "-2"), True, Verdict.SIDECAR_MISSING, "no sidecar; the size is that of the listing"),
+        (remote(etag=""), False, Verdict.UNPROVEN, "no sidecar; the size is that of the listing"),
+        (remote(size=1), True, Verdict.CORRUPT, "has 18 bytes, the listing says 1"),
+        (remote(etag="0" * 32), True, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
+        (remote(etag="0" * 32), False, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
+    ],
+)
+def test_without_a_sidecar_the_listing_speaks(
+    fetched: Path, listing: RemoteStat | None, wanted: bool, verdict: Verdict, reason: str
+) -> None:
+    proof = prove(fetched, None, NAME, listing, wanted=wanted)
+    assert (proof.verdict, proof.reason) == (verdict, reason)
+
+
+def test_a_fetched_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        prove(tmp_path / "gone", None, NAME, None)
+
+
+def test_a_stored_file_and_its_sidecar(root: Root) -> None:
+    beside(root, f"{SHA256}  {NAME}")
+    proof = check_stored(root, KEY, entry())
+    assert (proof.verdict, proof.reason) == (Verdict.OK, "SHA-256 as in the sidecar")
+    assert check_stored(root, KEY, None).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("known", [None, entry()])
+def test_a_stored_file_that_is_gone_is_missing(root: Root, known: ManifestEntry | None) -> None:
+    root.file(KEY).unlink()
+    proof = check_stored(root, KEY, known)
+    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "there is no such file")
+    assert proof.digest == Digest("", "", 0)
+
+
+def test_a_root_that_is_not_there_has_nothing(tmp_path: Path) -> None:
+    assert check_stored(Root(tmp_path / "none"), KEY, entry()).verdict is Verdict.MISSING
+
+
+def test_a_folder_in_its_place_is_missing(root: Root) -> None:
+    root.file(KEY).unlink()
+    root.file(KEY).mkdir()
+    proof = check_stored(root, KEY, None)
+    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "something that is no file stands in its place")
+
+
+@pytest.mark.parametrize("known", [None, entry(sha256=OTHER), entry(Verdict.SIDECAR_STALE, sha256=OTHER)])
+def test_stored_bytes_that_differ_from_the_sidecar_are_corrupt(root: Root, known: ManifestEntry | None) -> None:
+    beside(root, f"{OTHER}  {NAME}")
+    proof = check_stored(root, KEY, known)
+    assert proof.verdict is Verdict.CORRUPT
+    assert proof.reason == f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"
+
+
+def test_a_sidecar_that_changed_under_known_bytes_is_told(root: Root) -> None:
+    beside(root, f"{OTHER}  {NAME}")
+    proof = check_stored(root, KEY, entry())
+    assert proof.verdict is Verdict.CORRUPT
+    assert proof.reason.endswith("the sidecar says 0123456789ab…; the manifest says the same as the file")
+
+
+@pytest.mark.parametrize("text", [f"{OTHER}  {NAME}", "malformed"])
+def test_a_stale_sidecar_stays_stale_as_long_as_the_bytes_do(root: Root, text: str) -> None:
+    beside(root, text)
+    assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.SIDECAR_STALE
+    root.file(KEY).write_bytes(b"bit rot of sorts, ")
+    assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.CORRUPT
+
+
+def test_a_run_killed_before_it_recorded_leaves_a_sound_file(root: Root) -> None:
+    beside(root, f"{SHA256}  {NAME}")
+    assert check_stored(root, KEY, entry(sha256=OTHER, size=5)).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("verdict", [Verdict.OK, Verdict.SIDECAR_MISSING, Verdict.UNPROVEN, Verdict.SIDECAR_STALE])
+def test_without_a_sidecar_the_manifest_speaks(root: Root, verdict: Verdict) -> None:
+    proof = check_stored(root, KEY, entry(verdict))
+    assert (proof.verdict, proof.reason) == (verdict, "SHA-256 as in the manifest")
+
+
+def test_without_a_sidecar_other_bytes_are_corrupt(root: Root) -> None:
+    proof = check_stored(root, KEY, entry(sha256=OTHER))
+    assert proof.verdict is Verdict.CORRUPT
+    assert proof.reason == f"SHA-256 is {SHA256[:12]}…, the manifest says 0123456789ab…"
+
+
+def test_another_size_is_corrupt_without_reading(root: Root) -> None:
+    proof = check_stored(root, KEY, entry(size=5))
+    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, "has 18 bytes, the manifest says 5")
+    assert proof.digest.sha256 == ""
+
+
+def test_a_file_that_nobody_knows_is_unproven(root: Root) -> None:
+    proof = check_stored(root, KEY, None)
+    assert proof.verdict is Verdict.UNPROVEN
+    assert proof.reason == "neither a sidecar nor the manifest knows its SHA-256"
+    assert proof.digest.size == len(CONTENT)
+
+
+def test_a_file_that_cannot_be_read_is_corrupt(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> Digest:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("crypto_archive.trust.proof.digest_file", refuse)
+    proof = check_stored(root, KEY, None)
+    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, "cannot be read: Input/output error")
+
+
+def test_a_key_that_leads_out_of_the_root_is_refused(root: Root) -> None:
+    with pytest.raises(ValueError, match="no plain path"):
+        check_stored(root, "data/../../etc/passwd", None)

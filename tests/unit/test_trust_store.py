@@ -1,0 +1,353 @@
+"""Keys stay inside the root, publication replaces whole files, quarantine loses nothing, errors say what to do."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.trust.store import (
+    Refused,
+    Root,
+    free_bytes,
+    open_root,
+    publish,
+    quarantine,
+    sweep_staging,
+)
+
+KEY = "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-15.zip"
+SIDECAR_KEY = KEY + ".CHECKSUM"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return open_root(tmp_path / "archive")
+
+
+def staged(root: Root, content: bytes, name: str = "staged") -> Path:
+    path = root.staging / name
+    path.write_bytes(content)
+    return path
+
+
+def put(root: Root, key: str, content: bytes) -> Path:
+    path = root.file(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def sidecar_text(content: bytes) -> bytes:
+    return f"{hashlib.sha256(content).hexdigest()}  {KEY.rpartition('/')[2]}\n".encode()
+
+
+def test_the_folders_of_a_root(tmp_path: Path) -> None:
+    root = open_root(tmp_path / "deep" / "archive")
+    assert root == Root(tmp_path / "deep" / "archive")
+    assert root.data == root.path / "data"
+    assert {path.name for path in root.private.iterdir()} == {"staging", "quarantine", "runs"}
+    assert root.manifest_path == root.path / ".crypto-archive" / "manifest.sqlite"
+    assert root.lock_path == root.path / ".crypto-archive" / "lock"
+
+
+def test_a_root_can_be_opened_again(root: Root) -> None:
+    put(root, KEY, b"there")
+    assert open_root(root.path) == root
+    assert root.file(KEY).read_bytes() == b"there"
+
+
+def test_a_relative_root_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert open_root(Path("archive")).path == tmp_path / "archive"
+
+
+def test_a_root_value_touches_nothing(tmp_path: Path) -> None:
+    assert Root(tmp_path / "none").file(KEY) == tmp_path / "none" / KEY
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "data/um/币安人生USDT/币安人生USDT-trades-2025-07-15.zip",
+        "data/a b/#+&'\"*?/x.zip",
+        "data/...zip",
+        "data/..x/x..zip",
+    ],
+)
+def test_odd_but_plain_keys_are_taken_verbatim(tmp_path: Path, key: str) -> None:
+    assert Root(tmp_path).file(key) == tmp_path.joinpath(*key.split("/"))
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("", "no plain path"),
+        ("/etc/passwd", "no plain path"),
+        ("../outside.zip", "no plain path"),
+        ("data/../../outside.zip", "no plain path"),
+        ("data/..", "no plain path"),
+        ("data/./x.zip", "no plain path"),
+        ("data//x.zip", "no plain path"),
+        ("data/x/", "no plain path"),
+        ("data/x\n.zip", "control character"),
+        ("data/x\0.zip", "control character"),
+        ("data/x\x85.zip", "control character"),
+        ("data/x\ud800.zip", "surrogates"),
+        (".crypto-archive/manifest.sqlite", "our own"),
+        (".Crypto-Archive/lock", "our own"),
+    ],
+)
+def test_keys_that_lead_elsewhere_are_refused(tmp_path: Path, key: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Root(tmp_path).file(key)
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(st.sampled_from(["data", "..", ".", "", "x.zip", "\\", "C:", "~"]), max_size=6).map("/".join),
+    )
+)
+def test_no_key_leaves_the_root(key: str) -> None:
+    root = Root(Path("/srv/archive"))
+    try:
+        path = root.file(key)
+    except ValueError:
+        return
+    assert Path(os.path.normpath(path)).is_relative_to(root.path)
+    assert path != root.path
+    assert path.relative_to(root.path).as_posix() == key
+
+
+def test_a_file_in_place_of_the_root_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(RootUnusable) as caught:
+        open_root(tmp_path / "taken")
+    assert caught.value.message == f"Cannot write to output directory: {tmp_path / 'taken'}"
+    assert "File exists" in caught.value.hint
+    assert "--output" in caught.value.hint
+
+
+def test_a_file_above_the_root_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(RootUnusable, match=r"Cannot write to output directory: .*taken/archive"):
+        open_root(tmp_path / "taken" / "archive")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(RootUnusable, match=r"Permission denied writing to output directory: .*archive"):
+            open_root(tmp_path / "archive")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.EACCES, "Permission denied writing to output directory: {}"),
+        (errno.EPERM, "Permission denied writing to output directory: {}"),
+        (errno.ENOSPC, "The disk of the output directory is full: {}"),
+        (errno.EDQUOT, "The disk of the output directory is full: {}"),
+        (errno.EROFS, "Cannot write to output directory: {}"),
+    ],
+)
+def test_what_the_system_says_is_explained(
+    root: Root, monkeypatch: pytest.MonkeyPatch, code: int, message: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), "/the/file")
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+    file = staged(root, b"bytes")
+    for action in (lambda: open_root(root.path / "new"), lambda: publish(root, file, "x.zip")):
+        with pytest.raises(RootUnusable) as caught:
+            action()
+        assert caught.value.message.startswith(message.format(root.path))
+        assert caught.value.hint.startswith(f"/the/file: {os.strerror(code)}. ")
+        assert caught.value.exit_code is ExitCode.ENVIRONMENT
+    assert file.read_bytes() == b"bytes"
+
+
+def test_publication_moves_sidecar_and_zip(root: Root) -> None:
+    final = publish(root, staged(root, b"zip"), KEY, staged(root, b"sum", "sidecar"))
+    assert final == root.file(KEY)
+    assert final.read_bytes() == b"zip"
+    assert root.file(SIDECAR_KEY).read_bytes() == b"sum"
+    assert list(root.staging.iterdir()) == []
+
+
+def test_the_sidecar_goes_first(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[str] = []
+    replace = Path.replace
+
+    def noted(self: Path, target: Path) -> Path:
+        moved.append(target.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    publish(root, staged(root, b"zip"), KEY, staged(root, b"sum", "sidecar"))
+    assert moved == [root.file(SIDECAR_KEY).name, root.file(KEY).name]
+
+
+def test_publication_replaces_an_earlier_file(root: Root) -> None:
+    put(root, KEY, b"old")
+    put(root, SIDECAR_KEY, b"old sum")
+    publish(root, staged(root, b"new"), KEY, staged(root, b"new sum", "sidecar"))
+    assert root.file(KEY).read_bytes() == b"new"
+    assert root.file(SIDECAR_KEY).read_bytes() == b"new sum"
+
+
+@pytest.mark.parametrize(
+    ("there", "stays"), [(sidecar_text(b"new"), True), (sidecar_text(b"old"), False), (b"no sidecar at all", False)]
+)
+def test_an_earlier_sidecar_stays_only_if_it_vouches_for_the_new_bytes(root: Root, there: bytes, stays: bool) -> None:
+    put(root, SIDECAR_KEY, there)
+    publish(root, staged(root, b"new"), KEY)
+    assert root.file(KEY).read_bytes() == b"new"
+    assert root.file(SIDECAR_KEY).exists() is stays
+
+
+def test_a_folder_at_the_final_path_is_refused(root: Root) -> None:
+    root.file(KEY).mkdir(parents=True)
+    file, sidecar = staged(root, b"zip"), staged(root, b"sum", "sidecar")
+    with pytest.raises(Refused) as caught:
+        publish(root, file, KEY, sidecar)
+    assert caught.value.message.startswith(f"Refused to replace {root.file(KEY)}: it is a folder")
+    assert caught.value.hint == "Move it away, then run again."
+    assert file.exists()
+    assert not root.file(SIDECAR_KEY).exists()
+
+
+def test_a_folder_in_place_of_the_sidecar_is_refused_before_anything_moves(root: Root) -> None:
+    root.file(SIDECAR_KEY).mkdir(parents=True)
+    with pytest.raises(Refused, match="it is a folder, where a file of the archive belongs"):
+        publish(root, staged(root, b"zip"), KEY)
+    assert not root.file(KEY).exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_at_the_final_path_is_refused(root: Root) -> None:
+    root.file(KEY).parent.mkdir(parents=True)
+    os.mkfifo(root.file(KEY))
+    with pytest.raises(Refused, match="it is no regular file"):
+        publish(root, staged(root, b"zip"), KEY)
+
+
+def test_a_file_in_place_of_a_folder_is_refused(root: Root) -> None:
+    put(root, "data/spot", b"a file")
+    with pytest.raises(Refused) as caught:
+        publish(root, staged(root, b"zip"), KEY)
+    assert caught.value.message == f"Refused to store {root.file(KEY)}: Not a directory"
+    assert "Move away what stands in place of a folder" in caught.value.hint
+
+
+def test_a_name_that_is_too_long_is_refused(root: Root) -> None:
+    with pytest.raises(Refused, match="File name too long"):
+        publish(root, staged(root, b"zip"), f"data/{'x' * 300}.zip")
+
+
+def test_a_link_out_of_the_root_is_refused(root: Root, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root.data.symlink_to(outside, target_is_directory=True)
+    with pytest.raises(Refused, match=r"Refused to write outside of the archive root: .* leads to "):
+        publish(root, staged(root, b"zip"), KEY)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_file_link_out_of_the_root_is_refused(root: Root, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.zip"
+    outside.write_bytes(b"theirs")
+    root.file(KEY).parent.mkdir(parents=True)
+    root.file(KEY).symlink_to(outside)
+    with pytest.raises(Refused):
+        publish(root, staged(root, b"zip"), KEY)
+    assert outside.read_bytes() == b"theirs"
+
+
+def test_links_inside_the_root_and_to_the_root_are_fine(tmp_path: Path) -> None:
+    root = open_root(tmp_path / "real")
+    (root.path / "elsewhere").mkdir()
+    root.data.symlink_to("elsewhere", target_is_directory=True)
+    (tmp_path / "link").symlink_to(root.path, target_is_directory=True)
+    by_link = Root(tmp_path / "link")
+    publish(by_link, staged(root, b"zip"), KEY)
+    assert root.path.joinpath("elsewhere", *KEY.split("/")[1:]).read_bytes() == b"zip"
+
+
+def test_quarantine_keeps_bytes_and_reason(root: Root) -> None:
+    kept = quarantine(root, staged(root, b"bad"), KEY, "SHA-256 differs", "run-1")
+    assert kept == root.quarantine / f"{KEY}.run-1"
+    assert kept.read_bytes() == b"bad"
+    assert json.loads(Path(f"{kept}.reason.json").read_text(encoding="utf-8")) == {
+        "key": KEY,
+        "reason": "SHA-256 differs",
+        "run_id": "run-1",
+        "size": 3,
+    }
+
+
+def test_quarantine_never_overwrites(root: Root) -> None:
+    kept = [quarantine(root, staged(root, bytes([n])), KEY, "bad", "run") for n in range(4)]
+    assert [path.read_bytes() for path in kept] == [bytes([n]) for n in range(4)]
+    Path(f"{kept[0]}.reason.json").unlink()  # somebody tidied up
+    assert quarantine(root, staged(root, b"new"), KEY, "bad", "run") not in kept
+    assert kept[0].read_bytes() == bytes([0])
+
+
+def test_threads_never_share_a_place_in_quarantine(root: Root) -> None:
+    files = [staged(root, bytes([n]), f"staged{n}") for n in range(8)]
+    start = threading.Barrier(len(files))
+    kept: list[Path] = []
+
+    def work(file: Path) -> None:
+        start.wait()
+        kept.append(quarantine(root, file, KEY, "bad", "run"))
+
+    threads = [threading.Thread(target=work, args=(file,)) for file in files]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.read_bytes() for path in kept) == [bytes([n]) for n in range(8)]
+
+
+def test_quarantine_cannot_be_led_out_of_its_folder(root: Root) -> None:
+    with pytest.raises(ValueError, match="no plain path"):
+        quarantine(root, staged(root, b"bad"), "data/../../x.zip", "bad", "run")
+    with pytest.raises(ValueError, match="no plain path"):
+        quarantine(root, staged(root, b"bad"), KEY, "bad", "../../run")
+
+
+def test_staging_is_swept_and_nothing_else(root: Root, tmp_path: Path) -> None:
+    put(root, KEY, b"mine")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs").write_bytes(b"theirs")
+    (root.staging / "run" / "lane").mkdir(parents=True)
+    (root.staging / "run" / "lane" / "half.zip1234").write_bytes(b"half")
+    (root.staging / "run" / "whole.zip").write_bytes(b"whole")
+    (root.staging / "link").symlink_to(outside, target_is_directory=True)
+    assert sweep_staging(root) == 2
+    assert list(root.staging.iterdir()) == []
+    assert root.file(KEY).read_bytes() == b"mine"
+    assert (outside / "theirs").exists()
+    assert sweep_staging(root) == 0
+
+
+def test_free_bytes_of_a_root_that_is_yet_to_be_made(tmp_path: Path) -> None:
+    assert free_bytes(Root(tmp_path / "not" / "yet")) > 0
