@@ -160,13 +160,18 @@ def _compile(template: str) -> _Compiled:
 
 def _pieces(template: str) -> list[tuple[str, str | None]]:
     """Split a template into (literal text, name of the field that follows it)."""
-    pieces = []
-    for literal, name, spec, conversion in Formatter().parse(template):
-        if name is not None and (name not in _FIELDS or spec or conversion):
+    try:
+        parsed = list(Formatter().parse(template))
+    except ValueError:
+        raise ValueError("a brace is not closed, or stands alone") from None
+    for _, name, spec, conversion in parsed:
+        if name is not None and name not in _FIELDS:
             fields = ", ".join(f"{{{allowed}}}" for allowed in _FIELDS)
             raise ValueError(f"unknown field {{{name}}}; the fields are {fields}")
-        pieces.append((literal, name))
-    return pieces
+        if spec or conversion:
+            written = f"{name}!{conversion}" if conversion else f"{name}:{spec}"
+            raise ValueError(f"{{{written}}} cannot be formatted; write {{{name}}} alone")
+    return [(literal, name) for literal, name, _, _ in parsed]
 
 
 def _check(template: str, names: list[str]) -> None:

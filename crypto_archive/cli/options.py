@@ -112,7 +112,7 @@ class OutputOptions:
         bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="No progress and no summary; errors only.")
     ] = False
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", rich_help_panel=OUTPUT, help="Say more: every retry and every failure.")
+        bool, typer.Option("--verbose", "-v", rich_help_panel=OUTPUT, help="Say where each setting comes from.")
     ] = False
 
 

@@ -22,6 +22,7 @@ Place = tuple[str | int, ...]
 _CORE = "tag:yaml.org,2002:"
 _BOOL, _INT, _TIMESTAMP = (f"{_CORE}{kind}" for kind in ("bool", "int", "timestamp"))
 _TAGS = {f"{_CORE}{kind}" for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str")}
+_LINE = re.compile(r", line (\d+)(?:, |\Z)")
 _BARE_PATTERN = re.compile(r"(?:^\s*-|[\[,:])\s*[*!]", re.MULTILINE)
 
 
@@ -68,6 +69,12 @@ def located(label: str, line: int | None, place: Place = ()) -> str:
     """Return label, line and place in one text; what is unknown is left out."""
     parts = (label, "" if line is None else f"line {line}", dotted(place))
     return ", ".join(filter(None, parts))
+
+
+def line_number(place: str) -> int:
+    """Return the line in a text that ``located`` made, 0 where it has none."""
+    found = _LINE.search(place)
+    return int(found[1]) if found else 0
 
 
 def read_document(path: Path, label: str) -> Document:

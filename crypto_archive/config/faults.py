@@ -84,7 +84,7 @@ def _way(loc: tuple[int | str, ...], raw: Mapping[str, object]) -> Place:
     value: object = raw
     way: list[int | str] = []
     for step in loc:
-        if step == "[key]" or (step == EVERY and not isinstance(value, Mapping)):
+        if way and (step == "[key]" or (step == EVERY and not isinstance(value, Mapping))):
             continue
         way.append(step)
         if isinstance(value, Mapping):

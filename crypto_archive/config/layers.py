@@ -31,7 +31,6 @@ _FLAGS = {
     "max_parallel_downloads": "--jobs",
     "force_redownload": "--force",
 }
-_DATES = tuple(Dates.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +82,18 @@ def options_layer(options: Mapping[str, object]) -> Layer:
     """Return the layer of the command line; None and empty lists are options that were not given."""
     given = {field: list(value) if isinstance(value, tuple) else value for field, value in options.items()}
     raw = {field: value for field, value in given.items() if value is not None and value != []}
-    dates = {part: raw.pop(part) for part in _DATES if part in raw}
+    dates = {part: raw.pop(part) for part in Dates.model_fields if part in raw}
     if dates and "date_range" not in raw:
         raw["date_range"] = dates
-    values, problems = _validated(Options, raw, option_place)
-    return Layer(raw, values, option_place, problems)
 
+    def place(where: Place) -> str:
+        if where == ("date_range",) and dates:
+            return ", ".join(f"--{part}" for part in dates)
+        field = str(where[-1] if where[0] == "date_range" else where[0])
+        return _FLAGS.get(field, f"--{field.replace('_', '-')}")
 
-def option_place(where: Place) -> str:
-    """Return the name of the option that sets a field."""
-    field = str(where[-1] if where[0] == "date_range" else where[0])
-    return _FLAGS.get(field, f"--{field.replace('_', '-')}")
+    values, problems = _validated(Options, raw, place)
+    return Layer(raw, values, place, problems)
 
 
 def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:
@@ -110,16 +110,9 @@ def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:
                 parts = _given_dates(value)
                 below = values.get(field) if layer.document is None else None
                 values[field] = overlay(below if isinstance(below, dict) else {}, parts)
-                origins[field] = _dates_origin(layer, parts)
             else:
                 values[field] = value
     return values, origins
-
-
-def _dates_origin(layer: Layer, parts: Mapping[str, str]) -> str:
-    if layer.document is not None:
-        return layer.place(("date_range",))
-    return ", ".join(layer.place(("date_range", part)) for part in parts)
 
 
 def _validated(
@@ -132,7 +125,7 @@ def _validated(
 
 
 def _given(model: BaseModel) -> dict[str, object]:
-    return {field: value for field in model.model_fields_set if (value := getattr(model, field)) is not None}
+    return {field: value for field in type(model).model_fields if (value := getattr(model, field)) is not None}
 
 
 def _given_dates(dates: Dates) -> dict[str, str]:

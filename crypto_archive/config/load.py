@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from crypto_archive.config.assembly import assemble
 from crypto_archive.config.dates import resolve
-from crypto_archive.config.document import read_document
-from crypto_archive.config.layers import environment_layer, merged, options_layer, preset_layer
+from crypto_archive.config.document import dotted, line_number, read_document
+from crypto_archive.config.layers import Layer, environment_layer, merged, options_layer, preset_layer
 from crypto_archive.config.preset import SELECTION
 from crypto_archive.config.settings import expanded, misspelt_variables, preset_folder
 from crypto_archive.config.sources import find_preset
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from crypto_archive.config.layers import Layer
     from crypto_archive.config.sources import Found
     from crypto_archive.matrix import Matrix
     from crypto_archive.request import Request
@@ -89,9 +88,7 @@ def load_request(presets: Sequence[str], options: Mapping[str, object], *, today
     layers = [*_preset_layers(found, faults), environment, options_layer(options)]
     matrix = _matrix(layers, faults)
     for layer in layers:
-        faults.problems.extend(layer.problems)
-        if matrix is not None:
-            faults.problems.extend(vocabulary_problems(layer, matrix))
+        faults.problems.extend(_problems(layer, matrix))
     faults.raise_if_any()
     assert matrix is not None  # without it there was a fault
     values, origins = merged(layers)
@@ -100,12 +97,18 @@ def load_request(presets: Sequence[str], options: Mapping[str, object], *, today
     return Configured(request, matrix, tuple(presets), notices, origins)
 
 
+def _problems(layer: Layer, matrix: Matrix | None) -> list[Problem]:
+    """Return what is wrong with a layer, in the order of its lines."""
+    words = () if matrix is None else vocabulary_problems(layer, matrix)
+    return sorted((*layer.problems, *words), key=lambda problem: line_number(problem.place))
+
+
 def _environment(faults: _Faults) -> Layer:
     try:
         return environment_layer()
     except ConfigError as error:
         faults.add(error)
-        return options_layer({})
+        return Layer({}, {}, dotted, ())
 
 
 def _found_presets(presets: Iterable[str], folder: Path, faults: _Faults) -> list[Found]:

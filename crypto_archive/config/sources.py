@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crypto_archive.bundled import data_folder
 from crypto_archive.config.document import Document, read_document
 from crypto_archive.config.preset import SELECTION
 from crypto_archive.config.settings import expanded, preset_folder, variables
 from crypto_archive.errors import ConfigError, Problem, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -89,7 +93,7 @@ def find_preset(wanted: str, folder: Path) -> Found:
         return Found(str(own[wanted]), own[wanted], hides=wanted in bundled)
     if wanted in bundled:
         return Found(bundled[wanted].name, bundled[wanted])
-    if _is_file(path):
+    if _is(path, Path.is_file):
         return Found(wanted, path)
     names = tuple({**bundled, **own})
     problem = Problem("--preset", f"unknown preset {wanted!r}", names, nearest(wanted, names))
@@ -101,17 +105,17 @@ def _is_path(wanted: str) -> bool:
 
 
 def _at_path(wanted: str, path: Path, named: dict[str, Path]) -> Found:
-    if _is_file(path):
+    if _is(path, Path.is_file):
         return Found(wanted, path)
-    reason = "it is a folder" if path.is_dir() else "there is no such file"
+    reason = "it is a folder" if _is(path, Path.is_dir) else "there is no such file"
     name = Path(wanted).stem
     near = name if name in named else None
     raise ConfigError([Problem("--preset", f"Preset file not found: {wanted} ({reason})", nearest=near)])
 
 
-def _is_file(path: Path) -> bool:
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
-        return path.is_file()
+        return kind(path)
     except OSError:  # a name too long, a folder that may not be looked into
         return False
 

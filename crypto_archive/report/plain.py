@@ -186,7 +186,12 @@ def _because(text: str, reason: str) -> str:
 
 
 def _named_counts(counts: Mapping[Outcome, int] | Mapping[Verdict, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()) if count)
+    """Return counts as text, in the order in which the names are declared."""
+    return ", ".join(f"{counts[name]:,} {name}" for name in sorted(counts, key=_rank) if counts[name])
+
+
+def _rank(name: Outcome | Verdict) -> int:
+    return list(type(name)).index(name)
 
 
 def _progress_text(tally: Tally) -> str:
@@ -218,7 +223,9 @@ def _end_text(event: RunFinished, tally: Tally) -> str:
 
 
 def _check_text(tally: CheckTally) -> str:
-    of_objects = f" of {tally.objects:,}" if tally.objects is not None else ""
-    text = f"{tally.checked:,}{of_objects} objects, {format_bytes(tally.bytes_done)}"
+    objects = format_count(tally.checked, "object")
+    if tally.objects is not None:
+        objects = f"{tally.checked:,} of {format_count(tally.objects, 'object')}"
+    text = f"{objects}, {format_bytes(tally.bytes_done)}"
     counts = _named_counts(tally.verdicts)
     return f"{text} ({counts})" if counts else text

@@ -51,7 +51,7 @@ def progress(stream: TextIO, mode: Mode = Mode.AUTO) -> Progress[Event]:
 
         from crypto_archive.report.terminal import TerminalProgress
 
-        return _Outliving(TerminalProgress(Console(file=stream)))
+        return _Outliving(TerminalProgress(Console(file=stream, force_terminal=True)))
     from crypto_archive.report.plain import PlainProgress
 
     return _Outliving(PlainProgress(stream))
@@ -75,7 +75,7 @@ def check_progress(
 
         from crypto_archive.report.terminal import TerminalCheckProgress
 
-        return _Outliving(TerminalCheckProgress(Console(file=stream), objects=objects, size=size))
+        return _Outliving(TerminalCheckProgress(Console(file=stream, force_terminal=True), objects=objects, size=size))
     from crypto_archive.report.plain import PlainCheckProgress
 
     return _Outliving(PlainCheckProgress(stream, objects=objects, size=size))

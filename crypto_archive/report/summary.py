@@ -72,7 +72,7 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     _add_counts(facts, report.outcomes, OUTCOME_MEANINGS, OUTCOME_STYLES)
     facts.add_row("", "")
     facts.add_row("stored", Text(format_bytes(report.bytes)))
-    facts.add_row("fetched", _speed(report.bytes_fetched, report.rate))
+    facts.add_row("received", _speed(report.bytes_fetched, report.rate))
     facts.add_row("took", format_duration(report.seconds))
     facts.add_row("kept in", str(report.request.root))
     if report_file is not None:

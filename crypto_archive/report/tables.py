@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from crypto_archive.model import Notice
     from crypto_archive.totals import GroupTotals
 
-__all__ = ["matrix_table", "plan_table", "report_summary", "show", "verify_summary"]
+__all__ = [
+    "folders_table",
+    "matrix_table",
+    "plan_table",
+    "presets_table",
+    "report_summary",
+    "show",
+    "verify_summary",
+]
 
 PIPE_WIDTH = 1000
 """Columns that a table may take where nobody set a width: in a pipe nothing is wrapped or cut."""
@@ -97,6 +105,35 @@ def matrix_table(rows: Iterable[Row], *, notes: bool = False) -> Table:
             *([row.note] if notes else []),
         )
         market = row.market
+    return table
+
+
+def presets_table(presets: Iterable[tuple[str, str, str]]) -> Table:
+    """Return which presets there are.
+
+    Args:
+        presets: Name, description and path of each.
+    """
+    table = _table()
+    for name in ("preset", "what for", "file"):
+        table.add_column(name, no_wrap=name == "preset", overflow="fold")
+    for name, description, path in presets:
+        table.add_row(name, description, Text(path, style="dim"))
+    return table
+
+
+def folders_table(folders: Iterable[tuple[str, bool, bool]]) -> Table:
+    """Return how the matrix and the archive compare, a line a type folder.
+
+    Args:
+        folders: The prefix of each, whether it is in the matrix, and whether it is in the archive.
+    """
+    table = _table()
+    for name in ("folder", "matrix", "archive"):
+        table.add_column(name, no_wrap=True)
+    for folder, in_matrix, in_archive in folders:
+        style = "" if in_matrix == in_archive else "bold red"
+        table.add_row(folder, "yes" if in_matrix else "–", "yes" if in_archive else "–", style=style)
     return table
 
 

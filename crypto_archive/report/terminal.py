@@ -76,7 +76,7 @@ class _LiveProgress(ABC, Generic[E]):
 
     def say(self, text: Text) -> None:
         """Print a line above the region, where it stays."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
 
 class TerminalProgress(_LiveProgress[Event]):
@@ -181,9 +181,10 @@ class TerminalCheckProgress(_LiveProgress[Checked]):
     def render(self) -> RenderableType:
         """Draw the present state."""
         tally = self._tally
-        of_objects = f" of {tally.objects:,}" if tally.objects is not None else ""
-        of_bytes = f" of {format_bytes(tally.size)}" if tally.size is not None else ""
-        size, objects = f"{format_bytes(tally.bytes_done)}{of_bytes}", f"{tally.checked:,}{of_objects} objects"
+        objects = format_count(tally.checked, "object")
+        if tally.objects is not None:
+            objects = f"{tally.checked:,} of {format_count(tally.objects, 'object')}"
+        size = format_bytes(tally.bytes_done) + (f" of {format_bytes(tally.size)}" if tally.size else "")
         left = tally.seconds_left
         return Constrain(
             Group(
@@ -246,10 +247,10 @@ def _counts(counts: Mapping[Name, int], styles: Mapping[Name, str], nothing: str
 
 def _lanes_table(lanes: Mapping[int, LaneState], *, room: int, now: float) -> Table:
     """A line a lane that has ever worked; those that do not fit are summed up in the last line."""
-    table = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    table = Table.grid(expand=True, padding=(0, 0, 0, 2))
     table.add_column(justify="right", style="dim", width=4)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column(justify="right", no_wrap=True, width=15)
+    table.add_column(justify="right", no_wrap=True, width=12)
     table.add_column(justify="right", no_wrap=True, width=12)
     table.add_column(style="dim", no_wrap=True, width=15)
     shown = sorted((number, lane) for number, lane in lanes.items() if lane.batch)
@@ -275,4 +276,4 @@ def _lane_cells(number: int, lane: LaneState, now: float) -> tuple[Text, ...]:
 
 
 def _object_count(lane: LaneState) -> Text:
-    return Text(f"{lane.settled:,}/{format_count(lane.objects, 'object')}")
+    return Text(f"{lane.settled:,} of {lane.objects:,}")

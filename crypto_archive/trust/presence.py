@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.model import ManifestEntry, StoredStat
-from crypto_archive.trust.manifest import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from crypto_archive.trust.manifest import Manifest
     from crypto_archive.trust.store import Root
 
 _FOLDERS_KEPT = 16
@@ -41,17 +38,6 @@ class StoredFiles:
         self._root = root
         self._manifest = manifest
         self._folder = lru_cache(maxsize=_FOLDERS_KEPT)(self._read_folder)
-
-    @classmethod
-    @contextmanager
-    def opened(cls, root: Root) -> Iterator[StoredFiles]:
-        """Open the root's manifest for reading, as long as the context lasts.
-
-        Raises:
-            EnvironmentFailure: The manifest cannot be read.
-        """
-        with Manifest(root.manifest_path, read_only=True) as manifest:
-            yield cls(root, manifest)
 
     def stat(self, key: str) -> StoredStat | None:
         """Return what is known of the file of an object, None when there is none.

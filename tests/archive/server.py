@@ -123,17 +123,21 @@ def run_beside(root: Path, command: Sequence[str]) -> int:
 
     A command that a signal ended counts as a shell counts it: 128 and the signal's number.
     """
+    children: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        del frame
+        if not children:
+            raise SystemExit(128 + number)
+        children[0].send_signal(number)
+
     with S3Server(root) as server:
-        child = subprocess.Popen(command, env=os.environ | {ENDPOINT_VARIABLE: server.endpoint_url})
-
-        def pass_on(number: int, frame: FrameType | None) -> None:
-            del frame
-            child.send_signal(number)
-
-        # ^C reaches the command by itself, for it is in the terminal's group; this process waits for it to end.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # ^C reaches the command by itself, for it is in the terminal's group; this process waits for it to end. A
+        # function, not SIG_IGN, which the command would inherit.
+        signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGTERM, pass_on)
-        code = child.wait()
+        children.append(subprocess.Popen(command, env=os.environ | {ENDPOINT_VARIABLE: server.endpoint_url}))
+        code = children[0].wait()
     return code if code >= 0 else 128 - code
 
 

@@ -164,7 +164,10 @@ def test_a_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals end processes on POSIX")
 def test_an_interrupt_from_the_terminal_leaves_the_end_to_the_command(tmp_path: Path) -> None:
-    script = "import signal, sys; signal.signal(signal.SIGINT, lambda *_: sys.exit(9)); print('up', flush=True); signal.pause()"
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, lambda *_: sys.exit(9)); "
+        "print('up', flush=True); signal.pause()"
+    )
     command = [sys.executable, "-m", "tests.archive.server", "--root", str(tmp_path), "--"]
     with subprocess.Popen(
         [*command, sys.executable, "-c", script],

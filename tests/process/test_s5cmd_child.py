@@ -140,14 +140,20 @@ def test_arguments_and_exit_code_are_passed_on(fp: FakeProcess, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("text", "ended_by"),
-    [(DIES_OF_SIGINT, signal.SIGINT), (IGNORES_SIGINT, signal.SIGTERM), (IGNORES_BOTH, signal.SIGKILL)],
+    ("text", "grace_seconds", "ended_by"),
+    [
+        (DIES_OF_SIGINT, 60.0, signal.SIGINT),
+        (IGNORES_SIGINT, 2.0, signal.SIGTERM),
+        (IGNORES_BOTH, 0.1, signal.SIGKILL),
+    ],
 )
-def test_stop_goes_as_far_as_it_must_while_messages_are_waited_for(text: str, ended_by: signal.Signals) -> None:
+def test_stop_goes_as_far_as_it_must_while_messages_are_waited_for(
+    text: str, grace_seconds: float, ended_by: signal.Signals
+) -> None:
     with Child(python(text)) as child:
         messages = child.messages()
         assert next(messages) == READY
-        stopper = threading.Thread(target=child.stop, args=(0.3,))
+        stopper = threading.Thread(target=child.stop, args=(grace_seconds,))
         stopper.start()
         assert list(messages) == []
         assert child.returncode == -ended_by
@@ -216,8 +222,9 @@ def test_several_are_stopped_together() -> None:
     try:
         for child in children:
             assert next(child.messages()) == READY
-        stop_all(children, 0.3)
-        assert [child.returncode for child in children] == [-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL]
+        stop_all(children, 0.2)
+        assert children[2].returncode == -signal.SIGKILL
+        assert all(gone(child.pid) for child in children)
     finally:
         for child in children:
             child.__exit__(None, None, None)

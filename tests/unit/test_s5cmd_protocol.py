@@ -15,8 +15,20 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
-    ["operation", "success", "source", "destination", "object", "command", "error", "key", "etag", "type", "size"]
-    + ["last_modified"]
+    [
+        "operation",
+        "success",
+        "source",
+        "destination",
+        "object",
+        "command",
+        "error",
+        "key",
+        "etag",
+        "type",
+        "size",
+        "last_modified",
+    ]
 )
 MESSAGES = Copied | Failed | Listed | Folder | Noise
 
@@ -75,8 +87,8 @@ def test_flags_in_a_failed_command_are_left_out(said: str, plain: str) -> None:
 
 
 def test_a_failure_before_any_command() -> None:
-    line = '{"error":"session: fetching region failed: Forbidden: Forbidden\\n\\tstatus code: 403, request id: , host id: "}'
-    assert parse_line(line) == Failed("", "session: fetching region failed: Forbidden: Forbidden status code: 403")
+    line = r'{"error":"session: fetching region failed: Forbidden\n\tstatus code: 403, request id: , host id: "}'
+    assert parse_line(line) == Failed("", "session: fetching region failed: Forbidden status code: 403")
 
 
 def test_a_listed_object() -> None:
@@ -126,8 +138,7 @@ def test_anything_else_is_noise(line: str) -> None:
         ("write ./x: disk quota exceeded", Fault.DISK_FULL),
         ("open x: read-only file system", Fault.DISK_FULL),
         ("open /root/x: permission denied", Fault.OTHER),
-        ('RequestError: send request failed caused by: Get "http://h/b": dial tcp 127.0.0.1:1: connect: connection refused',
-         Fault.UNREACHABLE),
+        ('RequestError: Get "http://h/b": dial tcp 127.0.0.1:1: connect: connection refused', Fault.UNREACHABLE),
         ('RequestError: Get "http://h/": dial tcp: lookup h on 10.0.0.1:53: no such host', Fault.UNREACHABLE),
         ('RequestError: Get "https://h/": dial tcp 10.0.0.1:443: i/o timeout', Fault.UNREACHABLE),
         ('Get "https://h/": tls: failed to verify certificate: x509: unknown authority', Fault.UNREACHABLE),

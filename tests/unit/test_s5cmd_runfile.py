@@ -84,8 +84,7 @@ def test_a_batch_becomes_as_many_run_files_as_it_needs(tmp_path: Path) -> None:
     assert [file.name for file in files] == ["batch-00007-attempt3.s5cmd", "batch-00007-attempt3-part2.s5cmd"]
     assert files[0].read_text().splitlines() == [
         "# crypto-archive, batch 7, attempt 3, 2 copy commands.",
-        "# By hand, in the folder that is to hold the files: "
-        "s5cmd --no-sign-request run batch-00007-attempt3.s5cmd",
+        "# By hand, in the folder that is to hold the files: s5cmd --no-sign-request run batch-00007-attempt3.s5cmd",
         "cp --raw s3://b/a.zip a.zip",
         "cp --raw s3://b/b.zip b.zip",
     ]

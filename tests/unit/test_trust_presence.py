@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root, open_root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FOLDER = "data/spot/daily/klines/BTCUSDT/1h/"
@@ -36,6 +38,12 @@ def entry(key: str) -> ManifestEntry:
     return ManifestEntry(key, 5, "a" * 64, Verdict.OK, "etag", None, datetime(2025, 7, 16, tzinfo=UTC), "run")
 
 
+@contextmanager
+def opened(root: Root) -> Iterator[StoredFiles]:
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        yield StoredFiles(root, manifest)
+
+
 def record(root: Root, *keys: str) -> None:
     with Manifest(root.manifest_path) as manifest:
         for key in keys:
@@ -46,7 +54,7 @@ def test_a_file_with_and_without_a_row(root: Root) -> None:
     put(root, KEY)
     put(root, FOLDER + "other.zip", b"")
     record(root, KEY)
-    with StoredFiles.opened(root) as stored:
+    with opened(root) as stored:
         assert stored.stat(KEY) == StoredStat(5, entry(KEY))
         assert stored.stat(FOLDER + "other.zip") == StoredStat(0, None)
         assert stored.stat(FOLDER + "none.zip") is None
@@ -54,7 +62,7 @@ def test_a_file_with_and_without_a_row(root: Root) -> None:
 
 def test_a_row_without_a_file_is_not_there(root: Root) -> None:
     record(root, KEY)
-    with StoredFiles.opened(root) as stored:
+    with opened(root) as stored:
         assert stored.stat(KEY) is None
 
 
@@ -72,7 +80,7 @@ def test_what_a_writer_has_not_flushed_is_seen_through_its_own_manifest(root: Ro
 
 
 def test_a_root_that_does_not_exist_is_empty_and_stays_away(tmp_path: Path) -> None:
-    with StoredFiles.opened(Root(tmp_path / "none")) as stored:
+    with opened(Root(tmp_path / "none")) as stored:
         assert stored.stat(KEY) is None
         assert stored.stat("top.zip") is None
     assert list(tmp_path.iterdir()) == []
@@ -137,7 +145,7 @@ def test_each_folder_is_read_once(root: Root, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(os, "scandir", looking)
     monkeypatch.setattr(Manifest, "entries_in", querying)
-    with StoredFiles.opened(root) as stored:
+    with opened(root) as stored:
         assert all(stored.stat(key) == StoredStat(5, entry(key)) for key in keys)
     assert looks == [root.data / "A", root.data / "B", root.data / "C"]
     assert queries == ["data/A/", "data/B/", "data/C/"]

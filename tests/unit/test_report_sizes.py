@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_archive.report.sizes import (
+    format_bytes,
+    format_clock,
+    format_count,
+    format_duration,
+    format_rate,
+    one_line,
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1024**2 - 1, "1.0 MiB"),
+        (1024**2, "1.0 MiB"),
+        (1024**4 * 3, "3.0 TiB"),
+        (1024**7, "1024.0 EiB"),
+    ],
+)
+def test_bytes(size: int, text: str) -> None:
+    assert format_bytes(size) == text
+
+
+@given(st.integers(0, 2**60))
+def test_bytes_stay_short(size: int) -> None:
+    assert len(format_bytes(size)) <= 10
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min"),
+        (83, "1 min 23 s"),
+        (3600, "1 h"),
+        (3659, "1 h"),
+        (7500, "2 h 5 min"),
+        (90000, "1 d 1 h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+def test_clock_rate_and_counts() -> None:
+    assert format_clock(83.9) == "0:01:23"
+    assert format_clock(360000) == "100:00:00"
+    assert format_rate(1536) == "1.5 KiB/s"
+    assert [format_count(n, "object") for n in (0, 1, 1234)] == ["0 objects", "1 object", "1,234 objects"]
+    assert format_count(2, "batch") == "2 batches"
+
+
+@given(st.text())
+def test_foreign_text_becomes_one_harmless_line(text: str) -> None:
+    line = one_line(text)
+    assert line.isprintable()
+    assert line == line.strip()
+
+
+def test_one_line_keeps_the_words() -> None:
+    assert one_line("SlowDown:\n\x1b[31m status code: 503 \x07") == "SlowDown: [31m status code: 503"
