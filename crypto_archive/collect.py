@@ -13,8 +13,9 @@ from crypto_archive.errors import CryptoArchiveError
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.calendar import absence
+from crypto_archive.planning.plan import plan
 from crypto_archive.planning.selection import select
-from crypto_archive.planning.stream import planned_objects
+from crypto_archive.planning.stream import candidates
 from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
 from crypto_archive.s5cmd.binary import find_binary
@@ -28,17 +29,21 @@ from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root, open_root, sweep_staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator, Iterable
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
-    from crypto_archive.planning.selection import Selection
-    from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.planning.candidates import Candidate
+    from crypto_archive.request import Fetching
 
 
 def collect(
-    configured: Configured, *, cancellation: Cancellation | None = None, today: date | None = None
+    configured: Configured,
+    *,
+    objects: Iterable[ArchiveObject] | None = None,
+    cancellation: Cancellation | None = None,
+    today: date | None = None,
 ) -> Generator[Event, None, Report]:
     """Fetch everything that is asked for and not there yet; yield what happens, return the report.
 
@@ -47,6 +52,7 @@ def collect(
 
     Args:
         configured: What to fetch, from where, to where, and how.
+        objects: Fetch these instead of what is selected.
         cancellation: A token to stop the run from outside.
         today: The current UTC day; read from the clock when not given.
 
@@ -63,10 +69,10 @@ def collect(
     started = time.monotonic()
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
-    with hold(root, "collect"), Record.opened(root, run_id, report, request.access.bucket) as record:
+    with hold(root, "collect"), Record.opened(root, run_id, report) as record:
         sweep_staging(root)
         selection = select(request.wish, matrix, today)
-        notices = (*configured.notices, *selection.notices)
+        notices = (*configured.notices, *selection.notices) if objects is None else ()
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
         engine = Engine(
             Workplace(
@@ -81,25 +87,27 @@ def collect(
             ),
             partial(batches, batch_size=request.fetching.batch_size),
         )
-        planned = _planned(configured, selection, binary, root, today, lambda notice: engine.emit(Noticed(notice)))
+        if objects is None:
+            say = partial(_say, engine)
+            found = candidates(request, selection, matrix, binary, today, say, cancellation.requested)
+        else:
+            found = ((item, None) for item in objects)
+        planned = _planned(root, found, request.fetching)
         for event in engine.run(planned):
             yield record.take(event)
+        sweep_staging(root)
         yield record.take(_finished(engine, cancellation, time.monotonic() - started))
     return report
 
 
-def _planned(
-    configured: Configured,
-    selection: Selection,
-    binary: Binary,
-    root: Root,
-    today: date,
-    say: Callable[[Notice], None],
-) -> Generator[PlannedObject, None, None]:
+def _say(engine: Engine, notice: Notice) -> None:
+    engine.emit(Noticed(notice))
+
+
+def _planned(root: Root, found: Iterable[Candidate], fetching: Fetching) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
     with Manifest(root.manifest_path, read_only=True) as manifest:
-        stored = StoredFiles(root, manifest)
-        yield from planned_objects(configured.request, selection, configured.matrix, binary, today, stored.stat, say)
+        yield from plan(found, StoredFiles(root, manifest).stat, fetching)
 
 
 def _absence(matrix: Matrix, today: date, item: ArchiveObject) -> Absence:
@@ -114,5 +122,5 @@ def _finished(engine: Engine, cancellation: Cancellation, seconds: float) -> Run
     error = engine.error
     if error is not None and not isinstance(error, CryptoArchiveError):
         raise error
-    text = "" if error is None else f"{error.message} {error.hint}".strip()
+    text = "" if error is None else ". ".join(filter(None, (error.message.rstrip("."), error.hint)))
     return RunFinished(seconds, cancellation.signal_number, text)

@@ -64,7 +64,7 @@ class Period:
 
     def __str__(self) -> str:
         """Return the date as it stands in keys: ``2025-07-15`` or ``2025-07``."""
-        return self.first_day.isoformat() if self.partition is Partition.DAILY else f"{self.first_day:%Y-%m}"
+        return self.first_day.isoformat() if self.partition is Partition.DAILY else self.first_day.isoformat()[:7]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.model import Action, Notice, PlannedObject
 from crypto_archive.planning.batches import batches
+from crypto_archive.planning.plan import plan
 from crypto_archive.planning.selection import select
-from crypto_archive.planning.stream import planned_objects
+from crypto_archive.planning.stream import candidates
 from crypto_archive.planning.totals import PlanTotals
 from crypto_archive.request import Discovery
 from crypto_archive.s5cmd.binary import find_binary
@@ -76,10 +77,10 @@ def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[
     selection = select(request.wish, matrix, today)
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
-        plan = Plan(iter(()), request.fetching.batch_size, notices=[*configured.notices, *selection.notices])
-        stream = planned_objects(request, selection, matrix, binary, today, stored.stat, plan.notices.append)
-        plan.objects = plan.totals.counting(stream)
-        yield plan
+        result = Plan(iter(()), request.fetching.batch_size, notices=[*configured.notices, *selection.notices])
+        found = candidates(request, selection, matrix, binary, today, result.notices.append)
+        result.objects = result.totals.counting(plan(found, stored.stat, request.fetching))
+        yield result
 
 
 def plan_document(plan: Plan) -> dict[str, object]:

@@ -13,13 +13,13 @@ from crypto_archive.model import Absence, ManifestEntry, Outcome, Verdict
 from crypto_archive.report.journal import event_line
 from crypto_archive.s5cmd.runfile import copy_line
 from crypto_archive.trust.manifest import Manifest
+from crypto_archive.trust.store import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from crypto_archive.events import Event
-    from crypto_archive.model import ArchiveObject
     from crypto_archive.report.fold import Report
     from crypto_archive.trust.store import Root
 
@@ -35,31 +35,41 @@ class Record:
         report: The report so far.
     """
 
-    def __init__(self, folder: Path, report: Report, manifest: Manifest, journal: IO[str], bucket: str) -> None:
+    def __init__(self, root: Root, folder: Path, report: Report, manifest: Manifest, journal: IO[str]) -> None:
+        self._root = root
         self.folder = folder
         self.report = report
         self._run_id = folder.name
         self._manifest = manifest
         self._journal = journal
-        self._bucket = bucket
         self._flushed_at = time.monotonic()
 
     @classmethod
     @contextmanager
-    def opened(cls, root: Root, run_id: str, report: Report, bucket: str) -> Iterator[Record]:
+    def opened(cls, root: Root, run_id: str, report: Report) -> Iterator[Record]:
         """Open the record of a new run; the report is written when the context is left, in whatever way."""
         folder = root.runs / run_id
-        folder.mkdir(parents=True)
+        with explained(root):
+            folder.mkdir(parents=True)
         with ExitStack() as stack:
             manifest = stack.enter_context(Manifest(root.manifest_path))
             journal = stack.enter_context((folder / "events.jsonl").open("w", encoding="utf-8"))
-            record = cls(folder, report, manifest, journal, bucket)
+            record = cls(root, folder, report, manifest, journal)
             stack.callback(record._write_report)
             yield record
 
     def take(self, event: Event) -> Event:
-        """Take in an event, and hand it on."""
+        """Take in an event, and hand it on.
+
+        Raises:
+            RootUnusable: The disk is full, or the root cannot be written to.
+        """
         self.report.add(event)
+        with explained(self._root):
+            self._keep(event)
+        return event
+
+    def _keep(self, event: Event) -> None:
         line = event_line(event)
         if line is not None:
             self._journal.write(line + "\n")
@@ -67,7 +77,6 @@ class Record:
             self._remember(event)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()
-        return event
 
     def _flush(self) -> None:
         self._manifest.flush()
@@ -81,17 +90,20 @@ class Record:
         elif event.outcome is Outcome.ABSENT:
             self._manifest.record_absent(event.object.key, Absence(event.reason), now)
         elif event.outcome is not Outcome.PRESENT:
-            self._note_failed(event.object)
+            self._note_failed(event)
 
-    def _note_failed(self, item: ArchiveObject) -> None:
+    def _note_failed(self, event: ObjectSettled) -> None:
         """Add an object to ``failed.s5cmd``, which s5cmd can run by hand in the folder that is to hold it."""
+        request, item = self.report.request, event.object
+        with_sidecar = request.fetching.download_checksum and (event.remote is None or event.remote.has_sidecar)
         with (self.folder / "failed.s5cmd").open("a", encoding="utf-8") as file:
-            for key in (item.key, item.sidecar_key):
-                file.write(copy_line(self._bucket, key, key) + "\n")
+            for key in (item.key, item.sidecar_key) if with_sidecar else (item.key,):
+                file.write(copy_line(request.access.bucket, key, key, request.fetching.part_size_mb) + "\n")
 
     def _write_report(self) -> None:
         text = json.dumps(self.report.document(), indent=2, ensure_ascii=False) + "\n"
-        (self.folder / "report.json").write_text(text, encoding="utf-8")
+        with explained(self._root):
+            (self.folder / "report.json").write_text(text, encoding="utf-8")
 
 
 def _entry(event: ObjectSettled, now: datetime, run_id: str) -> ManifestEntry:

@@ -74,7 +74,7 @@ class Settler:
         return ObjectSettled(
             planned.object,
             Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED,
-            "" if proof.verdict is Verdict.OK else proof.reason,
+            proof.reason if arrival.doubts or proof.verdict is not Verdict.OK else "",
             size=proof.digest.size,
             bytes_fetched=fetched,
             sha256=proof.digest.sha256,

@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -27,11 +28,11 @@ from crypto_archive.trust.proof import check_stored
 from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import ManifestEntry
+    from crypto_archive.model import ManifestEntry, Notice
 
 THREADS = min(8, os.cpu_count() or 1)
 IN_FLIGHT = 4 * THREADS
@@ -44,16 +45,21 @@ def verify(
     configured: Configured,
     *,
     whole_root: bool = False,
+    expect: Discovery | None = None,
+    say: Callable[[Notice], None] = lambda _: None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
 ) -> Generator[Checked, None, VerifyReport]:
     """Check every object of a selection, or of the whole archive root; yield each finding, return the report.
 
-    Objects of a selection that the archive is known not to have, or cannot have yet, are not looked for.
+    What ought to be there is what the manifest remembers and what lies on disk; with ``expect`` it is also what the
+    bucket lists, or what the calendar allows and the archive is not known to lack.
 
     Args:
         configured: What is to be there, and where.
         whole_root: Check all that is on disk or in the manifest instead of the selection.
+        expect: Where else to learn what ought to be there.
+        say: Takes what the selection has to say.
         cancellation: A token to stop the verification from outside.
         today: The current UTC day; read from the clock when not given.
 
@@ -75,7 +81,7 @@ def verify(
         if whole_root:
             subjects = _of_root(root, manifest, configured.matrix)
         else:
-            subjects = _of_selection(configured, root, manifest, today)
+            subjects = _of_selection(configured, root, manifest, today, expect, say)
         for finding in _checked(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
             report.add(finding)
             yield finding
@@ -101,24 +107,32 @@ def _check(root: Root, item: ArchiveObject, entry: ManifestEntry | None) -> Chec
     return Checked(item.key, series.market, series.data_type, proof.verdict, proof.digest.size, proof.reason)
 
 
-def _of_selection(configured: Configured, root: Root, manifest: Manifest, today: date) -> Iterator[Subject]:
+def _of_selection(
+    configured: Configured,
+    root: Root,
+    manifest: Manifest,
+    today: date,
+    expect: Discovery | None,
+    say: Callable[[Notice], None],
+) -> Iterator[Subject]:
     """Yield the objects of a selection that ought to be there."""
-    request, matrix = configured.request, configured.matrix
-    binary = find_binary(request.access.s5cmd) if request.discovery is Discovery.LISTING else None
+    request = replace(configured.request, discovery=expect or Discovery.CALENDAR)
+    matrix = configured.matrix
+    binary = find_binary(request.access.s5cmd) if expect is Discovery.LISTING else None
     selection = select(request.wish, matrix, today)
+    for notice in selection.notices:
+        say(notice)
     stored = StoredFiles(root, manifest)
-    for item, remote in candidates(request, selection, matrix, binary, today, lambda _: None):
+    for item, remote in candidates(request, selection, matrix, binary, today, say):
         there = stored.stat(item.key)
-        if there is not None:
-            yield item, there.recorded
-        elif remote is not None or not _rightly_absent(item, manifest, matrix, today):
-            yield item, manifest.entry(item.key)
+        entry = there.recorded if there is not None else manifest.entry(item.key)
+        known = there is not None or entry is not None or remote is not None
+        if known or (expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)):
+            yield item, entry
 
 
 def _rightly_absent(item: ArchiveObject, manifest: Manifest, matrix: Matrix, today: date) -> bool:
     """Whether a file that is not there need not be: not published yet, or seen to be absent once it could have been."""
-    if manifest.entry(item.key) is not None:
-        return False
     row = matrix.row(item.series.market, item.series.data_type)
     if row is not None and absence(row, item, today) is Absence.NOT_YET:
         return True

@@ -2,25 +2,39 @@
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from crypto_archive import __version__
 from crypto_archive.cli import collect, matrix, plan, verify
-from crypto_archive.errors import CryptoArchiveError, ExitCode
+from crypto_archive.errors import CryptoArchiveError
 
 EPILOG = (
     "Exit codes: 0 all is there, 2 usage, 3 partial or nothing found, 4 bad objects, 5 environment, 130/143 stopped."
 )
 
+
+class _Commands(TyperGroup):
+    """The commands; when whoever reads their output has gone, as ``| head`` does, they end in silence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="crypto-archive",
     help="Keep a complete, proven and current copy of Binance's public data archive, with s5cmd.",
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("plan")(plan.plan)
@@ -51,10 +65,6 @@ def run() -> NoReturn:
     except CryptoArchiveError as error:
         _tell(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read the output has gone, as `| head` does; nothing is left to say to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)
     raise AssertionError("Typer always exits")
 
 

@@ -28,7 +28,7 @@ def collect(
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FETCHING,
-                     help="s5cmd processes side by side. [default: 8]"),
+                     help="s5cmd processes side by side. (default: 8)"),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the report as one JSON document.")
@@ -42,15 +42,15 @@ def collect(
 
     Run it again to continue or to bring the archive root up to date: what is there is left alone.
 
+    \b
     Examples:
-
-        crypto-archive collect --preset research
-
-        crypto-archive collect -p backtest -p resilient --output /data/binance --jobs 4
-
-        crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
+      crypto-archive collect --preset research
+      crypto-archive collect -p backtest -p resilient --output /data/binance --jobs 4
+      crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
     """
     more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None}
+    if dry_run and report_to is not None:
+        raise typer.BadParameter("a dry run has no report; --json prints its totals", param_hint="--report")
     if dry_run:
         _dry_run(selection, output, more, as_json=as_json)
     else:
@@ -66,7 +66,7 @@ def _collect(
     report_to: Path | None,
 ) -> None:
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import configure, drive, mode_of, print_json, write_json
+    from crypto_archive.cli.work import configure, drive, mode_of, prepare_file, print_json, write_json
     from crypto_archive.collect import collect as collect_events
     from crypto_archive.report.progress import progress
     from crypto_archive.report.tables import report_summary, show
@@ -74,6 +74,8 @@ def _collect(
     from crypto_archive.trust.store import Root
 
     configured = configure(selection, output, **more)
+    if report_to is not None:
+        prepare_file(report_to)
     cancellation = Cancellation()
     with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown:
         report = drive(collect_events(configured, cancellation=cancellation), shown.show)
@@ -81,12 +83,13 @@ def _collect(
         write_json(report.document(), report_to)
     if as_json:
         print_json(report.document())
-    elif not output.quiet:
+    if as_json or output.quiet:
+        if report.error:
+            typer.echo(f"Error: {report.error}", err=True)
+    else:
         folder = Root(configured.request.root).runs / report.run_id
         failed = folder / "failed.s5cmd"
         show(report_summary(report, folder / "report.json", failed if failed.exists() else None), sys.stdout)
-    if report.error:
-        typer.echo(f"Error: {report.error}", err=True)
     raise typer.Exit(report.exit_code())
 
 

@@ -51,11 +51,10 @@ def show(
 ) -> None:
     """Show the rows of the matrix; this is what `matrix` alone does.
 
+    \b
     Examples:
-
-        crypto-archive matrix show --market spot
-
-        crypto-archive matrix show -t fundingRate --format json
+      crypto-archive matrix show --market spot
+      crypto-archive matrix show -t fundingRate --format json
     """
     _show(markets, data_types, matrix_path, format)
 
@@ -68,11 +67,10 @@ def check(
 ) -> None:
     """Compare the matrix with the type folders that the archive lists; exit 4 where they differ.
 
+    \b
     Examples:
-
-        crypto-archive matrix check
-
-        crypto-archive matrix check --json
+      crypto-archive matrix check
+      crypto-archive matrix check --json
     """
     from datetime import UTC, datetime
 

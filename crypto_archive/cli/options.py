@@ -76,7 +76,7 @@ class SelectionOptions:
     partition: Annotated[
         PartitionChoice | None,
         typer.Option("--partition", rich_help_panel=SELECTION,
-                     help="Daily or monthly objects, where the archive has the choice. [default: daily]"),
+                     help="Daily or monthly objects, where the archive has the choice. (default: daily)"),
     ] = None  # fmt: skip
     discover: Annotated[
         DiscoverChoice | None,
@@ -86,12 +86,12 @@ class SelectionOptions:
     output_directory: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", rich_help_panel=SOURCE,
-                     help="The archive root, where objects are kept. [default: output]"),
+                     help="The archive root, where objects are kept. (default: output)"),
     ] = None  # fmt: skip
     endpoint_url: Annotated[
         str | None,
         typer.Option("--endpoint-url", metavar="URL", rich_help_panel=SOURCE,
-                     help="The S3 endpoint. [default: https://s3.ap-northeast-1.amazonaws.com]"),
+                     help="The S3 endpoint. (default: https://s3.ap-northeast-1.amazonaws.com)"),
     ] = None  # fmt: skip
     matrix_path: Annotated[
         Path | None,

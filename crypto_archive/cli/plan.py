@@ -40,13 +40,11 @@ def plan(
 ) -> None:  # fmt: skip
     """Show what a collect would do; fetches nothing.
 
+    \b
     Examples:
-
-        crypto-archive plan --preset research
-
-        crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d --format jsonl
-
-        crypto-archive plan -p backtest --discover calendar --format runfiles --to runfiles/
+      crypto-archive plan --preset research
+      crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d --format jsonl
+      crypto-archive plan -p backtest --discover calendar --format runfiles --to runfiles/
     """
     if list_presets:
         _list_presets()

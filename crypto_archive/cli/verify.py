@@ -1,6 +1,7 @@
 """``crypto-archive verify``."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -18,33 +19,62 @@ def verify(
         typer.Option("--all", rich_help_panel=SELECTION,
                      help="Check all that is on disk or in the manifest instead of a selection."),
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", rich_help_panel=SELECTION,
+                     help="Put what is bad into quarantine, and fetch it and what is missing again."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the findings as one JSON document.")
     ] = False,
 ) -> None:  # fmt: skip
     """Prove what is on disk: presence, size, and SHA-256 against the archive's own checksums.
 
-    What ought to be there is taken from the calendar, without asking the archive; --discover listing asks it.
+    What ought to be there is what was collected. --discover listing also asks the archive what it has, and
+    --discover calendar expects every day that is over.
 
+    \b
     Examples:
-
-        crypto-archive verify --preset research
-
-        crypto-archive verify --all --output /data/binance --json
+      crypto-archive verify --preset research
+      crypto-archive verify --preset research --repair
+      crypto-archive verify --all --output /data/binance --json
     """
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import configure, drive, mode_of, print_json
-    from crypto_archive.report.progress import check_progress
-    from crypto_archive.report.tables import show, verify_summary
+    from crypto_archive.cli.work import configure, drive, mode_of, print_json, tell
+    from crypto_archive.events import Checked
+    from crypto_archive.repair import repair as fetch_again
+    from crypto_archive.report.checks import BAD
+    from crypto_archive.report.progress import check_progress, progress
+    from crypto_archive.report.tables import report_summary, show, verify_summary
+    from crypto_archive.request import Discovery
     from crypto_archive.transfer.cancellation import Cancellation
     from crypto_archive.verify import verify as findings
 
-    configured = configure(selection, output, discover=selection.discover or "calendar")
+    configured = configure(selection, output)
     cancellation = Cancellation()
+    bad: list[Checked] = []
     with stopping(cancellation), check_progress(sys.stderr, mode_of(output)) as shown:
-        report = drive(findings(configured, whole_root=whole_root, cancellation=cancellation), shown.show)
+
+        def take(finding: Checked) -> None:
+            shown.show(finding)
+            if finding.verdict in BAD:
+                bad.append(finding)
+
+        checks = findings(
+            configured,
+            whole_root=whole_root,
+            expect=Discovery(selection.discover) if selection.discover else None,
+            say=partial(tell, output),
+            cancellation=cancellation,
+        )
+        report = drive(checks, take)
+    if repair and report.status == "bad":
+        with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown_repair:
+            report.repair = drive(fetch_again(configured, bad, cancellation=cancellation), shown_repair.show)
     if as_json:
         print_json(report.document())
     elif not output.quiet:
         show(verify_summary(report), sys.stdout)
+        if report.repair is not None:
+            show(report_summary(report.repair), sys.stdout)
     raise typer.Exit(report.exit_code())

@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from errno import EISDIR
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ import typer
 from crypto_archive.cli.options import OutputOptions, SelectionOptions
 from crypto_archive.config import Configured, load_request
 from crypto_archive.errors import RootUnusable
+from crypto_archive.model import Notice
 from crypto_archive.report.progress import Mode
 
 E = TypeVar("E")
@@ -31,6 +33,12 @@ def configure(selection: SelectionOptions, output: OutputOptions, **more: object
         for field, origin in configured.origins.items():
             typer.echo(f"{field}: from {origin}", err=True)
     return configured
+
+
+def tell(output: OutputOptions, notice: Notice) -> None:
+    """Say a notice on standard error."""
+    if not output.quiet:
+        typer.echo(f"note  {notice.text}", err=True)
 
 
 def mode_of(output: OutputOptions) -> Mode:
@@ -55,17 +63,39 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+def prepare_file(path: Path) -> None:
+    """See that a report can be written to a file of the user's, before hours of work end without one.
+
+    Raises:
+        RootUnusable: It cannot.
+    """
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        _draft(path).touch()
+        _draft(path).unlink()
+
+
 def write_json(document: object, path: Path) -> None:
     """Write a JSON document to a file of the user's, in one step.
 
     Raises:
         RootUnusable: The file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.part")
+    with _explained(path):
+        _draft(path).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _draft(path).replace(path)
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        draft.replace(path)
+        yield
     except OSError as error:
         raise RootUnusable(
             f"The report cannot be written to {path}: {error.strerror or error}",

@@ -97,8 +97,8 @@ def _way(loc: tuple[int | str, ...], raw: Mapping[str, object]) -> Place:
 def _unknown_field(where: Place, place: Callable[[Place], str]) -> Problem:
     field = str(where[-1])
     if len(where) == 1 and field in Options.model_fields:
-        message = f"is no field of presets; use the option --{field.replace('_', '-')}"
-        return Problem(place(where), f"{message} or the variable {PREFIX}{field.upper()}")
+        option = "the option --endpoint-url or " if field == "endpoint_url" else ""
+        return Problem(place(where), f"is no field of presets; use {option}the variable {PREFIX}{field.upper()}")
     known = tuple(Preset.model_fields if len(where) == 1 else Dates.model_fields)
     return Problem(place(where), f"unknown field {shown(field)}", known, nearest(field, known))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from crypto_archive.config.preset import Dates, Options, Preset
 from crypto_archive.config.settings import PREFIX, Settings, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from pydantic import BaseModel
 
@@ -83,8 +84,9 @@ def options_layer(options: Mapping[str, object]) -> Layer:
     given = {field: list(value) if isinstance(value, tuple) else value for field, value in options.items()}
     raw = {field: value for field, value in given.items() if value is not None and value != []}
     dates = {part: raw.pop(part) for part in Dates.model_fields if part in raw}
-    if dates and "date_range" not in raw:
-        raw["date_range"] = dates
+    if dates:
+        whole = raw.get("date_range", {})
+        raw["date_range"] = {**whole, **dates} if isinstance(whole, Mapping) else dates
 
     def place(where: Place) -> str:
         if where == ("date_range",) and dates:

@@ -135,7 +135,7 @@ def parse_matrix(document: dict[str, Any], file: str) -> Matrix:
     entries = document.get("rows")
     rows = _rows(entries if isinstance(entries, list) else [], file, problems)
     if problems or head is None:
-        raise ConfigError(problems, hint="`crypto-archive matrix export` writes a matrix file to start from.")
+        raise ConfigError(problems, hint="`crypto-archive matrix show --format yaml` prints one to start from.")
     return Matrix(head.name, head.version, tuple(rows), head.symbols, head.interval_aliases)
 
 
@@ -178,7 +178,7 @@ def _head(document: dict[str, Any], file: str, problems: list[Problem]) -> _Matr
     try:
         return _MatrixDocument.model_validate(document)
     except ValidationError as error:
-        problems += problems_of(error, f"{file}: ", choices=_CHOICES, fields=tuple(_MatrixDocument.model_fields))
+        problems += problems_of(error, f"{file}: ", choices=_CHOICES, fields={"": tuple(_MatrixDocument.model_fields)})
         return None
 
 
@@ -200,7 +200,7 @@ def _row(entry: Any, place: str, problems: list[Problem]) -> Row | None:
     try:
         return _RowDocument.model_validate(entry).row()
     except ValidationError as error:
-        fields = (*_RowDocument.model_fields, *_RuleDocument.model_fields)
+        fields = {"": tuple(_RowDocument.model_fields), "symbol_rules": tuple(_RuleDocument.model_fields)}
         problems += problems_of(error, place, choices=_CHOICES, fields=fields)
         return None
 

@@ -57,7 +57,7 @@ def _load(path: Path) -> Matrix:
     if not isinstance(document, dict) or not ("rows" in document or is_seed_form(document)):
         raise ConfigError(
             [Problem(str(path), "this is no matrix file: it has neither 'rows' nor 'availability_matrix'")],
-            hint="`crypto-archive matrix export` writes a matrix file to start from.",
+            hint="`crypto-archive matrix show --format yaml` prints one to start from.",
         )
     if is_seed_form(document):
         return parse_seed_form(document, str(path), _bundled())

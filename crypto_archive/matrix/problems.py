@@ -23,13 +23,16 @@ _WANTED = {
     "model_type": "a mapping",
 }
 
+Fields = dict[str, tuple[str, ...]]
+"""The names that fields may have: those of the document under ``""``, those of nested ones under their field's name."""
+
 
 def problems_of(
     error: ValidationError,
     place: str,
     *,
     choices: Mapping[str, type[StrEnum]],
-    fields: tuple[str, ...],
+    fields: Fields,
 ) -> Iterator[Problem]:
     """Tell each complaint of ``error`` in our words.
 
@@ -37,7 +40,7 @@ def problems_of(
         error: What pydantic says of the value that stands at ``place``.
         place: The entry, or the whole file, as ``place_of`` takes it.
         choices: The words that a field allows, by the field's name.
-        fields: The names that an entry's fields may have.
+        fields: The names that fields may have.
     """
     for detail in error.errors(include_url=False):
         yield _problem(detail, place, choices, fields)
@@ -52,21 +55,22 @@ def place_of(place: str, *path: str | int) -> str:
     return (place + steps.removeprefix(".")).removesuffix(": ") if place.endswith(": ") else place + steps
 
 
-def _problem(
-    detail: ErrorDetails, place: str, choices: Mapping[str, type[StrEnum]], fields: tuple[str, ...]
-) -> Problem:
+def _problem(detail: ErrorDetails, place: str, choices: Mapping[str, type[StrEnum]], fields: Fields) -> Problem:
     path = tuple(step for step in detail["loc"] if step != "[key]")
     where, value, kind = place_of(place, *path), detail["input"], detail["type"]
     if kind == "missing":
         return Problem(where, "this field is missing")
     if kind == "extra_forbidden":
-        return _wrong_word(place_of(place, *path[:-1]), f"there is no field {path[-1]!r}", str(path[-1]), fields)
+        allowed = next((fields[str(step)] for step in path[:-1] if step in fields), fields[""])
+        return _wrong_word(place_of(place, *path[:-1]), f"there is no field {path[-1]!r}", str(path[-1]), allowed)
     if kind == "enum":
         field = next(str(step) for step in path if step in choices)
         allowed = tuple(str(choice) for choice in choices[field])
         return _wrong_word(where, f"{value!r} cannot stand here", str(value), allowed)
     if kind == "value_error":
         return Problem(where, str(detail["ctx"]["error"]))
+    if kind == "too_short":
+        return Problem(where, "the list is empty")
     return Problem(where, f"{_short(value)} is not {_WANTED[kind]}" if kind in _WANTED else detail["msg"])
 
 

@@ -64,7 +64,7 @@ def parse_seed_form(document: dict[str, Any], file: str, bundled: Matrix) -> Mat
     try:
         head = _SeedDocument.model_validate(document)
     except ValidationError as error:
-        problems += problems_of(error, f"{file}: ", choices=_CHOICES, fields=())
+        problems += problems_of(error, f"{file}: ", choices=_CHOICES, fields={})
     entries = document[_ENTRIES]
     rows = _rows(entries if isinstance(entries, list) else [], file, bundled, problems)
     if problems or head is None:
@@ -93,7 +93,7 @@ def _row(raw: Any, place: str, bundled: Matrix, problems: list[Problem]) -> Row 
     try:
         entry = _EntryDocument.model_validate(raw)
     except ValidationError as error:
-        problems += problems_of(error, place, choices=_CHOICES, fields=tuple(_EntryDocument.model_fields))
+        problems += problems_of(error, place, choices=_CHOICES, fields={})
         return None
     if entry.available_from is None:
         problems.append(Problem(place_of(place, "available_from"), "a day is needed here, written like 2025-07-15"))
@@ -103,9 +103,11 @@ def _row(raw: Any, place: str, bundled: Matrix, problems: list[Problem]) -> Row 
 
 def _known(raw: Any, bundled: Matrix) -> Row | None:
     """Return the bundled row that an entry speaks of, whatever else the entry says."""
-    if not isinstance(raw, dict) or raw.get("market") not in set(Market):
+    if not isinstance(raw, dict):
         return None
-    return bundled.row(Market(raw["market"]), str(raw.get("data_type")))
+    return next(
+        (row for row in bundled.rows if row.market == raw.get("market") and raw.get("data_type") in row.names), None
+    )
 
 
 def _own_row(entry: _EntryDocument, place: str, bundled: Matrix, problems: list[Problem]) -> Row | None:

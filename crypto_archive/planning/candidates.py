@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Notice, RemoteStat
+from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Notice, Partition, RemoteStat
 from crypto_archive.planning.calendar import periods
 from crypto_archive.planning.symbols import is_glob, matching
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crypto_archive.matrix import Matrix
+    from crypto_archive.model import Period
     from crypto_archive.planning.selection import SeriesGroup
     from crypto_archive.s5cmd.protocol import Listed
 
@@ -21,6 +22,9 @@ Candidate = tuple[ArchiveObject, RemoteStat | None]
 ListObjects = Callable[[Iterable[str]], Iterator["Listed"]]
 ListFolders = Callable[[str], tuple[str, ...]]
 Say = Callable[[Notice], None]
+
+SERIES_NAMED = 20
+"""How many series without any object are named one by one."""
 
 
 def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> Iterator[Candidate]:
@@ -36,7 +40,8 @@ def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> It
     """
     symbols = group.symbols
     if any(is_glob(symbol) for symbol in symbols):
-        symbols = matching(symbols, matrix.symbols.get(group.row.market, ()))
+        known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
+        symbols = matching(symbols, dict.fromkeys(known))
         label = f"{group.row.market} {group.row.data_type}"
         say(Notice(f"{label}: globs match the matrix's {len(symbols)} default symbols in a plan from the calendar"))
     for symbol in symbols:
@@ -60,14 +65,16 @@ def by_listing(
     Raises:
         EndpointUnreachable: The listing failed.
     """
-    symbols = group.symbols
+    symbols, label = group.symbols, f"{group.row.market} {group.row.data_type}"
     if any(is_glob(symbol) for symbol in symbols):
         symbols = matching(symbols, list_folders(group.row.key_pattern.symbols_prefix(group.partition)))
+        if not symbols:
+            say(Notice(f"{label}: no symbol of the archive matches {', '.join(group.symbols)}, 0 objects"))
     wanted = list(periods(group.partition, group.dates, today))
     if not wanted:
         return
     first, last = wanted[0], wanted[-1]
-    dates = _common_start(str(first), str(last))
+    dates = _common_start(first, last)
     silent = {(symbol, interval) for symbol in symbols for interval in group.intervals}
     prefixes = (
         group.row.key_pattern.series_prefix(group.partition, symbol, interval) + dates
@@ -78,14 +85,27 @@ def by_listing(
         if first <= item.period <= last:
             silent.discard((item.series.symbol, item.series.interval))
             yield item, remote
+    for notice in _silence(group, silent, f"no {group.partition} objects in {first} to {last}"):
+        say(notice)
+
+
+def _silence(group: SeriesGroup, silent: set[tuple[str, str | None]], what: str) -> Iterator[Notice]:
+    """Say which series have nothing: each by its name, or how many, where they are too many to read."""
+    label = f"{group.row.market} {group.row.data_type}"
+    if len(silent) > SERIES_NAMED:
+        yield Notice(f"{label}: the archive lists {what} for {len(silent)} of the series")
+        return
     for symbol, interval in sorted(silent, key=str):
-        series = " ".join(filter(None, (group.row.market, group.row.data_type, symbol, interval)))
-        say(Notice(f"{series}: the archive lists no {group.partition} objects in {first} to {last}"))
+        yield Notice(f"{' '.join(filter(None, (label, symbol, interval)))}: the archive lists {what}")
 
 
-def _common_start(one: str, other: str) -> str:
-    """Return the characters that two dates begin with: ``2025-07-`` for two days of one month."""
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+def _common_start(first: Period, last: Period) -> str:
+    """Return what the dates of all objects between two periods begin with: ``2025-07-`` for days of one month.
+
+    Of months only the year counts: one known key has a month of one digit (``ADABKRW-1h-2020-8.zip``).
+    """
+    length = len("2025-") if first.partition is Partition.MONTHLY else None
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(str(first)[:length], str(last), strict=False))
     return "".join(character for character, _ in same)
 
 

@@ -92,10 +92,17 @@ def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[str
     symbols = _symbols(row, wish, matrix, notices)
     dates = within(row, wish.dates)
     for partition, intervals in _by_partition(row, wish, notices):
+        what = (
+            label if None in intervals or partition is wish.partition else f"{label} {', '.join(map(str, intervals))}"
+        )
         if next(periods(partition, dates, today), None) is None:
-            notices.append(f"{label}: {_nothing_to_plan(row, partition, wish.dates)}, 0 objects")
-        else:
-            yield SeriesGroup(row, partition, symbols, intervals, dates)
+            notices.append(f"{what}: {_nothing_to_plan(row, partition, wish.dates)}, 0 objects")
+            continue
+        if partition is not wish.partition:
+            notices.append(f"{what}: published {partition} only, {partition} objects are planned")
+        if row.last_date is not None and (wish.dates.end is None or wish.dates.end > row.last_date):
+            notices.append(f"{what}: discontinued, planned up to its last day {row.last_date}")
+        yield SeriesGroup(row, partition, symbols, intervals, dates)
 
 
 def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[str]) -> tuple[str, ...]:
@@ -115,10 +122,7 @@ def _by_partition(row: Row, wish: Wish, notices: list[str]) -> Iterator[tuple[Pa
         named = wish.intervals.get(row.data_type, ())
         if named:
             notices.append(f"{label}: has no intervals, {', '.join(named)} ignored")
-        partition = wish.partition if wish.partition in row.partitions else wish.partition.other
-        if partition is not wish.partition:
-            notices.append(f"{label}: published {partition} only, {partition} objects are planned")
-        yield partition, (None,)
+        yield (wish.partition if wish.partition in row.partitions else wish.partition.other), (None,)
         return
     intervals = wished or row.all_intervals
     unknown = [interval for interval in intervals if interval not in row.all_intervals]
@@ -129,9 +133,7 @@ def _by_partition(row: Row, wish: Wish, notices: list[str]) -> Iterator[tuple[Pa
     if here:
         yield wish.partition, here
     if there:
-        other = wish.partition.other
-        notices.append(f"{label}: {', '.join(there)} published {other} only, {other} objects are planned")
-        yield other, there
+        yield wish.partition.other, there
 
 
 def _nothing_to_plan(row: Row, partition: Partition, dates: DateRange) -> str:
@@ -140,5 +142,5 @@ def _nothing_to_plan(row: Row, partition: Partition, dates: DateRange) -> str:
     if row.first_date is not None and dates.end is not None and dates.end < row.first_date:
         return f"its first day is {row.first_date}"
     if partition is Partition.MONTHLY:
-        return "a monthly object is published when the month is over"
-    return "a daily object is published when the day is over"
+        return "published monthly, when the month is over"
+    return "published daily, when the day is over"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.events import Checked
     from crypto_archive.model import Market
+    from crypto_archive.report.fold import Report
 
 SCHEMA_VERSION = 1
 BAD_KEPT = 1000
@@ -51,6 +52,7 @@ class VerifyReport:
         seconds: How long it took, 0 while it goes on.
         interrupted_by: The signal that ended it early.
         error: What stopped it early, empty when nothing did.
+        repair: The report of the run that fetched again what was bad or missing, None without one.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class VerifyReport:
         self.seconds = 0.0
         self.interrupted_by: int | None = None
         self.error = ""
+        self.repair: Report | None = None
         self._started_at = started_at or datetime.now(UTC)
         self._version = version
         self._deep = deep
@@ -132,11 +135,13 @@ class VerifyReport:
         return "success" if self.objects else "empty"
 
     def exit_code(self) -> ExitCode:
-        """Return how the command ends; a check of nothing at all is not a success."""
+        """Return how the command ends: as its repair, if there was one; a check of nothing at all is no success."""
         if self.error:
             return ExitCode.ENVIRONMENT
         if self.interrupted_by is not None:
             return interruption_code(self.interrupted_by)
+        if self.repair is not None:
+            return self.repair.exit_code()
         return {"bad": ExitCode.VERIFICATION, "empty": ExitCode.PARTIAL}.get(self.status, ExitCode.OK)
 
     def document(self) -> dict[str, object]:
@@ -158,6 +163,7 @@ class VerifyReport:
             "by_market_and_type": list(self._group_documents()),
             "bad": [_bad_document(checked) for checked in self.bad],
             "bad_omitted": self.bad_omitted,
+            "repair": None if self.repair is None else self.repair.document(),
             "versions": {"crypto_archive": self._version},
         }
 

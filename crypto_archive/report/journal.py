@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from crypto_archive.events import BytesArrived
+from crypto_archive.events import BytesArrived, Event
 from crypto_archive.model import ArchiveObject, Notice, PlannedObject
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from crypto_archive.events import Event
+_NAMES = {kind: re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower() for kind in get_args(Event)}
 
 
 def event_line(event: Event, at: datetime | None = None) -> str | None:
@@ -29,30 +29,28 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
     """
     if isinstance(event, BytesArrived):
         return None
-    line: dict[str, object] = {"event": _name(type(event))}
+    line: dict[str, object] = {"event": _NAMES[type(event)]}
     if at is not None:
         line["at"] = at.isoformat()
     return json.dumps(line | _plain_fields(event), ensure_ascii=False, separators=(",", ":"))
 
 
-def _name(kind: type[Event]) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
-
-
 def _plain_fields(value: DataclassInstance) -> dict[str, object]:
     plain: dict[str, object] = {}
-    for field in fields(value):
-        part = getattr(value, field.name)
+    for name in value.__dataclass_fields__:
+        part = getattr(value, name)
         if isinstance(part, ArchiveObject):
             plain["key"] = part.key
         elif isinstance(part, PlannedObject):
             plain |= _plain_fields(part)
         else:
-            plain[field.name] = _plain(part)
+            plain[name] = _plain(part)
     return plain
 
 
 def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Notice):
         return value.text
     if isinstance(value, date):  # datetime too

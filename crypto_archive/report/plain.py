@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from crypto_archive.events import (
     BatchRetried,
@@ -16,6 +16,7 @@ from crypto_archive.events import (
     RunFinished,
     RunStarted,
 )
+from crypto_archive.model import Outcome, Verdict
 from crypto_archive.report.checks import BAD
 from crypto_archive.report.fold import REPORTED_AS_FAILURES, signal_name
 from crypto_archive.report.pace import CheckTally
@@ -23,11 +24,11 @@ from crypto_archive.report.sizes import format_bytes, format_count, format_durat
 from crypto_archive.report.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
     from typing import TextIO
 
-    from crypto_archive.model import Outcome, Verdict
+Name = TypeVar("Name", Outcome, Verdict)
 
 PROGRESS_SECONDS = 5.0
 LINES_OF_A_KIND = 20
@@ -185,13 +186,8 @@ def _because(text: str, reason: str) -> str:
     return f"{text}: {reason}" if reason else text
 
 
-def _named_counts(counts: Mapping[Outcome, int] | Mapping[Verdict, int]) -> str:
-    """Return counts as text, in the order in which the names are declared."""
-    return ", ".join(f"{counts[name]:,} {name}" for name in sorted(counts, key=_rank) if counts[name])
-
-
-def _rank(name: Outcome | Verdict) -> int:
-    return list(type(name)).index(name)
+def _named_counts(names: Iterable[Name], counts: Mapping[Name, int]) -> str:
+    return ", ".join(f"{counts[name]:,} {name}" for name in names if counts[name])
 
 
 def _progress_text(tally: Tally) -> str:
@@ -205,7 +201,7 @@ def _progress_text(tally: Tally) -> str:
         parts.insert(0, f"{int(tally.fraction * 100)}%")
     if left is not None:
         parts.append(f"about {format_duration(left)} left")
-    counts = _named_counts(tally.outcomes)
+    counts = _named_counts(Outcome, tally.outcomes)
     return ", ".join(parts) + (f" ({counts})" if counts else "")
 
 
@@ -216,10 +212,9 @@ def _end_text(event: RunFinished, tally: Tally) -> str:
     elif event.interrupted_by is not None:
         how = f"was interrupted by {signal_name(event.interrupted_by)}"
     rate = tally.bytes_settled / event.seconds if event.seconds > 0 else 0.0
-    return (
-        f"run {how} after {format_duration(event.seconds)}: {_named_counts(tally.outcomes) or 'nothing was planned'}; "
-        f"{format_bytes(tally.bytes_settled)} fetched, {format_rate(rate)}"
-    )
+    counts = _named_counts(Outcome, tally.outcomes) or "nothing was planned"
+    traffic = f"{format_bytes(tally.bytes_settled)} fetched, {format_rate(rate)}"
+    return f"run {how} after {format_duration(event.seconds)}: {counts}; {traffic}"
 
 
 def _check_text(tally: CheckTally) -> str:
@@ -227,5 +222,5 @@ def _check_text(tally: CheckTally) -> str:
     if tally.objects is not None:
         objects = f"{tally.checked:,} of {format_count(tally.objects, 'object')}"
     text = f"{objects}, {format_bytes(tally.bytes_done)}"
-    counts = _named_counts(tally.verdicts)
+    counts = _named_counts(Verdict, tally.verdicts)
     return f"{text} ({counts})" if counts else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
@@ -47,11 +48,10 @@ def progress(stream: TextIO, mode: Mode = Mode.AUTO) -> Progress[Event]:
     if mode is Mode.QUIET:
         return _Silent()
     if mode is Mode.AUTO and is_terminal(stream):
-        from rich.console import Console
-
+        from crypto_archive.report.console import SteadyConsole
         from crypto_archive.report.terminal import TerminalProgress
 
-        return _Outliving(TerminalProgress(Console(file=stream, force_terminal=True)))
+        return _Outliving(TerminalProgress(SteadyConsole(file=stream, force_terminal=True)))
     from crypto_archive.report.plain import PlainProgress
 
     return _Outliving(PlainProgress(stream))
@@ -71,11 +71,12 @@ def check_progress(
     if mode is Mode.QUIET:
         return _Silent()
     if mode is Mode.AUTO and is_terminal(stream):
-        from rich.console import Console
-
+        from crypto_archive.report.console import SteadyConsole
         from crypto_archive.report.terminal import TerminalCheckProgress
 
-        return _Outliving(TerminalCheckProgress(Console(file=stream, force_terminal=True), objects=objects, size=size))
+        return _Outliving(
+            TerminalCheckProgress(SteadyConsole(file=stream, force_terminal=True), objects=objects, size=size)
+        )
     from crypto_archive.report.plain import PlainCheckProgress
 
     return _Outliving(PlainCheckProgress(stream, objects=objects, size=size))
@@ -115,19 +116,23 @@ class _Outliving(Generic[E]):
         try:
             self._shown.__enter__()
         except OSError:
-            self._shown = _Silent()
+            self._fall_silent()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
+        with suppress(OSError):
             self._shown.__exit__(kind, error, traceback)
-        except OSError:
-            self._shown = _Silent()
 
     def show(self, event: E) -> None:
         try:
             self._shown.show(event)
         except OSError:
-            self._shown = _Silent()
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        """Let the renderer put back what it has changed, and show nothing from now on."""
+        shown, self._shown = self._shown, _Silent()
+        with suppress(OSError):
+            shown.__exit__(None, None, None)

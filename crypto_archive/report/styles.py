@@ -34,4 +34,4 @@ STATUS_STYLES: Mapping[str, str] = {
     "failed": "red",
     "bad": "red",
 }
-ROW_STYLES: Mapping[str, str] = {"active": "green", "discontinued": "yellow"}
+ROW_STYLES: Mapping[str, str] = {"active": "green", "discontinued": "yellow", "removed": "yellow"}

@@ -6,21 +6,23 @@ import os
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from crypto_archive.model import Partition
+from crypto_archive.report.console import SteadyConsole
 from crypto_archive.report.progress import is_terminal
 from crypto_archive.report.sizes import format_bytes, one_line
 from crypto_archive.report.styles import ROW_STYLES
 from crypto_archive.report.summary import report_summary, verify_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from crypto_archive.matrix import Row
     from crypto_archive.model import Notice
@@ -48,11 +50,30 @@ def show(renderable: RenderableType, stream: TextIO) -> None:
         stream: Where to.
     """
     wide = not is_terminal(stream) and "COLUMNS" not in os.environ
-    Console(file=stream, width=PIPE_WIDTH if wide else None).print(renderable)
+    SteadyConsole(file=stream, width=PIPE_WIDTH if wide else None).print(renderable)
+
+
+class Fitting:
+    """The first of several renderables, widest first, that fits the width there is; the last one if none does."""
+
+    def __init__(self, *choices: RenderableType) -> None:
+        self._choices = choices
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose."""
+        boundless = options.update(max_width=PIPE_WIDTH)
+        fitting = (
+            choice
+            for choice in self._choices
+            if Measurement.get(console, boundless, choice).maximum <= options.max_width
+        )
+        yield next(fitting, self._choices[-1])
 
 
 def plan_table(groups: Sequence[GroupTotals], notices: Iterable[Notice] = ()) -> RenderableType:
     """Return what a plan adds up to, per market and data type, and what it has to say.
+
+    Columns without a figure are left out, and on a narrow terminal those that matter least.
 
     Args:
         groups: The totals, in the order of the plan.
@@ -60,51 +81,78 @@ def plan_table(groups: Sequence[GroupTotals], notices: Iterable[Notice] = ()) ->
     """
     if not groups:
         return Group(Text("The plan has no objects.", style="yellow"), *_notice_lines(notices))
-    columns: list[tuple[str, Callable[[GroupTotals], int]]] = [
-        ("objects", lambda group: group.objects),
-        ("present", lambda group: group.present),
-        ("updates", lambda group: group.updates),
-        ("sidecars", lambda group: group.sidecars),
-        ("commands", lambda group: group.commands),
-        ("batches", lambda group: group.batches),
-    ]
-    kept = [(name, count) for name, count in columns if name == "objects" or any(map(count, groups))]
+    names = [name for name, count in _PLAN_COLUMNS.items() if name == "objects" or any(map(count, groups))]
+    less = [name for name in names if name != "sidecars"]
+    least = [name for name in less if name != "commands"]
+    return Group(Fitting(*(_plan_table(groups, columns) for columns in (names, less, least))), *_notice_lines(notices))
+
+
+_PLAN_COLUMNS: Mapping[str, Callable[[GroupTotals], int]] = {
+    "objects": lambda group: group.objects,
+    "present": lambda group: group.present,
+    "updates": lambda group: group.updates,
+    "sidecars": lambda group: group.sidecars,
+    "commands": lambda group: group.commands,
+    "batches": lambda group: group.batches,
+}
+
+
+def _plan_table(groups: Sequence[GroupTotals], columns: Sequence[str]) -> Table:
+    counts = [_PLAN_COLUMNS[name] for name in columns]
     table = _table(show_footer=len(groups) > 1)
     table.add_column("market", "total", no_wrap=True)
     table.add_column("data type", no_wrap=True)
-    for name, count in kept:
+    for name, count in zip(columns, counts, strict=True):
         table.add_column(name, f"{sum(map(count, groups)):,}", justify="right", no_wrap=True)
     table.add_column("size", _size(groups), justify="right", no_wrap=True)
     for group in groups:
-        counts = (_dim_zero(count(group)) for _, count in kept)
-        table.add_row(str(group.market), group.data_type, *counts, _size([group]))
-    return Group(table, *_notice_lines(notices))
+        table.add_row(
+            str(group.market), group.data_type, *(_dim_zero(count(group)) for count in counts), _size([group])
+        )
+    return table
 
 
-def matrix_table(rows: Iterable[Row], *, notes: bool = False) -> Table:
-    """Return what the archive can hold, a line a market and data type.
+def matrix_table(rows: Iterable[Row], *, notes: bool = False) -> RenderableType:
+    """Return what the archive can hold, a line a market and data type; shorter words on a narrow terminal.
 
     Args:
         rows: Rows of the matrix.
         notes: Whether a column of notes is wanted; it needs a wide terminal.
     """
-    table = _table()
-    for name in ("market", "data type", "daily", "monthly", "from", "to", "status"):
-        table.add_column(name, no_wrap=True)
+    rows = tuple(rows)
     if notes:
-        table.add_column("note", ratio=1)
-    market = None
-    for row in rows:
+        return _matrix_table(rows, notes=True)
+    return Fitting(_matrix_table(rows), _narrow_matrix_table(rows))
+
+
+def _matrix_table(rows: Iterable[Row], *, notes: bool = False) -> Table:
+    table = _table("market", "data type", "daily", "monthly", "from", "to", "status")
+    if notes:
+        table.add_column("note", min_width=20)
+    for market, row in _markets_once(rows):
         table.add_row(
-            "" if row.market == market else str(row.market),
+            market,
             Text.assemble(row.data_type, *((f" {alias}", "dim") for alias in row.aliases)),
-            *(_intervals(row, partition) for partition in Partition),
+            *(_intervals(row, partition, count=True) for partition in Partition),
             str(row.first_date or ""),
             str(row.last_date or ""),
-            Text(str(row.status), style=ROW_STYLES.get(str(row.status), "default")),
+            Text(row.status, style=ROW_STYLES.get(row.status, "dim")),
             *([row.note] if notes else []),
         )
-        market = row.market
+    return table
+
+
+def _narrow_matrix_table(rows: Iterable[Row]) -> Table:
+    table = _table("market", "data type", "daily", "monthly", "from", "status")
+    for market, row in _markets_once(rows):
+        ended = row.last_date is not None and row.status == "discontinued"
+        table.add_row(
+            market,
+            row.data_type,
+            *(_intervals(row, partition) for partition in Partition),
+            str(row.first_date or ""),
+            Text(f"until {row.last_date}" if ended else row.status, style=ROW_STYLES.get(row.status, "dim")),
+        )
     return table
 
 
@@ -137,8 +185,27 @@ def folders_table(folders: Iterable[tuple[str, bool, bool]]) -> Table:
     return table
 
 
-def _table(*, show_footer: bool = False) -> Table:
-    return Table(box=box.SIMPLE_HEAD, header_style="bold", footer_style="bold", show_footer=show_footer, pad_edge=False)
+def _markets_once(rows: Iterable[Row]) -> Iterator[tuple[str, Row]]:
+    """Yield each row with its market, which is named only where it changes."""
+    before = None
+    for row in rows:
+        yield "" if row.market == before else str(row.market), row
+        before = row.market
+
+
+def _table(*columns: str, show_footer: bool = False) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        footer_style="bold",
+        show_footer=show_footer,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    return table
 
 
 def _notice_lines(notices: Iterable[Notice]) -> Iterator[Text]:
@@ -155,14 +222,14 @@ def _size(groups: Sequence[GroupTotals]) -> Text:
     objects, sized = sum(group.objects for group in groups), sum(group.sized for group in groups)
     if not sized and objects:
         return Text("unknown", style="dim")
-    return Text(("" if sized == objects else "at least ") + format_bytes(sum(group.bytes for group in groups)))
+    return Text(("" if sized == objects else "≥ ") + format_bytes(sum(group.bytes for group in groups)))
 
 
-def _intervals(row: Row, partition: Partition) -> Text:
+def _intervals(row: Row, partition: Partition, *, count: bool = False) -> Text:
     """Which intervals a partition has: the shortest and the longest stand for all of them."""
     if partition not in row.partitions:
         return Text("–", style="dim")
     intervals = row.intervals(partition)
     if len(intervals) > 2:
-        return Text(f"{intervals[0]} … {intervals[-1]} ({len(intervals)})")
+        return Text(f"{intervals[0]} … {intervals[-1]}" + (f" ({len(intervals)})" if count else ""))
     return Text(" ".join(intervals) or "yes")

@@ -117,7 +117,7 @@ class TerminalProgress(_LiveProgress[Event]):
             self._sums(),
             _counts(tally.outcomes, OUTCOME_STYLES, "nothing settled yet"),
             "",
-            _lanes_table(tally.lanes, room=max(1, self._console.height - 7), now=self._clock()),
+            _lanes(tally.lanes, width=self._console.width, room=max(1, self._console.height - 7), now=self._clock()),
         ]
         return Constrain(Group(*parts), WIDEST)
 
@@ -245,21 +245,23 @@ def _counts(counts: Mapping[Name, int], styles: Mapping[Name, str], nothing: str
     return text
 
 
-def _lanes_table(lanes: Mapping[int, LaneState], *, room: int, now: float) -> Table:
+def _lanes(lanes: Mapping[int, LaneState], *, width: int, room: int, now: float) -> Group:
     """A line a lane that has ever worked; those that do not fit are summed up in the last line."""
+    worked = [_lane_cells(number, lane, now) for number, lane in sorted(lanes.items()) if lane.batch]
+    fits = len(worked) if len(worked) <= room else room - 1
+    columns = 5 if width >= 70 else 4 if width >= 50 else 3
     table = Table.grid(expand=True, padding=(0, 0, 0, 2))
     table.add_column(justify="right", style="dim", width=4)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", no_wrap=True, width=12)
-    table.add_column(justify="right", no_wrap=True, width=12)
-    table.add_column(style="dim", no_wrap=True, width=15)
-    shown = sorted((number, lane) for number, lane in lanes.items() if lane.batch)
-    rest = len(shown) - room if len(shown) > room else 0
-    for number, lane in shown[: room - 1] if rest else shown:
-        table.add_row(*_lane_cells(number, lane, now))
-    if rest:
-        table.add_row("", Text(f"and {rest + 1} more lanes", style="dim"))
-    return table
+    if columns > 3:
+        table.add_column(justify="right", no_wrap=True, width=12)
+    if columns > 4:
+        table.add_column(style="dim", no_wrap=True, width=15)
+    for cells in worked[:fits]:
+        table.add_row(*cells[:columns])
+    rest = len(worked) - fits
+    return Group(table, *([Text(f"      and {rest} more lanes", style="dim")] if rest else []))
 
 
 def _lane_cells(number: int, lane: LaneState, now: float) -> tuple[Text, ...]:

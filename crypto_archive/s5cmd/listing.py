@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PREFIXES_AT_ONCE = 100
 WORKERS = 16
 STALL_SECONDS = 60.0
+LOOK_SECONDS = 0.25
 
 # With 5, s5cmd gives up a refused connection within about 2 seconds; with 10, within 50 (measured, v2.3.0).
 _RETRIES = 5
@@ -41,6 +42,7 @@ def list_objects(
     *,
     workers: int = WORKERS,
     stall_seconds: float = STALL_SECONDS,
+    cancelled: threading.Event | None = None,
 ) -> Generator[Listed, None, None]:
     """Yield every object whose key starts with one of the prefixes.
 
@@ -54,15 +56,17 @@ def list_objects(
         prefixes: Beginnings of keys.
         workers: Prefixes listed at the same time.
         stall_seconds: How long s5cmd may say nothing before the listing counts as failed, in seconds.
+        cancelled: Ends the listing early, without an error, once it is set.
 
     Raises:
         EndpointUnreachable: The server cannot be reached, denies the listing, or has not answered for each prefix.
         ValueError: s5cmd cannot list a prefix like this.
     """
     waiting = iter(prefixes)
-    while chunk := tuple(islice(waiting, PREFIXES_AT_ONCE)):
+    cancelled = cancelled or threading.Event()
+    while not cancelled.is_set() and (chunk := tuple(islice(waiting, PREFIXES_AT_ONCE))):
         lines = {prefix: list_line(access.bucket, prefix) for prefix in chunk}
-        with closing(_answers(binary, access, lines, workers, stall_seconds)) as answers:
+        with closing(_answers(binary, access, lines, workers, stall_seconds, cancelled)) as answers:
             yield from (answer for answer in answers if isinstance(answer, Listed))
 
 
@@ -76,12 +80,17 @@ def list_folders(
         ValueError: As of ``list_objects``.
     """
     lines = {prefix: folders_line(access.bucket, prefix)}
-    answers = _answers(binary, access, lines, 1, stall_seconds)
+    answers = _answers(binary, access, lines, 1, stall_seconds, threading.Event())
     return tuple(answer.key.removeprefix(prefix).rstrip("/") for answer in answers if isinstance(answer, Folder))
 
 
 def _answers(
-    binary: Binary, access: Access, lines: Mapping[str, str], workers: int, stall_seconds: float
+    binary: Binary,
+    access: Access,
+    lines: Mapping[str, str],
+    workers: int,
+    stall_seconds: float,
+    cancelled: threading.Event,
 ) -> Generator[Listed | Folder, None, None]:
     """Run ``ls`` lines, one for each prefix, and yield what they list.
 
@@ -97,7 +106,7 @@ def _answers(
         command = command_line(binary, access, run_file, workers=workers, retries=_RETRIES)
         with (
             Child(command, cwd=Path(folder), env=child_environment(access)) as child,
-            closing(_watched(child, access, stall_seconds)) as messages,
+            closing(_watched(child, access, stall_seconds, cancelled)) as messages,
         ):
             for message in messages:
                 match message:
@@ -110,18 +119,25 @@ def _answers(
                         raise _failure(access, error)
                     case Noise(text=text) if text:
                         noise.append(text)
+            if cancelled.is_set():
+                return
             if unanswered or child.returncode not in (0, 1):
                 raise _unaccounted(access, child.returncode, unanswered, noise)
 
 
-def _watched(child: Child, access: Access, stall_seconds: float) -> Generator[Message, None, None]:
-    """Yield a child's messages; kill it when it is waited for too long: s5cmd itself waits for a server for ever."""
+def _watched(
+    child: Child, access: Access, stall_seconds: float, cancelled: threading.Event
+) -> Generator[Message, None, None]:
+    """Yield a child's messages; kill it when it is waited for too long (s5cmd itself waits for ever) or cancelled."""
     waiting_since: float | None = time.monotonic()
     stalled, done = threading.Event(), threading.Event()
 
     def watch() -> None:
-        while not done.wait(stall_seconds / 4):
+        while not done.wait(min(LOOK_SECONDS, stall_seconds / 4)):
             since = waiting_since
+            if cancelled.is_set():
+                child.kill()
+                return
             if since is not None and time.monotonic() - since > stall_seconds:
                 stalled.set()
                 child.kill()

@@ -1,4 +1,4 @@
-"""The engine: a planner thread feeds a bounded window of batches to lanes; events come out of one generator.
+"""The engine: a planner thread feeds batches to lanes by way of a spool; events come out of one generator.
 
 The thread that iterates the generator owns the run: it supervises the lanes, carries out cancellation and sees every
 event in turn, so that whoever consumes events needs no lock.
@@ -20,6 +20,7 @@ from crypto_archive.events import BytesArrived, Event, ObjectPlanned, ObjectSett
 from crypto_archive.model import Action, Batch, Outcome, PlannedObject
 from crypto_archive.s5cmd.protocol import Fault
 from crypto_archive.transfer.lane import Lane, Wires
+from crypto_archive.transfer.spool import Spool
 
 if TYPE_CHECKING:
     from crypto_archive.transfer.account import Entry
@@ -59,7 +60,7 @@ class Engine:
         """
         self.error: Exception | None = None
         self._events: queue.Queue[Event | None] = queue.Queue(EVENTS_IN_FLIGHT)
-        self._batches: queue.Queue[Batch | None] = queue.Queue(workplace.fetching.jobs)
+        self._spool = Spool(workplace.staging)
         self._cut = cut
         self._arrived = False
         self._proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
@@ -76,7 +77,7 @@ class Engine:
         """Fetch what is planned; yield events until every planned object is settled.
 
         Args:
-            planned: The plan; consumed in a thread of its own, no further ahead than the window allows.
+            planned: The plan; consumed in a thread of its own. What the lanes cannot take yet waits on disk.
         """
         threads = [threading.Thread(target=self._feed, args=(planned,), name="planner")]
         threads += [threading.Thread(target=self._work, args=(lane,), name="lane") for lane in self._watches]
@@ -84,8 +85,14 @@ class Engine:
             thread.start()
         try:
             yield from self._events_of(len(self._watches))
+        except BaseException:
+            self._abandon(threads)
+            raise
         finally:
-            self._leave(threads)
+            for thread in (*threads, *(watch.stopper for watch in self._watches.values() if watch.stopper)):
+                thread.join()
+            self._proofs.shutdown()
+            self._spool.discard()
 
     def _events_of(self, running: int) -> Iterator[Event]:
         next_look = time.monotonic() + TICK_SECONDS
@@ -104,19 +111,14 @@ class Engine:
                 yield from self._look_after_lanes()
                 next_look = time.monotonic() + TICK_SECONDS
 
-    def _leave(self, threads: list[threading.Thread]) -> None:
-        """Join all threads; when the consumer left early, stop them first and let none wait for ever."""
-        if any(thread.is_alive() for thread in threads):
-            self._cancellation.requested.set()
+    def _abandon(self, threads: list[threading.Thread]) -> None:
+        """Stop all threads when the consumer leaves early, and let none of them wait for ever."""
+        self._cancellation.requested.set()
         while any(thread.is_alive() for thread in threads):
             for lane in self._watches:
                 lane.stop("the run was abandoned", at_once=True)
             with suppress(queue.Empty):
                 self._events.get(timeout=TICK_SECONDS)
-        for watch in self._watches.values():
-            if watch.stopper is not None:
-                watch.stopper.join()
-        self._proofs.shutdown()
 
     def _abort(self, error: Exception) -> None:
         """Remember the first error that ends the run, and end it in order."""
@@ -127,32 +129,37 @@ class Engine:
 
     def _feed(self, planned: Generator[PlannedObject, None, None]) -> None:
         try:
-            with closing(planned):
-                for batch in self._cut(self._announced(planned)):
-                    self._batches.put(batch)
+            for batch in self._cut(self._announced(planned)):
+                self._spool.put(batch)
         except Exception as error:
             self._abort(error)
         finally:
             self.emit(PlanFinished())
-            for _ in self._watches:
-                self._batches.put(None)
+            self._spool.close()
 
-    def _announced(self, planned: Iterator[PlannedObject]) -> Iterator[PlannedObject]:
-        """Tell of every planned object, settle those that stay, pass the rest on; end early on cancellation."""
-        for item in planned:
-            if self._cancellation.requested.is_set():
-                return
-            self.emit(ObjectPlanned(item))
-            if item.action is Action.KEEP:
-                self.emit(_kept(item))
-            else:
-                yield item
+    def _announced(self, planned: Generator[PlannedObject, None, None]) -> Iterator[PlannedObject]:
+        """Tell of every planned object, settle those that stay, pass the rest on.
+
+        Cancellation and a failing plan end it early but in order, so that what was told of still reaches a lane.
+        """
+        with closing(planned):
+            try:
+                for item in planned:
+                    if self._cancellation.requested.is_set():
+                        return
+                    self.emit(ObjectPlanned(item))
+                    if item.action is Action.KEEP:
+                        self.emit(_kept(item))
+                    else:
+                        yield item
+            except Exception as error:
+                self._abort(error)
 
     # In the lanes' threads
 
     def _work(self, lane: Lane) -> None:
         try:
-            while (batch := self._batches.get()) is not None:
+            while (batch := self._spool.get()) is not None:
                 failure = lane.fetch(batch)
                 if failure is not None and not self._arrived:
                     self._give_up_if_hopeless(failure)

@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_when_event_set
@@ -154,10 +155,8 @@ class Lane:
             before_sleep=lambda state: self._announce_retry(batch, account, state),
             retry_error_callback=lambda _: True,
         )
-        for attempt in retrying:
-            with attempt:
-                unfinished = self._attempt(batch, account, attempt.retry_state.attempt_number)
-            attempt.retry_state.set_result(unfinished)
+        attempts = count(1)
+        retrying(lambda: self._attempt(batch, account, next(attempts)))
 
     def _announce_retry(self, batch: Batch, account: Account, state: RetryCallState) -> None:
         reason = next((entry.reason for entry in account.open if entry.reason), "")

@@ -7,6 +7,7 @@ a known content or a fault are skipped then.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from tests.archive.proxy import FaultProxy
+from tests.archive.results import assert_whole
 from tests.archive.running import Runner, clean_environment
 from tests.archive.sample import Sample, small, write_sample
 from tests.archive.served import LIVE_ENDPOINT, Archive
@@ -95,6 +97,14 @@ def run(archive: Archive, tmp_path: Path, no_outside_settings: None) -> Runner:
     folder = tmp_path / "work"
     folder.mkdir()
     return Runner(folder, clean_environment()).at(archive.endpoint_url)
+
+
+@pytest.fixture(autouse=True)
+def every_report_adds_up(tmp_path: Path) -> Iterator[None]:
+    """See that the outcomes of every run of a test add up to its plan, whatever else the test looks at."""
+    yield
+    for path in tmp_path.rglob("runs/*/report.json"):
+        assert_whole(json.loads(path.read_text("utf-8")))
 
 
 def _skip_live(reason: str) -> None:

@@ -221,6 +221,7 @@ def test_symbols_of_markets_that_are_not_wanted_are_left_out() -> None:
         ({}, date(2025, 7, 9), date(2025, 7, 15), "my.yaml, line 1, date_range"),
         ({"last": "2d"}, date(2025, 7, 14), date(2025, 7, 15), "--last"),
         ({"start": "2025-07-01"}, date(2025, 7, 1), None, "--start"),
+        ({"date_range": {"start": "2025-07-01"}, "end": "2025-07-02"}, date(2025, 7, 1), date(2025, 7, 2), "--end"),
         ({"end": date(2025, 7, 7)}, date(2025, 7, 1), date(2025, 7, 7), "--end"),
         ({"start": "2025-07-01", "end": "yesterday"}, date(2025, 7, 1), date(2025, 7, 15), "--start, --end"),
     ],

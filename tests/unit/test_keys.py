@@ -18,7 +18,7 @@ symbols = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_charact
     lambda text: text not in {".", ".."}
 )
 intervals = st.sampled_from(["1s", "1m", "15m", "1h", "12h", "1d", "3d", "1w", "1mo"])
-periods = st.builds(Period.containing, st.dates(), st.sampled_from(Partition))
+periods = st.builds(Period.containing, st.dates(min_value=date(2009, 1, 3)), st.sampled_from(Partition))
 
 
 @given(symbols, intervals, periods)

@@ -35,6 +35,7 @@ DOCUMENT_KEYS = [
     "by_market_and_type",
     "bad",
     "bad_omitted",
+    "repair",
     "versions",
 ]
 

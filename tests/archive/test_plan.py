@@ -1,0 +1,237 @@
+"""``plan``: what a collect would do, from the listing and from the calendar, in every format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.archive.programs import s5cmd
+from tests.archive.results import (
+    KEYS,
+    RESEARCH,
+    ROOT,
+    SERIES,
+    THREE,
+    assert_same_bytes,
+    collect,
+    files_below,
+    in_research,
+    keys_where,
+    stored,
+)
+from tests.archive.sample import DEFECTS, NON_ASCII, UNPADDED_MONTH, UNUSUAL_SYMBOLS, Defect
+
+if TYPE_CHECKING:
+    from tests.archive.proxy import FaultProxy
+    from tests.archive.running import Runner
+    from tests.archive.served import Archive
+
+DAY = ("--start", "2025-07-15", "--end", "2025-07-15")
+LISTING, CALENDAR = ("--discover", "listing"), ("--discover", "calendar")
+
+
+def lines(run: Runner, *arguments: str) -> list[dict[str, Any]]:
+    code, stdout, stderr = run("plan", "--format", "jsonl", *arguments)
+    assert code == 0, stderr
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+def planned_keys(run: Runner, *arguments: str) -> set[str]:
+    found = lines(run, *arguments)
+    keys = {line["key"] for line in found}
+    assert len(keys) == len(found), "an object is planned twice"
+    return keys
+
+
+def totals(run: Runner, *arguments: str) -> dict[str, Any]:
+    code, stdout, stderr = run("plan", "--format", "json", *arguments)
+    assert code == 0, stderr
+    document: dict[str, Any] = json.loads(stdout)
+    assert document["schema_version"] == 1
+    overall = Counter(dict.fromkeys(document["totals"], 0))
+    for group in document["by_market_and_type"]:
+        overall.update({name: group[name] for name in document["totals"]})
+    assert overall == document["totals"]
+    return document
+
+
+def test_totals_from_the_listing_are_those_of_the_bucket(run: Runner, archive: Archive) -> None:
+    items = [item for item in archive.spec.objects if in_research(item)]
+    document = totals(run, *RESEARCH, *LISTING)
+    sizes: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    for item in items:
+        counts[item.market, item.data_type] += 1
+        sizes[item.market, item.data_type] += (archive.bucket / item.key).stat().st_size
+    expected = {
+        group: {
+            "objects": count, "sidecars": count, "commands": 2 * count, "batches": math.ceil(2 * count / 100),
+            "bytes": sizes[group], "sized": count, "present": 0, "updates": 0,
+        }
+        for group, count in counts.items()
+    }  # fmt: skip
+    found = {(group.pop("market"), group.pop("data_type")): group for group in document["by_market_and_type"]}
+    assert found == expected
+    assert document["batch_size"] == 100
+
+
+def test_totals_from_the_calendar_are_the_same_but_for_the_sizes(run: Runner, proxy: FaultProxy) -> None:
+    by_calendar = totals(run.at(proxy.endpoint_url), *RESEARCH, *CALENDAR)["totals"]
+    assert proxy.requests == ()
+    by_listing = totals(run, *RESEARCH, *LISTING)["totals"]
+    assert by_listing["objects"] == by_listing["sized"] == 161
+    assert by_calendar == by_listing | {"bytes": 0, "sized": 0}
+
+
+@pytest.mark.parametrize("discovery", [LISTING, CALENDAR], ids=["listing", "calendar"])
+def test_a_line_an_object_names_the_keys_of_the_archive(
+    run: Runner, archive: Archive, discovery: tuple[str, ...]
+) -> None:
+    assert planned_keys(run, *RESEARCH, *discovery) == keys_where(archive.spec, in_research)
+
+
+def test_a_line_says_what_the_listing_says(run: Runner, archive: Archive) -> None:
+    line = lines(run, *SERIES, *DAY)[0]
+    content = (archive.bucket / KEYS[2]).read_bytes()
+    assert line == {
+        "key": KEYS[2], "market": "spot", "data_type": "klines", "symbol": "BTCUSDT", "interval": "1h",
+        "partition": "daily", "period": "2025-07-15", "action": "fetch", "why": "not there", "sidecar": True,
+        "size": len(content), "etag": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        "last_modified": "2025-07-16T00:00:00+00:00",
+    }  # fmt: skip
+    unlisted = lines(run, *SERIES, *DAY, *CALENDAR)[0]
+    assert unlisted == line | {"size": None, "etag": None, "last_modified": None}
+
+
+def test_a_sidecar_that_is_not_listed_is_not_planned(run: Runner, archive: Archive) -> None:
+    key = next(key for key, defect in archive.spec.defects.items() if defect is Defect.MISSING_SIDECAR)
+    found = lines(run, "-m", "spot", "-t", "klines", "-s", "BTCUSDT", "-i", "12h", "--end", "2023-01-01")
+    assert [(line["key"], line["sidecar"]) for line in found] == [(key, False)]
+
+
+def test_the_table_has_totals_and_notices(run: Runner) -> None:
+    code, stdout, stderr = run("plan", *RESEARCH, *CALENDAR)
+    words = [line.split() for line in stdout.splitlines()]
+    assert code == 0
+    assert ["futures_um", "klines", "36", "36", "72", "1", "unknown"] in words
+    assert ["total", "161", "161", "322", "13", "unknown"] in words
+    assert "spot bookDepth: never published by the archive, 0 objects" in stdout
+    assert stderr == ""
+
+
+def test_run_files_run_under_plain_s5cmd_in_any_folder(run: Runner, archive: Archive) -> None:
+    code, stdout, _ = run("plan", *RESEARCH, *CALENDAR, "--format", "runfiles", "--to", "files", "-q")
+    assert (code, stdout) == (0, "")
+    files = sorted((run.folder / "files").iterdir())
+    assert len(files) == 13
+    by_hand = run.folder / "by-hand"
+    by_hand.mkdir()
+    for file in files:
+        assert sum(line.startswith("cp ") for line in file.read_text("utf-8").splitlines()) <= 100
+        subprocess.run(
+            [s5cmd(), "--no-sign-request", "--endpoint-url", archive.endpoint_url, "run", file],
+            cwd=by_hand, check=True, stdout=subprocess.DEVNULL, env=dict(run.environment) | {"AWS_REGION": "us-east-1"},
+        )  # fmt: skip
+    assert stored(by_hand) == keys_where(archive.spec, in_research)
+    assert_same_bytes(by_hand, archive.bucket, stored(by_hand))
+
+
+def test_run_files_do_not_mix_with_others(run: Runner) -> None:
+    arguments = (*THREE, *CALENDAR, "--format", "runfiles", "--to", "files")
+    assert run("plan", *arguments).code == 0
+    before = files_below(run.folder)
+    code, _, stderr = run("plan", *arguments)
+    assert (code, files_below(run.folder)) == (5, before)
+    assert "Error: The folder files holds run-files already" in stderr
+    code, _, stderr = run("plan", *THREE, *CALENDAR, "--format", "runfiles")
+    assert code == 2
+    assert "--format runfiles and --to DIR go together" in stderr
+
+
+def test_what_is_there_counts_as_present(run: Runner) -> None:
+    collect(run, *THREE, "--end", "2025-07-14")
+    before = files_below(run.folder)
+    for discovery in (LISTING, CALENDAR):
+        found = totals(run, *THREE, *discovery, "-o", ROOT)
+        assert {name: found["totals"][name] for name in ("objects", "present", "commands")} == {
+            "objects": 3, "present": 2, "commands": 2,
+        }  # fmt: skip
+    assert files_below(run.folder) == before
+
+
+def test_monthly_objects_on_request_and_where_there_are_no_others(run: Runner, archive: Archive) -> None:
+    wish = ("-m", "futures_um", "-s", "BTCUSDT", "-t", "klines", "-t", "metrics", "-i", "1h", "-i", "1w")
+    june = ("--start", "2025-06-01", "--end", "2025-06-30", *LISTING)
+    expected = keys_where(
+        archive.spec,
+        lambda item: (item.market, item.symbol, str(item.period)) == ("futures_um", "BTCUSDT", "2025-06")
+        and item.interval in {"1h", "1w"} and item.data_type == "klines",
+    )  # fmt: skip
+    assert len(expected) == 2
+    assert planned_keys(run, *wish, *june, "--partition", "monthly") == expected
+    assert planned_keys(run, *wish, *june, "--partition", "daily") == {key for key in expected if "/1w/" in key}
+
+
+def test_a_month_without_its_zero_is_planned_verbatim(run: Runner) -> None:
+    wish = ("-m", "spot", "-t", "klines", "-s", "ADABKRW", "-i", "1h", "--partition", "monthly")
+    dates = ("--start", "2020-08-01", "--end", "2020-08-31")
+    assert planned_keys(run, *wish, *dates) == {UNPADDED_MONTH.key}
+
+
+def test_globs_choose_among_the_symbols_that_the_bucket_lists(run: Runner, archive: Archive) -> None:
+    wish = ("-m", "futures_um", "-t", "klines", "-i", "1h", *DAY)
+
+    def expected(*symbols: str) -> set[str]:
+        return {f"data/futures/um/daily/klines/{one}/1h/{one}-1h-2025-07-15.zip" for one in symbols}
+
+    pairs = ("BTCUSDT", "ETHUSDT", "ADAUSDT")
+    assert planned_keys(run, *wish, "-s", "*USDT") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
+    assert planned_keys(run, *wish, "-s", "!*SETTLED", "-s", "!*_*") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
+    assert planned_keys(run, *wish, "-s", "*", "-s", "!BTC*") == expected(
+        "ETHUSDT", "ADAUSDT", *(symbol for symbol in UNUSUAL_SYMBOLS["futures_um"] if not symbol.startswith("BTC"))
+    )
+
+
+def test_globs_match_the_default_symbols_in_a_plan_from_the_calendar(run: Runner) -> None:
+    document = totals(run, "-m", "spot", "-t", "klines", "-i", "1h", "-s", "*USDT", "-s", "!BTC*", *DAY, *CALENDAR)
+    assert document["totals"]["objects"] == 14
+    assert document["notices"] == [
+        "spot klines: globs match the matrix's 14 default symbols in a plan from the calendar"
+    ]
+
+
+@pytest.mark.parametrize("discovery", [LISTING, CALENDAR], ids=["listing", "calendar"])
+def test_symbols_may_have_any_letters(run: Runner, discovery: tuple[str, ...]) -> None:
+    wish = ("-m", "spot", "-t", "klines", "-i", "1h", "-s", NON_ASCII, *DAY, *discovery)
+    assert planned_keys(run, *wish) == {KEYS[2].replace("BTCUSDT", NON_ASCII)}
+
+
+def test_nothing_found_is_told_and_not_a_success(run: Runner) -> None:
+    code, stdout, _ = run("plan", "--format", "json", *SERIES, "--start", "2019-01-01", "--end", "2019-01-02")
+    assert code == 3
+    assert json.loads(stdout)["notices"] == [
+        "spot klines BTCUSDT 1h: the archive lists no daily objects in 2019-01-01 to 2019-01-02"
+    ]
+
+
+def test_presets_are_listed_with_those_of_the_user(run: Runner) -> None:
+    folder = run.folder / "presets"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text("description: My own choice\nmarkets: [spot]\n", encoding="utf-8")
+    code, stdout, _ = run.with_environment(CRYPTO_ARCHIVE_PRESET_DIR=folder)("plan", "--list-presets")
+    names = {line.split()[0] for line in stdout.splitlines() if line.strip()}
+    bundled = {"research", "backtest", "pipeline", "high-throughput", "low-memory", "resilient"}
+    assert code == 0
+    assert bundled | {"mine"} <= names
+    assert "My own choice" in stdout
+
+
+def test_the_defects_do_not_keep_a_plan_from_them(run: Runner) -> None:
+    wish = ("-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")
+    assert planned_keys(run, *wish, *LISTING) == set(DEFECTS)

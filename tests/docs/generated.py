@@ -1,0 +1,137 @@
+"""The parts of the documents that are written by the code itself, so that they cannot be wrong.
+
+A part stands between two comments, ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``. ``python -m tests.docs``
+writes all of them anew; a test holds them against what the code says.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crypto_archive.config.document import read_document
+from crypto_archive.config.preset import SELECTION, Preset
+from crypto_archive.config.sources import SUFFIXES
+from crypto_archive.matrix import Header, Matrix, Row, TimeUnit, load_matrix
+from crypto_archive.model import Market
+from crypto_archive.report.markdown import matrix_markdown
+from tests.docs.commands import Command, Option, commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = REPOSITORY / "docs"
+README = REPOSITORY / "README.md"
+
+SHARED = ("plan", "collect", "verify")
+"""The commands whose common options are described once."""
+
+_PART = re.compile(r"(<!-- generated: (?P<name>[\w -]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
+
+_HEADERS = {
+    Header.NEVER: "no header",
+    Header.SINCE_2022: "header in files of 2022 and later, type by type",
+    Header.ALWAYS: "header",
+    Header.UNKNOWN: "–",
+}
+_TIME_UNITS = {
+    TimeUnit.MILLISECONDS: "ms",
+    TimeUnit.MICROSECONDS_SINCE_2025: "ms until 2024-12-31, then µs",
+    TimeUnit.TEXT: "text",
+    TimeUnit.UNKNOWN: "–",
+}
+
+
+def documents() -> list[Path]:
+    """Return all documents of the project that people read."""
+    return [README, *sorted(DOCS.glob("*.md"))]
+
+
+def regenerated(text: str) -> str:
+    """Return a document with its generated parts written anew."""
+    parts = _parts()
+    return _PART.sub(lambda found: f"{found[1]}\n{parts[found['name']]()}\n{found[3]}", text)
+
+
+def part_names(text: str) -> list[str]:
+    """Return the names of the generated parts of a document."""
+    return [found["name"] for found in _PART.finditer(text)]
+
+
+def all_part_names() -> set[str]:
+    """Return the names of all parts that there are; each has a place in some document."""
+    return set(_parts())
+
+
+def _parts() -> dict[str, Callable[[], str]]:
+    found = {command.path: command for command in commands()}
+    parts: dict[str, Callable[[], str]] = {
+        "presets": _presets,
+        "preset files": _preset_files,
+        "matrix": lambda: matrix_markdown(load_matrix().rows),
+        "columns": lambda: _columns(load_matrix().rows),
+        "default symbols": lambda: _default_symbols(load_matrix()),
+        "options shared": lambda: _options(_shared(found)),
+    }
+    for path, command in found.items():
+        if command.options:
+            parts[f"options {path}".strip()] = partial(_own_options, command, found)
+    return parts
+
+
+def _shared(found: dict[str, Command]) -> list[Option]:
+    first, *others = (found[path] for path in SHARED)
+    return [option for option in first.options if all(option in other.options for other in others)]
+
+
+def _own_options(command: Command, found: dict[str, Command]) -> str:
+    shared = _shared(found) if command.path in SHARED else []
+    return _options([option for option in command.options if option not in shared])
+
+
+def _options(options: list[Option]) -> str:
+    rows = ((f"`{', '.join(option.names)}`", f"`{option.value}`" if option.value else "",
+             option.help.replace("*", r"\*")) for option in options)  # fmt: skip
+    return _table(("option", "value", "meaning"), rows)
+
+
+def _presets() -> str:
+    rows = []
+    for path in _bundled():
+        document = read_document(path, path.name)
+        kind = "selection" if any(field in document.values for field in SELECTION) else "overlay"
+        rows.append((f"`{path.stem}`", kind, str(document.values["description"])))
+    return _table(("preset", "kind", "description"), rows)
+
+
+def _preset_files() -> str:
+    return "\n".join(f"`{path.name}`:\n\n```yaml\n{path.read_text(encoding='utf-8')}```\n" for path in _bundled())
+
+
+def _bundled() -> list[Path]:
+    return sorted(path for path in (REPOSITORY / "configs").iterdir() if path.suffix in SUFFIXES)
+
+
+def _columns(rows: tuple[Row, ...]) -> str:
+    described = ((str(row.market), f"`{row.data_type}`", _HEADERS[row.header], _TIME_UNITS[row.time_unit],
+                  ", ".join(row.columns)) for row in rows if row.columns)  # fmt: skip
+    return _table(("market", "data type", "first line", "times", "columns"), described)
+
+
+def _default_symbols(matrix: Matrix) -> str:
+    rows = ((str(market), " ".join(matrix.symbols.get(market, ()))) for market in Market)
+    return _table(("market", "default symbols"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    cells = ((cell.replace("|", "\\|") for cell in line) for line in lines)
+    return "".join("| " + " | ".join(line) + " |\n" for line in cells)
+
+
+def preset_fields() -> tuple[str, ...]:
+    """Return the names of all fields that a preset may have."""
+    return tuple(Preset.model_fields)

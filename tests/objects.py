@@ -1,0 +1,66 @@
+"""Objects and plans as tests need them, made through the bundled matrix, so that their keys are real ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from crypto_archive.matrix import load_matrix
+from crypto_archive.model import Action, Market, Partition, Period, PlannedObject, RemoteStat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crypto_archive.matrix import Matrix, Row
+    from crypto_archive.model import ArchiveObject
+
+FIRST_DAY = date(2025, 7, 1)
+LISTED_AT = datetime(2025, 7, 16, 0, 10, 11, tzinfo=UTC)
+
+
+@cache
+def bundled() -> Matrix:
+    """The matrix that comes with the package."""
+    return load_matrix()
+
+
+def row_of(market: Market, data_type: str) -> Row:
+    """A row of the bundled matrix, which must be there."""
+    row = bundled().row(market, data_type)
+    assert row is not None, f"the matrix has no {market} {data_type}"
+    return row
+
+
+def an_object(
+    number: int = 0,
+    *,
+    symbol: str = "BTCUSDT",
+    market: Market = Market.SPOT,
+    data_type: str = "klines",
+    interval: str = "1h",
+) -> ArchiveObject:
+    """The daily object of a series, ``number`` days after the first of July 2025."""
+    row = row_of(market, data_type)
+    period = Period(Partition.DAILY, FIRST_DAY + timedelta(days=number))
+    return row.object(symbol, interval if row.has_intervals else None, period)
+
+
+def listed(size: int = 100, etag: str = "e" * 32, at: datetime = LISTED_AT, *, has_sidecar: bool = True) -> RemoteStat:
+    """What a listing says of an object."""
+    return RemoteStat(size, etag, at, has_sidecar)
+
+
+def to_fetch(item: ArchiveObject, *, with_sidecar: bool = True, remote: RemoteStat | None = None) -> PlannedObject:
+    """An object that is to be fetched."""
+    return PlannedObject(item, Action.FETCH, "not there", with_sidecar, remote)
+
+
+def kept(item: ArchiveObject, size: int = 7) -> PlannedObject:
+    """An object that is there already."""
+    return PlannedObject(item, Action.KEEP, "there", stored_size=size)
+
+
+def many_to_fetch(count: int, *, with_sidecar: bool = True) -> Iterator[PlannedObject]:
+    """The first objects of one series, all to be fetched."""
+    return (to_fetch(an_object(number), with_sidecar=with_sidecar) for number in range(count))

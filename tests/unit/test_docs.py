@@ -1,0 +1,423 @@
+"""The documents say what the code does: generated parts, tables, links, commands and messages."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from crypto_archive import events
+from crypto_archive.cli.app import app
+from crypto_archive.config import Preset, Settings, load_request
+from crypto_archive.config.settings import PREFIX
+from crypto_archive.errors import ExitCode
+from crypto_archive.matrix import Status, load_matrix
+from crypto_archive.model import Absence, Outcome, Verdict
+from crypto_archive.plan import object_document, open_plan, plan_document
+from crypto_archive.request import Fetching, Request, Wish
+from tests.docs.commands import Command, commands, examples, lines_in, parse
+from tests.docs.generated import (
+    DOCS,
+    README,
+    REPOSITORY,
+    all_part_names,
+    documents,
+    part_names,
+    preset_fields,
+    regenerated,
+)
+
+TODAY = date(2025, 7, 20)
+TEXTS = {path: path.read_text(encoding="utf-8") for path in documents()}
+COMMANDS = commands()
+LEAVES = [command for command in COMMANDS if not command.is_group]
+INLINE = re.compile(r"`([^`\n]+)`")
+
+
+def text_of(name: str) -> str:
+    return TEXTS[DOCS / name]
+
+
+def first_cells(text: str) -> set[str]:
+    """Return the words in code marks, or plain, of the first cells of all tables."""
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
+    return {word for cell in cells for word in (INLINE.findall(cell) or [cell.strip()])}
+
+
+def row_of(text: str, name: str) -> list[str]:
+    """Return the cells of the table row that begins with ``name`` in code marks."""
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+    return [cell.strip() for cell in row.strip("|").split(" | ")]
+
+
+# Generated parts
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_generated_parts_are_what_the_code_says(path: Path) -> None:
+    assert TEXTS[path] == regenerated(TEXTS[path]), "run: python -m tests.docs"
+
+
+def test_every_part_stands_in_one_document() -> None:
+    found = [name for text in TEXTS.values() for name in part_names(text)]
+    assert sorted(found) == sorted(all_part_names())
+
+
+def test_the_documents_of_the_readme_are_all_there() -> None:
+    linked = {target.partition("#")[0] for _, target in links(TEXTS[README])}
+    assert {f"docs/{path.name}" for path in DOCS.glob("*.md")} <= linked
+
+
+# Commands and options
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.path or "crypto-archive")
+def test_every_command_and_option_has_help_and_stands_in_the_reference(command: Command) -> None:
+    assert command.help
+    assert command.path in text_of("commands.md")
+    for option in command.options:
+        assert option.help.strip(), option.names
+        for name in option.names:
+            assert name in text_of("commands.md")
+
+
+@pytest.mark.parametrize("command", LEAVES, ids=lambda command: command.path)
+def test_every_command_gives_examples_of_itself(command: Command) -> None:
+    lines = examples(command)
+    assert lines
+    for line in lines:
+        assert line.startswith(f"crypto-archive {command.path}")
+
+
+def called() -> list[tuple[str, ...]]:
+    """Return every call of crypto-archive in the documents and in the help of the commands, each once."""
+    texts = [*TEXTS.values(), *("```sh\n" + "\n".join(examples(command)) + "\n```" for command in LEAVES)]
+    calls = {tuple(call) for text in texts for call in lines_in(text)}
+    return sorted(call for call in calls if call and not any(word in {"…", "COMMAND"} for word in call))
+
+
+def test_examples_are_found() -> None:
+    calls = called()
+    assert ("collect", "--preset", "research") in calls
+    assert ("plan", "--list-presets") in calls
+    assert len(calls) > 30
+
+
+@pytest.fixture
+def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the preset files that the documents show, and nothing else."""
+    for text in TEXTS.values():
+        for name, content in re.findall(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            (tmp_path / name).write_text(content, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def offline(call: tuple[str, ...]) -> list[str] | None:
+    """Return a call such that it needs no network; None where it is made for one, or for a full archive root."""
+    match call:
+        case ("collect", *rest) if "--report" in rest:  # a dry run has no report
+            at = call.index("--report")
+            return [*call[:at], *call[at + 2 :], "--dry-run"]
+        case ("collect", *_):
+            return [*call, "--dry-run"]
+        case ("plan", *_) if "--list-presets" not in call:
+            return [*call, "--discover", "calendar"]
+        case ("verify" | "matrix", *_) if call[0] == "verify" or "check" in call:
+            return None
+    return list(call)
+
+
+def is_shown_to_fail(call: tuple[str, ...]) -> bool:
+    return call in {tuple(one) for block in shown_runs() for one in lines_in(f"```sh\n{block[0]}\n```")}
+
+
+@pytest.mark.parametrize("call", called(), ids=" ".join)
+def test_every_call_in_the_documents_works(call: tuple[str, ...], playground: Path) -> None:
+    parse(list(call))
+    arguments = offline(call)
+    if arguments is None or is_shown_to_fail(call) or call in {("plan",), ("collect",)}:
+        return
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == ExitCode.OK, (done.output, done.exception)
+    assert done.output
+    if "runfiles" not in call:
+        assert {path.suffix for path in playground.iterdir()} <= {".yaml"}
+
+
+def test_selections_of_verify_are_right(playground: Path) -> None:
+    for call in called():
+        if call[0] == "verify":
+            done = CliRunner().invoke(app, [*call, "--output", str(playground / "none")])
+            assert "There is no archive root" in str(done.exception)
+
+
+def test_a_wrong_line_would_be_found() -> None:
+    with pytest.raises(Exception, match="No such option"):
+        parse(["plan", "--prest", "research"])
+    with pytest.raises(KeyError):
+        parse(["matrix", "export"])
+
+
+# Runs that are shown with what they say
+
+
+def shown_runs() -> list[tuple[str, str]]:
+    """Return the command and the output of each ``console`` block."""
+    pattern = re.compile(r"^```console\n\$ (.*?\n.*?)^```", re.DOTALL | re.MULTILINE)
+    blocks = [block for text in TEXTS.values() for block in pattern.findall(text)]
+    return [(block.partition("\n")[0], block.partition("\n")[2]) for block in blocks]
+
+
+@pytest.mark.parametrize("run", shown_runs(), ids=lambda run: run[0])
+def test_shown_runs_say_what_is_shown(run: tuple[str, str], tmp_path: Path) -> None:
+    (call,) = lines_in(f"```sh\n{run[0]}\n```")
+    done = subprocess.run(
+        [sys.executable, "-m", "crypto_archive", *call], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    expected = ".*".join(re.escape(piece) for piece in run[1].split("…"))
+    assert re.fullmatch(expected, done.stdout + done.stderr), done.stdout + done.stderr
+    assert done.returncode == ExitCode.USAGE
+
+
+def shown_messages() -> list[str]:
+    blocks = re.findall(r"^```text\n(Error: .*?)^```", text_of("troubleshooting.md"), re.DOTALL | re.MULTILINE)
+    reasons = first_cells(text_of("troubleshooting.md"))
+    lines = [line.removeprefix("Error: ") for block in blocks for line in block.splitlines()]
+    return lines + sorted(reason for reason in reasons if reason.startswith(("Refused", "SHA-256", "s5cmd ended")))
+
+
+def texts_in_code() -> list[str]:
+    """Return every text of the package's code, implicit joins undone, ``…`` where a value is put in."""
+    found = []
+    for path in (REPOSITORY / "crypto_archive").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+@pytest.mark.parametrize("message", shown_messages())
+def test_shown_messages_are_those_of_the_code(message: str) -> None:
+    pieces = [piece.strip() for piece in message.split("…") if len(piece.strip()) > 3]
+    texts = texts_in_code()
+    assert pieces
+    for piece in pieces:
+        assert any(piece in text for text in texts), piece
+
+
+def test_limits_in_the_reasons_of_failures_are_the_defaults() -> None:
+    defaults = Fetching()
+    assert f"nothing arrived for {defaults.stall_seconds:g} seconds" in text_of("troubleshooting.md")
+    assert f"not done within {defaults.timeout_seconds:g} seconds" in text_of("troubleshooting.md")
+    assert f"default {defaults.stall_seconds:g}" in row_of(text_of("presets.md"), f"{PREFIX}STALL_SECONDS")[2]
+
+
+# Exit codes, outcomes, verdicts, statuses
+
+
+def test_exit_codes_stand_in_their_table() -> None:
+    rows = re.findall(r"^\| (\d+) \| ([A-Z]+) \|", text_of("exit-codes.md"), re.MULTILINE)
+    assert {int(code): name for code, name in rows} == {int(code): code.name for code in ExitCode}
+    for code in ExitCode:
+        assert re.search(rf"^\| (\d+, )?{int(code)}(, \d+)? \|", TEXTS[README], re.MULTILINE), code
+
+
+def test_words_of_the_contract_are_explained() -> None:
+    explained = first_cells(text_of("commands.md"))
+    assert {str(outcome) for outcome in Outcome} <= explained
+    assert {str(verdict) for verdict in Verdict} <= explained
+    assert {str(status) for status in Status} <= first_cells(text_of("matrix.md"))
+    assert {str(absence) for absence in Absence} <= first_cells(text_of("report.md"))
+
+
+def test_every_row_of_the_matrix_stands_in_its_document() -> None:
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \| .* \| `data/", text_of("matrix.md"), re.MULTILINE)
+    assert rows == [(row.market, row.data_type) for row in load_matrix().rows]
+
+
+def test_symbol_forms_are_those_of_the_matrix() -> None:
+    matrix = load_matrix()
+    rows = re.findall(r"^\| (\w+) `(\w+)` \| (`.*`) \| `(\w+)` \|$", text_of("matrix.md"), re.MULTILINE)
+    with_rules = [(row.market, row.data_type) for row in matrix.rows if row.symbol_rules]
+    assert [(market, data_type) for market, data_type, _, _ in rows] == with_rules
+    for market, data_type, asked, in_key in rows:
+        row = next(row for row in matrix.rows if (row.market, row.data_type) == (market, data_type))
+        assert {row.symbol(name) for name in INLINE.findall(asked)} == {in_key}
+
+
+# Presets and environment
+
+
+def test_every_preset_field_has_its_row() -> None:
+    section = text_of("presets.md").partition("## Fields")[2].partition("###")[0]
+    assert first_cells(section) - {"field", "---"} == set(preset_fields())
+
+
+@pytest.mark.parametrize(
+    ("field", "default"),
+    [
+        ("output_directory", "output"),
+        (
+            "partition",
+            Wish(
+                (),
+            ).partition,
+        ),
+        ("discover", Request(Wish(()), Path()).discovery),
+        ("batch_size", Fetching().batch_size),
+        ("max_parallel_downloads", Fetching().jobs),
+        ("enable_resume", Fetching().resume),
+        ("force_redownload", Fetching().force),
+        ("download_checksum", Fetching().download_checksum),
+        ("timeout_seconds", f"{Fetching().timeout_seconds:g}"),
+    ],
+)
+def test_defaults_are_true(field: str, default: object) -> None:
+    said = row_of(text_of("presets.md"), field)[2]
+    assert said == f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+@pytest.mark.parametrize(
+    "field", [name for name in preset_fields() if re.search(r"\d to \d", row_of(text_of("presets.md"), name)[1])]
+)
+def test_ranges_are_true(field: str) -> None:
+    low, high = map(int, row_of(text_of("presets.md"), field)[1].split(" to "))
+    for value in (low, high):
+        Preset.model_validate({field: value})
+    for value in (low - 1, high + 1):
+        with pytest.raises(ValidationError):
+            Preset.model_validate({field: value})
+
+
+def test_every_choice_of_a_field_is_named() -> None:
+    for name in ("partition", "discover"):
+        (choices,) = [kind for kind in get_args(Preset.model_fields[name].annotation) if kind is not type(None)]
+        assert INLINE.findall(row_of(text_of("presets.md"), name)[1]) == [str(choice) for choice in choices]
+
+
+def test_environment_variables_stand_in_their_table() -> None:
+    named = {name for name in first_cells(text_of("presets.md")) if name.startswith(PREFIX)}
+    assert named == {PREFIX + field.upper() for field in Settings.model_fields}
+
+
+def test_s5cmd_options_are_those_that_are_taken() -> None:
+    from crypto_archive.config.s5cmd_options import _ALLOWED
+
+    section = text_of("presets.md").partition("### Options for s5cmd")[2].partition("Without them")[0]
+    for option in _ALLOWED:
+        assert f"`{option}`" in section, option
+
+
+def shown_presets() -> list[tuple[str, str]]:
+    presets = []
+    for path in (README, DOCS / "presets.md"):
+        for kind, content in re.findall(r"^```(yaml|json)\n(.*?)^```", TEXTS[path], re.DOTALL | re.MULTILINE):
+            presets.append((kind, content))
+    return presets
+
+
+@pytest.mark.parametrize("shown", shown_presets(), ids=lambda shown: shown[1][:30])
+def test_shown_presets_load(shown: tuple[str, str], tmp_path: Path) -> None:
+    kind, content = shown
+    assert yaml.safe_load(content)
+    path = tmp_path / f"shown.{kind}"
+    path.write_text(content, encoding="utf-8")
+    assert load_request([str(path)], {}, today=TODAY).presets == (str(path),)
+
+
+# Reports
+
+
+def keys_of(schema: dict[str, Any]) -> set[str]:
+    """Return the keys of a schema's own objects, those of free mappings left out."""
+    found = set(schema.get("properties", {}))
+    for inner in schema.get("properties", {}).values():
+        found |= keys_of(inner) | keys_of(inner.get("items", {}))
+    return found
+
+
+@pytest.mark.parametrize("name", ["report.schema.json", "verify.schema.json"])
+def test_every_key_of_the_reports_is_explained(name: str) -> None:
+    schema = json.loads((DOCS / name).read_text(encoding="utf-8"))
+    said = {word.rpartition(".")[2] for text in ("report.md", "commands.md") for word in INLINE.findall(text_of(text))}
+    markets = {str(row.market) for row in load_matrix().rows}
+    assert keys_of(schema) - said - markets == set()
+
+
+def test_every_event_of_the_journal_stands_in_its_table() -> None:
+    kinds = [kind for kind in get_args(events.Event) if kind is not events.BytesArrived]
+    for kind in kinds:
+        words = re.findall("[A-Z][a-z]+", kind.__name__)
+        cells = row_of(text_of("report.md"), "-".join(words).lower())
+        for field in fields(kind):
+            named = "key" if field.name == "object" else field.name
+            assert field.name == "planned" or f"`{named}`" in cells[1], (kind, field.name)
+
+
+def test_keys_of_plans_are_explained(tmp_path: Path) -> None:
+    options = {"markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["trades"], "discover": "calendar",
+               "last": "1d", "output_directory": str(tmp_path)}  # fmt: skip
+    said = set(INLINE.findall(text_of("report.md")))
+    with open_plan(load_request([], options, today=TODAY), today=TODAY) as plan:
+        (item,) = plan.objects
+        document = plan_document(plan)
+    groups = document["by_market_and_type"]
+    assert isinstance(groups, list)
+    assert {*document, *groups[0], *object_document(item)} <= said
+
+
+# Links
+
+
+def links(text: str) -> list[tuple[str, str]]:
+    without_code = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", without_code)
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_links_resolve(path: Path) -> None:
+    for _, target in links(TEXTS[path]):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        assert file.is_file(), target
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+# Architecture
+
+
+def test_layers_are_those_of_the_contract() -> None:
+    contract = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8").partition("layers = [")[2].partition("]")[0]
+    layers = re.findall(r'"([^"]+)"', contract)
+    assert "```text\n" + "\n".join(layers) + "\n```" in text_of("architecture.md")
+
+
+def test_every_module_stands_in_the_house() -> None:
+    house = text_of("architecture.md").partition("## The house")[2].partition("## The engine")[0]
+    named = {word.rstrip("/") for word in INLINE.findall(house)}
+    modules = {path.stem for path in (REPOSITORY / "crypto_archive").rglob("*.py")}
+    folders = {path.parent.name for path in (REPOSITORY / "crypto_archive").rglob("__init__.py")}
+    cli = {path.stem for path in (REPOSITORY / "crypto_archive" / "cli").glob("*.py")}
+    assert (modules | folders) - cli - {"__init__", "__main__", "crypto_archive"} <= named

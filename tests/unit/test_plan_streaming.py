@@ -1,0 +1,158 @@
+"""Nothing between the selection and the batches waits for the end of what comes before it, or holds all of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import count, islice
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crypto_archive.config import load_request
+from crypto_archive.model import SIDECAR_SUFFIX, Action, DateRange, Market, Partition, StoredStat
+from crypto_archive.plan import open_plan
+from crypto_archive.planning.batches import batches
+from crypto_archive.planning.candidates import by_calendar, by_listing
+from crypto_archive.planning.plan import plan
+from crypto_archive.planning.selection import SeriesGroup, select
+from crypto_archive.planning.stream import candidates
+from crypto_archive.planning.totals import PlanTotals
+from crypto_archive.request import Fetching
+from crypto_archive.s5cmd import listing
+from crypto_archive.s5cmd.binary import Binary
+from crypto_archive.s5cmd.protocol import Listed
+from tests.objects import FIRST_DAY, LISTED_AT, an_object, bundled, row_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from crypto_archive.config import Configured
+    from crypto_archive.planning.candidates import Candidate
+
+FAR_AWAY = date(9999, 12, 31)
+TODAY = date(2025, 8, 1)
+
+
+class Supply:
+    """An endless supply of objects that knows how many of them were taken."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def candidates(self) -> Iterator[Candidate]:
+        for number in count():
+            self.taken += 1
+            yield an_object(number % 28), None
+
+    def listed(self, prefixes: Iterable[str]) -> Iterator[Listed]:
+        """The listing of the first prefix, which never ends."""
+        prefix = next(iter(prefixes))
+        for number in count(1):
+            self.taken += 1
+            for suffix in ("", SIDECAR_SUFFIX):
+                key = f"{prefix}{number % 9 + 1}.zip{suffix}"
+                yield Listed(key, 1, "etag", LISTED_AT)
+
+
+def a_group(symbols: tuple[str, ...], first: date, last: date) -> SeriesGroup:
+    return SeriesGroup(row_of(Market.SPOT, "klines"), Partition.DAILY, symbols, ("1h",), DateRange(first, last))
+
+
+def test_a_first_batch_comes_out_of_endless_candidates() -> None:
+    supply = Supply()
+    stream = batches(plan(supply.candidates(), lambda _: None, Fetching()), 100)
+    batch = next(stream)
+    assert len(batch.items) == 50
+    assert supply.taken == 51
+
+
+@pytest.mark.parametrize("taken", [1, 10, 100])
+def test_a_plan_is_never_ahead_of_its_consumer_by_more_than_a_batch(taken: int) -> None:
+    supply = Supply()
+    totals = PlanTotals()
+    stream = totals.counting_batches(
+        batches(totals.counting(plan(supply.candidates(), lambda _: None, Fetching())), 10)
+    )
+    for batch in islice(stream, taken):
+        assert supply.taken == 5 * batch.number + 1
+    assert totals.overall["batches"] == taken
+
+
+def test_a_plan_looks_up_an_object_when_it_comes_to_it() -> None:
+    supply = Supply()
+    asked = []
+
+    def stored(key: str) -> StoredStat | None:
+        asked.append(key)
+        return None
+
+    next(plan(supply.candidates(), stored, Fetching()))
+    assert (supply.taken, len(asked)) == (1, 1)
+
+
+def test_the_calendar_is_walked_as_it_is_asked() -> None:
+    """Eight thousand years of two symbols."""
+    group = a_group(("BTCUSDT", "ETHUSDT"), date(2018, 1, 1), FAR_AWAY)
+    found = by_calendar(group, bundled(), FAR_AWAY, pytest.fail)
+    assert [str(item.period) for item, _ in islice(found, 2)] == ["2018-01-01", "2018-01-02"]
+
+
+def test_a_listing_is_read_as_it_is_asked() -> None:
+    supply = Supply()
+    group = a_group(("BTCUSDT",), FIRST_DAY, date(2025, 7, 9))
+    stream = by_listing(group, TODAY, supply.listed, lambda _: (), pytest.fail)
+    first = next(stream)
+    assert first[0].key.endswith("BTCUSDT-1h-2025-07-02.zip")
+    assert first[1] is not None
+    assert first[1].has_sidecar
+    assert supply.taken == 1
+    list(islice(stream, 99))
+    assert supply.taken == 100
+
+
+def test_prefixes_are_made_as_the_listing_asks_for_them() -> None:
+    """The listing takes a hundred prefixes at a time; so must be what makes them."""
+    group = a_group(tuple(f"X{number}" for number in range(1000)), FIRST_DAY, FIRST_DAY)
+    taken = []
+
+    def list_objects(prefixes: Iterable[str]) -> Iterator[Listed]:
+        for prefix in prefixes:
+            taken.append(prefix)
+            for suffix in (".zip", ".zip" + SIDECAR_SUFFIX):
+                yield Listed(prefix + suffix, 1, "etag", LISTED_AT)
+
+    stream = by_listing(group, TODAY, list_objects, lambda _: (), pytest.fail)
+    assert len(list(islice(stream, 10))) == len(taken) == 10
+
+
+def configured(root: Path, **options: object) -> Configured:
+    wanted = {
+        "markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["klines"], "intervals": ["1h"],
+        "start": "2025-07-01", "end": "2025-07-09", "output_directory": str(root),
+    }  # fmt: skip
+    return load_request([], wanted | options, today=TODAY)
+
+
+def test_the_stream_of_a_request_is_lazy_from_the_listing_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    supply = Supply()
+    monkeypatch.setattr(listing, "list_objects", lambda _binary, _access, prefixes, **_: supply.listed(prefixes))
+    asked = configured(tmp_path)
+    request, matrix = asked.request, asked.matrix
+    selection = select(request.wish, matrix, TODAY)
+    binary = Binary(tmp_path / "s5cmd", "2.3.0")
+    stream = plan(candidates(request, selection, matrix, binary, TODAY, pytest.fail), lambda _: None, request.fetching)
+    assert supply.taken == 0
+    batch = next(batches(stream, 4))
+    assert [item.action for item in batch.items] == [Action.FETCH, Action.FETCH]
+    assert supply.taken == 3
+
+
+def test_the_plan_command_has_its_first_batch_at_once(tmp_path: Path) -> None:
+    """Thousands of years lie ahead, of which only the first hundred days are planned."""
+    wanted = configured(tmp_path / "root", start="2018-01-01", end="9999-12-30", discover="calendar", batch_size=100)
+    with open_plan(wanted, today=FAR_AWAY) as plan_in_the_making:
+        batch = next(plan_in_the_making.batches())
+        assert plan_in_the_making.totals.overall["objects"] == 51
+    assert (len(batch.items), str(batch.items[0].object.period)) == (50, "2018-01-01")
+    assert not (tmp_path / "root").exists()

@@ -1,0 +1,331 @@
+"""Candidates by the calendar and by the listing: each object once, with what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Market, Notice, Partition, Period
+from crypto_archive.planning.candidates import by_calendar, by_listing
+from crypto_archive.planning.selection import SeriesGroup
+from crypto_archive.s5cmd.protocol import Listed
+from tests.objects import LISTED_AT, bundled, row_of
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterable, Iterator
+
+    from crypto_archive.planning.candidates import Candidate
+
+TODAY = date(2025, 8, 20)
+JULY = DateRange(date(2025, 7, 1), date(2025, 7, 31))
+SPOT_HOURS = "data/spot/daily/klines/{symbol}/1h/{symbol}-1h-{day}.zip"
+
+
+def a_group(
+    *symbols: str,
+    intervals: tuple[str | None, ...] = ("1h",),
+    dates: DateRange = JULY,
+    partition: Partition = Partition.DAILY,
+    market: Market = Market.SPOT,
+    data_type: str = "klines",
+) -> SeriesGroup:
+    return SeriesGroup(row_of(market, data_type), partition, symbols, intervals, dates)
+
+
+def hour_key(day: int | str, symbol: str = "BTCUSDT") -> str:
+    return SPOT_HOURS.format(symbol=symbol, day=day if isinstance(day, str) else f"2025-07-{day:02}")
+
+
+def an_entry(key: str) -> Listed:
+    return Listed(key, len(key), f"etag of {key}", LISTED_AT)
+
+
+@dataclass
+class Bucket:
+    """Lists what it holds, sorted within a prefix, the prefixes after one another or shuffled together."""
+
+    keys: set[str]
+    shuffle: random.Random | None = None
+    asked: list[str] = field(default_factory=list)
+    folders_asked: list[str] = field(default_factory=list)
+    said: list[Notice] = field(default_factory=list)
+
+    def list_objects(self, prefixes: Iterable[str]) -> Iterator[Listed]:
+        runs = [self._under(prefix) for prefix in prefixes]
+        while runs:
+            run = self.shuffle.choice(runs) if self.shuffle else runs[0]
+            if run:
+                yield an_entry(run.pop(0))
+            else:
+                runs.remove(run)
+
+    def list_folders(self, prefix: str) -> tuple[str, ...]:
+        self.folders_asked.append(prefix)
+        return tuple(sorted({key[len(prefix) :].partition("/")[0] for key in self.keys if key.startswith(prefix)}))
+
+    def candidates(self, group: SeriesGroup) -> list[Candidate]:
+        return list(by_listing(group, TODAY, self.list_objects, self.list_folders, self.said.append))
+
+    @property
+    def texts(self) -> list[str]:
+        return [notice.text for notice in self.said]
+
+    def _under(self, prefix: str) -> list[str]:
+        self.asked.append(prefix)
+        return sorted(key for key in self.keys if key.startswith(prefix))
+
+
+def with_sidecars(*keys: str) -> set[str]:
+    return {*keys, *(key + SIDECAR_SUFFIX for key in keys)}
+
+
+def keys_of(candidates: Iterable[Candidate]) -> list[str]:
+    return [item.key for item, _ in candidates]
+
+
+# By the calendar
+
+
+def test_the_calendar_gives_every_symbol_interval_and_day() -> None:
+    group = a_group(
+        "BTCUSDT", "币安人生USDT", intervals=("1h", "1d"), dates=DateRange(date(2025, 7, 30), date(2025, 7, 31))
+    )
+    said: list[Notice] = []
+    found = list(by_calendar(group, bundled(), TODAY, said.append))
+    assert keys_of(found) == [
+        f"data/spot/daily/klines/{symbol}/{interval}/{symbol}-{interval}-2025-07-{day}.zip"
+        for symbol in ("BTCUSDT", "币安人生USDT")
+        for interval in ("1h", "1d")
+        for day in (30, 31)
+    ]
+    assert {remote for _, remote in found} == {None}
+    assert said == []
+
+
+def test_the_calendar_gives_months_without_an_interval_layer() -> None:
+    group = a_group(
+        "BTCUSDT", intervals=(None,), partition=Partition.MONTHLY, market=Market.FUTURES_UM, data_type="fundingRate"
+    )
+    found = list(by_calendar(group, bundled(), TODAY, pytest.fail))
+    assert keys_of(found) == ["data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2025-07.zip"]
+    assert found[0][0].period == Period(Partition.MONTHLY, date(2025, 7, 1))
+
+
+def test_the_calendar_matches_globs_against_the_default_symbols_and_says_so() -> None:
+    group = a_group("NEWUSDT", "BT*", "AD*", dates=DateRange(date(2025, 7, 1), date(2025, 7, 1)))
+    said: list[Notice] = []
+    found = list(by_calendar(group, bundled(), TODAY, said.append))
+    assert [item.series.symbol for item, _ in found] == ["NEWUSDT", "BTCUSDT", "ADAUSDT"]
+    assert [notice.text for notice in said] == [
+        "spot klines: globs match the matrix's 3 default symbols in a plan from the calendar"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("market", "data_type", "interval", "symbols"),
+    [
+        (Market.OPTIONS, "BVOLIndex", None, ("BTCBVOLUSDT", "ETHBVOLUSDT")),
+        (Market.OPTIONS, "EOHSummary", None, ("BTCUSDT", "ETHUSDT")),
+        (
+            Market.FUTURES_CM,
+            "indexPriceKlines",
+            "1h",
+            ("BTCUSD", "ETHUSD", "ADAUSD", "BNBUSD", "XRPUSD", "LTCUSD", "BCHUSD"),
+        ),
+    ],
+)
+def test_the_default_symbols_that_a_glob_matches_take_the_form_of_the_row(
+    market: Market, data_type: str, interval: str | None, symbols: tuple[str, ...]
+) -> None:
+    dates = DateRange(date(2023, 7, 1), date(2023, 7, 1))
+    group = a_group("*", intervals=(interval,), dates=dates, market=market, data_type=data_type)
+    found = by_calendar(group, bundled(), TODAY, lambda _: None)
+    assert tuple(item.series.symbol for item, _ in found) == symbols
+
+
+# By the listing
+
+
+def test_the_listing_gives_size_etag_and_time() -> None:
+    bucket = Bucket(with_sidecars(hour_key(15)))
+    [(item, remote)] = bucket.candidates(a_group("BTCUSDT"))
+    assert (item.key, item.series.symbol, item.series.interval) == (hour_key(15), "BTCUSDT", "1h")
+    assert item.period == Period(Partition.DAILY, date(2025, 7, 15))
+    assert remote is not None
+    assert (remote.size, remote.etag) == (len(hour_key(15)), f"etag of {hour_key(15)}")
+    assert (remote.last_modified, remote.has_sidecar) == (LISTED_AT, True)
+
+
+@pytest.mark.parametrize("alone", [1, 2, 3])
+def test_a_zip_without_a_sidecar_is_found_wherever_it_stands(alone: int) -> None:
+    keys = [hour_key(day) for day in (1, 2, 3)]
+    bucket = Bucket(with_sidecars(*keys) - {hour_key(alone) + SIDECAR_SUFFIX})
+    found = {item.key: remote.has_sidecar for item, remote in bucket.candidates(a_group("BTCUSDT")) if remote}
+    assert found == {key: key != hour_key(alone) for key in keys}
+
+
+def test_what_is_no_object_is_left_out() -> None:
+    folder = "data/spot/daily/klines/BTCUSDT/1h/"
+    strange = {
+        folder,
+        folder + "BTCUSDT-1h-2025-07-02.zip" + SIDECAR_SUFFIX,
+        folder + "BTCUSDT-1h-2025-07-03.zip.bak",
+        folder + "BTCUSDT-1h-2025-07-99.zip",
+        folder + "BTCUSDT-1h-2025-07.zip",
+        folder + "BTCUSDT-1h-2025-07-05.csv",
+    }
+    bucket = Bucket(with_sidecars(hour_key(1)) | strange)
+    assert keys_of(bucket.candidates(a_group("BTCUSDT"))) == [hour_key(1)]
+
+
+def test_only_the_days_wanted_are_given() -> None:
+    days = ["2025-06-30", "2025-07-01", "2025-07-31", "2025-08-01"]
+    bucket = Bucket(with_sidecars(*(hour_key(day) for day in days)))
+    group = a_group("BTCUSDT", dates=DateRange(date(2025, 7, 1), date(2025, 7, 31)))
+    assert keys_of(bucket.candidates(group)) == [hour_key("2025-07-01"), hour_key("2025-07-31")]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "prefix"),
+    [
+        (date(2025, 7, 15), date(2025, 7, 15), "2025-07-15"),
+        (date(2025, 7, 10), date(2025, 7, 19), "2025-07-1"),
+        (date(2025, 7, 1), date(2025, 7, 31), "2025-07-"),
+        (date(2025, 1, 1), date(2025, 7, 31), "2025-0"),
+        (date(2024, 10, 1), date(2024, 12, 1), "2024-1"),
+        (date(2024, 1, 1), date(2025, 7, 31), "202"),
+        (date(2018, 1, 1), date(2025, 7, 31), "20"),
+    ],
+)
+def test_prefixes_are_narrowed_by_what_the_dates_have_in_common(first: date, last: date, prefix: str) -> None:
+    bucket = Bucket(set())
+    bucket.candidates(a_group("BTCUSDT", "ETHUSDT", dates=DateRange(first, last)))
+    assert bucket.asked == [
+        f"data/spot/daily/klines/{symbol}/1h/{symbol}-1h-{prefix}" for symbol in ("BTCUSDT", "ETHUSDT")
+    ]
+
+
+def test_an_open_end_is_narrowed_by_yesterday() -> None:
+    bucket = Bucket(set())
+    bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 2), None)))
+    assert bucket.asked == ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-08-"]
+
+
+@pytest.mark.parametrize("months", [(8, 8), (7, 9), (1, 12)], ids=str)
+def test_a_month_of_one_digit_is_found_too(months: tuple[int, int]) -> None:
+    """The archive has one such key, ADABKRW-1h-2020-8.zip."""
+    key = "data/spot/monthly/klines/ADABKRW/1h/ADABKRW-1h-2020-8.zip"
+    group = a_group(
+        "ADABKRW", dates=DateRange(date(2020, months[0], 1), date(2020, months[1], 28)), partition=Partition.MONTHLY
+    )
+    found = Bucket(with_sidecars(key)).candidates(group)
+    assert [(item.key, str(item.period)) for item, _ in found] == [(key, "2020-08")]
+
+
+def test_a_silent_series_is_noticed() -> None:
+    bucket = Bucket(with_sidecars(hour_key(15), hour_key("2025-06-30", "ETHUSDT")))
+    bucket.candidates(a_group("BTCUSDT", "ETHUSDT", intervals=("1h",)))
+    assert bucket.texts == ["spot klines ETHUSDT 1h: the archive lists no daily objects in 2025-07-01 to 2025-07-31"]
+
+
+def test_a_silent_series_without_an_interval_is_noticed() -> None:
+    bucket = Bucket(set())
+    group = a_group(
+        "NOSUCH", intervals=(None,), partition=Partition.MONTHLY, market=Market.FUTURES_UM, data_type="fundingRate"
+    )
+    assert bucket.candidates(group) == []
+    assert bucket.texts == ["futures_um fundingRate NOSUCH: the archive lists no monthly objects in 2025-07 to 2025-07"]
+
+
+def test_names_ask_for_no_folders() -> None:
+    bucket = Bucket(set())
+    bucket.candidates(a_group("BTCUSDT"))
+    assert bucket.folders_asked == []
+
+
+def test_globs_are_matched_against_the_folders_of_the_bucket() -> None:
+    keys = [hour_key(15, symbol) for symbol in ("BTCUSDT", "BTCDOWNUSDT", "ETHBTC", "币安人生USDT")]
+    bucket = Bucket(with_sidecars(*keys))
+    found = bucket.candidates(a_group("*USDT", "!*DOWN*"))
+    assert bucket.folders_asked == ["data/spot/daily/klines/"]
+    assert [item.series.symbol for item, _ in found] == ["BTCUSDT", "币安人生USDT"]
+
+
+def test_folders_are_those_of_the_partition() -> None:
+    bucket = Bucket(set())
+    bucket.candidates(a_group("*", partition=Partition.MONTHLY, market=Market.FUTURES_CM))
+    assert bucket.folders_asked == ["data/futures/cm/monthly/klines/"]
+
+
+def test_globs_that_match_nothing_are_noticed() -> None:
+    bucket = Bucket(with_sidecars(hour_key(15)))
+    assert bucket.candidates(a_group("*FOO", "BAR*")) == []
+    [text] = bucket.texts
+    assert text.startswith("spot klines")
+    assert "*FOO" in text
+    assert "BAR*" in text
+
+
+def test_nothing_is_listed_for_days_that_are_not_over() -> None:
+    bucket = Bucket(set())
+    assert bucket.candidates(a_group("BTCUSDT", dates=DateRange(TODAY, None))) == []
+    assert bucket.asked == []
+
+
+# In any interleaving
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "1000SHIBUSDT", "币安人生USDT")
+INTERVALS = ("1h", "1d")
+DAYS = st.integers(0, 45)
+KINDS = st.sampled_from(["both", "zip", "sidecar"])
+SERIES = st.tuples(st.sampled_from(SYMBOLS), st.sampled_from(INTERVALS))
+WORLDS = st.dictionaries(SERIES, st.dictionaries(DAYS, KINDS, max_size=6))
+
+
+def keys_on(symbol: str, interval: str, days: dict[int, str]) -> Iterator[tuple[str, date, str]]:
+    row = row_of(Market.SPOT, "klines")
+    for number, kind in days.items():
+        day = date(2025, 6, 25) + timedelta(days=number)
+        yield row.object(symbol, interval, Period(Partition.DAILY, day)).key, day, kind
+
+
+@given(world=WORLDS, shuffle=st.randoms(use_true_random=False))
+def test_zips_and_sidecars_are_joined_in_any_interleaving(
+    world: dict[tuple[str, str], dict[int, str]], shuffle: random.Random
+) -> None:
+    expected: dict[str, bool] = {}
+    held: set[str] = set()
+    silent = {(symbol, interval) for symbol in SYMBOLS for interval in INTERVALS}
+    for (symbol, interval), days in world.items():
+        for key, day, kind in keys_on(symbol, interval, days):
+            held |= {"both": with_sidecars(key), "zip": {key}, "sidecar": {key + SIDECAR_SUFFIX}}[kind]
+            if kind != "sidecar" and date(2025, 7, 1) <= day <= date(2025, 7, 31):
+                expected[key] = kind == "both"
+                silent.discard((symbol, interval))
+    bucket = Bucket(held, shuffle)
+    found = bucket.candidates(a_group(*SYMBOLS, intervals=INTERVALS))
+    assert len(found) == len(expected)
+    assert {item.key: remote.has_sidecar for item, remote in found if remote} == expected
+    assert {tuple(text.split(":")[0].split()[2:]) for text in bucket.texts} == silent
+    assert len(bucket.texts) == len(silent)
+    for symbol in SYMBOLS:
+        for interval in INTERVALS:
+            own = [item.key for item, _ in found if (item.series.symbol, item.series.interval) == (symbol, interval)]
+            assert own == sorted(own)
+
+
+@given(first=DAYS, length=st.integers(0, 60), days=st.sets(DAYS))
+def test_narrowing_loses_no_day(first: int, length: int, days: set[int]) -> None:
+    start = date(2025, 6, 25) + timedelta(days=first)
+    end = start + timedelta(days=length)
+    world = list(keys_on("BTCUSDT", "1h", dict.fromkeys(days, "both")))
+    bucket = Bucket(with_sidecars(*(key for key, _, _ in world)))
+    found = bucket.candidates(a_group("BTCUSDT", dates=DateRange(start, end)))
+    last = min(end, TODAY - timedelta(days=1))
+    assert keys_of(found) == sorted(key for key, day, _ in world if start <= day <= last)

@@ -1,0 +1,129 @@
+"""What is to be done to an object: every combination of listing, disk, manifest, force and resume."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crypto_archive.model import Action, ManifestEntry, PlannedObject, StoredStat, Verdict
+from crypto_archive.planning.plan import plan
+from crypto_archive.request import Fetching
+from tests.objects import LISTED_AT, an_object, listed
+
+if TYPE_CHECKING:
+    from crypto_archive.model import RemoteStat
+
+ITEM = an_object()
+RECORDED = ManifestEntry(ITEM.key, 100, "0" * 64, Verdict.OK, "e" * 32, LISTED_AT, LISTED_AT, "run")
+LATER = datetime(2025, 9, 1, tzinfo=UTC)
+FETCH, UPDATE, KEEP = Action.FETCH, Action.UPDATE, Action.KEEP
+
+REMOTES = {
+    "no listing": None,
+    "as before": listed(),
+    "another size": listed(size=101),
+    "another ETag": listed(etag="f" * 32),
+    "another time": listed(at=LATER),
+    "no sidecar": listed(has_sidecar=False),
+}
+STORED = {
+    "nothing": None,
+    "unrecorded": StoredStat(100),
+    "unrecorded, longer": StoredStat(101),
+    "recorded": StoredStat(100, RECORDED),
+    "recorded from the calendar": StoredStat(100, replace(RECORDED, etag="", last_modified=None)),
+    "recorded, cut": StoredStat(99, RECORDED),
+    "recorded, longer": StoredStat(101, RECORDED),
+}
+KEPT = (KEEP, "there")
+FETCHED = (FETCH, "not there")
+LONGER = (UPDATE, "100 bytes so far, 101 in the archive")
+ETAG = (UPDATE, "another ETag in the archive")
+TIME = (UPDATE, "another LastModified in the archive")
+CUT = (FETCH, "99 bytes on disk, 100 in the manifest")
+GROWN = (FETCH, "101 bytes on disk, 100 in the manifest")
+UNLIKE = (UPDATE, "100 bytes on disk, 101 in the archive")
+UNLIKE_TOO = (UPDATE, "101 bytes on disk, 100 in the archive")
+
+# One row for what is stored, one column for what the listing says, in the order of REMOTES.
+DECISIONS = {
+    "nothing": [FETCHED] * 6,
+    "unrecorded": [KEPT, KEPT, UNLIKE, KEPT, KEPT, KEPT],
+    "unrecorded, longer": [KEPT, UNLIKE_TOO, KEPT, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO],
+    "recorded": [KEPT, KEPT, LONGER, ETAG, TIME, KEPT],
+    "recorded from the calendar": [KEPT, KEPT, LONGER, KEPT, KEPT, KEPT],
+    "recorded, cut": [CUT, CUT, LONGER, ETAG, TIME, CUT],
+    "recorded, longer": [GROWN, GROWN, LONGER, ETAG, TIME, GROWN],
+}
+TABLE = [
+    pytest.param(REMOTES[remote], STORED[stored], decision, id=f"{stored} - {remote}")
+    for stored, decisions in DECISIONS.items()
+    for remote, decision in zip(REMOTES, decisions, strict=True)
+]
+
+
+def planned(remote: RemoteStat | None, stored: StoredStat | None, fetching: Fetching) -> PlannedObject:
+    [result] = plan([(ITEM, remote)], {ITEM.key: stored}.get, fetching)
+    return result
+
+
+@pytest.mark.parametrize(("remote", "stored", "decision"), TABLE)
+def test_the_usual_run_leaves_alone_what_is_there(
+    remote: RemoteStat | None, stored: StoredStat | None, decision: tuple[Action, str]
+) -> None:
+    result = planned(remote, stored, Fetching())
+    assert (result.action, result.why) == decision
+    assert (result.object, result.remote) == (ITEM, remote)
+    assert result.stored_size == (stored.size if stored else 0)
+
+
+@pytest.mark.parametrize(
+    ("fetching", "why"),
+    [
+        (Fetching(force=True), "forced"),
+        (Fetching(force=True, resume=False), "forced"),
+        (Fetching(resume=False), "resume is off"),
+    ],
+    ids=["force", "force without resume", "without resume"],
+)
+@pytest.mark.parametrize(("remote", "stored", "decision"), TABLE)
+def test_force_and_no_resume_fetch_what_would_be_kept_and_change_nothing_else(
+    remote: RemoteStat | None,
+    stored: StoredStat | None,
+    decision: tuple[Action, str],
+    fetching: Fetching,
+    why: str,
+) -> None:
+    result = planned(remote, stored, fetching)
+    assert (result.action, result.why) == ((FETCH, why) if decision == KEPT else decision)
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("remote", REMOTES.values(), ids=REMOTES)
+def test_a_sidecar_is_fetched_where_it_is_wanted_and_may_be_there(
+    remote: RemoteStat | None, stored: StoredStat | None
+) -> None:
+    may_be_there = remote is None or remote.has_sidecar
+    result = planned(remote, stored, Fetching())
+    assert result.with_sidecar is may_be_there
+    assert result.keys == ((ITEM.key, ITEM.key + ".CHECKSUM") if may_be_there else (ITEM.key,))
+    result = planned(remote, stored, Fetching(download_checksum=False))
+    assert not result.with_sidecar
+    assert result.keys == (ITEM.key,)
+
+
+def test_objects_keep_their_order_and_each_is_looked_up_once() -> None:
+    items = [an_object(number) for number in range(5)]
+    asked: list[str] = []
+
+    def stored(key: str) -> StoredStat | None:
+        asked.append(key)
+        return StoredStat(1) if key == items[2].key else None
+
+    result = list(plan(((item, None) for item in items), stored, Fetching()))
+    assert [item.object for item in result] == items
+    assert [item.action for item in result] == [FETCH, FETCH, KEEP, FETCH, FETCH]
+    assert asked == [item.key for item in items]

@@ -1,0 +1,96 @@
+"""The totals of a plan, added up while it streams by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_archive.model import Action, Market, PlannedObject
+from crypto_archive.planning.batches import batches
+from crypto_archive.planning.totals import PlanTotals
+from crypto_archive.totals import GroupTotals
+from tests.objects import an_object, kept, listed, many_to_fetch, to_fetch
+
+KINDS = ((Market.SPOT, "klines"), (Market.FUTURES_UM, "trades"))
+EMPTY = {
+    "objects": 0, "sidecars": 0, "commands": 0, "batches": 0, "bytes": 0, "sized": 0, "present": 0, "updates": 0,
+}  # fmt: skip
+
+
+def test_nothing_adds_up_to_nothing() -> None:
+    totals = PlanTotals()
+    assert totals.overall == EMPTY
+    assert totals.groups == ()
+
+
+def test_every_kind_of_object_is_counted_for_what_it_is() -> None:
+    plan = [
+        to_fetch(an_object(0), remote=listed(1000)),
+        to_fetch(an_object(1), with_sidecar=False, remote=listed(200)),
+        to_fetch(an_object(2)),
+        kept(an_object(3)),
+        PlannedObject(an_object(4), Action.UPDATE, "another ETag", remote=listed(30)),
+        PlannedObject(an_object(5), Action.KEEP, "there", remote=listed(4)),
+    ]
+    totals = PlanTotals()
+    assert list(totals.counting(plan)) == plan
+    assert totals.groups == (
+        GroupTotals(
+            Market.SPOT, "klines", objects=6, sidecars=3, commands=7, bytes=1234, sized=4, present=2, updates=1
+        ),
+    )
+
+
+def test_groups_stand_in_the_order_of_the_plan() -> None:
+    items = [an_object(market=market, data_type=data_type) for market, data_type in reversed(KINDS)]
+    totals = PlanTotals()
+    list(totals.counting(map(to_fetch, items)))
+    assert [(group.market, group.data_type) for group in totals.groups] == list(reversed(KINDS))
+
+
+def test_totals_grow_with_what_was_consumed() -> None:
+    totals = PlanTotals()
+    stream = totals.counting(many_to_fetch(3))
+    seen = []
+    for _ in stream:
+        seen.append(totals.overall["objects"])
+    assert seen == [1, 2, 3]
+
+
+def test_batches_are_counted_and_passed_on() -> None:
+    totals = PlanTotals()
+    cut = list(totals.counting_batches(batches(totals.counting(many_to_fetch(101)), 100)))
+    assert [batch.number for batch in cut] == [1, 2, 3]
+    assert (totals.overall["batches"], totals.overall["objects"], totals.overall["commands"]) == (3, 101, 202)
+
+
+PLANNED = st.builds(
+    lambda kind, action, sidecar, size: PlannedObject(
+        an_object(market=kind[0], data_type=kind[1]), action, "", sidecar, None if size is None else listed(size)
+    ),
+    st.sampled_from(KINDS),
+    st.sampled_from(Action),
+    st.booleans(),
+    st.none() | st.integers(0, 10**12),
+)
+
+
+@given(plan=st.lists(PLANNED, max_size=30))
+def test_totals_are_the_sums_of_the_plan(plan: list[PlannedObject]) -> None:
+    totals = PlanTotals()
+    list(
+        totals.counting_batches(batches((item for item in totals.counting(plan) if item.action is not Action.KEEP), 4))
+    )
+    to_do = [item for item in plan if item.action is not Action.KEEP]
+    overall = totals.overall
+    assert overall["objects"] == len(plan) == len(to_do) + overall["present"]
+    assert overall["commands"] == sum(len(item.keys) for item in to_do)
+    assert overall["sidecars"] == sum(item.with_sidecar for item in to_do)
+    assert overall["updates"] == sum(item.action is Action.UPDATE for item in to_do)
+    assert overall["bytes"] == sum(item.remote.size for item in plan if item.remote)
+    assert overall["sized"] == sum(item.remote is not None for item in plan)
+    assert len(to_do) >= overall["batches"] >= bool(to_do)
+    for name, total in overall.items():
+        assert total == sum(asdict(group)[name] for group in totals.groups)

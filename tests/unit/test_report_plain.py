@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_archive.events import (
+    BatchRetried,
+    BatchStarted,
+    BytesArrived,
+    Checked,
+    Noticed,
+    ObjectPlanned,
+    ObjectSettled,
+    PlanFinished,
+    RunFinished,
+    RunStarted,
+)
+from crypto_archive.model import Action, Market, Notice, Outcome, PlannedObject, Verdict
+from crypto_archive.report.plain import LINES_OF_A_KIND, PROGRESS_SECONDS, PlainCheckProgress, PlainProgress
+
+from .test_report_fold import archive_object
+
+BEGIN = datetime(2025, 7, 16, 12, tzinfo=UTC)
+
+
+class Time:
+    """A clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def clock(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return BEGIN + timedelta(seconds=self.seconds)
+
+
+class Screen:
+    def __init__(self) -> None:
+        self.time = Time()
+        self.stream = io.StringIO()
+        self.progress = PlainProgress(self.stream, self.time.clock, self.time.now)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
+
+
+STARTED = RunStarted("run-1", BEGIN, (Notice("spot bookDepth: never published"),), "v2.3.0")
+PLANNED = ObjectPlanned(PlannedObject(archive_object(), Action.FETCH, "not there"))
+
+
+def test_a_run_from_first_to_last_line() -> None:
+    screen = Screen()
+    with screen.progress as progress:
+        progress.show(STARTED)
+        progress.show(PLANNED)
+        progress.show(PlanFinished())
+        progress.show(BatchStarted(0, 1, "spot klines", 1, 1))
+        screen.time.seconds = 4.0
+        progress.show(BytesArrived(0, 1024))
+        screen.time.seconds = 6.0
+        progress.show(BytesArrived(0, 2048))
+        progress.show(BatchRetried(0, 1, 1, 2.0, 1, "SlowDown:\n503"))
+        progress.show(ObjectSettled(archive_object(), Outcome.FAILED, "SlowDown", bytes_fetched=2048, lane=0))
+        screen.time.seconds = 8.0
+        progress.show(RunFinished(8.0))
+    assert screen.lines == [
+        "2025-07-16T12:00:00Z run run-1 started, s5cmd v2.3.0",
+        "2025-07-16T12:00:00Z note: spot bookDepth: never published",
+        "2025-07-16T12:00:06Z 0%, 0 of 1 object, 2.0 KiB, 341 B/s",
+        "2025-07-16T12:00:06Z batch 1 (spot klines): attempt 1 left 1 object: SlowDown: 503; again in 2.0 s",
+        f"2025-07-16T12:00:06Z failed: {archive_object().key}: SlowDown",
+        "2025-07-16T12:00:08Z run ended after 8.0 s: 1 failed; 2.0 KiB fetched, 256 B/s",
+    ]
+
+
+def test_a_growing_plan_is_told_so() -> None:
+    screen = Screen()
+    screen.progress.show(PLANNED)
+    screen.time.seconds = 5.0
+    screen.progress.show(PLANNED)
+    assert screen.lines == ["2025-07-16T12:00:05Z 0 of 2 objects so far, 0 B, 0 B/s"]
+
+
+def test_an_early_end_is_told() -> None:
+    screen = Screen()
+    screen.progress.show(RunFinished(1.0, interrupted_by=2))
+    screen.progress.show(RunFinished(1.0, error="the disk is full"))
+    assert [line.split(" ", 1)[1] for line in screen.lines] == [
+        "run was interrupted by SIGINT after 1.0 s: nothing was planned; 0 B fetched, 0 B/s",
+        "run stopped (the disk is full) after 1.0 s: nothing was planned; 0 B fetched, 0 B/s",
+    ]
+
+
+@given(st.lists(st.floats(0, 3), max_size=60))
+def test_progress_comes_at_most_once_in_a_while(pauses: list[float]) -> None:
+    screen = Screen()
+    for pause in pauses:
+        screen.time.seconds += pause
+        screen.progress.show(BytesArrived(0, 1))
+    stamps = [datetime.strptime(line[:20], "%Y-%m-%dT%H:%M:%S%z") for line in screen.lines]
+    assert len(stamps) <= sum(pauses) / PROGRESS_SECONDS
+    assert all((after - before).total_seconds() > PROGRESS_SECONDS - 1.0 for before, after in pairwise(stamps))
+
+
+def test_lines_of_a_kind_are_limited() -> None:
+    screen = Screen()
+    for number in range(LINES_OF_A_KIND + 5):
+        screen.progress.show(ObjectSettled(archive_object(number), Outcome.QUARANTINED))
+        screen.progress.show(Noticed(Notice(f"note {number}")))
+        screen.progress.show(BatchRetried(0, number, 1, 1.0, 1, ""))
+    assert len(screen.lines) == 3 * (LINES_OF_A_KIND + 1)
+    assert screen.lines[-3].endswith("further failures stand in the report only")
+    assert screen.lines[-2].endswith("further notes stand in the report only")
+    assert screen.lines[-1].endswith("further retries stand in the journal only")
+
+
+def test_a_verification() -> None:
+    time, stream = Time(), io.StringIO()
+    with PlainCheckProgress(stream, time.clock, time.now, objects=3) as progress:
+        progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, 1024))
+        time.seconds = 7.0
+        progress.show(Checked("b.zip", Market.SPOT, "klines", Verdict.CORRUPT, 0, "wrong digest"))
+        progress.show(Checked("c.zip", Market.SPOT, "klines", Verdict.MISSING))
+    assert stream.getvalue().splitlines() == [
+        "2025-07-16T12:00:00Z verification started",
+        "2025-07-16T12:00:07Z corrupt: b.zip: wrong digest",
+        "2025-07-16T12:00:07Z 2 of 3 objects, 1.0 KiB (1 ok, 1 corrupt)",
+        "2025-07-16T12:00:07Z missing: c.zip",
+        "2025-07-16T12:00:07Z verification ended after 7.0 s: 3 of 3 objects, 1.0 KiB (1 ok, 1 missing, 1 corrupt)",
+    ]
+
+
+def test_a_verification_of_nobody_knows_how_much() -> None:
+    time, stream = Time(), io.StringIO()
+    with PlainCheckProgress(stream, time.clock, time.now) as progress:
+        progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, 5))
+    assert stream.getvalue().endswith("ended after 0.0 s: 1 object, 5 B (1 ok)\n")

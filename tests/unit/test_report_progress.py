@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from crypto_archive.events import Checked, PlanFinished, RunFinished
+from crypto_archive.model import Market, Verdict
+from crypto_archive.report import Mode, check_progress, progress
+
+CHECKED = Checked("a.zip", Market.SPOT, "klines", Verdict.OK)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Lost(io.StringIO):
+    """A stream whose other end is gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class LostTerminal(Lost):
+    def isatty(self) -> bool:
+        return True
+
+
+class HungUp(LostTerminal):
+    """A terminal whose line has dropped in the middle of the run."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        if self.writes > 3:
+            raise OSError(5, "Input/output error")
+        return len(text)
+
+
+@pytest.fixture(autouse=True)
+def a_capable_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def shown(stream: Any, mode: Mode = Mode.AUTO) -> str:
+    with progress(stream, mode) as run:
+        run.show(PlanFinished())
+        run.show(RunFinished(1.0))
+    with check_progress(stream, mode, objects=1) as checks:
+        checks.show(CHECKED)
+    return stream.getvalue()
+
+
+def test_a_terminal_gets_live_progress() -> None:
+    assert "\x1b[" in shown(Terminal())
+
+
+def test_a_pipe_gets_plain_lines() -> None:
+    text = shown(io.StringIO())
+    assert "\x1b" not in text
+    assert "run ended after 1.0 s" in text
+    assert "verification ended" in text
+
+
+def test_plain_lines_can_be_asked_for_on_a_terminal() -> None:
+    assert "\x1b" not in shown(Terminal(), Mode.PLAIN)
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in shown(Terminal())
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_quiet_shows_nothing(stream: io.StringIO) -> None:
+    assert shown(stream, Mode.QUIET) == ""
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in shown(Terminal())
+
+
+@pytest.mark.parametrize("stream", [Lost(), LostTerminal(), HungUp()])
+def test_a_run_outlives_its_terminal(stream: io.StringIO) -> None:
+    standard_error = sys.stderr
+    assert shown(stream) == ""
+    assert sys.stderr is standard_error
+
+
+def test_an_error_of_the_run_is_not_swallowed() -> None:
+    with pytest.raises(OSError, match="disk"), progress(io.StringIO()):
+        raise OSError("disk")
+
+
+def test_cheap_parts_do_not_load_rich() -> None:
+    code = (
+        "import sys, crypto_archive.report, crypto_archive.report.plain, crypto_archive.report.sizes; "
+        "print([name for name in sys.modules if name.split('.')[0] in ('rich', 'typer', 'pydantic')])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import io
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console, RenderableType
+
+from crypto_archive.events import Checked, ObjectSettled, RunFinished
+from crypto_archive.keys import KeyPattern
+from crypto_archive.matrix import Row, Status, load_matrix
+from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Verdict
+from crypto_archive.report import VerifyReport, matrix_markdown
+from crypto_archive.report.tables import matrix_table, plan_table, report_summary, show, verify_summary
+from crypto_archive.totals import GroupTotals
+
+from .test_report_fold import archive_object, new_report, report_of
+
+if TYPE_CHECKING:
+    from crypto_archive.report import Report
+
+ROWS = (
+    Row(
+        Market.SPOT,
+        "klines",
+        Status.ACTIVE,
+        KeyPattern("data/spot/{partition}/klines/{symbol}/{interval}/{symbol}-{interval}-{date}.zip"),
+        {Partition.DAILY: ("1s", "1m", "1d"), Partition.MONTHLY: ("1d", "1mo")},
+        first_date=date(2017, 8, 17),
+        note="One | two\nthree",
+    ),
+    Row(
+        Market.SPOT,
+        "bookDepth",
+        Status.NEVER_PUBLISHED,
+        KeyPattern("data/spot/{partition}/bookDepth/{symbol}/{symbol}-bookDepth-{date}.zip"),
+        {},
+    ),
+    Row(
+        Market.FUTURES_UM,
+        "bookTicker",
+        Status.DISCONTINUED,
+        KeyPattern("data/futures/um/{partition}/bookTicker/{symbol}/{symbol}-bookTicker-{date}.zip"),
+        {Partition.DAILY: ()},
+        first_date=date(2023, 5, 16),
+        last_date=date(2024, 3, 30),
+        aliases=("ticker",),
+    ),
+)
+
+
+def text_of(renderable: RenderableType, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, record=True, color_system=None)
+    console.print(renderable)
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def filled(text: str) -> list[str]:
+    """The lines that hold more than a rule, with single blanks."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip(" ─")]
+
+
+def test_a_plan_with_all_columns() -> None:
+    groups = [
+        GroupTotals(Market.SPOT, "klines", 1234, 1200, 2400, 24, 3 * 1024**3, 1234, present=34, updates=5),
+        GroupTotals(Market.FUTURES_UM, "liquidationSnapshot", 10, 10, 20, 1, 1024, 4),
+    ]
+    lines = text_of(plan_table(groups, [Notice("spot bookDepth: never published by the archive, 0 objects")]), 110)
+    head, first, second, total = filled(lines)[:4]
+    assert head == "market data type objects present updates sidecars commands batches size"
+    assert first == "spot klines 1,234 34 5 1,200 2,400 24 3.0 GiB"
+    assert second == "futures_um liquidationSnapshot 10 0 0 10 20 1 ≥ 1.0 KiB"
+    assert total == "total 1,244 34 5 1,210 2,420 25 ≥ 3.0 GiB"
+    assert lines.splitlines()[-1] == "note  spot bookDepth: never published by the archive, 0 objects"
+
+
+def test_a_plan_from_the_calendar_leaves_out_what_it_does_not_know() -> None:
+    lines = text_of(plan_table([GroupTotals(Market.SPOT, "klines", 2, 2, 4, 1)]))
+    assert "present" not in lines
+    assert "updates" not in lines
+    assert "total" not in lines
+    assert "unknown" in lines
+
+
+@pytest.mark.parametrize("present", [0, 12345])
+def test_every_plan_fits_eighty_columns(present: int) -> None:
+    group = GroupTotals(
+        Market.FUTURES_UM, "liquidationSnapshot", 123456, 123456, 246912, 2470, 10**12, 999, present, updates=present
+    )
+    lines = text_of(plan_table([group, group]))
+    assert "…" not in lines
+    assert "≥ 931.3 GiB" in lines
+    assert max(map(len, lines.splitlines())) <= 80
+
+
+def test_the_matrix_fits_eighty_columns() -> None:
+    lines = text_of(matrix_table(load_matrix().rows))
+    assert max(map(len, lines.splitlines())) <= 80
+    assert "until 2024-03-30" in lines
+    assert "never-published" in lines
+    assert lines.count("…") == lines.count(" … ")
+
+
+def test_an_empty_plan() -> None:
+    lines = text_of(plan_table([], [Notice("spot bookDepth: never")]))
+    assert lines == "The plan has no objects.\nnote  spot bookDepth: never"
+
+
+def test_the_matrix() -> None:
+    lines = filled(text_of(matrix_table(ROWS), 100))
+    assert lines[0] == "market data type daily monthly from to status"
+    assert lines[1] == "spot klines 1s … 1d (3) 1d 1mo 2017-08-17 active"
+    assert lines[2] == "bookDepth – – never-published"
+    assert lines[3] == "futures_um bookTicker ticker yes – 2023-05-16 2024-03-30 discontinued"
+
+
+def test_the_matrix_with_notes() -> None:
+    assert "One | two" in text_of(matrix_table(ROWS, notes=True), 160)
+
+
+def test_the_matrix_as_markdown() -> None:
+    lines = matrix_markdown(ROWS).splitlines()
+    assert lines[0] == ("| market | data type | aliases | status | daily | monthly | from | to | key | note |")
+    assert lines[1] == "|" + " --- |" * 10
+    assert lines[2] == (
+        "| spot | `klines` |  | active | 1s 1m 1d | 1d 1mo | 2017-08-17 |  | "
+        "`data/spot/{partition}/klines/{symbol}/{interval}/{symbol}-{interval}-{date}.zip` | One \\| two three |"
+    )
+    assert len(lines) == 5
+
+
+def test_the_summary_of_a_good_run() -> None:
+    lines = text_of(report_summary(report_of(Outcome.FETCHED, Outcome.PRESENT), Path("output/report.json")))
+    assert "Everything planned is there" in lines
+    assert "fetched  1  new, proven and in place" in lines.replace("   ", "  ")
+    assert "20 B" in lines
+    assert "20 B, 10 B/s" in lines
+    assert "output/report.json" in lines
+    assert "run-1" in lines
+    assert "→" not in lines
+
+
+def test_the_summary_names_the_first_failures_and_what_to_do() -> None:
+    report = report_of(*[Outcome.PRESENT] * 3)
+    for number in range(14):
+        report.add(ObjectSettled(archive_object(number), Outcome.FAILED, "SlowDown:\n503"))
+    lines = text_of(report_summary(report, Path("report.json"), Path("runs/failed.s5cmd")))
+    assert "Some objects are not there" in lines
+    assert lines.count("SlowDown: 503") == 10
+    assert "and 4 more, listed in the report" in lines
+    assert "→ Run the same command again: it continues where it stopped." in lines
+    assert "failed.s5cmd" in lines
+
+
+def test_the_summary_of_a_run_that_an_error_stopped() -> None:
+    lines = text_of(report_summary(report_of(Outcome.CANCELLED, finish=RunFinished(1.0, error="The disk is full"))))
+    assert "The run failed" in lines
+    assert "The disk is full" in lines
+    assert "→ Run the same command again" in lines
+
+
+def test_the_summary_of_an_interrupted_run() -> None:
+    lines = text_of(report_summary(report_of(Outcome.CANCELLED, finish=RunFinished(1.0, interrupted_by=2))))
+    assert "The run was interrupted" in lines
+    assert "not fetched any more" in lines
+
+
+def empty_reports() -> list[Report]:
+    absent = new_report()
+    absent.add(ObjectSettled(archive_object(), Outcome.ABSENT, Absence.HOLE))
+    return [new_report(), absent]
+
+
+@pytest.mark.parametrize("report", empty_reports())
+def test_the_summary_of_nothing(report: Report) -> None:
+    lines = text_of(report_summary(report))
+    assert "Nothing was found" in lines
+    assert "`crypto-archive plan`" in lines
+
+
+def verified(*verdicts: Verdict) -> VerifyReport:
+    report = VerifyReport("output", started_at=datetime(2025, 7, 16, tzinfo=UTC), version="0.1.0")
+    for verdict in verdicts:
+        report.add(Checked("data/a.zip", Market.SPOT, "klines", verdict, 1024, "wrong digest"))
+    report.finish(2.0)
+    return report
+
+
+def test_the_summary_of_a_verification() -> None:
+    lines = text_of(verify_summary(verified(Verdict.OK, Verdict.OK, Verdict.SIDECAR_STALE)))
+    assert "Everything checked is good" in lines
+    assert "3 objects, 3.0 KiB" in lines
+    assert "2.0 s, 1.5 KiB/s" in lines
+    assert "the archive's checksum is stale" in lines
+    assert "→" not in lines
+
+
+def test_the_summary_of_a_bad_verification() -> None:
+    lines = text_of(verify_summary(verified(*[Verdict.CORRUPT] * 12)))
+    assert "Some objects are bad or missing" in lines
+    assert lines.count("wrong digest") == 10
+    assert "and 2 more, listed in the report" in lines
+    assert "→ Fetch what is bad or missing again: the same command with --repair." in lines
+
+
+def test_the_summary_of_a_verification_of_nothing() -> None:
+    assert "There was nothing to check" in text_of(verify_summary(verified()))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_pipe_gets_whole_lines_without_colour() -> None:
+    stream = io.StringIO()
+    show(matrix_table(ROWS, notes=True), stream)
+    assert "\x1b" not in stream.getvalue()
+    assert "2017-08-17" in stream.getvalue()
+    assert max(map(len, stream.getvalue().splitlines())) < 200
+
+
+def test_a_set_width_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = io.StringIO()
+    show(matrix_table(ROWS), stream)
+    assert max(map(len, stream.getvalue().splitlines())) <= 60
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        show(matrix_table(ROWS), stream)
