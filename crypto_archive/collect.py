@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
-from crypto_archive.errors import CryptoArchiveError
+from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
+from crypto_archive.model import RemoteStat
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.calendar import absence
 from crypto_archive.planning.plan import plan
@@ -19,6 +21,7 @@ from crypto_archive.planning.stream import candidates
 from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
 from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.settlement import Settler
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.transfer.engine import Engine
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
     from crypto_archive.planning.candidates import Candidate
-    from crypto_archive.request import Fetching
+    from crypto_archive.request import Access, Fetching
+    from crypto_archive.s5cmd.binary import Binary
 
 
 def collect(
@@ -71,33 +75,41 @@ def collect(
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
     with hold(root, "collect"), Record.opened(root, run_id, report) as record:
         sweep_staging(root)
-        selection = select(request.wish, matrix, today)
-        notices = (*configured.notices, *selection.notices) if objects is None else ()
-        yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
         engine = Engine(
-            Workplace(
-                binary=binary,
-                access=request.access,
-                fetching=request.fetching,
-                staging=root.staging / run_id,
-                run_folder=record.folder,
-                settle=Settler(root, run_id, request.fetching.download_checksum),
-                explain_absence=partial(_absence, matrix, today),
-                cancellation=cancellation,
-            ),
+            _workplace(configured, root, record, binary, cancellation, today),
             partial(batches, batch_size=request.fetching.batch_size),
         )
         if objects is None:
+            selection = select(request.wish, matrix, today)
+            notices = (*configured.notices, *selection.notices)
             say = partial(_say, engine)
             found = candidates(request, selection, matrix, binary, today, say, cancellation.requested)
         else:
+            notices = ()
             found = ((item, None) for item in objects)
-        planned = _planned(root, found, request.fetching)
-        for event in engine.run(planned):
+        yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
+        for event in engine.run(_planned(root, found, request.fetching)):
             yield record.take(event)
         sweep_staging(root)
         yield record.take(_finished(engine, cancellation, time.monotonic() - started))
     return report
+
+
+def _workplace(
+    configured: Configured, root: Root, record: Record, binary: Binary, cancellation: Cancellation, today: date
+) -> Workplace:
+    request = configured.request
+    look_up = partial(_look_up, binary, request.access)
+    return Workplace(
+        binary=binary,
+        access=request.access,
+        fetching=request.fetching,
+        staging=root.staging / record.folder.name,
+        run_folder=record.folder,
+        settle=Settler(root, record.folder.name, request.fetching.download_checksum, look_up),
+        explain_absence=partial(_absence, configured.matrix, today),
+        cancellation=cancellation,
+    )
 
 
 def _say(engine: Engine, notice: Notice) -> None:
@@ -108,6 +120,15 @@ def _planned(root: Root, found: Iterable[Candidate], fetching: Fetching) -> Gene
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
     with Manifest(root.manifest_path, read_only=True) as manifest:
         yield from plan(found, StoredFiles(root, manifest).stat, fetching)
+
+
+def _look_up(binary: Binary, access: Access, key: str) -> RemoteStat | None:
+    """List one object; None when the bucket does not list it, or does not answer."""
+    with suppress(EndpointUnreachable):
+        for listed in list_objects(binary, access, [key]):
+            if listed.key == key:
+                return RemoteStat(listed.size, listed.etag, listed.last_modified)
+    return None
 
 
 def _absence(matrix: Matrix, today: date, item: ArchiveObject) -> Absence:

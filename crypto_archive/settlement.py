@@ -12,6 +12,8 @@ from crypto_archive.trust.proof import Proof, prove
 from crypto_archive.trust.store import Refused, Root, publish, quarantine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crypto_archive.model import RemoteStat
 
 
@@ -23,11 +25,13 @@ class Settler:
         root: The archive root.
         run_id: The run, for the notes in quarantine.
         wants_sidecars: Whether objects are to be proven by their sidecars.
+        look_up: Asks the listing for one object: the witness where a plan from the calendar has none.
     """
 
     root: Root
     run_id: str
     wants_sidecars: bool
+    look_up: Callable[[str], RemoteStat | None]
 
     def __call__(self, arrival: Arrival) -> ObjectSettled | Doubt:
         """Prove an arrival and say how the object ended, or that it is in doubt.
@@ -53,13 +57,14 @@ class Settler:
         """Judge bytes that two downloads agree on, so that the fault is not on the way but upstream.
 
         Either the archive replaced the object after it was listed (then the sidecar vouches for it), or the sidecar
-        is stale (then the listing, where there is one, does).
+        is stale (then the listing does). Without either witness the bytes stay corrupt.
         """
-        remote = arrival.planned.remote
         if arrival.sidecar is not None and self._prove(arrival, None).verdict is Verdict.OK:
             return replace(proof, verdict=Verdict.OK, reason="replaced by the archive after it was listed"), None
-        name = arrival.planned.object.key.rpartition("/")[2]
-        if prove(arrival.file, None, name, remote).verdict is not Verdict.CORRUPT:
+        key = arrival.planned.object.key
+        remote = arrival.planned.remote or self.look_up(key)
+        witnessed = remote is not None and prove(arrival.file, None, key, remote).verdict is not Verdict.CORRUPT
+        if witnessed:
             return replace(proof, verdict=Verdict.SIDECAR_STALE), remote
         return proof, remote
 

@@ -5,7 +5,6 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -14,20 +13,6 @@ import typer
 SELECTION = "Selection"
 SOURCE = "Where from, where to"
 OUTPUT = "Output"
-
-
-class PartitionChoice(StrEnum):
-    """Values of ``--partition``."""
-
-    DAILY = "daily"
-    MONTHLY = "monthly"
-
-
-class DiscoverChoice(StrEnum):
-    """Values of ``--discover``."""
-
-    LISTING = "listing"
-    CALENDAR = "calendar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +59,13 @@ class SelectionOptions:
                      help="The last days, yesterday included: 30d or 4w."),
     ] = None  # fmt: skip
     partition: Annotated[
-        PartitionChoice | None,
-        typer.Option("--partition", rich_help_panel=SELECTION,
+        str | None,
+        typer.Option("--partition", metavar="daily|monthly", rich_help_panel=SELECTION,
                      help="Daily or monthly objects, where the archive has the choice. (default: daily)"),
     ] = None  # fmt: skip
     discover: Annotated[
-        DiscoverChoice | None,
-        typer.Option("--discover", rich_help_panel=SOURCE,
+        str | None,
+        typer.Option("--discover", metavar="listing|calendar", rich_help_panel=SOURCE,
                      help="Learn what exists from the bucket's listing, or from the calendar without asking."),
     ] = None  # fmt: skip
     output_directory: Annotated[

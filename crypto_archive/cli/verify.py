@@ -46,7 +46,6 @@ def verify(
     from crypto_archive.report.checks import BAD
     from crypto_archive.report.progress import check_progress, progress
     from crypto_archive.report.tables import report_summary, show, verify_summary
-    from crypto_archive.request import Discovery
     from crypto_archive.transfer.cancellation import Cancellation
     from crypto_archive.verify import verify as findings
 
@@ -63,7 +62,7 @@ def verify(
         checks = findings(
             configured,
             whole_root=whole_root,
-            expect=Discovery(selection.discover) if selection.discover else None,
+            expect=configured.request.discovery if selection.discover else None,
             say=partial(tell, output),
             cancellation=cancellation,
         )

@@ -129,9 +129,9 @@ def _matrix_table(rows: Iterable[Row], *, notes: bool = False) -> Table:
     table = _table("market", "data type", "daily", "monthly", "from", "to", "status")
     if notes:
         table.add_column("note", min_width=20)
-    for market, row in _markets_once(rows):
+    for row in rows:
         table.add_row(
-            market,
+            str(row.market),
             Text.assemble(row.data_type, *((f" {alias}", "dim") for alias in row.aliases)),
             *(_intervals(row, partition, count=True) for partition in Partition),
             str(row.first_date or ""),
@@ -144,10 +144,10 @@ def _matrix_table(rows: Iterable[Row], *, notes: bool = False) -> Table:
 
 def _narrow_matrix_table(rows: Iterable[Row]) -> Table:
     table = _table("market", "data type", "daily", "monthly", "from", "status")
-    for market, row in _markets_once(rows):
+    for row in rows:
         ended = row.last_date is not None and row.status == "discontinued"
         table.add_row(
-            market,
+            str(row.market),
             row.data_type,
             *(_intervals(row, partition) for partition in Partition),
             str(row.first_date or ""),
@@ -183,14 +183,6 @@ def folders_table(folders: Iterable[tuple[str, bool, bool]]) -> Table:
         style = "" if in_matrix == in_archive else "bold red"
         table.add_row(folder, "yes" if in_matrix else "–", "yes" if in_archive else "–", style=style)
     return table
-
-
-def _markets_once(rows: Iterable[Row]) -> Iterator[tuple[str, Row]]:
-    """Yield each row with its market, which is named only where it changes."""
-    before = None
-    for row in rows:
-        yield "" if row.market == before else str(row.market), row
-        before = row.market
 
 
 def _table(*columns: str, show_footer: bool = False) -> Table:

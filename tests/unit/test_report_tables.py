@@ -113,7 +113,7 @@ def test_the_matrix() -> None:
     lines = filled(text_of(matrix_table(ROWS), 100))
     assert lines[0] == "market data type daily monthly from to status"
     assert lines[1] == "spot klines 1s … 1d (3) 1d 1mo 2017-08-17 active"
-    assert lines[2] == "bookDepth – – never-published"
+    assert lines[2] == "spot bookDepth – – never-published"
     assert lines[3] == "futures_um bookTicker ticker yes – 2023-05-16 2024-03-30 discontinued"
 
 

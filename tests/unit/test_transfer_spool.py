@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto_archive.errors import RootUnusable
 from crypto_archive.model import Batch
 from crypto_archive.planning.batches import batches
 from crypto_archive.transfer.spool import Spool
@@ -17,11 +18,12 @@ from tests.objects import an_object, listed, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
-def spool() -> Iterator[Spool]:
-    spool = Spool()
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    spool = Spool(tmp_path / "not yet there")
     yield spool
     spool.discard()
 
@@ -41,8 +43,8 @@ def test_batches_come_out_whole_and_in_order(spool: Spool) -> None:
 
 
 @given(puts=st.lists(st.booleans(), max_size=40))
-def test_putting_and_taking_in_any_order(puts: list[bool]) -> None:
-    spool, waiting = Spool(), []
+def test_putting_and_taking_in_any_order(puts: list[bool], tmp_path_factory: pytest.TempPathFactory) -> None:
+    spool, waiting = Spool(tmp_path_factory.getbasetemp()), list[Batch]()
     numbers = iter(range(1, 100))
     for put in puts:
         if put:
@@ -80,3 +82,17 @@ def test_several_threads_share_the_batches(spool: Spool) -> None:
         taken = [taker.result() for taker in takers]
     assert sorted(batch.number for some in taken for batch in some) == [batch.number for batch in cut]
     assert all(some == sorted(some, key=lambda batch: batch.number) for some in taken)
+
+
+def test_nothing_is_left_of_a_spool(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put(Batch(1, tuple(many_to_fetch(1))))
+    spool.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RootUnusable, match=r"The plan cannot be kept in .*file: ") as caught:
+        Spool(tmp_path / "file" / "staging")
+    assert "--output" in caught.value.hint

@@ -1,0 +1,169 @@
+"""A ``collect`` that is stopped from outside: it says so, leaves no process, and the next run finishes the work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.archive.programs import s5cmd
+from tests.archive.proxy import Delay, Slow, Stall
+from tests.archive.results import (
+    KEYS,
+    RESEARCH,
+    ROOT,
+    THREE,
+    assert_same_bytes,
+    collect,
+    collected,
+    files_below,
+    in_research,
+    keys_where,
+    preset,
+    processes_of,
+    stored,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.archive.proxy import FaultProxy
+    from tests.archive.results import Collected
+    from tests.archive.running import Runner
+    from tests.archive.served import Archive
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+
+SPOT = (*RESEARCH, "-m", "spot")
+
+
+@pytest.fixture(autouse=True)
+def no_orphans(run: Runner) -> Iterator[None]:
+    """End what a test that failed, or that killed without mercy, has left behind."""
+    yield
+    for process in processes_of(run.folder):
+        process.kill()
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for something that nobody announces."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come about in time"
+        time.sleep(0.02)
+
+
+def ended(run: Runner, process: subprocess.Popen[str], seconds: float = 30.0) -> Collected:
+    stdout, stderr = process.communicate(timeout=seconds)
+    return collected(run, process.returncode, stdout, stderr)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)], ids=lambda one: str(one)
+)
+def test_a_signal_ends_a_run_in_order_and_the_next_one_completes_it(
+    run: Runner, proxy: FaultProxy, archive: Archive, number: signal.Signals, code: int
+) -> None:
+    expected = keys_where(archive.spec, lambda item: in_research(item) and item.market == "spot")
+    stalled = proxy.fault("GET", "*-2025-07-15.zip", Stall())
+    with run.at(proxy.endpoint_url).start("collect", *SPOT, "-o", ROOT, "--json", "--jobs", "2") as process:
+        stalled.wait(2)
+        process.send_signal(number)
+        done = ended(run, process)
+    assert done.code == code
+    assert done.report["status"] == "interrupted"
+    assert done.report["interrupted_by"] == number.name
+    assert done.outcomes["cancelled"] > 0
+    assert set(done.outcomes) <= {"fetched", "cancelled"}
+    assert done.outcomes.get("fetched", 0) == len(stored(done.root))
+    assert f"was interrupted by {number.name}" in done.stderr
+    assert processes_of(run.folder) == []
+    assert files_below(done.root / ".crypto-archive" / "staging") == []
+    assert_same_bytes(done.root, archive.bucket, stored(done.root))
+    before = stored(done.root)
+    after = collect(run, *SPOT)
+    assert (after.code, after.outcomes) == (0, {"fetched": len(expected - before)} | _count("present", before))
+    assert_same_bytes(done.root, archive.bucket, expected)
+
+
+def _count(name: str, keys: set[str]) -> dict[str, int]:
+    return {name: len(keys)} if keys else {}
+
+
+def test_what_had_arrived_by_then_is_kept(run: Runner, proxy: FaultProxy, archive: Archive, tmp_path: Path) -> None:
+    stalled = proxy.fault("GET", KEYS[2], Stall())
+    one = preset(tmp_path, "batch_size: 2\nmax_parallel_downloads: 1\n")
+    with run.at(proxy.endpoint_url).start("collect", *THREE, "-p", one, "-o", ROOT, "--json") as process:
+        stalled.wait()
+        process.send_signal(signal.SIGINT)
+        done = ended(run, process)
+    assert done.outcomes == {"fetched": 2, "cancelled": 1}
+    assert stored(done.root) == set(KEYS[:2])
+    assert collect(run, *THREE).outcomes == {"present": 2, "fetched": 1}
+
+
+def test_a_signal_while_the_listing_is_under_way(run: Runner, proxy: FaultProxy) -> None:
+    held = proxy.fault("LIST", "*", Delay(60))
+    with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, "--json") as process:
+        held.wait()
+        process.send_signal(signal.SIGINT)
+        done = ended(run, process, seconds=10)
+    assert (done.code, done.outcomes, done.report["status"]) == (130, {}, "interrupted")
+    assert not [child for child in psutil.process_iter() if _started_for(proxy, child)]
+
+
+def _started_for(proxy: FaultProxy, process: psutil.Process) -> bool:
+    try:
+        return proxy.endpoint_url in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def test_a_second_interrupt_does_not_wait_for_a_child_that_will_not_go(run: Runner, tmp_path: Path) -> None:
+    stubborn, up = tmp_path / "s5cmd", tmp_path / "up"
+    stubborn.write_text(
+        f"#!/bin/sh\n[ \"$1\" = version ] && exec {s5cmd()} version\ntrap '' INT TERM\n: >{up}\nsleep 600\n", encoding="utf-8"
+    )
+    stubborn.chmod(0o755)
+    runner = run.with_environment(CRYPTO_ARCHIVE_S5CMD=stubborn)
+    with runner.start("collect", *THREE, "-o", ROOT, "--json", "--discover", "calendar") as process:
+        until(up.exists)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        done = ended(run, process)
+    assert time.monotonic() - started < 4  # the grace would be 5 seconds
+    assert (done.code, done.outcomes) == (130, {"cancelled": 3})
+    assert done.report["interrupted_by"] == "SIGINT"
+
+
+@pytest.mark.parametrize("requests", [1, 20, 60])
+def test_a_run_that_is_killed_leaves_no_half_file_and_the_next_one_completes_it(
+    run: Runner, proxy: FaultProxy, archive: Archive, requests: int
+) -> None:
+    expected = keys_where(archive.spec, lambda item: in_research(item) and item.market == "spot")
+    slow = proxy.fault("GET", "*", Slow(50_000))
+    with run.at(proxy.endpoint_url).start("collect", *SPOT, "-o", ROOT, "--json", "--jobs", "2") as process:
+        slow.wait(requests)
+        process.kill()
+        process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL
+    root = run.folder / ROOT
+    there = stored(root)
+    assert there < expected
+    assert_same_bytes(root, archive.bucket, there)
+    done = collect(run, *SPOT)
+    assert done.code == 0
+    assert done.outcomes.get("present", 0) >= len(there)
+    assert stored(root) == expected
+    assert_same_bytes(root, archive.bucket, expected)
+    proxy.clear()
+    until(lambda: processes_of(run.folder) == [])
+    assert list((root / ".crypto-archive" / "staging").iterdir()) == []
+    assert run("verify", "--all", "-o", ROOT).code == 0

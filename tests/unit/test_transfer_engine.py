@@ -1,0 +1,829 @@
+"""The engine against an s5cmd that does what a test tells it: whatever it does, outcomes add up to the plan.
+
+The s5cmd here is a small program that reads a run-file and speaks s5cmd's JSON, or misbehaves; its processes and
+signals are real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar
+
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tenacity.wait import wait_none
+
+from crypto_archive.errors import EndpointUnreachable, RootUnusable, S5cmdUnusable
+from crypto_archive.events import (
+    BatchFinished,
+    BatchRetried,
+    BatchStarted,
+    BytesArrived,
+    Event,
+    ObjectPlanned,
+    ObjectSettled,
+    PlanFinished,
+)
+from crypto_archive.model import Absence, Outcome
+from crypto_archive.planning.batches import batches
+from crypto_archive.request import Access, Fetching
+from crypto_archive.s5cmd.binary import Binary
+from crypto_archive.transfer import engine as engine_module
+from crypto_archive.transfer import lane as lane_module
+from crypto_archive.transfer.arrival import Arrival, Doubt
+from crypto_archive.transfer.cancellation import Cancellation
+from crypto_archive.transfer.engine import Engine
+from crypto_archive.transfer.lane import Workplace
+from crypto_archive.transfer.spool import Spool
+from tests.objects import an_object, kept, many_to_fetch, to_fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from crypto_archive.model import ArchiveObject, PlannedObject
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the made-up s5cmd is a script with a shebang")
+
+E = TypeVar("E")
+LONGEST_TEST_SECONDS = 60.0
+
+PROGRAM = """#!{python} -IS
+import json, os, re, shlex, signal, sys, time
+from pathlib import Path
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+told = json.loads(Path({told!r}).read_text())
+if told.get("stubborn"):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+run_file = Path(sys.argv[-1])
+attempt = int((re.findall(r"-attempt(\\d+)", run_file.name) or [1])[0])
+failures = 0
+
+
+def say(**fields):
+    print(json.dumps(dict(operation="cp", **fields)), flush=True)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(path.name + ".part").write_text(text)
+    path.with_name(path.name + ".part").rename(path)
+
+
+def done(source, target, size):
+    say(success=True, source=source, destination=target, object=dict(type="file", size=size))
+
+
+def act(deed, source, target):
+    global failures
+    text = "bytes of " + target
+    if deed.startswith("error:"):
+        failures += 1
+        say(command=f"cp {{source}} {{target}}", error=deed[len("error:"):])
+    elif deed in ("copy", "quiet"):
+        write(Path(target), text)
+        deed == "copy" and done(source, target, len(text))
+    elif deed == "lie":
+        done(source, target, len(text))
+    elif deed == "rubbish":
+        sys.stdout.buffer.write(bytes(range(256)) + b'{{"operation":"cp","success":tr\\n{{}}\\n[]\\n' + b"x" * 70000)
+        print(flush=True)
+    elif deed == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif deed == "half":
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        Path(target + ".part").write_text("x" * 1000)
+    elif deed.startswith("gate:"):
+        while not Path(deed[len("gate:"):]).exists():
+            time.sleep(0.002)
+    while deed == "chatter":
+        print("still here", flush=True)
+        time.sleep(0.002)
+    while deed == "hang":
+        signal.pause()
+
+
+for line in run_file.read_text().splitlines():
+    if line.startswith("#"):
+        continue
+    *_, source, target = shlex.split(line)
+    default = told["sidecars"] if target.endswith(".CHECKSUM") else told["zips"]
+    deeds = told["keys"].get(target, default)
+    for deed in deeds[min(attempt, len(deeds)) - 1].split(" then "):
+        act(deed, source, target)
+sys.exit(told.get("exit", 1 if failures else 0))
+"""
+
+ABSENT = "error:NoSuchKey:  status code: 404"
+DENIED = "error:AccessDenied: Access Denied status code: 403"
+BUSY = "error:SlowDown: Please reduce your request rate. status code: 503"
+REFUSED = "error:RequestError: send request failed caused by: dial tcp 127.0.0.1:1: connect: connection refused"
+DISK_FULL = "error:write x: no space left on device"
+NO_WORD = "s5cmd ended without a word about it"
+
+
+def fetched(arrival: Arrival) -> ObjectSettled:
+    """What a proof says of good bytes."""
+    size = arrival.file.stat().st_size
+    return ObjectSettled(
+        arrival.planned.object, Outcome.FETCHED, size=size, bytes_fetched=size, attempts=arrival.attempts
+    )
+
+
+@dataclass
+class Site:
+    """A place to work at, with an s5cmd that does what it is told."""
+
+    folder: Path
+    fetching: Fetching = field(default_factory=lambda: Fetching(jobs=1, attempts=2))
+    settle: Callable[[Arrival], ObjectSettled | Doubt] = fetched
+    explain_absence: Callable[[ArchiveObject], Absence] = lambda _: Absence.HOLE
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    program: Path | None = None
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def staging(self) -> Path:
+        return self.folder / "staging"
+
+    @property
+    def run_files(self) -> list[str]:
+        return sorted(path.name for path in self.run_folder.iterdir())
+
+    def tell(
+        self,
+        zips: str | list[str] = "copy",
+        sidecars: str | list[str] = "copy",
+        keys: dict[str, str | list[str]] | None = None,
+        **more: object,
+    ) -> Site:
+        """Say what s5cmd does with each key, in each attempt; the last deed counts for all further attempts."""
+        told = {
+            "zips": in_a_list(zips),
+            "sidecars": in_a_list(sidecars),
+            "keys": {key: in_a_list(deeds) for key, deeds in (keys or {}).items()},
+            **more,
+        }
+        self.run_folder.mkdir(exist_ok=True)
+        behaviour = self.folder / "told.json"
+        behaviour.write_text(json.dumps(told), encoding="utf-8")
+        self.program = self.folder / "s5cmd"
+        self.program.write_text(PROGRAM.format(python=sys.executable, told=str(behaviour)), encoding="utf-8")
+        self.program.chmod(0o755)
+        return self
+
+    def engine(self) -> Engine:
+        assert self.program is not None, "tell it what to do"
+        workplace = Workplace(
+            binary=Binary(self.program, "2.3.0"),
+            access=Access(),
+            fetching=self.fetching,
+            staging=self.staging,
+            run_folder=self.run_folder,
+            settle=self.settle,
+            explain_absence=self.explain_absence,
+            cancellation=self.cancellation,
+        )
+        return Engine(workplace, partial(batches, batch_size=self.fetching.batch_size))
+
+
+@dataclass
+class Ran:
+    """A run that has ended."""
+
+    engine: Engine
+    events: list[Event]
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def settled(self) -> dict[str, ObjectSettled]:
+        return {event.object.key: event for event in self.of(ObjectSettled)}
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        return dict(Counter(event.outcome.value for event in self.of(ObjectSettled)))
+
+    @property
+    def reasons(self) -> set[str]:
+        return {event.reason for event in self.of(ObjectSettled)}
+
+
+def in_a_list(deeds: str | list[str]) -> list[str]:
+    return [deeds] if isinstance(deeds, str) else deeds
+
+
+def supply(planned: Iterable[PlannedObject]) -> Generator[PlannedObject, None, None]:
+    yield from planned
+
+
+def run(
+    site: Site,
+    planned: Iterable[PlannedObject],
+    react: Callable[[Event], None] = lambda _: None,
+    *,
+    error: bool = False,
+) -> Ran:
+    """Run to the end, and see that the books balance.
+
+    Args:
+        site: Where.
+        planned: What.
+        react: Is shown every event.
+        error: Whether the run is expected to end early.
+    """
+    engine = site.engine()
+    ran = Ran(engine, [])
+    for event in engine.run(supply(planned)):
+        ran.events.append(event)
+        react(event)
+    check_the_books(ran)
+    assert not any(site.staging.iterdir())
+    assert error or engine.error is None, engine.error
+    return ran
+
+
+def check_the_books(ran: Ran) -> None:
+    """Every planned object has exactly one outcome, after it was planned; the plan ends once."""
+    planned: set[str] = set()
+    settled: set[str] = set()
+    for event in ran.events:
+        if isinstance(event, ObjectPlanned):
+            planned.add(event.planned.object.key)
+        elif isinstance(event, ObjectSettled):
+            assert event.object.key in planned
+            assert event.object.key not in settled
+            settled.add(event.object.key)
+    assert settled == planned
+    assert len(ran.of(PlanFinished)) == 1
+    assert {event.batch for event in ran.of(BatchStarted)} <= {event.batch for event in ran.of(BatchFinished)}
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look after the lanes all the time, and try again at once."""
+    monkeypatch.setattr(engine_module, "TICK_SECONDS", 0.005)
+    monkeypatch.setattr(lane_module, "wait_random_exponential", lambda **_: wait_none())
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    """End a test that hangs, and find the threads and processes that one has left behind."""
+    threads = set(threading.enumerate())
+    children = set(psutil.Process().children())
+    former = signal.signal(signal.SIGALRM, out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_TEST_SECONDS)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, former)
+    assert set(threading.enumerate()) <= threads
+    assert set(psutil.Process().children(recursive=True)) <= children
+
+
+def out_of_time(*_: object) -> None:
+    raise TimeoutError(f"the test took more than {LONGEST_TEST_SECONDS:g} seconds")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def keys(*numbers: int) -> list[str]:
+    return [an_object(number).key for number in numbers]
+
+
+# The way it should be
+
+
+def test_everything_is_fetched_and_told_of(site: Site) -> None:
+    arrivals: list[Arrival] = []
+
+    def settle(arrival: Arrival) -> ObjectSettled:
+        assert arrival.sidecar is not None
+        assert arrival.file.read_text() == f"bytes of {arrival.planned.object.key}"
+        assert arrival.sidecar.read_text() == f"bytes of {arrival.planned.object.sidecar_key}"
+        arrivals.append(arrival)
+        return fetched(arrival)
+
+    ran = run(replace(site, settle=settle).tell(), many_to_fetch(3))
+    assert ran.outcomes == {"fetched": 3}
+    assert [(event.lane, event.attempts) for event in ran.of(ObjectSettled)] == [(0, 1)] * 3
+    assert [event.planned for event in ran.of(ObjectPlanned)] == list(many_to_fetch(3))
+    assert ran.of(BatchStarted) == [BatchStarted(0, 1, "spot klines", 1, 3)]
+    assert ran.of(BatchFinished) == [BatchFinished(0, 1)]
+    assert ran.of(BatchRetried) == []
+    assert {(arrival.attempts, arrival.doubts, arrival.last_chance) for arrival in arrivals} == {
+        (1, frozenset(), False)
+    }
+    assert site.run_files == ["batch-00001.s5cmd"]
+
+
+def test_an_empty_plan_is_no_work(site: Site) -> None:
+    ran = run(site.tell(), [])
+    assert ran.events == [PlanFinished()]
+    assert site.run_files == []
+
+
+def test_what_is_there_is_settled_without_s5cmd(site: Site) -> None:
+    ran = run(site.tell(), [kept(an_object(number), size=7) for number in range(3)])
+    assert ran.outcomes == {"present": 3}
+    assert {(event.size, event.bytes_fetched, event.lane) for event in ran.of(ObjectSettled)} == {(7, 0, None)}
+    assert site.run_files == []
+
+
+def test_what_is_there_and_what_is_not_in_one_plan(site: Site) -> None:
+    planned = [kept(item.object) if number % 2 else item for number, item in enumerate(many_to_fetch(6))]
+    assert run(site.tell(), planned).outcomes == {"present": 3, "fetched": 3}
+
+
+def test_several_lanes_share_the_batches(site: Site) -> None:
+    """The first lane waits for a gate that opens when another one has brought something."""
+    gate = site.folder / "gate"
+    site.tell(keys={keys(0)[0]: f"gate:{gate} then copy"})
+    site.fetching = Fetching(jobs=3, batch_size=2)
+    ran = run(site, many_to_fetch(6), lambda event: gate.touch() if isinstance(event, ObjectSettled) else None)
+    assert ran.outcomes == {"fetched": 6}
+    assert (
+        ran.of(ObjectSettled)[-1].object.key == keys(0)[0] or len({event.lane for event in ran.of(ObjectSettled)}) > 1
+    )
+    assert {event.batch for event in ran.of(BatchFinished)} == set(range(1, 7))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "commands"),
+    [(1, {"batch-00001.s5cmd": 1, "batch-00001-part2.s5cmd": 1}), (2, {"batch-00001.s5cmd": 2})],
+)
+def test_a_run_file_has_no_more_commands_than_it_may(site: Site, batch_size: int, commands: dict[str, int]) -> None:
+    site.fetching = Fetching(jobs=1, batch_size=batch_size)
+    assert run(site.tell(), many_to_fetch(1)).outcomes == {"fetched": 1}
+    assert {name: (site.run_folder / name).read_text().count("cp --raw ") for name in site.run_files} == commands
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_object_without_a_sidecar_arrives_alone(site: Site, wanted: bool) -> None:
+    sidecars = []
+
+    def settle(arrival: Arrival) -> ObjectSettled:
+        sidecars.append(arrival.sidecar)
+        return fetched(arrival)
+
+    ran = run(replace(site, settle=settle).tell(sidecars=ABSENT), many_to_fetch(2, with_sidecar=wanted))
+    assert ran.outcomes == {"fetched": 2}
+    assert sidecars == [None, None]
+    assert ran.of(BatchRetried) == []
+
+
+def test_symbols_in_any_script_are_fetched(site: Site) -> None:
+    planned = [to_fetch(an_object(symbol=symbol)) for symbol in ("币安人生USDT", "1000SHIBUSDT", "A'B $(x) \"C")]
+    assert run(site.tell(), planned).outcomes == {"fetched": 3}
+
+
+# Whatever s5cmd prints or returns
+
+MISBEHAVIOUR = {
+    "says nothing, does all": ({"zips": "quiet", "sidecars": "quiet"}, {"fetched": 3}, {""}, 1),
+    "exits with 1, having done all": ({"exit": 1}, {"fetched": 3}, {""}, 1),
+    "exits with 77, having done all": ({"exit": 77}, {"fetched": 3}, {""}, 1),
+    "exits with 0, having done nothing": ({"zips": "silent", "exit": 0}, {"failed": 3}, {NO_WORD}, 2),
+    "exits with 1, having done nothing": ({"zips": "silent", "exit": 1}, {"failed": 3}, {NO_WORD}, 2),
+    "says it has done what it has not": ({"zips": "lie"}, {"failed": 3}, {NO_WORD}, 2),
+    "prints rubbish, does all": ({"zips": "rubbish then copy"}, {"fetched": 3}, {""}, 1),
+    "prints rubbish only": ({"zips": "rubbish", "sidecars": "rubbish"}, {"failed": 3}, {NO_WORD}, 2),
+    "kills itself at the start": ({"zips": "die"}, {"failed": 3}, {NO_WORD}, 2),
+    "kills itself, then does all": ({"zips": ["die", "copy"]}, {"fetched": 3}, {""}, 2),
+    "kills itself when all is done": (
+        {"keys": {keys(2)[0] + ".CHECKSUM": "copy then die"}}, {"fetched": 3}, {""}, 1,
+    ),
+    "leaves halves behind": ({"zips": "half"}, {"failed": 3}, {NO_WORD}, 2),
+    "brings the sidecars only": ({"zips": BUSY}, {"failed": 3}, {BUSY.removeprefix("error:")}, 2),
+    "brings the zips only": ({"sidecars": BUSY}, {"failed": 3}, {BUSY.removeprefix("error:")}, 2),
+    "is busy once": ({"zips": [BUSY, "copy"]}, {"fetched": 3}, {""}, 2),
+    "finds nothing": ({"zips": ABSENT, "sidecars": ABSENT}, {"absent": 3}, {"hole"}, 1),
+    "fails for reasons of its own": ({"zips": "error:what?"}, {"failed": 3}, {"what?"}, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "outcomes", "reasons", "attempts"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
+def test_an_s5cmd_that(
+    site: Site, told: dict[str, object], outcomes: dict[str, int], reasons: set[str], attempts: int
+) -> None:
+    ran = run(site.tell(**told), many_to_fetch(3))  # type: ignore[arg-type]
+    assert ran.outcomes == outcomes
+    assert ran.reasons == reasons
+    assert [event.attempt for event in ran.of(BatchStarted)] == list(range(1, attempts + 1))
+
+
+DEEDS = st.sampled_from(
+    ["copy", "copy", "quiet", "lie", "silent", "rubbish", "die", "half", ABSENT, DENIED, BUSY, REFUSED, DISK_FULL]
+)
+BEHAVIOURS = st.dictionaries(
+    st.sampled_from([key + suffix for key in keys(*range(5)) for suffix in ("", ".CHECKSUM")]),
+    st.lists(DEEDS, min_size=1, max_size=2),
+    max_size=6,
+)
+
+
+@settings(max_examples=15)
+@given(told=BEHAVIOURS, exit_code=st.sampled_from([0, 1, 3]), jobs=st.integers(1, 2))
+def test_outcomes_add_up_to_the_plan_whatever_s5cmd_does(
+    told: dict[str, str | list[str]], exit_code: int, jobs: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        site = Site(Path(folder), Fetching(jobs=jobs, batch_size=4, attempts=2)).tell(keys=told, exit=exit_code)
+        ran = run(site, many_to_fetch(5), error=True)
+        assert ran.outcomes.get("cancelled", 0) == 0 or ran.engine.error is not None
+
+
+# Further attempts
+
+
+def test_a_further_attempt_is_for_what_is_missing_only(site: Site) -> None:
+    """Of the first object the zip is busy, of the second the sidecar; the third is there at once."""
+    first, second, third = keys(0, 1, 2)
+    site.tell(keys={first: [BUSY, "copy"], second + ".CHECKSUM": [BUSY, "copy"]})
+    ran = run(site, many_to_fetch(3))
+    assert {key: event.attempts for key, event in ran.settled.items()} == {first: 2, second: 2, third: 1}
+    again = (site.run_folder / "batch-00001-attempt2.s5cmd").read_text().splitlines()
+    assert [line.split()[-1] for line in again if line.startswith("cp ")] == [first, second + ".CHECKSUM"]
+    assert ran.of(BatchRetried) == [BatchRetried(0, 1, 1, 0.0, 2, BUSY.removeprefix("error:"))]
+    assert [(event.attempt, event.objects) for event in ran.of(BatchStarted)] == [(1, 3), (2, 2)]
+
+
+def test_there_are_only_so_many_attempts(site: Site) -> None:
+    site.fetching = Fetching(jobs=1, attempts=3)
+    ran = run(site.tell(zips=BUSY), many_to_fetch(1))
+    assert [event.attempt for event in ran.of(BatchStarted)] == [1, 2, 3]
+    assert len(ran.of(BatchRetried)) == 2
+    assert [event.attempts for event in ran.of(ObjectSettled)] == [3]
+
+
+def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
+    site.explain_absence = lambda item: Absence.NOT_YET if item == an_object(1) else Absence.HOLE
+    site.tell(keys=dict.fromkeys(keys(1, 2), ABSENT))
+    ran = run(site, many_to_fetch(3))
+    assert ran.outcomes == {"fetched": 1, "absent": 2}
+    assert [ran.settled[key].reason for key in keys(1, 2)] == ["not-yet", "hole"]
+    assert len(ran.of(BatchStarted)) == 1
+
+
+def test_what_is_denied_is_not_tried_again(site: Site) -> None:
+    ran = run(site.tell(keys={keys(1)[0]: DENIED}), many_to_fetch(3))
+    assert ran.outcomes == {"fetched": 2, "failed": 1}
+    assert ran.settled[keys(1)[0]].reason == "AccessDenied: Access Denied status code: 403"
+    assert len(ran.of(BatchStarted)) == 1
+
+
+def test_a_doubtful_object_is_downloaded_again_and_the_doubts_are_remembered(site: Site) -> None:
+    arrivals: list[Arrival] = []
+
+    def settle(arrival: Arrival) -> ObjectSettled | Doubt:
+        arrivals.append(arrival)
+        return fetched(arrival) if arrival.last_chance else Doubt(f"digest {arrival.attempts}", "SHA-256 differs")
+
+    site.fetching = Fetching(jobs=1, attempts=3)
+    ran = run(replace(site, settle=settle).tell(), many_to_fetch(1))
+    assert ran.outcomes == {"fetched": 1}
+    assert [(arrival.attempts, set(arrival.doubts), arrival.last_chance) for arrival in arrivals] == [
+        (1, set(), False), (2, {"digest 1"}, False), (3, {"digest 1", "digest 2"}, True),
+    ]  # fmt: skip
+    assert {event.reason for event in ran.of(BatchRetried)} == {"SHA-256 differs"}
+    again = (site.run_folder / "batch-00001-attempt2.s5cmd").read_text()
+    assert again.count("cp --raw") == 2
+
+
+# Stalls
+
+
+@pytest.mark.parametrize("deed", ["hang", "half then hang"])
+def test_a_lane_from_which_nothing_comes_is_stopped(site: Site, deed: str) -> None:
+    site.fetching = Fetching(jobs=1, attempts=2, stall_seconds=0.05)
+    ran = run(site.tell(zips=deed), many_to_fetch(2))
+    assert ran.outcomes == {"failed": 2}
+    assert ran.reasons == {"nothing arrived for 0.05 seconds"}
+    assert [event.attempt for event in ran.of(BatchStarted)] == [1, 2]
+    assert [event.reason for event in ran.of(BatchRetried)] == ["nothing arrived for 0.05 seconds"]
+
+
+def test_a_lane_that_takes_too_long_is_stopped_though_it_talks(site: Site) -> None:
+    site.fetching = Fetching(jobs=1, attempts=2, timeout_seconds=0.2)
+    ran = run(site.tell(zips="chatter"), many_to_fetch(2))
+    assert ran.outcomes == {"failed": 2}
+    assert ran.reasons == {"not done within 0.2 seconds"}
+
+
+def test_an_s5cmd_that_does_not_listen_is_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 0.02)
+    site.fetching = Fetching(jobs=1, attempts=1, stall_seconds=0.05)
+    assert run(site.tell(zips="hang", stubborn=True), many_to_fetch(1)).outcomes == {"failed": 1}
+
+
+def test_bytes_are_told_of_while_they_arrive(site: Site) -> None:
+    def react(event: Event) -> None:
+        if isinstance(event, BytesArrived) and event.bytes >= 1000:
+            site.cancellation.request()
+
+    ran = run(site.tell(zips="half then hang"), many_to_fetch(1), react)
+    assert max(event.bytes for event in ran.of(BytesArrived)) == 1000
+    assert ran.outcomes == {"cancelled": 1}
+
+
+# Cancellation
+
+
+def test_a_run_that_is_cancelled_before_it_starts_does_nothing(site: Site) -> None:
+    site.cancellation.request()
+    ran = run(site.tell(), many_to_fetch(10))
+    assert ran.events == [PlanFinished()]
+    assert site.run_files == []
+
+
+def cancels(site: Site, times: int = 1) -> Callable[[Event], None]:
+    """Cancel when the first object has come to its end."""
+
+    def react(event: Event) -> None:
+        if isinstance(event, ObjectSettled) and not site.cancellation.requested.is_set():
+            for _ in range(times):
+                site.cancellation.request(signal.SIGINT)
+
+    return react
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_cancelled_run_keeps_what_is_done_and_ends_in_order(site: Site, jobs: int) -> None:
+    site.fetching = Fetching(jobs=jobs, batch_size=6)
+    site.tell(zips="hang", keys={keys(0)[0]: "copy"})
+    ran = run(site, many_to_fetch(20), cancels(site))
+    assert ran.settled[keys(0)[0]].outcome is Outcome.FETCHED
+    assert set(ran.outcomes) <= {"fetched", "cancelled"}
+    assert ran.outcomes["fetched"] == 1
+    assert ran.of(BatchRetried) == []
+
+
+def test_the_first_request_kills_in_the_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 0.02)
+    site.tell(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
+    assert run(site, many_to_fetch(3), cancels(site)).outcomes == {"fetched": 1, "cancelled": 2}
+
+
+def test_the_second_request_kills_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an hour of grace, only a kill at once lets the test end."""
+    monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 3600.0)
+    site.tell(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
+    stopping = threading.Event()
+
+    def react(event: Event) -> None:
+        cancels(site)(event)
+        if site.cancellation.requested.is_set() and any(thread.name == "stopper" for thread in threading.enumerate()):
+            stopping.set()
+            site.cancellation.request(signal.SIGINT)
+
+    assert run(site, many_to_fetch(3), react).outcomes == {"fetched": 1, "cancelled": 2}
+    assert stopping.is_set()
+
+
+def test_a_wait_between_attempts_is_cut_short(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an hour to wait, only a wait that is cut short lets the test end."""
+    monkeypatch.setattr(lane_module, "wait_random_exponential", lambda **_: lambda _state: 3600.0)
+    ran = run(
+        site.tell(zips=BUSY),
+        many_to_fetch(2),
+        lambda event: site.cancellation.request() if isinstance(event, BatchRetried) else None,
+    )
+    assert ran.outcomes == {"cancelled": 2}
+    assert [event.wait_seconds for event in ran.of(BatchRetried)] == [3600.0]
+
+
+def test_a_run_that_was_not_cancelled_does_not_look_so(site: Site) -> None:
+    run(site.tell(), many_to_fetch(2))
+    assert not site.cancellation.requested.is_set()
+
+
+# A consumer that leaves
+
+
+def endless() -> Iterator[PlannedObject]:
+    return (to_fetch(an_object(number % 28, symbol=f"X{number // 28}")) for number in count())
+
+
+@pytest.mark.parametrize(
+    "kind", [ObjectPlanned, BatchStarted, ObjectSettled, BatchFinished], ids=lambda kind: kind.__name__
+)
+def test_a_consumer_that_leaves_takes_everything_with_it(site: Site, kind: type[Event]) -> None:
+    """The plan never ends and s5cmd hangs; the fixture sees that no thread and no process stays."""
+    closed = threading.Event()
+
+    def planned() -> Generator[PlannedObject, None, None]:
+        try:
+            yield from endless()
+        finally:
+            closed.set()
+
+    site.fetching = Fetching(jobs=2, batch_size=4)
+    site.tell(keys=dict.fromkeys((an_object(9, symbol="X0").key, an_object(11, symbol="X0").key), "hang"))
+    with closing(site.engine().run(planned())) as events:  # type: ignore[type-var]
+        assert any(isinstance(event, kind) for event in events)
+    assert closed.is_set()
+    assert site.cancellation.requested.is_set()
+
+
+def test_a_consumer_that_fails_takes_everything_with_it(site: Site) -> None:
+    def react(event: Event) -> None:
+        if isinstance(event, BatchStarted):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(site.tell(zips="hang", stubborn=True), endless(), react)
+    assert site.cancellation.requested.is_set()
+
+
+# What ends a run early
+
+
+class Broken(Exception):
+    """Something that nobody expects."""
+
+
+def breaking_after(planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
+    yield from planned
+    raise Broken("in the planner")
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 4, 7])
+def test_a_plan_that_fails_ends_the_run_and_loses_no_object(site: Site, number: int) -> None:
+    site.fetching = Fetching(jobs=1, batch_size=8)
+    ran = run(site.tell(), breaking_after(many_to_fetch(number)), error=True)
+    assert isinstance(ran.engine.error, Broken)
+    assert len(ran.of(ObjectPlanned)) == len(ran.of(ObjectSettled)) == number
+    assert set(ran.outcomes) <= {"fetched", "cancelled"}
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_proof_that_fails_ends_the_run(site: Site, attempt: int) -> None:
+    def settle(arrival: Arrival) -> ObjectSettled | Doubt:
+        if arrival.attempts == attempt and arrival.planned.object == an_object(1):
+            raise RootUnusable("The disk is full", hint="Free some space.")
+        return fetched(arrival) if arrival.attempts == attempt else Doubt("digest", "SHA-256 differs")
+
+    site.fetching = Fetching(jobs=2, batch_size=4, attempts=3)
+    ran = run(replace(site, settle=settle).tell(), many_to_fetch(8), error=True)
+    assert isinstance(ran.engine.error, RootUnusable)
+    assert ran.engine.error.message == "The disk is full"
+    assert ran.settled[keys(1)[0]].outcome is Outcome.CANCELLED
+
+
+def test_one_lane_that_fails_stops_the_others(site: Site) -> None:
+    def settle(arrival: Arrival) -> ObjectSettled:
+        raise Broken("in a proof")
+
+    site.fetching = Fetching(jobs=2, batch_size=2)
+    site.tell(keys=dict.fromkeys(keys(1, 2, 3), "hang"))
+    ran = run(replace(site, settle=settle), many_to_fetch(4), error=True)
+    assert isinstance(ran.engine.error, Broken)
+    assert ran.outcomes == {"cancelled": 4}
+
+
+def test_an_absence_that_cannot_be_explained_ends_the_run(site: Site) -> None:
+    def explain(item: ArchiveObject) -> Absence:
+        raise Broken(item.key)
+
+    ran = run(replace(site, explain_absence=explain).tell(zips=ABSENT), many_to_fetch(2), error=True)
+    assert isinstance(ran.engine.error, Broken)
+    assert ran.outcomes == {"cancelled": 2}
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_full_disk_ends_the_run(site: Site, attempt: int) -> None:
+    first, second = keys(0, 1)
+    site.tell(zips="copy", keys={first: [BUSY] * (attempt - 1) + [DISK_FULL], second: "copy"})
+    site.fetching = Fetching(jobs=1, batch_size=4, attempts=4)
+    ran = run(site, many_to_fetch(6), error=True)
+    assert isinstance(ran.engine.error, RootUnusable)
+    assert ran.engine.error.message == "The disk of the archive root is full: write x: no space left on device"
+    assert ran.engine.error.hint.startswith("Free some space")
+    assert ran.outcomes == {"fetched": 1, "cancelled": len(ran.settled) - 1}
+    assert max(event.attempt for event in ran.of(BatchStarted)) == attempt
+
+
+def test_an_s5cmd_that_cannot_be_started_ends_the_run(site: Site) -> None:
+    site.tell()
+    assert site.program is not None
+    site.program.unlink()
+    ran = run(site, many_to_fetch(3), error=True)
+    assert isinstance(ran.engine.error, S5cmdUnusable)
+    assert str(site.program) in ran.engine.error.message
+    assert set(ran.outcomes) == {"cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("deed", "message"),
+    [
+        (REFUSED, "The archive's server https://s3.ap-northeast-1.amazonaws.com cannot be reached: RequestError: "),
+        (DENIED, "The archive's server https://s3.ap-northeast-1.amazonaws.com denies access: AccessDenied: "),
+    ],
+    ids=["unreachable", "denied"],
+)
+def test_a_server_that_refuses_all_ends_the_run(site: Site, deed: str, message: str) -> None:
+    site.fetching = Fetching(jobs=1, batch_size=4, attempts=2)
+    ran = run(site.tell(zips=deed, sidecars=deed), many_to_fetch(6), error=True)
+    assert isinstance(ran.engine.error, EndpointUnreachable)
+    assert ran.engine.error.message.startswith(message)
+    assert "--endpoint-url" in ran.engine.error.hint
+    assert {key: event.outcome.value for key, event in ran.settled.items()}[keys(0)[0]] == "failed"
+    assert {event.batch for event in ran.of(BatchStarted)} == {1}
+
+
+def test_a_server_that_has_given_something_does_not_end_the_run(site: Site) -> None:
+    """The second batch waits until it is known that something of the first has arrived."""
+    gate = site.folder / "gate"
+    first, second, third = keys(0, 1, 2)
+    site.tell(keys={second: f"gate:{gate} then {DENIED}"})
+    site.fetching = Fetching(jobs=1, batch_size=2)
+    ran = run(site, many_to_fetch(3), lambda event: gate.touch() if isinstance(event, ObjectSettled) else None)
+    assert {key: event.outcome.value for key, event in ran.settled.items()} == {
+        first: "fetched", second: "failed", third: "fetched",
+    }  # fmt: skip
+
+
+def test_a_slow_consumer_does_not_turn_a_denied_batch_into_the_end(site: Site) -> None:
+    """The consumer looks at the second event only when the lane has been through all batches."""
+    site.tell(keys={keys(1)[0]: DENIED})
+    site.fetching = Fetching(jobs=1, batch_size=2)
+    before = set(threading.enumerate())
+
+    def react(event: Event) -> None:
+        for thread in threading.enumerate():
+            if thread.name == "lane" and thread not in before:
+                thread.join()
+
+    assert run(site, many_to_fetch(3), react).outcomes == {"fetched": 2, "failed": 1}
+
+
+def test_a_spool_that_is_full_loses_no_object(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = Spool.put
+
+    def put_one(spool: Spool, batch: object) -> None:
+        if getattr(batch, "number", 0) == 2:
+            raise RootUnusable("The plan cannot be kept")
+        put(spool, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Spool, "put", put_one)
+    site.fetching = Fetching(jobs=1, batch_size=4)
+    ran = run(site.tell(), many_to_fetch(6), error=True)
+    assert isinstance(ran.engine.error, RootUnusable)
+    assert len(ran.settled) == len(ran.of(ObjectPlanned))
+
+
+# The plan goes ahead
+
+
+def test_the_plan_is_not_held_up_by_the_lanes(site: Site) -> None:
+    """All of it is known while the only lane still hangs at the first batch, so that progress has its totals."""
+    site.fetching = Fetching(jobs=1, batch_size=2)
+    ran = run(
+        site.tell(zips="hang"),
+        many_to_fetch(100),
+        lambda event: site.cancellation.request() if isinstance(event, PlanFinished) else None,
+    )
+    before_the_end = ran.events[: ran.events.index(PlanFinished())]
+    assert len([event for event in before_the_end if isinstance(event, ObjectPlanned)]) == 100
+    assert not any(isinstance(event, ObjectSettled) for event in before_the_end)
+    assert ran.outcomes == {"cancelled": 100}
+
+
+def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endless plan runs ahead of the consumer by no more events than may be under way."""
+    monkeypatch.setattr(engine_module, "EVENTS_IN_FLIGHT", 10)
+    site.tell(zips="hang")
+    made = count()
+    taken = []
+
+    def planned() -> Generator[PlannedObject, None, None]:
+        for item in endless():
+            taken.append(next(made))
+            yield item
+
+    with closing(site.engine().run(planned())) as events:  # type: ignore[type-var]
+        for number, event in enumerate(events):
+            if isinstance(event, ObjectPlanned):
+                assert len(taken) <= number + 13
+            if number == 500:
+                break
