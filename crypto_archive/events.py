@@ -111,7 +111,7 @@ class ObjectSettled:
         outcome: How it ended.
         reason: Why, for people; empty where the outcome says it all.
         size: Length of the stored file in bytes, 0 where there is none.
-        bytes_fetched: Bytes that came over the network for it, sidecar included; 0 when nothing was fetched.
+        bytes_fetched: Bytes of the download that settled it, sidecar included; 0 when nothing was fetched.
         sha256: Hexadecimal digest of the stored bytes, empty where it was not computed.
         verdict: What the proof said, None where nothing was proven.
         remote: What the listing said of it, None without one.

@@ -61,7 +61,6 @@ class VerifyReport:
         *,
         started_at: datetime | None = None,
         version: str = __version__,
-        deep: bool = False,
     ) -> None:
         """Begin an empty report.
 
@@ -69,7 +68,6 @@ class VerifyReport:
             output_directory: The archive root.
             started_at: Wall clock, UTC; now, when not given.
             version: The version of crypto-archive.
-            deep: Whether the checks look inside the zips.
         """
         self.output_directory = output_directory
         self.groups: dict[tuple[Market, str], CheckedGroup] = {}
@@ -81,7 +79,6 @@ class VerifyReport:
         self.repair: Report | None = None
         self._started_at = started_at or datetime.now(UTC)
         self._version = version
-        self._deep = deep
 
     def add(self, checked: Checked) -> None:
         """Take in one check."""
@@ -155,7 +152,6 @@ class VerifyReport:
             "interrupted_by": None if self.interrupted_by is None else signal_name(self.interrupted_by),
             "error": self.error or None,
             "output_directory": self.output_directory,
-            "deep": self._deep,
             "objects": self.objects,
             "bytes": self.bytes,
             "total_size_formatted": format_bytes(self.bytes),

@@ -40,7 +40,7 @@ class Group:
         planned: Objects that the plan came to.
         outcomes: How many ended how; what has not ended yet is missing.
         bytes: Bytes of the objects that are there now.
-        bytes_fetched: Bytes that came over the network for them, sidecars included.
+        bytes_fetched: Bytes of the downloads that settled them, sidecars included.
     """
 
     planned: int = 0
@@ -128,7 +128,7 @@ class Report:
 
     @property
     def bytes_fetched(self) -> int:
-        """Bytes that came over the network, sidecars included."""
+        """Bytes of the downloads that were settled, sidecars included; not of those that were thrown away."""
         return sum(group.bytes_fetched for group in self.groups.values())
 
     @property

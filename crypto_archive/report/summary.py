@@ -170,6 +170,8 @@ def _what_next(report: Report, failed_file: Path | None) -> Iterator[str]:
 
 
 def _what_next_after_check(report: VerifyReport) -> Iterator[str]:
+    if report.repair is not None:
+        return
     if report.bad:
         yield "Fetch what is bad or missing again: the same command with --repair."
     elif report.status == "interrupted":

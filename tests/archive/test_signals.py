@@ -126,21 +126,25 @@ def _started_for(proxy: FaultProxy, process: psutil.Process) -> bool:
 
 
 def test_a_second_interrupt_does_not_wait_for_a_child_that_will_not_go(run: Runner, tmp_path: Path) -> None:
-    stubborn, up = tmp_path / "s5cmd", tmp_path / "up"
+    stubborn, up, asked = tmp_path / "s5cmd", tmp_path / "up", tmp_path / "asked"
     stubborn.write_text(
-        f"#!/bin/sh\n[ \"$1\" = version ] && exec {s5cmd()} version\ntrap '' INT TERM\n: >{up}\nsleep 600\n", encoding="utf-8"
+        f"#!/bin/sh\n[ \"$1\" = version ] && exec {s5cmd()} version\n"
+        f"trap ': >{asked}' INT\ntrap '' TERM\n: >{up}\nwhile :; do sleep 600; done\n",
+        encoding="utf-8",
     )
     stubborn.chmod(0o755)
     runner = run.with_environment(CRYPTO_ARCHIVE_S5CMD=stubborn)
     with runner.start("collect", *THREE, "-o", ROOT, "--json", "--discover", "calendar") as process:
         until(up.exists)
+        process.send_signal(signal.SIGINT)
+        until(asked.exists)
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGINT)
         done = ended(run, process)
-    assert time.monotonic() - started < 4  # the grace would be 5 seconds
+    assert time.monotonic() - started < 3  # the grace would be 5 seconds
     assert (done.code, done.outcomes) == (130, {"cancelled": 3})
     assert done.report["interrupted_by"] == "SIGINT"
+    assert processes_of(run.folder) == []
 
 
 @pytest.mark.parametrize("requests", [1, 20, 60])

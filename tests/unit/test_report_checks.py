@@ -27,7 +27,6 @@ DOCUMENT_KEYS = [
     "interrupted_by",
     "error",
     "output_directory",
-    "deep",
     "objects",
     "bytes",
     "total_size_formatted",

@@ -93,6 +93,6 @@ def test_nothing_is_left_of_a_spool(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RootUnusable, match=r"The plan cannot be kept in .*file: ") as caught:
+    with pytest.raises(RootUnusable, match=r"The plan cannot be kept in .*staging: ") as caught:
         Spool(tmp_path / "file" / "staging")
     assert "--output" in caught.value.hint

@@ -1,0 +1,257 @@
+"""How an arrival is settled: every kind of evidence, the second opinion, and what then stands in the archive root."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crypto_archive.errors import RootUnusable
+from crypto_archive.events import ObjectSettled
+from crypto_archive.model import Action, Outcome, PlannedObject, RemoteStat, Verdict
+from crypto_archive.settlement import Settler
+from crypto_archive.transfer.arrival import Arrival, Doubt
+from crypto_archive.trust.store import Root, open_root
+from tests.objects import an_object, listed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ITEM = an_object(14)
+NAME = ITEM.key.rpartition("/")[2]
+GOOD = b"the bytes of the zip"
+OTHER = b"some other bytes 123"
+SHA256 = hashlib.sha256(GOOD).hexdigest()
+MD5 = hashlib.md5(GOOD, usedforsecurity=False).hexdigest()
+RIGHT = f"{SHA256}  {NAME}"
+WRONG = f"{'0123456789ab' + '0' * 52}  {NAME}"
+MISMATCH = f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"
+
+AS_LISTED = listed(len(GOOD), MD5)
+IN_PARTS = listed(len(GOOD), "0" * 32 + "-3")
+OTHER_SIZE = listed(len(GOOD) + 1, MD5)
+OTHER_ETAG = listed(len(GOOD), "f" * 32)
+WITHOUT_SIDECAR = listed(len(GOOD), MD5, has_sidecar=False)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return open_root(tmp_path / "archive")
+
+
+@pytest.fixture
+def settler(root: Root) -> Settler:
+    return Settler(root, "run-1", wants_sidecars=True)
+
+
+def arrive(
+    root: Root,
+    sidecar: str | None = RIGHT,
+    remote: RemoteStat | None = AS_LISTED,
+    content: bytes = GOOD,
+    *,
+    action: Action = Action.FETCH,
+    doubts: frozenset[str] = frozenset(),
+    last_chance: bool = False,
+) -> Arrival:
+    """Lay the files of an arrival into staging."""
+    file = root.staging / "00001" / ITEM.key
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    beside = file.with_name(file.name + ".CHECKSUM")
+    if sidecar is not None:
+        beside.write_text(sidecar, encoding="utf-8")
+    planned = PlannedObject(ITEM, action, "", remote=remote)
+    return Arrival(planned, file, beside if sidecar is not None else None, 1 + len(doubts), doubts, last_chance)
+
+
+def settle(settler: Settler, arrival: Arrival) -> ObjectSettled:
+    settled = settler(arrival)
+    assert isinstance(settled, ObjectSettled)
+    assert settled.object == ITEM
+    assert settled.attempts == arrival.attempts
+    return settled
+
+
+def is_published(root: Root, sidecar: str | None) -> None:
+    """See that exactly this stands at the final path, and nothing in staging or quarantine."""
+    file = root.file(ITEM.key)
+    assert file.read_bytes() == GOOD
+    beside = root.file(ITEM.sidecar_key)
+    assert (beside.read_text(encoding="utf-8") if beside.exists() else None) == sidecar
+    assert not (root.staging / "00001" / ITEM.key).exists()
+    assert list(root.quarantine.rglob("*")) == []
+
+
+# The first opinion
+
+GOOD_ARRIVALS = {
+    "sidecar and listing agree": (RIGHT, AS_LISTED, Verdict.OK, ""),
+    "sidecar agrees, no listing": (RIGHT, None, Verdict.OK, ""),
+    "sidecar agrees, uploaded in parts": (RIGHT, IN_PARTS, Verdict.OK, ""),
+    "sidecar agrees, with a newline": (RIGHT + "\n", AS_LISTED, Verdict.OK, ""),
+    "no sidecar, the ETag vouches": (
+        None, WITHOUT_SIDECAR, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing",
+    ),
+    "no sidecar though listed": (
+        None, AS_LISTED, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing",
+    ),
+    "no sidecar, uploaded in parts": (
+        None, IN_PARTS, Verdict.SIDECAR_MISSING, "no sidecar; the size is that of the listing",
+    ),
+    "no sidecar, no listing": (None, None, Verdict.SIDECAR_MISSING, "no sidecar and no listing to prove it by"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sidecar", "remote", "verdict", "reason"), GOOD_ARRIVALS.values(), ids=GOOD_ARRIVALS)
+@pytest.mark.parametrize("last_chance", [False, True], ids=["first", "last"])
+def test_good_bytes_are_published(
+    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat | None, verdict: Verdict, reason: str, last_chance: bool
+) -> None:  # fmt: skip
+    settled = settle(settler, arrive(root, sidecar, remote, last_chance=last_chance))
+    assert (settled.outcome, settled.verdict, settled.reason) == (Outcome.FETCHED, verdict, reason)
+    assert (settled.size, settled.sha256, settled.remote) == (len(GOOD), SHA256, remote)
+    assert settled.bytes_fetched == len(GOOD) + len(sidecar or "")
+    is_published(root, sidecar)
+
+
+@pytest.mark.parametrize(
+    ("remote", "verdict"),
+    [(None, Verdict.UNPROVEN), (AS_LISTED, Verdict.OK), (IN_PARTS, Verdict.UNPROVEN)],
+    ids=["no listing", "listing", "in parts"],
+)
+def test_without_wanted_sidecars_the_listing_proves(root: Root, remote: RemoteStat | None, verdict: Verdict) -> None:
+    settled = settle(Settler(root, "run-1", wants_sidecars=False), arrive(root, None, remote))
+    assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, verdict)
+    is_published(root, None)
+
+
+def test_what_was_replaced_by_the_archive_is_updated(root: Root, settler: Settler) -> None:
+    root.file(ITEM.key).parent.mkdir(parents=True)
+    root.file(ITEM.key).write_bytes(OTHER)
+    settled = settle(settler, arrive(root, action=Action.UPDATE))
+    assert settled.outcome is Outcome.UPDATED
+    is_published(root, RIGHT)
+
+
+DOUBTFUL = {
+    "the sidecar says otherwise": (WRONG, AS_LISTED, MISMATCH),
+    "the sidecar says otherwise, no listing": (WRONG, None, MISMATCH),
+    "the sidecar is an error page": ("<html>", AS_LISTED, "malformed sidecar: expected 64 hexadecimal digits and a file name, found '<html>'"),
+    "the sidecar is empty": ("", AS_LISTED, "malformed sidecar: expected 64 hexadecimal digits and a file name, found ''"),
+    "the sidecar is of another file": (f"{SHA256}  ETHUSDT-1h-2025-07-15.zip", AS_LISTED, "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip"),
+    "cut short": (RIGHT, OTHER_SIZE, f"has {len(GOOD)} bytes, the listing says {len(GOOD) + 1}"),
+    "no sidecar, another ETag": (None, OTHER_ETAG, f"MD5 is {MD5[:12]}…, the listing says ffffffffffff…"),
+    "no sidecar, cut short": (None, OTHER_SIZE, f"has {len(GOOD)} bytes, the listing says {len(GOOD) + 1}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
+def test_doubtful_bytes_ask_for_another_download(
+    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat | None, reason: str
+) -> None:
+    arrival = arrive(root, sidecar, remote)
+    assert settler(arrival) == Doubt(SHA256, reason)
+    assert not root.file(ITEM.key).exists()
+    assert arrival.file.exists()
+
+
+@pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
+def test_doubtful_bytes_of_the_last_download_go_to_quarantine(
+    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat | None, reason: str
+) -> None:
+    """No two downloads agree here, so that there is no second opinion."""
+    settled = settle(settler, arrive(root, sidecar, remote, doubts=frozenset({"another digest"}), last_chance=True))
+    kept = f".crypto-archive/quarantine/{ITEM.key}.run-1"
+    assert (settled.outcome, settled.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
+    assert settled.reason == f"{reason}; kept as {kept}"
+    assert (settled.size, settled.bytes_fetched) == (0, len(GOOD) + len(sidecar or ""))
+    assert (root.path / kept).read_bytes() == GOOD
+    assert json.loads((root.path / f"{kept}.reason.json").read_text())["reason"] == reason
+    assert not root.file(ITEM.key).exists()
+
+
+# The second opinion: two downloads that agree with each other
+
+AGREED = frozenset({SHA256})
+
+
+@pytest.mark.parametrize("last_chance", [False, True], ids=["second", "last"])
+@pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS, None], ids=["listing", "in parts", "no listing"])
+@pytest.mark.parametrize("sidecar", [WRONG, "<html>", f"{SHA256}  ETHUSDT-1h-2025-07-15.zip"], ids=["wrong", "malformed", "another"])  # fmt: skip
+def test_a_stale_sidecar_is_the_fault_of_the_archive(
+    root: Root, settler: Settler, sidecar: str, remote: RemoteStat | None, last_chance: bool
+) -> None:
+    settled = settle(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=last_chance))
+    assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
+    assert "sidecar" in settled.reason
+    assert settled.remote == remote
+    is_published(root, sidecar)
+
+
+@pytest.mark.parametrize("remote", [OTHER_SIZE, listed(1, "f" * 32)], ids=["another size", "another size and ETag"])
+def test_what_the_archive_replaced_after_it_was_listed_is_taken(
+    root: Root, settler: Settler, remote: RemoteStat
+) -> None:
+    """The sidecar vouches for the new bytes; what the old listing said is not remembered of them."""
+    settled = settle(settler, arrive(root, RIGHT, remote, doubts=AGREED))
+    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.OK, None)
+    assert settled.reason == "replaced by the archive after it was listed"
+    is_published(root, RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "remote"),
+    [(WRONG, OTHER_SIZE), (WRONG, OTHER_ETAG), (None, OTHER_SIZE), (None, OTHER_ETAG), ("<html>", OTHER_SIZE)],
+)
+def test_bytes_that_nobody_vouches_for_are_not_taken_though_two_downloads_agree(
+    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat
+) -> None:
+    assert isinstance(settler(arrive(root, sidecar, remote, doubts=AGREED)), Doubt)
+    settled = settle(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=True))
+    assert settled.outcome is Outcome.QUARANTINED
+
+
+def test_downloads_that_differ_are_no_second_opinion(root: Root, settler: Settler) -> None:
+    other = frozenset({hashlib.sha256(OTHER).hexdigest()})
+    assert isinstance(settler(arrive(root, WRONG, doubts=other)), Doubt)
+
+
+def test_a_good_download_after_a_bad_one_needs_no_second_opinion(root: Root, settler: Settler) -> None:
+    doubts = frozenset({hashlib.sha256(OTHER).hexdigest()})
+    settled = settle(settler, arrive(root, RIGHT, doubts=doubts))
+    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.OK, AS_LISTED)
+
+
+# What stands in the way
+
+
+def test_a_folder_at_the_final_path_fails_the_object_only(root: Root, settler: Settler) -> None:
+    root.file(ITEM.key).mkdir(parents=True)
+    settled = settle(settler, arrive(root))
+    assert settled.outcome is Outcome.FAILED
+    assert settled.reason.startswith("Refused to replace ")
+    assert settled.reason.endswith("it is a folder, where a file of the archive belongs")
+    assert (settled.size, settled.verdict, settled.bytes_fetched) == (0, None, len(GOOD) + len(RIGHT))
+    assert not root.file(ITEM.sidecar_key).exists()
+
+
+def test_a_root_that_cannot_be_written_to_ends_the_run(
+    root: Root, settler: Settler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RootUnusable("The disk of the output directory is full")
+
+    monkeypatch.setattr("crypto_archive.settlement.publish", full)
+    with pytest.raises(RootUnusable, match="full"):
+        settler(arrive(root))
+
+
+def test_a_former_quarantine_is_not_overwritten(root: Root, settler: Settler) -> None:
+    for content in (GOOD, OTHER):
+        settled = settle(settler, arrive(root, WRONG, None, content, last_chance=True))
+        assert settled.outcome is Outcome.QUARANTINED
+    kept = [path.read_bytes() for path in root.quarantine.rglob("*.run-1*") if path.suffix != ".json"]
+    assert sorted(kept) == sorted([GOOD, OTHER])
