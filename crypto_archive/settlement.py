@@ -74,8 +74,15 @@ class Settler:
         try:
             publish(self.root, arrival.file, planned.object.key, arrival.sidecar)
         except (Refused, ValueError) as error:
-            return ObjectSettled(planned.object, Outcome.FAILED, str(error), remote=remote, attempts=arrival.attempts,
-                                 bytes_fetched=fetched)  # fmt: skip
+            reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
+            return ObjectSettled(
+                planned.object,
+                Outcome.FAILED,
+                reason,
+                bytes_fetched=fetched,
+                remote=remote,
+                attempts=arrival.attempts,
+            )
         return ObjectSettled(
             planned.object,
             Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED,

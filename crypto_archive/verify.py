@@ -81,7 +81,7 @@ def verify(
         if whole_root:
             subjects = _of_root(root, manifest, configured.matrix)
         else:
-            subjects = _of_selection(configured, root, manifest, today, expect, say)
+            subjects = _of_selection(configured, root, manifest, today, expect, say, cancellation)
         for finding in _checked(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
             report.add(finding)
             yield finding
@@ -114,6 +114,7 @@ def _of_selection(
     today: date,
     expect: Discovery | None,
     say: Callable[[Notice], None],
+    cancellation: Cancellation,
 ) -> Iterator[Subject]:
     """Yield the objects of a selection that ought to be there."""
     request = replace(configured.request, discovery=expect or Discovery.CALENDAR)
@@ -123,7 +124,7 @@ def _of_selection(
     for notice in selection.notices:
         say(notice)
     stored = StoredFiles(root, manifest)
-    for item, remote in candidates(request, selection, matrix, binary, today, say):
+    for item, remote in candidates(request, selection, matrix, binary, today, say, cancellation.requested):
         there = stored.stat(item.key)
         entry = there.recorded if there is not None else manifest.entry(item.key)
         known = there is not None or entry is not None or remote is not None

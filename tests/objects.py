@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+import pytest
+
 from crypto_archive.matrix import load_matrix
 from crypto_archive.model import Action, Market, Partition, Period, PlannedObject, RemoteStat
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crypto_archive.matrix import Matrix, Row
-    from crypto_archive.model import ArchiveObject
+    from crypto_archive.model import ArchiveObject, Notice
 
 FIRST_DAY = date(2025, 7, 1)
 LISTED_AT = datetime(2025, 7, 16, 0, 10, 11, tzinfo=UTC)
@@ -54,6 +56,11 @@ def listed(size: int = 100, etag: str = "e" * 32, at: datetime = LISTED_AT, *, h
 def to_fetch(item: ArchiveObject, *, with_sidecar: bool = True, remote: RemoteStat | None = None) -> PlannedObject:
     """An object that is to be fetched."""
     return PlannedObject(item, Action.FETCH, "not there", with_sidecar, remote)
+
+
+def not_a_word(notice: Notice) -> None:
+    """Takes the notices of a plan that has nothing to say."""
+    pytest.fail(notice.text)
 
 
 def kept(item: ArchiveObject, size: int = 7) -> PlannedObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,11 @@ from crypto_archive.planning.candidates import by_calendar, by_listing
 from crypto_archive.request import Discovery
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator
     from datetime import date
 
     from crypto_archive.matrix import Matrix
+    from crypto_archive.model import Notice
     from crypto_archive.planning.candidates import Candidate, Say
     from crypto_archive.planning.selection import Selection
     from crypto_archive.request import Request
@@ -43,6 +44,12 @@ def candidates(
     Raises:
         EndpointUnreachable: The listing failed.
     """
+    cancelled = cancelled or threading.Event()
+
+    def say_unless_cancelled(notice: Notice) -> None:
+        if not cancelled.is_set():  # a listing that was cut short proves nothing
+            say(notice)
+
     for group in selection.groups:
         if request.discovery is Discovery.CALENDAR or binary is None:
             yield from by_calendar(group, matrix, today, say)
@@ -50,7 +57,6 @@ def candidates(
             # Imported here because a plan from the calendar has no use for s5cmd.
             from crypto_archive.s5cmd.listing import list_folders, list_objects
 
-            yield from by_listing(
-                group, today, partial(list_objects, binary, request.access, cancelled=cancelled),
-                partial(list_folders, binary, request.access), say,
-            )  # fmt: skip
+            objects = partial(list_objects, binary, request.access, cancelled=cancelled)
+            folders = partial(list_folders, binary, request.access, cancelled=cancelled)
+            yield from by_listing(group, today, objects, folders, say_unless_cancelled)

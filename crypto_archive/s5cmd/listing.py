@@ -71,16 +71,23 @@ def list_objects(
 
 
 def list_folders(
-    binary: Binary, access: Access, prefix: str, *, stall_seconds: float = STALL_SECONDS
+    binary: Binary,
+    access: Access,
+    prefix: str,
+    *,
+    stall_seconds: float = STALL_SECONDS,
+    cancelled: threading.Event | None = None,
 ) -> tuple[str, ...]:
     """Return the names of the folders directly under a prefix that ends in ``/``, sorted as the bucket sorts them.
+
+    As of ``list_objects``, ``cancelled`` ends it early; what it returns then may be too little.
 
     Raises:
         EndpointUnreachable: As of ``list_objects``.
         ValueError: As of ``list_objects``.
     """
     lines = {prefix: folders_line(access.bucket, prefix)}
-    answers = _answers(binary, access, lines, 1, stall_seconds, threading.Event())
+    answers = _answers(binary, access, lines, 1, stall_seconds, cancelled or threading.Event())
     return tuple(answer.key.removeprefix(prefix).rstrip("/") for answer in answers if isinstance(answer, Folder))
 
 

@@ -146,7 +146,9 @@ def test_an_output_directory_that_may_not_be_written_to(run: Runner) -> None:
 def test_a_disk_that_is_full_ends_the_run_and_loses_nothing(run: Runner, archive: Archive, tmp_path: Path) -> None:
     collect(run, *THREE, "--end", "2025-07-13")
     full = tmp_path / "s5cmd"
-    said = '{"operation":"cp","command":"cp s3://data.binance.vision/%s %s","error":"write %s: no space left on device"}'
+    said = (
+        '{"operation":"cp","command":"cp s3://data.binance.vision/%s %s","error":"write %s: no space left on device"}'
+    )
     lines = "".join(f"echo {shlex.quote(said % (key, key, key))}\n" for key in KEYS[1:])
     full.write_text(f'#!/bin/sh\n[ "$1" = version ] && exec {s5cmd()} version\n{lines}exit 1\n', encoding="utf-8")
     full.chmod(0o755)
@@ -199,3 +201,20 @@ def test_all_that_is_wrong_is_told_at_once(run: Runner) -> None:
     assert "--jobs" in stderr
     assert "Error: 5 problems" in stderr
     assert files_below(run.folder) == ["preset.yaml"]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["summary", "json"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_who_leaves_does_not_change_how_a_run_ends(
+    run: Runner, proxy: FaultProxy, stream: str, options: tuple[str, ...]
+) -> None:
+    proxy.fault("GET", KEYS[1], Status(403))
+    stalled = proxy.fault("GET", KEYS[0], Stall())
+    with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, *options) as process:
+        stalled.wait()
+        getattr(process, stream).close()
+        proxy.release()
+        process.wait(timeout=30)
+    assert process.returncode == 3
+    assert stored(run.folder / ROOT) == {KEYS[0], KEYS[2]}
+    assert "run-finished" in next((run.folder / ROOT).rglob("events.jsonl")).read_text("utf-8").splitlines()[-1]

@@ -117,9 +117,7 @@ def test_failures_are_told_to_a_person_with_what_to_do(faulty: Runner, proxy: Fa
 
 
 @pytest.mark.parametrize("discovery", ["listing", "calendar"])
-def test_objects_that_vanish_after_the_listing_are_absent(
-    faulty: Runner, proxy: FaultProxy, discovery: str
-) -> None:
+def test_objects_that_vanish_after_the_listing_are_absent(faulty: Runner, proxy: FaultProxy, discovery: str) -> None:
     proxy.fault("GET", f"{KEYS[1]}*", Status(404))
     done = collect(faulty, *THREE, "--discover", discovery)
     assert (done.code, done.outcomes) == (0, {"fetched": 2, "absent": 1})

@@ -108,13 +108,30 @@ def test_what_had_arrived_by_then_is_kept(run: Runner, proxy: FaultProxy, archiv
     assert collect(run, *THREE).outcomes == {"present": 2, "fetched": 1}
 
 
-def test_a_signal_while_the_listing_is_under_way(run: Runner, proxy: FaultProxy) -> None:
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "*USDT"])
+def test_a_signal_while_the_listing_is_under_way(run: Runner, proxy: FaultProxy, symbol: str) -> None:
     held = proxy.fault("LIST", "*", Delay(60))
-    with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, "--json") as process:
+    with run.at(proxy.endpoint_url).start("collect", *THREE, "-s", symbol, "-o", ROOT, "--json") as process:
         held.wait()
         process.send_signal(signal.SIGINT)
         done = ended(run, process, seconds=10)
     assert (done.code, done.outcomes, done.report["status"]) == (130, {}, "interrupted")
+    assert not [child for child in psutil.process_iter() if _started_for(proxy, child)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("plan", *THREE), ("matrix", "check"), ("verify", *THREE, "--discover", "listing", "-o", ".")],
+    ids=["plan", "matrix-check", "verify"],
+)
+def test_commands_that_only_look_can_be_interrupted(run: Runner, proxy: FaultProxy, command: tuple[str, ...]) -> None:
+    held = proxy.fault("LIST", "*", Delay(60))
+    with run.at(proxy.endpoint_url).start(*command) as process:
+        held.wait()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
     assert not [child for child in psutil.process_iter() if _started_for(proxy, child)]
 
 
@@ -128,7 +145,7 @@ def _started_for(proxy: FaultProxy, process: psutil.Process) -> bool:
 def test_a_second_interrupt_does_not_wait_for_a_child_that_will_not_go(run: Runner, tmp_path: Path) -> None:
     stubborn, up, asked = tmp_path / "s5cmd", tmp_path / "up", tmp_path / "asked"
     stubborn.write_text(
-        f"#!/bin/sh\n[ \"$1\" = version ] && exec {s5cmd()} version\n"
+        f'#!/bin/sh\n[ "$1" = version ] && exec {s5cmd()} version\n'
         f"trap ': >{asked}' INT\ntrap '' TERM\n: >{up}\nwhile :; do sleep 600; done\n",
         encoding="utf-8",
     )

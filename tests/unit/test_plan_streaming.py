@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from crypto_archive.request import Fetching
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.protocol import Listed
-from tests.objects import FIRST_DAY, LISTED_AT, an_object, bundled, row_of
+from tests.objects import FIRST_DAY, LISTED_AT, an_object, bundled, not_a_word, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config import Configured
     from crypto_archive.planning.candidates import Candidate
+    from crypto_archive.request import Access
 
 FAR_AWAY = date(9999, 12, 31)
 TODAY = date(2025, 8, 1)
@@ -94,14 +96,14 @@ def test_a_plan_looks_up_an_object_when_it_comes_to_it() -> None:
 def test_the_calendar_is_walked_as_it_is_asked() -> None:
     """Eight thousand years of two symbols."""
     group = a_group(("BTCUSDT", "ETHUSDT"), date(2018, 1, 1), FAR_AWAY)
-    found = by_calendar(group, bundled(), FAR_AWAY, pytest.fail)
+    found = by_calendar(group, bundled(), FAR_AWAY, not_a_word)
     assert [str(item.period) for item, _ in islice(found, 2)] == ["2018-01-01", "2018-01-02"]
 
 
 def test_a_listing_is_read_as_it_is_asked() -> None:
     supply = Supply()
     group = a_group(("BTCUSDT",), FIRST_DAY, date(2025, 7, 9))
-    stream = by_listing(group, TODAY, supply.listed, lambda _: (), pytest.fail)
+    stream = by_listing(group, TODAY, supply.listed, lambda _: (), not_a_word)
     first = next(stream)
     assert first[0].key.endswith("BTCUSDT-1h-2025-07-02.zip")
     assert first[1] is not None
@@ -122,7 +124,7 @@ def test_prefixes_are_made_as_the_listing_asks_for_them() -> None:
             for suffix in (".zip", ".zip" + SIDECAR_SUFFIX):
                 yield Listed(prefix + suffix, 1, "etag", LISTED_AT)
 
-    stream = by_listing(group, TODAY, list_objects, lambda _: (), pytest.fail)
+    stream = by_listing(group, TODAY, list_objects, lambda _: (), not_a_word)
     assert len(list(islice(stream, 10))) == len(taken) == 10
 
 
@@ -141,7 +143,7 @@ def test_the_stream_of_a_request_is_lazy_from_the_listing_on(tmp_path: Path, mon
     request, matrix = asked.request, asked.matrix
     selection = select(request.wish, matrix, TODAY)
     binary = Binary(tmp_path / "s5cmd", "2.3.0")
-    stream = plan(candidates(request, selection, matrix, binary, TODAY, pytest.fail), lambda _: None, request.fetching)
+    stream = plan(candidates(request, selection, matrix, binary, TODAY, not_a_word), lambda _: None, request.fetching)
     assert supply.taken == 0
     batch = next(batches(stream, 4))
     assert [item.action for item in batch.items] == [Action.FETCH, Action.FETCH]
@@ -156,3 +158,26 @@ def test_the_plan_command_has_its_first_batch_at_once(tmp_path: Path) -> None:
         assert plan_in_the_making.totals.overall["objects"] == 51
     assert (len(batch.items), str(batch.items[0].object.period)) == (50, "2018-01-01")
     assert not (tmp_path / "root").exists()
+
+
+def test_a_listing_that_was_cancelled_says_nothing_of_what_it_did_not_come_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither are series called empty that nobody has looked for, nor is the bucket asked for further folders."""
+    cancelled = threading.Event()
+
+    def list_objects(_binary: Binary, _access: Access, prefixes: Iterable[str], **_: object) -> Iterator[Listed]:
+        yield from islice(Supply().listed(prefixes), 2)
+        cancelled.set()
+
+    def list_folders(*_: object, **_options: object) -> tuple[str, ...]:
+        return pytest.fail("the bucket was asked for folders")
+
+    monkeypatch.setattr(listing, "list_objects", list_objects)
+    monkeypatch.setattr(listing, "list_folders", list_folders)
+    markets = {"spot": ["BTCUSDT", "ETHUSDT"], "futures_um": ["*USDT"]}
+    asked = configured(tmp_path, markets=list(markets), symbols=markets, intervals=["1h", "1d"])
+    selection = select(asked.request.wish, asked.matrix, TODAY)
+    binary = Binary(tmp_path / "s5cmd", "2.3.0")
+    found = candidates(asked.request, selection, asked.matrix, binary, TODAY, not_a_word, cancelled)
+    assert len(list(found)) <= 1

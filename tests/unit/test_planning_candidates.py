@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Market, Notice, Partition, Period
-from crypto_archive.planning.candidates import by_calendar, by_listing
+from crypto_archive.planning.candidates import SERIES_NAMED, by_calendar, by_listing
 from crypto_archive.planning.selection import SeriesGroup
 from crypto_archive.s5cmd.protocol import Listed
-from tests.objects import LISTED_AT, bundled, row_of
+from tests.objects import LISTED_AT, bundled, not_a_word, row_of
 
 if TYPE_CHECKING:
     import random
@@ -112,7 +112,7 @@ def test_the_calendar_gives_months_without_an_interval_layer() -> None:
     group = a_group(
         "BTCUSDT", intervals=(None,), partition=Partition.MONTHLY, market=Market.FUTURES_UM, data_type="fundingRate"
     )
-    found = list(by_calendar(group, bundled(), TODAY, pytest.fail))
+    found = list(by_calendar(group, bundled(), TODAY, not_a_word))
     assert keys_of(found) == ["data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2025-07.zip"]
     assert found[0][0].period == Period(Partition.MONTHLY, date(2025, 7, 1))
 
@@ -241,6 +241,14 @@ def test_a_silent_series_without_an_interval_is_noticed() -> None:
     )
     assert bucket.candidates(group) == []
     assert bucket.texts == ["futures_um fundingRate NOSUCH: the archive lists no monthly objects in 2025-07 to 2025-07"]
+
+
+def test_too_many_silent_series_are_counted_and_not_named() -> None:
+    bucket = Bucket(with_sidecars(hour_key(15)))
+    bucket.candidates(a_group("BTCUSDT", *(f"X{number}" for number in range(SERIES_NAMED + 1))))
+    assert bucket.texts == [
+        "spot klines: the archive lists no daily objects in 2025-07-01 to 2025-07-31 for 21 of the series"
+    ]
 
 
 def test_names_ask_for_no_folders() -> None:

@@ -41,9 +41,14 @@ def root(tmp_path: Path) -> Root:
     return open_root(tmp_path / "archive")
 
 
+def nobody(key: str) -> RemoteStat | None:
+    """A listing that must not be asked."""
+    pytest.fail(f"the listing was asked for {key}")
+
+
 @pytest.fixture
 def settler(root: Root) -> Settler:
-    return Settler(root, "run-1", wants_sidecars=True)
+    return Settler(root, "run-1", wants_sidecars=True, look_up=nobody)
 
 
 def arrive(
@@ -108,8 +113,14 @@ GOOD_ARRIVALS = {
 @pytest.mark.parametrize(("sidecar", "remote", "verdict", "reason"), GOOD_ARRIVALS.values(), ids=GOOD_ARRIVALS)
 @pytest.mark.parametrize("last_chance", [False, True], ids=["first", "last"])
 def test_good_bytes_are_published(
-    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat | None, verdict: Verdict, reason: str, last_chance: bool
-) -> None:  # fmt: skip
+    root: Root,
+    settler: Settler,
+    sidecar: str | None,
+    remote: RemoteStat | None,
+    verdict: Verdict,
+    reason: str,
+    last_chance: bool,
+) -> None:
     settled = settle(settler, arrive(root, sidecar, remote, last_chance=last_chance))
     assert (settled.outcome, settled.verdict, settled.reason) == (Outcome.FETCHED, verdict, reason)
     assert (settled.size, settled.sha256, settled.remote) == (len(GOOD), SHA256, remote)
@@ -123,7 +134,7 @@ def test_good_bytes_are_published(
     ids=["no listing", "listing", "in parts"],
 )
 def test_without_wanted_sidecars_the_listing_proves(root: Root, remote: RemoteStat | None, verdict: Verdict) -> None:
-    settled = settle(Settler(root, "run-1", wants_sidecars=False), arrive(root, None, remote))
+    settled = settle(Settler(root, "run-1", wants_sidecars=False, look_up=nobody), arrive(root, None, remote))
     assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, verdict)
     is_published(root, None)
 
@@ -136,15 +147,20 @@ def test_what_was_replaced_by_the_archive_is_updated(root: Root, settler: Settle
     is_published(root, RIGHT)
 
 
+MALFORMED = "malformed sidecar: expected 64 hexadecimal digits and a file name, found "
+OF_ANOTHER = f"{SHA256}  ETHUSDT-1h-2025-07-15.zip"
+TOO_SHORT = f"has {len(GOOD)} bytes, the listing says {len(GOOD) + 1}"
 DOUBTFUL = {
     "the sidecar says otherwise": (WRONG, AS_LISTED, MISMATCH),
     "the sidecar says otherwise, no listing": (WRONG, None, MISMATCH),
-    "the sidecar is an error page": ("<html>", AS_LISTED, "malformed sidecar: expected 64 hexadecimal digits and a file name, found '<html>'"),
-    "the sidecar is empty": ("", AS_LISTED, "malformed sidecar: expected 64 hexadecimal digits and a file name, found ''"),
-    "the sidecar is of another file": (f"{SHA256}  ETHUSDT-1h-2025-07-15.zip", AS_LISTED, "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip"),
-    "cut short": (RIGHT, OTHER_SIZE, f"has {len(GOOD)} bytes, the listing says {len(GOOD) + 1}"),
+    "the sidecar is an error page": ("<html>", AS_LISTED, MALFORMED + "'<html>'"),
+    "the sidecar is empty": ("", AS_LISTED, MALFORMED + "''"),
+    "the sidecar is of another file": (
+        OF_ANOTHER, AS_LISTED, "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip",
+    ),
+    "cut short": (RIGHT, OTHER_SIZE, TOO_SHORT),
     "no sidecar, another ETag": (None, OTHER_ETAG, f"MD5 is {MD5[:12]}…, the listing says ffffffffffff…"),
-    "no sidecar, cut short": (None, OTHER_SIZE, f"has {len(GOOD)} bytes, the listing says {len(GOOD) + 1}"),
+    "no sidecar, cut short": (None, OTHER_SIZE, TOO_SHORT),
 }  # fmt: skip
 
 
@@ -179,16 +195,42 @@ AGREED = frozenset({SHA256})
 
 
 @pytest.mark.parametrize("last_chance", [False, True], ids=["second", "last"])
-@pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS, None], ids=["listing", "in parts", "no listing"])
-@pytest.mark.parametrize("sidecar", [WRONG, "<html>", f"{SHA256}  ETHUSDT-1h-2025-07-15.zip"], ids=["wrong", "malformed", "another"])  # fmt: skip
+@pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS], ids=["listing", "in parts"])
+@pytest.mark.parametrize("sidecar", [WRONG, "<html>", OF_ANOTHER], ids=["wrong", "malformed", "another"])
 def test_a_stale_sidecar_is_the_fault_of_the_archive(
-    root: Root, settler: Settler, sidecar: str, remote: RemoteStat | None, last_chance: bool
+    root: Root, settler: Settler, sidecar: str, remote: RemoteStat, last_chance: bool
 ) -> None:
     settled = settle(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=last_chance))
     assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
     assert "sidecar" in settled.reason
     assert settled.remote == remote
     is_published(root, sidecar)
+
+
+def test_where_a_plan_had_no_listing_the_witness_is_asked_for(root: Root) -> None:
+    asked = []
+
+    def look_up(key: str) -> RemoteStat:
+        asked.append(key)
+        return AS_LISTED
+
+    settler = Settler(root, "run-1", wants_sidecars=True, look_up=look_up)
+    assert isinstance(settler(arrive(root, WRONG, None)), Doubt)
+    assert asked == []  # the first download alone is no reason to ask
+    settled = settle(settler, arrive(root, WRONG, None, doubts=AGREED))
+    assert asked == [ITEM.key]
+    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.SIDECAR_STALE, AS_LISTED)
+    is_published(root, WRONG)
+
+
+@pytest.mark.parametrize("witness", [None, OTHER_SIZE, OTHER_ETAG], ids=["none", "another size", "another ETag"])
+def test_without_a_witness_the_bytes_stay_corrupt(root: Root, witness: RemoteStat | None) -> None:
+    """One who can change the zip on its way can do so twice."""
+    settler = Settler(root, "run-1", wants_sidecars=True, look_up=lambda _: witness)
+    assert settler(arrive(root, WRONG, None, doubts=AGREED)) == Doubt(SHA256, MISMATCH)
+    settled = settle(settler, arrive(root, WRONG, None, doubts=AGREED, last_chance=True))
+    assert (settled.outcome, settled.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
+    assert not root.file(ITEM.key).exists()
 
 
 @pytest.mark.parametrize("remote", [OTHER_SIZE, listed(1, "f" * 32)], ids=["another size", "another size and ETag"])
