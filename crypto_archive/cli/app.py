@@ -1,6 +1,5 @@
 """The application: its commands, and the one place where an error becomes a message and an exit code."""
 
-import os
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -9,6 +8,7 @@ from typer.core import TyperGroup
 
 from crypto_archive import __version__
 from crypto_archive.cli import collect, matrix, plan, verify
+from crypto_archive.cli.stdout import silence_stdout
 from crypto_archive.errors import CryptoArchiveError
 
 EPILOG = (
@@ -23,7 +23,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence_stdout()
             raise typer.Exit from None
 
 

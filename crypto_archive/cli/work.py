@@ -12,6 +12,7 @@ from typing import TypeVar
 import typer
 
 from crypto_archive.cli.options import OutputOptions, SelectionOptions
+from crypto_archive.cli.stdout import silence_stdout
 from crypto_archive.config import Configured, load_request
 from crypto_archive.errors import RootUnusable
 from crypto_archive.model import Notice
@@ -59,8 +60,12 @@ def drive(events: Generator[E, None, R], show: Callable[[E], None]) -> R:
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    """Print one JSON document on standard output; a reader who has gone does not change how the command ends."""
+    try:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
 
 
 def prepare_file(path: Path) -> None:

@@ -54,12 +54,11 @@ def test_a_refused_connection_is_told_within_seconds(run: Runner, nowhere: str, 
     assert stored(done.root) == set()
 
 
-def test_a_plan_and_a_matrix_check_tell_it_too(run: Runner, nowhere: str) -> None:
-    for command in (("plan", *THREE), ("matrix", "check")):
-        code, stdout, stderr = run.at(nowhere)(*command)
-        assert (code, stdout) == (5, "")
-        assert stderr.startswith(f"Error: The archive's server {nowhere} cannot be reached: ")
-        assert "\nHint: Check the network" in stderr
+def test_a_plan_tells_it_too(run: Runner, nowhere: str) -> None:
+    code, stdout, stderr = run.at(nowhere)("plan", *THREE)
+    assert (code, stdout) == (5, "")
+    assert stderr.startswith(f"Error: The archive's server {nowhere} cannot be reached: ")
+    assert "\nHint: Check the network" in stderr
 
 
 @BOTH

@@ -65,9 +65,12 @@ def test_a_spoilt_sidecar_is_fetched_again(faulty: Runner, proxy: FaultProxy, ar
     assert_same_bytes(done.root, archive.bucket, KEYS)
 
 
-def test_bytes_that_stay_bad_go_to_quarantine(faulty: Runner, proxy: FaultProxy, archive: Archive) -> None:
+@pytest.mark.parametrize("discovery", ["listing", "calendar"])
+def test_bytes_that_stay_bad_go_to_quarantine(
+    faulty: Runner, proxy: FaultProxy, archive: Archive, discovery: str
+) -> None:
     proxy.fault("GET", KEYS[0], Corrupt())
-    done = collect(faulty, *THREE)
+    done = collect(faulty, *THREE, "--discover", discovery)
     assert (done.code, done.outcomes) == (3, {"fetched": 2, "quarantined": 1})
     assert done.report["status"] == "partial"
     assert stored(done.root) == set(KEYS[1:])

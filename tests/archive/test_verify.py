@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,8 +28,6 @@ from tests.archive.results import (
 from tests.archive.sample import SIDECAR, Defect
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.archive.proxy import FaultProxy
     from tests.archive.running import Runner
     from tests.archive.served import Archive
@@ -54,9 +53,12 @@ def verdicts(document: dict[str, Any]) -> dict[str, int]:
 
 
 @pytest.fixture
-def root(run: Runner) -> Path:
-    """An archive root that holds the three objects."""
-    return collect(run, *THREE).root
+def root(run: Runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive root that holds the three objects: collected once, then copied for each test."""
+    kept = tmp_path_factory.getbasetemp() / "root-to-verify"
+    if not kept.exists():
+        shutil.copytree(collect(run, *THREE, to=tmp_path_factory.mktemp("collected")).root, kept)
+    return Path(shutil.copytree(kept, run.folder / ROOT))
 
 
 def spoil(path: Path) -> None:

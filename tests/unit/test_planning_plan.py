@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ITEM = an_object()
 RECORDED = ManifestEntry(ITEM.key, 100, "0" * 64, Verdict.OK, "e" * 32, LISTED_AT, LISTED_AT, "run")
-LATER = datetime(2025, 9, 1, tzinfo=UTC)
+LATER, EARLIER = datetime(2025, 9, 1, tzinfo=UTC), datetime(2025, 7, 1, tzinfo=UTC)
 FETCH, UPDATE, KEEP = Action.FETCH, Action.UPDATE, Action.KEEP
 
 REMOTES = {
@@ -26,7 +26,8 @@ REMOTES = {
     "as before": listed(),
     "another size": listed(size=101),
     "another ETag": listed(etag="f" * 32),
-    "another time": listed(at=LATER),
+    "a later time": listed(at=LATER),
+    "an earlier time": listed(at=EARLIER),
     "no sidecar": listed(has_sidecar=False),
 }
 STORED = {
@@ -50,13 +51,13 @@ UNLIKE_TOO = (UPDATE, "101 bytes on disk, 100 in the archive")
 
 # One row for what is stored, one column for what the listing says, in the order of REMOTES.
 DECISIONS = {
-    "nothing": [FETCHED] * 6,
-    "unrecorded": [KEPT, KEPT, UNLIKE, KEPT, KEPT, KEPT],
-    "unrecorded, longer": [KEPT, UNLIKE_TOO, KEPT, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO],
-    "recorded": [KEPT, KEPT, LONGER, ETAG, TIME, KEPT],
-    "recorded from the calendar": [KEPT, KEPT, LONGER, KEPT, KEPT, KEPT],
-    "recorded, cut": [CUT, CUT, LONGER, ETAG, TIME, CUT],
-    "recorded, longer": [GROWN, GROWN, LONGER, ETAG, TIME, GROWN],
+    "nothing": [FETCHED] * 7,
+    "unrecorded": [KEPT, KEPT, UNLIKE, KEPT, KEPT, KEPT, KEPT],
+    "unrecorded, longer": [KEPT, UNLIKE_TOO, KEPT, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO],
+    "recorded": [KEPT, KEPT, LONGER, ETAG, TIME, TIME, KEPT],
+    "recorded from the calendar": [KEPT, KEPT, LONGER, KEPT, KEPT, KEPT, KEPT],
+    "recorded, cut": [CUT, CUT, LONGER, ETAG, TIME, TIME, CUT],
+    "recorded, longer": [GROWN, GROWN, LONGER, ETAG, TIME, TIME, GROWN],
 }
 TABLE = [
     pytest.param(REMOTES[remote], STORED[stored], decision, id=f"{stored} - {remote}")

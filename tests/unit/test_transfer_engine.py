@@ -70,6 +70,8 @@ if told.get("stubborn"):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 run_file = Path(sys.argv[-1])
+with open({told!r} + ".started", "a") as file:
+    print(run_file.name, file=file)
 attempt = int((re.findall(r"-attempt(\\d+)", run_file.name) or [1])[0])
 failures = 0
 
@@ -107,6 +109,8 @@ def act(deed, source, target):
     elif deed == "half":
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         Path(target + ".part").write_text("x" * 1000)
+    elif deed.startswith("meet:"):
+        Path(deed[len("meet:"):]).read_text()
     elif deed.startswith("gate:"):
         while not Path(deed[len("gate:"):]).exists():
             time.sleep(0.002)
@@ -166,6 +170,11 @@ class Site:
     @property
     def run_files(self) -> list[str]:
         return sorted(path.name for path in self.run_folder.iterdir())
+
+    @property
+    def started(self) -> list[str]:
+        """The run-files that s5cmd was started with, in their order."""
+        return (self.folder / "told.json.started").read_text(encoding="utf-8").splitlines()
 
     def tell(
         self,
@@ -275,6 +284,13 @@ def check_the_books(ran: Ran) -> None:
     assert settled == planned
     assert len(ran.of(PlanFinished)) == 1
     assert {event.batch for event in ran.of(BatchStarted)} <= {event.batch for event in ran.of(BatchFinished)}
+
+
+def join_lanes() -> None:
+    """Wait until the lanes have nothing more to do; meanwhile nobody looks after them."""
+    for thread in threading.enumerate():
+        if thread.name == "lane":
+            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -578,6 +594,22 @@ def test_a_cancelled_run_keeps_what_is_done_and_ends_in_order(site: Site, jobs: 
     assert ran.of(BatchRetried) == []
 
 
+def test_a_cancelled_batch_goes_on_to_no_further_run_file(site: Site) -> None:
+    """The zip arrives while the run is cancelled; its sidecar, which has a run-file of its own, is left alone."""
+    meeting = site.folder / "meeting"
+    os.mkfifo(meeting)
+    site.fetching = Fetching(jobs=1, batch_size=1)
+
+    def react(event: Event) -> None:
+        if isinstance(event, BatchStarted):
+            with meeting.open("w"):  # opens when s5cmd is there, too
+                site.cancellation.request()
+            join_lanes()
+
+    assert run(site.tell(zips=f"meet:{meeting} then copy"), many_to_fetch(1), react).outcomes == {"cancelled": 1}
+    assert site.started == ["batch-00001.s5cmd"]
+
+
 def test_the_first_request_kills_in_the_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 0.02)
     site.tell(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
@@ -639,7 +671,8 @@ def test_a_consumer_that_leaves_takes_everything_with_it(site: Site, kind: type[
 
     site.fetching = Fetching(jobs=2, batch_size=4)
     site.tell(keys=dict.fromkeys((an_object(9, symbol="X0").key, an_object(11, symbol="X0").key), "hang"))
-    with closing(site.engine().run(planned())) as events:  # type: ignore[type-var]
+    plan = planned()  # kept, so that it is not closed for want of anyone who holds it
+    with closing(site.engine().run(plan)) as events:  # type: ignore[type-var]
         assert any(isinstance(event, kind) for event in events)
     assert closed.is_set()
     assert site.cancellation.requested.is_set()
@@ -767,14 +800,7 @@ def test_a_slow_consumer_does_not_turn_a_denied_batch_into_the_end(site: Site) -
     """The consumer looks at the second event only when the lane has been through all batches."""
     site.tell(keys={keys(1)[0]: DENIED})
     site.fetching = Fetching(jobs=1, batch_size=2)
-    before = set(threading.enumerate())
-
-    def react(event: Event) -> None:
-        for thread in threading.enumerate():
-            if thread.name == "lane" and thread not in before:
-                thread.join()
-
-    assert run(site, many_to_fetch(3), react).outcomes == {"fetched": 2, "failed": 1}
+    assert run(site, many_to_fetch(3), lambda _: join_lanes()).outcomes == {"fetched": 2, "failed": 1}
 
 
 def test_a_spool_that_is_full_loses_no_object(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
