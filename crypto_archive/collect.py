@@ -99,7 +99,7 @@ def _workplace(
     configured: Configured, root: Root, record: Record, binary: Binary, cancellation: Cancellation, today: date
 ) -> Workplace:
     request = configured.request
-    look_up = partial(_look_up, binary, request.access)
+    look_up = partial(_look_up, binary, request.access, cancellation)
     return Workplace(
         binary=binary,
         access=request.access,
@@ -122,10 +122,10 @@ def _planned(root: Root, found: Iterable[Candidate], fetching: Fetching) -> Gene
         yield from plan(found, StoredFiles(root, manifest).stat, fetching)
 
 
-def _look_up(binary: Binary, access: Access, key: str) -> RemoteStat | None:
-    """List one object; None when the bucket does not list it, or does not answer."""
-    with suppress(EndpointUnreachable):
-        for listed in list_objects(binary, access, [key]):
+def _look_up(binary: Binary, access: Access, cancellation: Cancellation, key: str) -> RemoteStat | None:
+    """List one object; None when the bucket does not list it, or cannot be asked."""
+    with suppress(EndpointUnreachable, ValueError):
+        for listed in list_objects(binary, access, [key], cancelled=cancellation.requested):
             if listed.key == key:
                 return RemoteStat(listed.size, listed.etag, listed.last_modified)
     return None

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.errors import EndpointUnreachable, RootUnusable
 from crypto_archive.events import BytesArrived, Event, ObjectPlanned, ObjectSettled, PlanFinished
 from crypto_archive.model import Action, Batch, Outcome, PlannedObject
 from crypto_archive.s5cmd.protocol import Fault
@@ -71,6 +71,7 @@ class Engine:
 
     def emit(self, event: Event) -> None:
         """Put an event among those that the run yields; from any thread, waits while too many are under way."""
+        self._arrived |= isinstance(event, ObjectSettled) and event.bytes_fetched > 0
         self._events.put(event)
 
     def run(self, planned: Generator[PlannedObject, None, None]) -> Iterator[Event]:
@@ -105,7 +106,6 @@ class Engine:
                 if event is None:
                     running -= 1
                     continue
-                self._arrived |= isinstance(event, ObjectSettled) and event.bytes_fetched > 0
                 yield event
             if time.monotonic() >= next_look:
                 yield from self._look_after_lanes()
@@ -130,12 +130,21 @@ class Engine:
     def _feed(self, planned: Generator[PlannedObject, None, None]) -> None:
         try:
             for batch in self._cut(self._announced(planned)):
-                self._spool.put(batch)
+                self._hand_over(batch)
         except Exception as error:
             self._abort(error)
         finally:
             self.emit(PlanFinished())
             self._spool.close()
+
+    def _hand_over(self, batch: Batch) -> None:
+        """Put a batch into the spool; when there is no room for it, end the run and settle the batch here."""
+        try:
+            self._spool.put(batch)
+        except RootUnusable as error:
+            self._abort(error)
+            for item in batch.items:
+                self.emit(ObjectSettled(item.object, Outcome.CANCELLED, remote=item.remote))
 
     def _announced(self, planned: Generator[PlannedObject, None, None]) -> Iterator[PlannedObject]:
         """Tell of every planned object, settle those that stay, pass the rest on.

@@ -49,6 +49,7 @@ class Spool:
         with self._changed, self._explained():
             self._file.seek(0, os.SEEK_END)
             self._file.write(frozen)
+            self._file.flush()
             self._waiting += 1
             self._changed.notify()
 

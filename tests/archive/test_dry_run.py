@@ -35,9 +35,8 @@ def dry(run: Runner, proxy: FaultProxy) -> Runner:
     return run.at(proxy.endpoint_url).with_environment(CRYPTO_ARCHIVE_S5CMD="/nonexistent")
 
 
-@pytest.mark.parametrize("option", ["--dry-run", "-n"])
-def test_it_asks_nobody_and_writes_nothing(dry: Runner, proxy: FaultProxy, option: str) -> None:
-    code, stdout, stderr = dry("collect", *RESEARCH, option)
+def test_it_asks_nobody_and_writes_nothing(dry: Runner, proxy: FaultProxy) -> None:
+    code, stdout, stderr = dry("collect", *RESEARCH, "--dry-run")
     assert code == 0
     assert proxy.requests == ()
     assert list(dry.folder.iterdir()) == []

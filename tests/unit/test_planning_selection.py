@@ -397,7 +397,7 @@ def test_groups_hold_only_what_the_matrix_publishes_and_nothing_twice(wish: Wish
         assert group.partition in group.row.partitions
         assert group.symbols
         assert group.intervals
-        assert set(group.intervals) <= ({*group.row.intervals(group.partition)} or {None})
+        assert set(group.intervals) <= set(group.row.intervals(group.partition) or (None,))
     series = [
         (group.row.market, group.row.data_type, group.partition, symbol, interval)
         for group in selection.groups

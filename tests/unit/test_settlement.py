@@ -274,8 +274,10 @@ def test_a_folder_at_the_final_path_fails_the_object_only(root: Root, settler: S
     root.file(ITEM.key).mkdir(parents=True)
     settled = settle(settler, arrive(root))
     assert settled.outcome is Outcome.FAILED
-    assert settled.reason.startswith("Refused to replace ")
-    assert settled.reason.endswith("it is a folder, where a file of the archive belongs")
+    assert settled.reason == (
+        f"Refused to replace {root.file(ITEM.key)}: it is a folder, where a file of the archive belongs; "
+        "Move it away, then run again."
+    )
     assert (settled.size, settled.verdict, settled.bytes_fetched) == (0, None, len(GOOD) + len(RIGHT))
     assert not root.file(ITEM.sidecar_key).exists()
 
