@@ -65,7 +65,7 @@ class Collected:
     @property
     def folder(self) -> Path:
         """The run's own folder."""
-        return self.root / ".crypto-archive" / "runs" / self.report["run_id"]
+        return self.root / ".crypto-archive" / "runs" / str(self.report["run_id"])
 
     @property
     def run_files(self) -> list[list[str]]:

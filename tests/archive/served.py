@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 LIVE_ENDPOINT = os.environ.get("CRYPTO_ARCHIVE_TEST_ENDPOINT", "")
 """The real endpoint to run the tests against; empty for our own server."""
 
+needs_the_sample = pytest.mark.skipif(
+    bool(LIVE_ENDPOINT), reason="needs to know all that is in the bucket; this is the live archive"
+)
+"""For tests that are true of the sample only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:

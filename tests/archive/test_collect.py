@@ -25,6 +25,7 @@ from tests.archive.results import (
     stored,
 )
 from tests.archive.sample import DEFECTS, NON_ASCII, SIDECAR, Defect
+from tests.archive.served import needs_the_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +83,7 @@ def _assert_the_run_folder_tells_it(done: Collected, expected: set[str]) -> None
         assert sorted(event["key"] for event in done.events(name)) == sorted(expected)
 
 
+@needs_the_sample
 def test_every_object_of_the_sample_can_be_had(run: Runner, archive: Archive) -> None:
     """Two runs: the daily objects with what is monthly only, and the monthly ones with what is daily only."""
     for partition in ("daily", "monthly"):
@@ -121,6 +123,7 @@ def test_a_plan_from_the_calendar_fetches_the_same(run: Runner, archive: Archive
     assert proxy.count("LIST") == 0
 
 
+@needs_the_sample
 def test_what_the_archive_does_not_have_is_absent_for_a_reason(run: Runner, archive: Archive) -> None:
     july = (*SERIES, "--start", "2025-07-14", "--end", "2025-07-16", "--discover", "calendar")
     done = collect(run, *july)
@@ -134,6 +137,7 @@ def test_what_the_archive_does_not_have_is_absent_for_a_reason(run: Runner, arch
     assert stored(done.root) == set(KEYS[1:])
 
 
+@needs_the_sample
 def test_yesterday_may_not_be_published_yet(run: Runner) -> None:
     done = collect(run, *SERIES, "--last", "1d", "--discover", "calendar")
     assert done.code == 3
@@ -150,6 +154,7 @@ def test_nothing_planned_is_no_success(run: Runner) -> None:
     assert done.report["notices"] == ["spot bookDepth: never published by the archive, 0 objects"]
 
 
+@needs_the_sample
 def test_symbols_may_have_any_letters(run: Runner, archive: Archive) -> None:
     key = f"data/spot/daily/klines/{NON_ASCII}/1h/{NON_ASCII}-1h-2025-07-15.zip"
     done = collect(run, "-m", "spot", "-t", "klines", "-i", "1h", "-s", NON_ASCII, "--start", "2025-07-15")

@@ -106,7 +106,14 @@ def test_one_denied_object_fails_in_the_words_of_the_server(
 
 
 def _run_by_hand(run_file: Path, archive: Archive, folder: Path) -> None:
-    command = [s5cmd(), "--no-sign-request", "--endpoint-url", archive.endpoint_url, "run", run_file.absolute()]
+    command = [
+        str(s5cmd()),
+        "--no-sign-request",
+        "--endpoint-url",
+        archive.endpoint_url,
+        "run",
+        str(run_file.absolute()),
+    ]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env={"AWS_REGION": "us-east-1"})
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crypto_archive.model import Market
 from tests.archive.programs import s5cmd
 from tests.archive.results import (
     KEYS,
@@ -26,6 +27,7 @@ from tests.archive.results import (
     stored,
 )
 from tests.archive.sample import DEFECTS, NON_ASCII, UNPADDED_MONTH, UNUSUAL_SYMBOLS, Defect
+from tests.archive.served import needs_the_sample
 
 if TYPE_CHECKING:
     from tests.archive.proxy import FaultProxy
@@ -125,6 +127,7 @@ def test_the_table_has_totals_and_notices(run: Runner) -> None:
     assert stderr == ""
 
 
+@needs_the_sample
 def test_run_files_run_under_plain_s5cmd_in_any_folder(run: Runner, archive: Archive) -> None:
     code, stdout, _ = run("plan", *RESEARCH, *CALENDAR, "--format", "runfiles", "--to", "files", "-q")
     assert (code, stdout) == (0, "")
@@ -184,6 +187,7 @@ def test_a_month_without_its_zero_is_planned_verbatim(run: Runner) -> None:
     assert planned_keys(run, *wish, *dates) == {UNPADDED_MONTH.key}
 
 
+@needs_the_sample
 def test_globs_choose_among_the_symbols_that_the_bucket_lists(run: Runner, archive: Archive) -> None:
     wish = ("-m", "futures_um", "-t", "klines", "-i", "1h", *DAY)
 
@@ -194,7 +198,7 @@ def test_globs_choose_among_the_symbols_that_the_bucket_lists(run: Runner, archi
     assert planned_keys(run, *wish, "-s", "*USDT") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
     assert planned_keys(run, *wish, "-s", "!*SETTLED", "-s", "!*_*") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
     assert planned_keys(run, *wish, "-s", "*", "-s", "!BTC*") == expected(
-        "ETHUSDT", "ADAUSDT", *(symbol for symbol in UNUSUAL_SYMBOLS["futures_um"] if not symbol.startswith("BTC"))
+        "ETHUSDT", "ADAUSDT", *(symbol for symbol in UNUSUAL_SYMBOLS[Market.FUTURES_UM] if not symbol.startswith("BTC"))
     )
 
 
@@ -206,12 +210,14 @@ def test_globs_match_the_default_symbols_in_a_plan_from_the_calendar(run: Runner
     ]
 
 
+@needs_the_sample
 @pytest.mark.parametrize("discovery", [LISTING, CALENDAR], ids=["listing", "calendar"])
 def test_symbols_may_have_any_letters(run: Runner, discovery: tuple[str, ...]) -> None:
     wish = ("-m", "spot", "-t", "klines", "-i", "1h", "-s", NON_ASCII, *DAY, *discovery)
     assert planned_keys(run, *wish) == {KEYS[2].replace("BTCUSDT", NON_ASCII)}
 
 
+@needs_the_sample
 def test_nothing_found_is_told_and_not_a_success(run: Runner) -> None:
     code, stdout, _ = run("plan", "--format", "json", *SERIES, "--start", "2019-01-01", "--end", "2019-01-02")
     assert code == 3
@@ -232,6 +238,7 @@ def test_presets_are_listed_with_those_of_the_user(run: Runner) -> None:
     assert "My own choice" in stdout
 
 
+@needs_the_sample
 def test_the_defects_do_not_keep_a_plan_from_them(run: Runner) -> None:
     wish = ("-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")
     assert planned_keys(run, *wish, *LISTING) == set(DEFECTS)

@@ -45,11 +45,8 @@ def test_no_run_file_has_more_commands_than_the_batch_size(run: Runner, tmp_path
     assert sum(sizes) == 90
 
 
-@pytest.mark.parametrize("text", ["enable_batch_mode: false\n", "enable_batch_mode: false\nbatch_size: 20\n"])
-def test_without_batch_mode_a_run_file_has_one_command(
-    run: Runner, archive: Archive, tmp_path: Path, text: str
-) -> None:
-    done = collect(run, *THREE, "-p", preset(tmp_path, text))
+def test_without_batch_mode_a_run_file_has_one_command(run: Runner, archive: Archive, tmp_path: Path) -> None:
+    done = collect(run, *THREE, "-p", preset(tmp_path, "enable_batch_mode: false\nbatch_size: 20\n"))
     assert done.outcomes == {"fetched": 3}
     assert [len(commands) for commands in done.run_files] == [1] * 6
     assert_same_bytes(done.root, archive.bucket, KEYS)

@@ -10,9 +10,10 @@ from pathlib import Path
 from crypto_archive.s5cmd.binary import find_binary
 from tests.archive.sample import bulk, write_sample
 from tests.archive.server import ENDPOINT_VARIABLE, S3Server
-from tests.benchmarks.measuring import Command, compare
+from tests.benchmarks.measuring import Command, compare, measure
 
 OURS = (sys.executable, "-m", "crypto_archive")
+OPTIONS = (("-m", "market"), ("-t", "data_type"), ("-s", "symbol"), ("-i", "interval"))
 ALL_ROWS = ("-m", "spot", "-m", "futures_um", "-m", "futures_cm", "-m", "options")
 
 
@@ -52,8 +53,8 @@ def collecting(folder: Path, objects: int) -> None:
                 shutil.rmtree(place, ignore_errors=True)
             plain.mkdir()
 
-        first = sample.spec.objects[0]
-        selection = ("-m", first.market, "-t", first.data_type, "-s", "*", "-i", str(first.interval))
+        wanted = {option: {str(getattr(item, field)) for item in sample.spec.objects} for option, field in OPTIONS}
+        selection = [word for option, values in wanted.items() for value in sorted(values) for word in (option, value)]
         collect = (*OURS, "collect", *selection, "--output", root, "--quiet")
         s5cmd = (
             str(find_binary().path), "--no-sign-request", "--endpoint-url", server.endpoint_url, "run", str(run_file)
@@ -62,12 +63,16 @@ def collecting(folder: Path, objects: int) -> None:
             f"Collect {len(sample.spec.objects):,} objects with their sidecars over loopback",
             Command("crypto-archive collect", collect, environment, prepare=start_over),
             Command("s5cmd run, one process, nothing proven", s5cmd, environment, plain, prepare=start_over),
+            pairs=3,
         )
-        start_over()
+        fetched = sum(1 for _ in root.rglob("*.zip")) if measure(Command("collect", collect, environment)) else 0
+        if fetched != len(sample.spec.objects):
+            raise RuntimeError(f"the collect brought {fetched} of {len(sample.spec.objects)} objects")
         compare(
             "A second collect, everything present",
             Command("crypto-archive collect", collect, environment),
             Command("s5cmd run, one process, all over again", s5cmd, environment, plain),
+            pairs=3,
         )
 
 
