@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,11 +23,13 @@ from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
+from crypto_archive.s5cmd.orphans import end_orphans
 from crypto_archive.settlement import Settler
 from crypto_archive.transfer.cancellation import Cancellation
+from crypto_archive.transfer.descriptors import crew_for
 from crypto_archive.transfer.engine import Engine
 from crypto_archive.transfer.lane import Workplace
-from crypto_archive.trust.lock import hold
+from crypto_archive.trust.lock import hold, wait_for
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root, open_root, sweep_staging
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from crypto_archive.planning.candidates import Candidate
     from crypto_archive.request import Access, Fetching
     from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.transfer.descriptors import Crew
 
 
 def collect(
@@ -48,6 +52,7 @@ def collect(
     objects: Iterable[ArchiveObject] | None = None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
+    wait: bool = False,
 ) -> Generator[Event, None, Report]:
     """Fetch everything that is asked for and not there yet; yield what happens, return the report.
 
@@ -59,24 +64,34 @@ def collect(
         objects: Fetch these instead of what is selected.
         cancellation: A token to stop the run from outside.
         today: The current UTC day; read from the clock when not given.
+        wait: Wait while another run holds the archive root.
 
     Raises:
         S5cmdUnusable: There is no s5cmd that can be used.
         RootUnusable: The archive root cannot be written to.
-        RootLocked: Another run holds the archive root.
+        RootLocked: Another run holds the archive root, and it is not to be waited for.
+        EnvironmentFailure: An s5cmd of an earlier run cannot be ended, or too few files may be open at once.
     """
     request, matrix = configured.request, configured.matrix
     today = today or datetime.now(UTC).date()
     cancellation = cancellation or Cancellation()
     binary = find_binary(request.access.s5cmd)
     root = open_root(request.root)
-    started = time.monotonic()
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    crew = crew_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
-    with hold(root, "collect"), Record.opened(root, run_id, report) as record:
+    with ExitStack() as held:
+        if not wait:
+            held.enter_context(hold(root, "collect"))
+        elif not (yield from wait_for(held, root, "collect", cancellation.requested)):
+            report.add(RunFinished(0.0, cancellation.signal_number))
+            return report
+        started = time.monotonic()
+        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        record = held.enter_context(Record.opened(root, run_id, report))
+        end_orphans(root.staging)
         sweep_staging(root)
         engine = Engine(
-            _workplace(configured, root, record, binary, cancellation, today),
+            _workplace(configured, root, record, binary, crew, cancellation, today),
             partial(batches, batch_size=request.fetching.batch_size),
         )
         if objects is None:
@@ -87,6 +102,7 @@ def collect(
         else:
             notices = ()
             found = ((item, None) for item in objects)
+        notices += () if crew.notice is None else (crew.notice,)
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
         for event in engine.run(_planned(root, found, request.fetching)):
             yield record.take(event)
@@ -96,19 +112,26 @@ def collect(
 
 
 def _workplace(
-    configured: Configured, root: Root, record: Record, binary: Binary, cancellation: Cancellation, today: date
+    configured: Configured,
+    root: Root,
+    record: Record,
+    binary: Binary,
+    crew: Crew,
+    cancellation: Cancellation,
+    today: date,
 ) -> Workplace:
     request = configured.request
     look_up = partial(_look_up, binary, request.access, cancellation)
     return Workplace(
         binary=binary,
         access=request.access,
-        fetching=request.fetching,
+        fetching=replace(request.fetching, jobs=crew.lanes),
         staging=root.staging / record.folder.name,
         run_folder=record.folder,
         settle=Settler(root, record.folder.name, request.fetching.download_checksum, look_up),
         explain_absence=partial(_absence, configured.matrix, today),
         cancellation=cancellation,
+        workers=crew.workers,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from crypto_archive.collect import collect
-from crypto_archive.trust.lock import hold
+from crypto_archive.transfer.cancellation import Cancellation
+from crypto_archive.trust.lock import hold, wait_for
 from crypto_archive.trust.store import open_root, quarantine
 
 if TYPE_CHECKING:
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from crypto_archive.config import Configured
     from crypto_archive.events import Checked, Event
     from crypto_archive.report.fold import Report
-    from crypto_archive.transfer.cancellation import Cancellation
+
+PURPOSE = "verify --repair"
 
 
 def repair(
@@ -24,6 +27,7 @@ def repair(
     *,
     cancellation: Cancellation | None = None,
     today: date | None = None,
+    wait: bool = False,
 ) -> Generator[Event, None, Report]:
     """Move bad files into quarantine, then collect exactly the objects that are bad or missing.
 
@@ -32,18 +36,25 @@ def repair(
         bad: What verification found.
         cancellation: A token to stop the run from outside.
         today: The current UTC day; read from the clock when not given.
+        wait: Wait while another run holds the archive root.
 
     Raises:
         S5cmdUnusable: There is no s5cmd that can be used.
         RootUnusable: The archive root cannot be written to.
-        RootLocked: Another run holds the archive root.
+        RootLocked: Another run holds the archive root, and it is not to be waited for.
+        EnvironmentFailure: An s5cmd of an earlier run cannot be ended, or too few files may be open at once.
     """
     root = open_root(configured.request.root)
-    with hold(root, "verify --repair"):
+    cancellation = cancellation or Cancellation()
+    with ExitStack() as held:
+        if not wait:
+            held.enter_context(hold(root, PURPOSE))
+        elif not (yield from wait_for(held, root, PURPOSE, cancellation.requested)):
+            bad = ()
         for finding in bad:
             file = root.file(finding.object_key)
             if file.is_file():
                 quarantine(root, file, finding.object_key, finding.reason, "verify")
     found = (configured.matrix.object_of(finding.object_key) for finding in bad)
     objects = [item for item in found if item is not None]
-    return (yield from collect(configured, objects=objects, cancellation=cancellation, today=today))
+    return (yield from collect(configured, objects=objects, cancellation=cancellation, today=today, wait=wait))

@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 from crypto_archive import __version__
 from crypto_archive.cli import collect, matrix, plan, verify
-from crypto_archive.cli.stdout import silence_stdout
+from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 from crypto_archive.errors import CryptoArchiveError
 
 EPILOG = (
@@ -60,6 +60,7 @@ def _main(
 
 def run() -> NoReturn:
     """Run the command line and exit with the code of the table."""
+    open_closed_streams()
     try:
         app()
     except CryptoArchiveError as error:

@@ -30,6 +30,11 @@ def collect(
         typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FETCHING,
                      help="s5cmd processes side by side. (default: 8)"),
     ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", rich_help_panel=FETCHING,
+                     help="Wait while another run holds the archive root, instead of ending with exit code 5."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the report as one JSON document.")
     ] = False,
@@ -54,7 +59,7 @@ def collect(
     if dry_run:
         _dry_run(selection, output, more, as_json=as_json)
     else:
-        _collect(selection, output, more, as_json=as_json, report_to=report_to)
+        _collect(selection, output, more, wait=wait, as_json=as_json, report_to=report_to)
 
 
 def _collect(
@@ -62,6 +67,7 @@ def _collect(
     output: OutputOptions,
     more: dict[str, object],
     *,
+    wait: bool,
     as_json: bool,
     report_to: Path | None,
 ) -> None:
@@ -78,7 +84,7 @@ def _collect(
         prepare_file(report_to)
     cancellation = Cancellation()
     with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown:
-        report = drive(collect_events(configured, cancellation=cancellation), shown.show)
+        report = drive(collect_events(configured, cancellation=cancellation, wait=wait), shown.show)
     if report_to is not None:
         write_json(report.document(), report_to)
     if as_json:
@@ -88,8 +94,9 @@ def _collect(
             typer.echo(f"Error: {report.error}", err=True)
     else:
         folder = Root(configured.request.root).runs / report.run_id
-        failed = folder / "failed.s5cmd"
-        show(report_summary(report, folder / "report.json", failed if failed.exists() else None), sys.stdout)
+        written, failed = folder / "report.json", folder / "failed.s5cmd"
+        kept = (path if path.exists() else None for path in (written, failed))
+        show(report_summary(report, *kept), sys.stdout)
     raise typer.Exit(report.exit_code())
 
 

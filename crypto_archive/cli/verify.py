@@ -24,6 +24,11 @@ def verify(
         typer.Option("--repair", rich_help_panel=SELECTION,
                      help="Put what is bad into quarantine, and fetch it and what is missing again."),
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", rich_help_panel=SELECTION,
+                     help="Let --repair wait while another run holds the archive root."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the findings as one JSON document.")
     ] = False,
@@ -69,7 +74,7 @@ def verify(
         report = drive(checks, take)
     if repair and report.status == "bad":
         with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown_repair:
-            report.repair = drive(fetch_again(configured, bad, cancellation=cancellation), shown_repair.show)
+            report.repair = drive(fetch_again(configured, bad, cancellation=cancellation, wait=wait), shown_repair.show)
     if as_json:
         print_json(report.document())
     elif not output.quiet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from contextlib import closing
 from itertools import islice
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.s5cmd.awake import AwakeClock
 from crypto_archive.s5cmd.child import Child
 from crypto_archive.s5cmd.invocation import child_environment, command_line
 from crypto_archive.s5cmd.protocol import NOTHING_FOUND, Failed, Fault, Folder, Listed, Noise, fault_of
@@ -136,16 +136,21 @@ def _watched(
     child: Child, access: Access, stall_seconds: float, cancelled: threading.Event
 ) -> Generator[Message, None, None]:
     """Yield a child's messages; kill it when it is waited for too long (s5cmd itself waits for ever) or cancelled."""
-    waiting_since: float | None = time.monotonic()
+    waiting: object | None = object()  # another one for each wait; None while the caller is at work
     stalled, done = threading.Event(), threading.Event()
+    tick = min(LOOK_SECONDS, stall_seconds / 4)
 
     def watch() -> None:
-        while not done.wait(min(LOOK_SECONDS, stall_seconds / 4)):
-            since = waiting_since
+        clock = AwakeClock(tick)
+        seen, since = waiting, 0.0
+        while not done.wait(tick):
+            now, current = clock.look(), waiting
             if cancelled.is_set():
                 child.kill()
                 return
-            if since is not None and time.monotonic() - since > stall_seconds:
+            if current is not seen:
+                seen, since = current, now
+            if current is not None and now - since > stall_seconds:
                 stalled.set()
                 child.kill()
                 return
@@ -154,9 +159,9 @@ def _watched(
     watcher.start()
     try:
         for message in child.messages():
-            waiting_since = None
+            waiting = None
             yield message
-            waiting_since = time.monotonic()
+            waiting = object()
     finally:
         done.set()
         watcher.join()

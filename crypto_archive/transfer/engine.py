@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import EndpointUnreachable, RootUnusable
 from crypto_archive.events import BytesArrived, Event, ObjectPlanned, ObjectSettled, PlanFinished
 from crypto_archive.model import Action, Batch, Outcome, PlannedObject
+from crypto_archive.s5cmd.awake import AwakeClock
 from crypto_archive.s5cmd.protocol import Fault
 from crypto_archive.transfer.lane import Lane, Wires
 from crypto_archive.transfer.spool import Spool
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 EVENTS_IN_FLIGHT = 4096
 PROOF_THREADS = 4
+UNREACHABLE_AT_FIRST = 3
+"""How many copies may fail because nobody answers, before anything has arrived, until the run is given up."""
 
 CutBatches = Callable[[Iterator[PlannedObject]], Iterator[Batch]]
 """Cuts the planned objects that are to be fetched into batches."""
@@ -36,10 +39,12 @@ CutBatches = Callable[[Iterator[PlannedObject]], Iterator[Batch]]
 
 @dataclass(slots=True)
 class _Watch:
-    """What the supervisor last saw of a lane, and the thread that is stopping it."""
+    """What the supervisor last saw of a lane, by its own clock, and the thread that is stopping it."""
 
     bytes: int = 0
     messages: int = 0
+    child_since: float | None = None
+    began_at: float = 0.0
     moved_at: float = 0.0
     stopper: threading.Thread | None = None
 
@@ -63,10 +68,11 @@ class Engine:
         self._spool = Spool(workplace.staging)
         self._cut = cut
         self._arrived = False
+        self._unreachable = 0
         self._proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
         self._place = workplace
         self._cancellation = workplace.cancellation
-        wires = Wires(self.emit, self._abort, self._proofs)
+        wires = Wires(self.emit, self._abort, self._count_failure, self._proofs)
         self._watches = {Lane(number, workplace, wires): _Watch() for number in range(workplace.fetching.jobs)}
 
     def emit(self, event: Event) -> None:
@@ -97,6 +103,7 @@ class Engine:
 
     def _events_of(self, running: int) -> Iterator[Event]:
         next_look = time.monotonic() + TICK_SECONDS
+        clock = AwakeClock(TICK_SECONDS)
         while running:
             try:
                 event = self._events.get(timeout=TICK_SECONDS)
@@ -108,7 +115,7 @@ class Engine:
                     continue
                 yield event
             if time.monotonic() >= next_look:
-                yield from self._look_after_lanes()
+                yield from self._look_after_lanes(clock.look())
                 next_look = time.monotonic() + TICK_SECONDS
 
     def _abandon(self, threads: list[threading.Thread]) -> None:
@@ -175,6 +182,16 @@ class Engine:
         finally:
             self._events.put(None)
 
+    def _count_failure(self, entry: Entry) -> None:
+        """End the run at once when its first objects cannot be had because nobody answers.
+
+        s5cmd has tried each of them several times by then; a whole batch of them, tried again and again, would take
+        minutes where name servers are slow.
+        """
+        self._unreachable += entry.fault is Fault.UNREACHABLE
+        if self._unreachable >= UNREACHABLE_AT_FIRST and not self._arrived:
+            self._give_up_if_hopeless(entry)
+
     def _give_up_if_hopeless(self, failure: Entry) -> None:
         """End the run when a whole batch could not be had for a reason that holds for all batches."""
         endpoint = self._place.access.endpoint_url
@@ -187,9 +204,10 @@ class Engine:
 
     # In the consumer's thread
 
-    def _look_after_lanes(self) -> Iterator[Event]:
-        now = time.monotonic()
+    def _look_after_lanes(self, now: float) -> Iterator[Event]:
         for lane, watch in self._watches.items():
+            if lane.child_since != watch.child_since:
+                watch.child_since, watch.began_at, watch.moved_at = lane.child_since, now, now
             arrived = lane.bytes_in_staging()
             if (arrived, lane.messages) != (watch.bytes, watch.messages):
                 watch.bytes, watch.messages, watch.moved_at = arrived, lane.messages, now
@@ -199,14 +217,14 @@ class Engine:
             yield BytesArrived(lane.number, arrived)
 
     def _reason_to_stop(self, lane: Lane, watch: _Watch, now: float) -> str:
-        since, fetching = lane.child_since, self._place.fetching
-        if since is None:
+        fetching = self._place.fetching
+        if watch.child_since is None:
             return ""
         if self._cancellation.requested.is_set():
             return "cancelled"
-        if now - max(watch.moved_at, since) > fetching.stall_seconds:
+        if now - watch.moved_at > fetching.stall_seconds:
             return f"nothing arrived for {fetching.stall_seconds:g} seconds"
-        if now - since > fetching.timeout_seconds:
+        if now - watch.began_at > fetching.timeout_seconds:
             return f"not done within {fetching.timeout_seconds:g} seconds"
         return ""
 

@@ -56,6 +56,7 @@ class Workplace:
         settle: Proves and publishes.
         explain_absence: Says why an object is absent.
         cancellation: Asks the lanes to stop.
+        workers: Objects under way in one s5cmd process.
     """
 
     binary: Binary
@@ -66,6 +67,7 @@ class Workplace:
     settle: Settle
     explain_absence: ExplainAbsence
     cancellation: Cancellation
+    workers: int = WORKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,13 @@ class Wires:
     Attributes:
         emit: Takes events.
         abort: Takes the error that ends the run early.
+        failed: Is told of each failure that s5cmd reports.
         proofs: Threads in which arrivals are proven.
     """
 
     emit: Callable[[Event], None]
     abort: Callable[[Exception], None]
+    failed: Callable[[Entry], None]
     proofs: Executor
 
 
@@ -194,7 +198,7 @@ class Lane:
         """Run one run-file in the batch's staging folder and note what s5cmd says of each key."""
         place = self._place
         account.staging.mkdir(parents=True, exist_ok=True)
-        args = command_line(place.binary, place.access, run_file, workers=WORKERS, retries=S5CMD_RETRIES)
+        args = command_line(place.binary, place.access, run_file, workers=place.workers, retries=S5CMD_RETRIES)
         with Child(args, cwd=account.staging, env=child_environment(place.access)) as child:
             with self._guard:
                 self._child = child
@@ -205,6 +209,8 @@ class Lane:
                     entry = account.note(message)
                     if entry is not None:
                         self._prove_if_whole(entry)
+                        if entry.fault is not None:
+                            self._wires.failed(entry)
             finally:
                 self.child_since = None
                 with self._guard:

@@ -14,13 +14,24 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from crypto_archive.errors import RootLocked, RootUnusable
+from crypto_archive.events import Noticed
+from crypto_archive.model import Notice
 from crypto_archive.trust.store import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
+    from collections.abc import Generator, Iterator
+    from contextlib import ExitStack
     from pathlib import Path
 
+    from filelock import BaseFileLock
+
     from crypto_archive.trust.store import Root
+
+
+TURN_SECONDS = 0.5
+"""How long whoever waits for the lock does not look whether it still is to wait."""
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +51,52 @@ class Holder:
     purpose: str
 
 
+def wait_for(
+    held: ExitStack, root: Root, purpose: str, stop_waiting: threading.Event
+) -> Generator[Noticed, None, bool]:
+    """Hold the root's lock as long as ``held`` is open; wait for it, and yield once who holds it until then.
+
+    Args:
+        held: Lets the lock go in the end.
+        root: A root that ``open_root`` has made.
+        purpose: What the lock is taken for, told to whoever comes second.
+        stop_waiting: Ends the wait once it is set.
+
+    Returns:
+        Whether the lock is held; False when the wait was ended.
+
+    Raises:
+        RootUnusable: The lock's file cannot be written.
+    """
+    try:
+        held.enter_context(hold(root, purpose))
+    except RootLocked as locked:
+        yield Noticed(Notice(f"{locked.message}; waiting until it has ended"))
+        try:
+            held.enter_context(hold(root, purpose, stop_waiting))
+        except RootLocked:
+            return False
+    return True
+
+
 @contextmanager
-def hold(root: Root, purpose: str) -> Iterator[Holder]:
-    """Hold the root's lock as long as the context lasts; never waits.
+def hold(root: Root, purpose: str, stop_waiting: threading.Event | None = None) -> Iterator[Holder]:
+    """Hold the root's lock as long as the context lasts.
 
     Args:
         root: A root that ``open_root`` has made.
         purpose: What the lock is taken for, told to whoever comes second.
+        stop_waiting: Wait for the lock until it is free or this is set; None for not waiting at all.
 
     Raises:
-        RootLocked: Another run holds it.
+        RootLocked: Another run holds it, and it was not waited for, or no longer.
         RootUnusable: The lock's file cannot be written.
     """
-    lock = FileLock(root.lock_path, blocking=False, thread_local=False)
+    lock = FileLock(root.lock_path, thread_local=False)
     with explained(root):
-        try:
-            lock.acquire()
-        except Timeout:
-            raise _locked(root) from None
-        except NotImplementedError as error:
-            raise _lockless(root) from error
+        while not _acquired(root, lock, 0.0 if stop_waiting is None else TURN_SECONDS):
+            if stop_waiting is None or stop_waiting.is_set():
+                raise _locked(root)
     try:
         holder = Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"), purpose)
         with explained(root):
@@ -80,17 +117,28 @@ def read_holder(root: Root) -> Holder | None:
     return holder if _may_live(holder) else None
 
 
+def _acquired(root: Root, lock: BaseFileLock, seconds: float) -> bool:
+    """Try for so long to get the lock, and return whether it worked; the system frees it when its holder dies."""
+    try:
+        lock.acquire(timeout=seconds, poll_interval=POLL_SECONDS)
+    except Timeout:
+        return False
+    except NotImplementedError as error:
+        raise _lockless(root) from error
+    return True
+
+
 def _locked(root: Root) -> RootLocked:
     holder = read_holder(root)
     if holder is None:  # it has the lock, but has not got round to its note
         return RootLocked(
             f"Another run holds the lock of {root.path}",
-            hint="Wait until it has ended, or choose another folder with --output.",
+            hint="Wait until it has ended, as --wait does, or choose another folder with --output.",
         )
     return RootLocked(
         f"Another run holds the lock of {root.path}: {holder.purpose}, process {holder.pid} on {holder.host}, "
         f"since {holder.started}",
-        hint="Wait until it has ended, stop that process, or choose another folder with --output.",
+        hint="Wait until it has ended, as --wait does, stop that process, or choose another folder with --output.",
     )
 
 

@@ -31,8 +31,10 @@ PRIVATE_FOLDER = ".crypto-archive"
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-_DENIED = {errno.EACCES, errno.EPERM}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
+# A folder that is denied to us is an object's trouble: the root as a whole is tried when it is opened.
+_IN_THE_WAY |= {errno.EACCES, errno.EPERM}
 
 
 class Refused(CryptoArchiveError):
@@ -198,10 +200,11 @@ def explained(root: Root) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _root_unusable(root, error) from error
+        raise root_unusable(root, error) from error
 
 
-def _root_unusable(root: Root, error: OSError) -> RootUnusable:
+def root_unusable(root: Root, error: OSError) -> RootUnusable:
+    """Return what the operating system said while the root was written to in words for people."""
     place = f"{error.filename2 or error.filename or root.path}: {error.strerror or error}"
     if error.errno in _DISK_FULL:
         return RootUnusable(
@@ -212,6 +215,12 @@ def _root_unusable(root: Root, error: OSError) -> RootUnusable:
         return RootUnusable(
             f"Permission denied writing to output directory: {root.path}",
             hint=f"{place}. Choose another folder with --output, or make this one writable for you.",
+        )
+    if error.errno == errno.ENOENT and not root.private.is_dir():
+        return RootUnusable(
+            f"The output directory is gone: {root.path}",
+            hint="It was deleted or moved, or its disk was taken away, while the run went on. Bring it back, then run "
+            "again: what is there is left alone.",
         )
     return RootUnusable(
         f"Cannot write to output directory: {root.path}", hint=f"{place}. Choose another folder with --output."
@@ -243,6 +252,11 @@ def _refuse_odd(root: Root, path: Path) -> None:
             mode = path.lstat().st_mode
     except FileNotFoundError:
         return
+    if stat.S_ISREG(mode) and not os.access(path, os.W_OK):
+        raise Refused(
+            f"Refused to replace {path}: you may not write to it",
+            hint="It belongs to somebody else, or is protected; make it writable for you or move it away.",
+        )
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
         raise Refused(
@@ -260,8 +274,8 @@ def _nothing_in_the_way(path: Path) -> Iterator[None]:
             raise
         raise Refused(
             f"Refused to store {path}: {error.strerror}",
-            hint="Move away what stands in place of a folder, or choose another folder (with a shorter path, if that "
-            "is the trouble) with --output.",
+            hint="Move away what stands in place of a folder, make the folder writable for you, or choose another one "
+            "(with a shorter path, if that is the trouble) with --output.",
         ) from error
 
 

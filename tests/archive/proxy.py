@@ -82,11 +82,12 @@ class FaultProxy:
             self._rules.append(rule)
         return rule
 
-    def clear(self) -> None:
-        """Lift all faults; transfers that stand still go on."""
+    def clear(self, *, release: bool = True) -> None:
+        """Lift all faults; transfers that stand still go on, unless they are not to be released."""
         with self._guard:
             self._rules.clear()
-        self.release()
+        if release:
+            self.release()
 
     def release(self) -> None:
         """Let the transfers that stand still go on; later stalls hold again."""

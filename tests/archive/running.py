@@ -85,4 +85,5 @@ def clean_environment() -> dict[str, str]:
     package = str(Path(crypto_archive.__file__).parents[1])
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join(filter(None, (package, inherited)))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "COLUMNS": "200"}
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("CRYPTO_ARCHIVE_TEST_")}
+    return {**outside, "PYTHONPATH": path, "PYTHONUTF8": "1", "COLUMNS": "200"}

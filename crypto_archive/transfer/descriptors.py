@@ -1,0 +1,90 @@
+"""How many files a run may have open: raises the limit where it may, and does with less where it may not."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+
+from crypto_archive.errors import EnvironmentFailure
+from crypto_archive.model import Notice
+from crypto_archive.transfer.lane import WORKERS
+
+OWN = 32
+"""Descriptors of this process beside its lanes: streams, lock, manifest, journal, spool, listing, proofs (measured:
+at most 25)."""
+PER_LANE = 6
+"""Descriptors of this process for a lane, while it starts s5cmd."""
+S5CMD_OWN = 16
+PER_WORKER = 6
+"""Descriptors of s5cmd for an object under way: its file, and a connection for each of five parts."""
+FEWEST = OWN + PER_LANE
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """How many work at the same time.
+
+    Attributes:
+        lanes: s5cmd processes.
+        workers: Objects under way in each of them.
+        notice: Says that they are fewer than was wanted; None when they are not.
+    """
+
+    lanes: int
+    workers: int
+    notice: Notice | None = None
+
+
+def crew_for(lanes: int) -> Crew:
+    """Return how many can work, after raising this process's limit of open files as far as need be and may be.
+
+    Args:
+        lanes: How many lanes are wanted.
+
+    Raises:
+        EnvironmentFailure: The limit is too low for a single lane.
+    """
+    limit = _raised_to(max(OWN + PER_LANE * lanes, S5CMD_OWN + PER_WORKER * WORKERS))
+    return Crew(lanes, WORKERS) if limit is None else _crew_within(limit, lanes)
+
+
+def _crew_within(limit: int, lanes: int) -> Crew:
+    if limit < FEWEST:
+        raise EnvironmentFailure(
+            f"This process may have only {limit} files open at once; {FEWEST} are the fewest to work with",
+            hint="Raise the limit: `ulimit -n 1024` in the shell that starts it, LimitNOFILE= in a unit of systemd.",
+        )
+    fitting = min(lanes, (limit - OWN) // PER_LANE)
+    workers = min(WORKERS, (limit - S5CMD_OWN) // PER_WORKER)
+    if (fitting, workers) == (lanes, WORKERS):
+        return Crew(lanes, WORKERS)
+    text = (
+        f"Only {limit} files may be open at once, so {fitting} of {lanes} s5cmd processes work side by side, each on "
+        f"{workers} objects at most; `ulimit -n 1024` before the start lifts that."
+    )
+    return Crew(fitting, workers, Notice(text))
+
+
+def _raised_to(wanted: int) -> int | None:
+    """Raise the soft limit of open files to what is wanted or may be had; return what it is, None without a limit."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if _reaches(soft, wanted):
+        return None
+    best = wanted if _reaches(hard, wanted) else hard
+    with contextlib.suppress(OSError, ValueError):  # a system may have yet another limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (best, hard))
+        soft = best
+    return soft
+
+
+def _reaches(limit: int, wanted: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    import resource
+
+    return limit == resource.RLIM_INFINITY or limit >= wanted
