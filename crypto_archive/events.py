@@ -117,6 +117,7 @@ class ObjectSettled:
         remote: What the listing said of it, None without one.
         attempts: How many attempts it took.
         lane: The lane that fetched it, None where no lane had to.
+        etag: The ETag that the listing gave, the MD5 of the bytes without a listing, empty without bytes.
     """
 
     object: ArchiveObject
@@ -129,6 +130,7 @@ class ObjectSettled:
     remote: RemoteStat | None = None
     attempts: int = 0
     lane: int | None = None
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

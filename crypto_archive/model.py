@@ -157,6 +157,7 @@ class PlannedObject:
         with_sidecar: Whether its sidecar is to be fetched too.
         remote: What the listing says; None in a plan from the calendar.
         stored_size: Length in bytes of the file that is at the final path, 0 where there is none.
+        adopted: What the manifest is to remember of a file that it did not know and that has just been proven.
     """
 
     object: ArchiveObject
@@ -165,6 +166,7 @@ class PlannedObject:
     with_sidecar: bool = True
     remote: RemoteStat | None = None
     stored_size: int = 0
+    adopted: ManifestEntry | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -234,7 +236,7 @@ class ManifestEntry:
         size: Length in bytes.
         sha256: Hexadecimal digest of the stored bytes.
         verdict: What the proof said.
-        etag: The ETag that the listing gave, empty when it was fetched without a listing.
+        etag: The ETag that the listing gave; without a listing the MD5 of the bytes, which it is as a rule.
         last_modified: The archive's time stamp that the listing gave, None likewise.
         fetched_at: When it was published, UTC.
         run_id: The run that fetched it.

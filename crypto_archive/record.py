@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
-from crypto_archive.events import ObjectSettled
+from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
+from crypto_archive.events import ObjectPlanned, ObjectSettled
 from crypto_archive.model import Absence, ManifestEntry, Outcome, Verdict
 from crypto_archive.report.journal import event_line
 from crypto_archive.s5cmd.runfile import copy_line
@@ -47,16 +48,30 @@ class Record:
     @classmethod
     @contextmanager
     def opened(cls, root: Root, run_id: str, report: Report) -> Iterator[Record]:
-        """Open the record of a new run; the report is written when the context is left, in whatever way."""
+        """Open the record of a new run; the report is written when the context is left, in whatever way.
+
+        What cannot be written then is told by the report's ``error``, so that the run does not count as a success.
+
+        Raises:
+            EnvironmentFailure: The manifest is damaged, or a newer version of this tool wrote it.
+            RootUnusable: The disk is full, or the root cannot be written to.
+        """
         folder = root.runs / run_id
-        with explained(root):
-            folder.mkdir(parents=True)
         with ExitStack() as stack:
-            manifest = stack.enter_context(Manifest(root.manifest_path))
-            journal = stack.enter_context((folder / "events.jsonl").open("w", encoding="utf-8"))
-            record = cls(root, folder, report, manifest, journal)
-            stack.callback(record._write_report)
+            with explained(root):
+                folder.mkdir(parents=True)
+                manifest = Manifest(root.manifest_path)
+                stack.callback(manifest.close)
+                journal = stack.enter_context((folder / "events.jsonl").open("w", encoding="utf-8"))
+            stack.pop_all()
+        record = cls(root, folder, report, manifest, journal)
+        try:
             yield record
+        except CryptoArchiveError as error:
+            report.error = report.error or error.told
+            raise
+        finally:
+            record._close()
 
     def take(self, event: Event) -> Event:
         """Take in an event, and hand it on.
@@ -75,6 +90,8 @@ class Record:
             self._journal.write(line + "\n")
         if isinstance(event, ObjectSettled):
             self._remember(event)
+        elif isinstance(event, ObjectPlanned) and event.planned.adopted is not None:
+            self._manifest.record(event.planned.adopted)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()
 
@@ -100,10 +117,26 @@ class Record:
             for key in (item.key, item.sidecar_key) if with_sidecar else (item.key,):
                 file.write(copy_line(request.access.bucket, key, key, request.fetching.part_size_mb) + "\n")
 
+    def _close(self) -> None:
+        """Write what is left to be written; what the disk does not take is an error of the run."""
+        for write in (self._manifest.close, self._journal.close, self._write_report):
+            try:
+                with explained(self._root):
+                    write()
+            except EnvironmentFailure as error:
+                self.report.error = self.report.error or error.told
+
     def _write_report(self) -> None:
+        """Write the report in one step, so that nobody reads half of one."""
         text = json.dumps(self.report.document(), indent=2, ensure_ascii=False) + "\n"
-        with explained(self._root):
-            (self.folder / "report.json").write_text(text, encoding="utf-8")
+        draft = self.folder / "report.json.part"
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(self.folder / "report.json")
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
 
 
 def _entry(event: ObjectSettled, now: datetime, run_id: str) -> ManifestEntry:
@@ -112,7 +145,7 @@ def _entry(event: ObjectSettled, now: datetime, run_id: str) -> ManifestEntry:
         size=event.size,
         sha256=event.sha256,
         verdict=event.verdict or Verdict.UNPROVEN,
-        etag=event.remote.etag if event.remote else "",
+        etag=event.etag,
         last_modified=event.remote.last_modified if event.remote else None,
         fetched_at=now,
         run_id=run_id,

@@ -90,6 +90,7 @@ class Settler:
             size=proof.digest.size,
             bytes_fetched=fetched,
             sha256=proof.digest.sha256,
+            etag=remote.etag if remote else proof.digest.md5,
             verdict=proof.verdict,
             remote=remote,
             attempts=arrival.attempts,

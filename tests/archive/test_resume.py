@@ -142,9 +142,43 @@ def test_files_from_elsewhere_are_taken_as_present(run: Runner, proxy: FaultProx
 def test_a_manifest_that_is_gone_costs_no_download(run: Runner, proxy: FaultProxy) -> None:
     run = run.at(proxy.endpoint_url)
     first = collect(run, *THREE)
+    known = rows(first, "object")
     (first.root / ".crypto-archive" / "manifest.sqlite").unlink()
-    assert collect(run, *THREE).outcomes == {"present": 3}
+    again = collect(run, *THREE)
+    assert again.outcomes == {"present": 3}
+    assert rows(again, "object") == known
     assert proxy.count("GET") == 6
+
+
+def test_a_spoiled_file_that_the_manifest_does_not_know_is_fetched_again(run: Runner, archive: Archive) -> None:
+    first = collect(run, *THREE)
+    (first.root / ".crypto-archive" / "manifest.sqlite").unlink()
+    spoiled = first.root / KEYS[1]
+    spoiled.write_bytes(bytes(spoiled.stat().st_size))
+    assert collect(run, *THREE, "--discover", "calendar").outcomes == {"present": 2, "fetched": 1}
+    assert_same_bytes(first.root, archive.bucket, KEYS)
+
+
+def test_a_replacement_of_the_same_size_is_seen_after_a_calendar_run(run: Runner, private_archive: Archive) -> None:
+    run = run.at(private_archive.endpoint_url)
+    collect(run, *THREE, "--discover", "calendar")
+    replace(private_archive.bucket, KEYS[2], same_size=True)
+    done = collect(run, *THREE)
+    assert done.outcomes == {"present": 2, "updated": 1}
+    assert_same_bytes(done.root, private_archive.bucket, KEYS)
+
+
+def test_a_sidecar_that_turns_up_later_is_fetched(run: Runner, private_archive: Archive) -> None:
+    run = run.at(private_archive.endpoint_url)
+    sidecar = private_archive.bucket / (KEYS[0] + SIDECAR)
+    content = sidecar.read_bytes()
+    sidecar.unlink()
+    assert collect(run, *THREE).verdicts == {"ok": 2, "sidecar-missing": 1}
+    assert collect(run, *THREE).outcomes == {"present": 3}
+    sidecar.write_bytes(content)
+    late = collect(run, *THREE)
+    assert (late.outcomes, late.verdicts) == ({"present": 2, "fetched": 1}, {"ok": 1})
+    assert collect(run, *THREE).outcomes == {"present": 3}
 
 
 def test_staging_is_swept_at_the_start(run: Runner) -> None:

@@ -146,3 +146,14 @@ def test_settings_of_the_environment_and_of_a_file_count(run: Runner, archive: A
     assert "discover: from CRYPTO_ARCHIVE_DISCOVER" in stderr
     assert "output_directory: from .env" in stderr
     assert_same_bytes(run.folder / "kept", archive.bucket, KEYS)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("-p", "resilient"), ("--dry-run",)], ids=["nothing", "an overlay", "a dry run"]
+)
+def test_the_whole_archive_is_not_fetched_by_accident(run: Runner, arguments: tuple[str, ...]) -> None:
+    code, stdout, stderr = run("collect", *arguments)
+    assert (code, stdout) == (2, "")
+    assert "Error: Nothing is selected, and the whole archive is too much to fetch by accident\n" in stderr
+    assert "Hint: Name a preset, such as --preset research" in stderr
+    assert list(run.folder.iterdir()) == []

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.archive.running import Runner
     from tests.archive.served import Archive
 
-BOTH = pytest.mark.parametrize("selection", [THREE, ("--all",)], ids=["selection", "all"])
+BOTH = pytest.mark.parametrize("selection", [THREE, ("--all",), ()], ids=["selection", "all", "nothing selected"])
 
 
 def verify(run: Runner, *arguments: str) -> tuple[int, dict[str, Any], str]:

@@ -35,7 +35,7 @@ STORED = {
     "unrecorded": StoredStat(100),
     "unrecorded, longer": StoredStat(101),
     "recorded": StoredStat(100, RECORDED),
-    "recorded from the calendar": StoredStat(100, replace(RECORDED, etag="", last_modified=None)),
+    "recorded from the calendar": StoredStat(100, replace(RECORDED, last_modified=None)),
     "recorded, cut": StoredStat(99, RECORDED),
     "recorded, longer": StoredStat(101, RECORDED),
 }
@@ -55,7 +55,7 @@ DECISIONS = {
     "unrecorded": [KEPT, KEPT, UNLIKE, KEPT, KEPT, KEPT, KEPT],
     "unrecorded, longer": [KEPT, UNLIKE_TOO, KEPT, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO],
     "recorded": [KEPT, KEPT, LONGER, ETAG, TIME, TIME, KEPT],
-    "recorded from the calendar": [KEPT, KEPT, LONGER, KEPT, KEPT, KEPT, KEPT],
+    "recorded from the calendar": [KEPT, KEPT, LONGER, ETAG, KEPT, KEPT, KEPT],
     "recorded, cut": [CUT, CUT, LONGER, ETAG, TIME, TIME, CUT],
     "recorded, longer": [GROWN, GROWN, LONGER, ETAG, TIME, TIME, GROWN],
 }
@@ -128,3 +128,46 @@ def test_objects_keep_their_order_and_each_is_looked_up_once() -> None:
     assert [item.object for item in result] == items
     assert [item.action for item in result] == [FETCH, FETCH, KEEP, FETCH, FETCH]
     assert asked == [item.key for item in items]
+
+
+def test_the_md5_of_a_calendar_run_says_nothing_of_an_upload_in_parts() -> None:
+    stored = StoredStat(100, replace(RECORDED, last_modified=None))
+    assert planned(listed(etag="f" * 32 + "-3"), stored, Fetching()).action is KEEP
+    assert planned(listed(etag="f" * 32 + "-3"), StoredStat(100, RECORDED), Fetching()).action is UPDATE
+
+
+@pytest.mark.parametrize("remote", [None, listed()], ids=["calendar", "listing"])
+def test_a_file_that_the_manifest_does_not_know_is_adopted(remote: RemoteStat | None) -> None:
+    asked: list[tuple[str, RemoteStat | None]] = []
+
+    def adopt(key: str, remote: RemoteStat | None) -> ManifestEntry:
+        asked.append((key, remote))
+        return RECORDED
+
+    [result] = plan([(ITEM, remote)], lambda _: StoredStat(100), Fetching(), adopt)
+    assert (result.action, result.adopted) == (KEEP, RECORDED)
+    assert asked == [(ITEM.key, remote)]
+
+
+def test_a_file_whose_bytes_nothing_vouches_for_is_fetched() -> None:
+    [result] = plan([(ITEM, listed())], lambda _: StoredStat(100), Fetching(), lambda *_: None)
+    assert (result.action, result.adopted) == (FETCH, None)
+    assert result.why == "on disk, but not the bytes that sidecar or listing vouch for"
+
+
+@pytest.mark.parametrize("stored", [None, StoredStat(100, RECORDED), StoredStat(101)], ids=["none", "known", "longer"])
+def test_only_files_that_would_be_kept_unknown_are_looked_into(stored: StoredStat | None) -> None:
+    def adopt(*_: object) -> ManifestEntry:
+        raise AssertionError("there is nothing to adopt")
+
+    assert len(list(plan([(ITEM, listed())], lambda _: stored, Fetching(), adopt))) == 1
+    assert len(list(plan([(ITEM, listed())], lambda _: stored, Fetching(force=True), adopt))) == 1
+
+
+def test_a_sidecar_that_turns_up_later_is_fetched() -> None:
+    stored = StoredStat(100, replace(RECORDED, verdict=Verdict.SIDECAR_MISSING))
+    late = planned(listed(), stored, Fetching())
+    assert (late.action, late.why, late.with_sidecar) == (FETCH, "its sidecar is there now", True)
+    assert planned(listed(has_sidecar=False), stored, Fetching()).action is KEEP
+    assert planned(listed(), stored, Fetching(download_checksum=False)).action is KEEP
+    assert planned(None, stored, Fetching()).action is KEEP

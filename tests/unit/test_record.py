@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto_archive import record as record_module
-from crypto_archive.errors import RootUnusable
+from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.events import (
     BytesArrived,
     Event,
@@ -23,7 +24,7 @@ from crypto_archive.events import (
     RunFinished,
     RunStarted,
 )
-from crypto_archive.model import Absence, Market, Outcome, Verdict
+from crypto_archive.model import Absence, Action, ManifestEntry, Market, Outcome, PlannedObject, Verdict
 from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
 from crypto_archive.request import Fetching, Request, Wish
@@ -35,11 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crypto_archive.model import ManifestEntry
-
 RUN = "20250716T001011Z-abcdef"
 ITEM = an_object()
-FETCHED = ObjectSettled(ITEM, Outcome.FETCHED, "", 20, 120, "a" * 64, Verdict.OK, listed(20), 1, 0)
+FETCHED = ObjectSettled(ITEM, Outcome.FETCHED, "", 20, 120, "a" * 64, Verdict.OK, listed(20), 1, 0, "e" * 32)
 
 
 @pytest.fixture
@@ -97,12 +96,19 @@ def test_what_is_published_goes_into_the_manifest(root: Root, outcome: Outcome) 
     assert before <= entry.fetched_at <= datetime.now(UTC)
 
 
-def test_without_a_listing_there_is_no_etag_to_remember(root: Root) -> None:
+def test_without_a_listing_the_md5_stands_for_the_etag(root: Root) -> None:
     with recording(root) as record:
-        record.take(replace(FETCHED, remote=None, verdict=None))
+        record.take(replace(FETCHED, remote=None, verdict=None, etag="5" * 32))
     entry = remembered(root)
     assert entry is not None
-    assert (entry.etag, entry.last_modified, entry.verdict) == ("", None, Verdict.UNPROVEN)
+    assert (entry.etag, entry.last_modified, entry.verdict) == ("5" * 32, None, Verdict.UNPROVEN)
+
+
+def test_an_adopted_file_goes_into_the_manifest(root: Root) -> None:
+    entry = ManifestEntry(ITEM.key, 20, "a" * 64, Verdict.OK, "e" * 32, LISTED_AT, LISTED_AT, RUN)
+    with recording(root) as record:
+        record.take(ObjectPlanned(PlannedObject(ITEM, Action.KEEP, "there", stored_size=20, adopted=entry)))
+    assert remembered(root) == entry
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PRESENT, Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED])
@@ -279,11 +285,42 @@ def test_a_full_disk_is_told_in_words(root: Root) -> None:
 
 
 def test_a_report_that_cannot_be_written_is_told_in_words(root: Root) -> None:
-    def run() -> None:
-        with recording(root) as record:
-            record.take(FETCHED)
-            (record.folder / "report.json").mkdir()
-
-    with pytest.raises(RootUnusable, match="Cannot write to output directory"):
-        run()
+    with recording(root) as record:
+        record.take(FETCHED)
+        (record.folder / "report.json").mkdir()
+    assert record.report.error.startswith(f"Cannot write to output directory: {root.path}. ")
+    assert record.report.exit_code() is ExitCode.ENVIRONMENT
     assert remembered(root) is not None
+    assert sorted(path.name for path in record.folder.iterdir()) == ["events.jsonl", "report.json"]
+
+
+class FullAtTheEnd(io.StringIO):
+    """A file whose last bytes the disk does not take."""
+
+    def close(self) -> None:
+        super().close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("piece", ["journal", "manifest"])
+def test_what_cannot_be_kept_at_the_end_stands_in_the_report(
+    root: Root, monkeypatch: pytest.MonkeyPatch, piece: str
+) -> None:
+    with recording(root) as record:
+        record.take(FETCHED)
+        record.take(RunFinished(1.0))
+        if piece == "journal":
+            record._journal.close()
+            monkeypatch.setattr(record, "_journal", FullAtTheEnd())
+        else:
+            monkeypatch.setattr(Manifest, "flush", lambda _: FullAtTheEnd().close())
+    assert "The disk of the output directory is full" in report_of(root)["error"]
+    assert report_of(root)["exit_code"] == 5
+    assert report_of(root)["outcomes"]["fetched"] == 1
+
+
+def test_an_error_that_ends_the_run_stands_in_the_report(root: Root) -> None:
+    with pytest.raises(RootUnusable), recording(root):
+        raise RootUnusable("The disk is full", hint="Free some space.")
+    assert report_of(root)["error"] == "The disk is full. Free some space."
+    assert report_of(root)["status"] == "failed"
