@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench wheel clean
+.PHONY: help install demo test lint format bench soak wheel clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: install  ## Format the code and mend what the linter can mend
 
 bench: install  ## Measure speed and memory, as ratios against a peer in the same run
 	$(BIN)/python -m tests.benchmarks
+
+soak: install  ## Run hundreds of rounds of faults, signals and kills, for minutes; SOAK="--seed 7" passes options
+	$(BIN)/python -m tests.soak $(SOAK)
 
 wheel: install  ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
-from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable
+from crypto_archive.adoption import Adopter
+from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
 from crypto_archive.model import RemoteStat
 from crypto_archive.planning.batches import batches
@@ -21,6 +21,7 @@ from crypto_archive.planning.selection import select
 from crypto_archive.planning.stream import candidates
 from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
+from crypto_archive.room import while_it_fits
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.orphans import end_orphans
@@ -32,10 +33,11 @@ from crypto_archive.transfer.lane import Workplace
 from crypto_archive.trust.lock import hold, wait_for
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
-from crypto_archive.trust.store import Root, open_root, sweep_staging
+from crypto_archive.trust.runs import new_run_id, prune_runs
+from crypto_archive.trust.store import Root, open_root, root_unusable, sweep_staging
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
@@ -85,11 +87,12 @@ def collect(
         elif not (yield from wait_for(held, root, "collect", cancellation.requested)):
             report.add(RunFinished(0.0, cancellation.signal_number))
             return report
-        started = time.monotonic()
-        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        record = held.enter_context(Record.opened(root, run_id, report))
         end_orphans(root.staging)
-        sweep_staging(root)
+        started = time.monotonic()
+        run_id = new_run_id(datetime.now(UTC))
+        sweep_staging(root)  # before anything is written, since what a killed run left may be what fills the disk
+        prune_runs(root, request.keep_runs, run_id)
+        record = held.enter_context(Record.opened(root, run_id, report))
         engine = Engine(
             _workplace(configured, root, record, binary, crew, cancellation, today),
             partial(batches, batch_size=request.fetching.batch_size),
@@ -104,10 +107,17 @@ def collect(
             found = ((item, None) for item in objects)
         notices += () if crew.notice is None else (crew.notice,)
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
-        for event in engine.run(_planned(root, found, request.fetching)):
-            yield record.take(event)
-        sweep_staging(root)
-        yield record.take(_finished(engine, cancellation, time.monotonic() - started))
+        with closing(engine.run(_planned(root, run_id, found, request.fetching))) as events:
+            for event in events:
+                with _ending_in_order(engine, cancellation):
+                    record.take(event)
+                yield event
+        with _ending_in_order(engine, cancellation):
+            sweep_staging(root)
+        finished = _finished(root, engine, cancellation, time.monotonic() - started)
+        with _ending_in_order(engine, cancellation):
+            record.take(finished)
+        yield finished
     return report
 
 
@@ -139,10 +149,23 @@ def _say(engine: Engine, notice: Notice) -> None:
     engine.emit(Noticed(notice))
 
 
-def _planned(root: Root, found: Iterable[Candidate], fetching: Fetching) -> Generator[PlannedObject, None, None]:
+def _planned(
+    root: Root, run_id: str, found: Iterable[Candidate], fetching: Fetching
+) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
     with Manifest(root.manifest_path, read_only=True) as manifest:
-        yield from plan(found, StoredFiles(root, manifest).stat, fetching)
+        adopt = Adopter(root, run_id, fetching.download_checksum)
+        yield from while_it_fits(plan(found, StoredFiles(root, manifest).stat, fetching, adopt), root)
+
+
+@contextmanager
+def _ending_in_order(engine: Engine, cancellation: Cancellation) -> Iterator[None]:
+    """Let what cannot be kept on disk end the run as any other error does: what is under way is still settled."""
+    try:
+        yield
+    except EnvironmentFailure as error:
+        engine.error = engine.error or error
+        cancellation.requested.set()
 
 
 def _look_up(binary: Binary, access: Access, cancellation: Cancellation, key: str) -> RemoteStat | None:
@@ -161,10 +184,9 @@ def _absence(matrix: Matrix, today: date, item: ArchiveObject) -> Absence:
     return absence(row, item, today)
 
 
-def _finished(engine: Engine, cancellation: Cancellation, seconds: float) -> RunFinished:
+def _finished(root: Root, engine: Engine, cancellation: Cancellation, seconds: float) -> RunFinished:
     """Say how the run ended; an error that is no news for a person is a bug, and raised as one."""
-    error = engine.error
+    error = root_unusable(root, engine.error) if isinstance(engine.error, OSError) else engine.error
     if error is not None and not isinstance(error, CryptoArchiveError):
         raise error
-    text = "" if error is None else ". ".join(filter(None, (error.message.rstrip("."), error.hint)))
-    return RunFinished(seconds, cancellation.signal_number, text)
+    return RunFinished(seconds, cancellation.signal_number, "" if error is None else error.told)

@@ -39,6 +39,11 @@ class CryptoArchiveError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def told(self) -> str:
+        """Message and hint as one text, for reports."""
+        return ". ".join(filter(None, (self.message.rstrip("."), self.hint)))
+
 
 class UsageError(CryptoArchiveError):
     """What was asked for cannot be understood: options, presets, matrix files."""

@@ -14,9 +14,12 @@ from typing import NamedTuple
 
 from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
 
-__all__ = ["SIDECAR_SUFFIX", "KeyPattern", "ParsedKey", "is_symbol", "sidecar_key"]
+__all__ = ["LONGEST_SYMBOL", "SIDECAR_SUFFIX", "KeyPattern", "ParsedKey", "is_symbol", "sidecar_key"]
 
 _FIELDS = ("partition", "symbol", "interval", "date")
+LONGEST_SYMBOL = 200
+"""In bytes: with interval, date and endings it has to make a file name, for which file systems have 255 bytes, and
+s5cmd puts up to ten digits behind it while it copies."""
 _CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # half surrogates too: no UTF-8 can carry them
 _CONTROL_CHARACTER = re.compile(f"[{_CONTROL}]")
 _SYMBOL = re.compile(rf"(?!\.{{1,2}}\Z)[^/{_CONTROL}]+")
@@ -36,7 +39,11 @@ def sidecar_key(key: str) -> str:
 
 def is_symbol(text: str) -> bool:
     """Whether ``text`` can be a symbol: any text that makes one folder name, non-ASCII names included."""
-    return _SYMBOL.fullmatch(text) is not None
+    return _SYMBOL.fullmatch(text) is not None and _fits(text)
+
+
+def _fits(symbol: str) -> bool:
+    return 4 * len(symbol) <= LONGEST_SYMBOL or len(symbol.encode()) <= LONGEST_SYMBOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,8 @@ class KeyPattern:
         if match is None:
             return None
         found = match.groupdict()
+        if not _fits(found["symbol"]):
+            return None
         period = _period(found["date"], found.get("partition"))
         return None if period is None else ParsedKey(found["symbol"], found.get("interval"), period)
 
@@ -121,7 +130,10 @@ def _ends(template: str, monthly: bool, symbol: str, interval: str | None) -> tu
     """
     compiled = _compile(template)
     if not is_symbol(symbol):
-        raise ValueError(f"{symbol!r} cannot be a symbol: it must be a folder name without control characters")
+        raise ValueError(
+            f"{symbol!r} cannot be a symbol: it must be a folder name without control characters, "
+            f"of {LONGEST_SYMBOL} bytes at most"
+        )
     if compiled.has_interval != (interval is not None):
         wanted = "needs an interval" if compiled.has_interval else f"has no place for the interval {interval!r}"
         raise ValueError(f"the key pattern {template!r} {wanted}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DEFAULT_BUCKET = "data.binance.vision"
 DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
 DEFAULT_REGION = "ap-northeast-1"
+DEFAULT_KEEP_RUNS = 30
 
 
 class Discovery(StrEnum):
@@ -113,6 +114,7 @@ class Request:
         discovery: Where the plan learns what exists.
         access: How the bucket is reached.
         fetching: How objects are fetched.
+        keep_runs: How many folders of runs are kept, the current one's included.
     """
 
     wish: Wish
@@ -120,3 +122,4 @@ class Request:
     discovery: Discovery = Discovery.LISTING
     access: Access = field(default_factory=Access)
     fetching: Fetching = field(default_factory=Fetching)
+    keep_runs: int = DEFAULT_KEEP_RUNS

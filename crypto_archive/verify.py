@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import ManifestEntry, Notice
+    from crypto_archive.trust.proof import Proof
 
 THREADS = min(8, os.cpu_count() or 1)
 IN_FLIGHT = 4 * THREADS
@@ -67,12 +68,7 @@ def verify(
         RootUnusable: There is no such root, or it cannot be read.
         EndpointUnreachable: The listing was asked for and failed.
     """
-    root = Root(configured.request.root.absolute())
-    if not root.path.is_dir():
-        raise RootUnusable(
-            f"There is no archive root at {root.path}",
-            hint="Name the folder that a collect has filled with --output, or collect first.",
-        )
+    root = existing_root(configured)
     today = today or datetime.now(UTC).date()
     cancellation = cancellation or Cancellation()
     started = time.monotonic()
@@ -82,29 +78,58 @@ def verify(
             subjects = _of_root(root, manifest, configured.matrix)
         else:
             subjects = _of_selection(configured, root, manifest, today, expect, say, cancellation)
-        for finding in _checked(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
+        for item, proof in proven(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
+            finding = finding_of(item, proof)
             report.add(finding)
             yield finding
     report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
     return report
 
 
-def _checked(root: Root, subjects: Iterator[Subject]) -> Iterator[Checked]:
-    """Check files in threads, a bounded number ahead of the consumer, and yield findings in order."""
-    under_way: deque[Future[Checked]] = deque()
+def existing_root(configured: Configured) -> Root:
+    """Return the archive root of a request.
+
+    Raises:
+        RootUnusable: There is none.
+    """
+    root = Root(configured.request.root.absolute())
+    if not root.path.is_dir():
+        raise RootUnusable(
+            f"There is no archive root at {root.path}",
+            hint="Name the folder that a collect has filled with --output, or collect first.",
+        )
+    return root
+
+
+def proven(root: Root, subjects: Iterator[Subject]) -> Iterator[tuple[ArchiveObject, Proof]]:
+    """Check files in threads, a bounded number ahead of the consumer, and yield what came out of it in order."""
+    under_way: deque[tuple[ArchiveObject, Future[Proof]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
         for item, entry in subjects:
-            under_way.append(threads.submit(_check, root, item, entry))
+            under_way.append((item, threads.submit(check_stored, root, item.key, entry)))
             if len(under_way) >= IN_FLIGHT:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+                item, proof = under_way.popleft()
+                yield item, proof.result()
+        for item, proof in under_way:
+            yield item, proof.result()
 
 
-def _check(root: Root, item: ArchiveObject, entry: ManifestEntry | None) -> Checked:
-    proof = check_stored(root, item.key, entry)
+def finding_of(item: ArchiveObject, proof: Proof) -> Checked:
+    """Return what was found of an object as an event."""
     series = item.series
     return Checked(item.key, series.market, series.data_type, proof.verdict, proof.digest.size, proof.reason)
+
+
+def stored_objects(root: Root, stored: StoredFiles, matrix: Matrix) -> Iterator[Subject]:
+    """Yield all objects on disk; files that the matrix has no place for are left out."""
+    for folder, folders, files in os.walk(root.data):
+        folders.sort()
+        prefix = Path(folder).relative_to(root.path).as_posix()
+        for name in sorted(files):
+            item = None if name.endswith(SIDECAR_SUFFIX) else matrix.object_of(f"{prefix}/{name}")
+            there = stored.stat(item.key) if item is not None else None
+            if item is not None and there is not None:
+                yield item, there.recorded
 
 
 def _of_selection(
@@ -144,14 +169,7 @@ def _rightly_absent(item: ArchiveObject, manifest: Manifest, matrix: Matrix, tod
 def _of_root(root: Root, manifest: Manifest, matrix: Matrix) -> Iterator[Subject]:
     """Yield all objects on disk, then those that only the manifest knows."""
     stored = StoredFiles(root, manifest)
-    for folder, folders, files in os.walk(root.data):
-        folders.sort()
-        prefix = Path(folder).relative_to(root.path).as_posix()
-        for name in sorted(files):
-            item = None if name.endswith(SIDECAR_SUFFIX) else matrix.object_of(f"{prefix}/{name}")
-            there = stored.stat(item.key) if item is not None else None
-            if item is not None and there is not None:
-                yield item, there.recorded
+    yield from stored_objects(root, stored, matrix)
     for entry in manifest.iterate():
         item = matrix.object_of(entry.key)
         if item is not None and stored.stat(entry.key) is None:

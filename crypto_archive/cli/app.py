@@ -1,6 +1,7 @@
 """The application: its commands, and the one place where an error becomes a message and an exit code."""
 
 import sys
+from contextlib import suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -64,7 +65,8 @@ def run() -> NoReturn:
     try:
         app()
     except CryptoArchiveError as error:
-        _tell(error)
+        with suppress(OSError):  # nobody is there to read it
+            _tell(error)
         sys.exit(error.exit_code)
     raise AssertionError("Typer always exits")
 

@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crypto_archive.cli.options import OUTPUT, OutputOptions, SelectionOptions, takes
+
+if TYPE_CHECKING:
+    from crypto_archive.report.fold import Report
 
 FETCHING = "Fetching"
 
@@ -72,41 +75,57 @@ def _collect(
     report_to: Path | None,
 ) -> None:
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import configure, drive, mode_of, prepare_file, print_json, write_json
+    from crypto_archive.cli.work import (
+        configure,
+        drive,
+        mode_of,
+        prepare_file,
+        require_selection,
+        write_json,
+    )
     from crypto_archive.collect import collect as collect_events
     from crypto_archive.report.progress import progress
-    from crypto_archive.report.tables import report_summary, show
     from crypto_archive.transfer.cancellation import Cancellation
-    from crypto_archive.trust.store import Root
 
     configured = configure(selection, output, **more)
+    require_selection(configured)
     if report_to is not None:
         prepare_file(report_to)
     cancellation = Cancellation()
-    with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown:
-        report = drive(collect_events(configured, cancellation=cancellation, wait=wait), shown.show)
-    if report_to is not None:
-        write_json(report.document(), report_to)
+    with stopping(cancellation):  # up to the last line, so that a late ^C does not cut the report short
+        with progress(sys.stderr, mode_of(output)) as shown:
+            report = drive(collect_events(configured, cancellation=cancellation, wait=wait), shown.show)
+        if report_to is not None:
+            write_json(report.document(), report_to)
+        _tell_end(report, output, as_json=as_json)
+    raise typer.Exit(report.exit_code())
+
+
+def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None:
+    from crypto_archive.cli.work import print_json
+    from crypto_archive.report.tables import report_summary, show
+    from crypto_archive.trust.store import Root
+
     if as_json:
         print_json(report.document())
     if as_json or output.quiet:
         if report.error:
             typer.echo(f"Error: {report.error}", err=True)
     else:
-        folder = Root(configured.request.root).runs / report.run_id
+        folder = Root(report.request.root).runs / report.run_id
         written, failed = folder / "report.json", folder / "failed.s5cmd"
         kept = (path if path.exists() else None for path in (written, failed))
         show(report_summary(report, *kept), sys.stdout)
-    raise typer.Exit(report.exit_code())
 
 
 def _dry_run(selection: SelectionOptions, output: OutputOptions, more: dict[str, object], *, as_json: bool) -> None:
-    from crypto_archive.cli.work import configure, print_json
+    from crypto_archive.cli.work import configure, print_json, require_selection
     from crypto_archive.plan import open_plan, plan_document
     from crypto_archive.report.tables import plan_table, show
     from crypto_archive.s5cmd.runfile import copy_line
 
     configured = configure(selection, output, **more, discover="calendar")
+    require_selection(configured)
     access, fetching = configured.request.access, configured.request.fetching
     with open_plan(configured) as plan:
         for batch in plan.batches():

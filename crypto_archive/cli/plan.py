@@ -82,4 +82,6 @@ def _list_presets() -> None:
     from crypto_archive.config import list_presets
     from crypto_archive.report.tables import presets_table, show
 
-    show(presets_table((preset.name, preset.description, str(preset.path)) for preset in list_presets()), sys.stdout)
+    presets = list_presets()
+    rows = ((one.name, one.description, "the package" if one.bundled else str(one.path)) for one in presets)
+    show(presets_table(rows), sys.stdout)

@@ -17,9 +17,15 @@ def stopping(cancellation: Cancellation) -> Iterator[None]:
     def request(number: int, _: FrameType | None) -> None:
         cancellation.request(number)
 
-    former = {number: signal.signal(number, request) for number in STOPPING}
+    heeded = [number for number in STOPPING if not _is_waived(number)]
+    former = {number: signal.signal(number, request) for number in heeded}
     try:
         yield
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _is_waived(number: int) -> bool:
+    """Whether the command was started such that a closed terminal does not end it, as by ``nohup``."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN

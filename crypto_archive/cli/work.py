@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from errno import EISDIR
+from errno import EIO, EISDIR, EPIPE
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ import typer
 from crypto_archive.cli.options import OutputOptions, SelectionOptions
 from crypto_archive.cli.stdout import silence_stdout
 from crypto_archive.config import Configured, load_request
-from crypto_archive.errors import RootUnusable
+from crypto_archive.errors import RootUnusable, UsageError
 from crypto_archive.model import Notice
 from crypto_archive.report.progress import Mode
 
@@ -34,6 +34,20 @@ def configure(selection: SelectionOptions, output: OutputOptions, **more: object
         for field, origin in configured.origins.items():
             typer.echo(f"{field}: from {origin}", err=True)
     return configured
+
+
+def require_selection(configured: Configured) -> None:
+    """Refuse to fetch the whole archive because somebody forgot to say what they want.
+
+    Raises:
+        UsageError: Nothing is selected.
+    """
+    if not configured.selects:
+        raise UsageError(
+            "Nothing is selected, and the whole archive is too much to fetch by accident",
+            hint="Name a preset, such as --preset research, or say what you want with --market, --symbol, --data-type, "
+            "--interval or dates; `crypto-archive plan --list-presets` says what presets there are.",
+        )
 
 
 def tell(output: OutputOptions, notice: Notice) -> None:
@@ -64,7 +78,9 @@ def print_json(document: object) -> None:
     try:
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (EPIPE, EIO):  # EIO: it was a terminal, and has been closed
+            raise
         silence_stdout()
 
 

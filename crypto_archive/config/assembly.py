@@ -10,7 +10,7 @@ from crypto_archive.config.s5cmd_options import read_arguments
 from crypto_archive.config.settings import expanded
 from crypto_archive.config.vocabulary import rows_named
 from crypto_archive.model import DateRange, Market, Partition
-from crypto_archive.request import Access, Discovery, Fetching, Request, Wish
+from crypto_archive.request import DEFAULT_KEEP_RUNS, Access, Discovery, Fetching, Request, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ def assemble(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Req
         discovery=values.get("discover", Discovery.LISTING),
         access=_access(values),
         fetching=_fetching(values),
+        keep_runs=values.get("keep_runs", DEFAULT_KEEP_RUNS),
     )
 
 

@@ -45,6 +45,11 @@ class Configured:
     notices: tuple[Notice, ...]
     origins: Mapping[str, str]
 
+    @property
+    def selects(self) -> bool:
+        """Whether anything says what is wanted; without it a request means the whole archive."""
+        return any(field in self.origins for field in SELECTION)
+
 
 class _Faults:
     """Collects what is wrong, so that a person learns of all of it at once."""

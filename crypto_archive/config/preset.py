@@ -34,8 +34,13 @@ def _endpoint(value: str) -> str:
     """Return an endpoint URL without a slash at its end.
 
     Raises:
-        ValueError: It is no URL of an S3 endpoint.
+        ValueError: It is no URL of an S3 endpoint, or it holds a password, which would come to stand in reports.
     """
+    if "@" in value:
+        raise ValueError(
+            "an endpoint URL may not hold a user name or password (it is shown in messages and reports); for signed "
+            "requests use AWS's own settings and s5cmd_extra_args: [--profile=NAME]"
+        )
     try:
         parts = urlsplit(value)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from crypto_archive.config.preset import Bucket, EndpointUrl, FilePath, Jobs, Region, Seconds
@@ -37,6 +39,7 @@ class Settings(BaseSettings):
     stall_seconds: Seconds | None = None
     partition: Partition | None = None
     discover: Discovery | None = None
+    keep_runs: Annotated[int, Field(ge=1)] | None = None
     preset_dir: FilePath | None = None
 
 

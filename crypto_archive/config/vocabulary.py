@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.config.preset import EVERY
 from crypto_archive.config.s5cmd_options import read_arguments
 from crypto_archive.errors import Problem, nearest
-from crypto_archive.keys import is_symbol
+from crypto_archive.keys import LONGEST_SYMBOL, is_symbol
 from crypto_archive.model import Market
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ def _market(word: str, place: str) -> Iterator[Problem]:
 
 
 def _symbol(word: str, place: str) -> Iterator[Problem]:
-    if not is_symbol(word.removeprefix("!")):
+    name = word.removeprefix("!")
+    if len(name) > LONGEST_SYMBOL:
+        yield Problem(place, f"'{name[:20]}…' is too long for a symbol: at most {LONGEST_SYMBOL} bytes fit")
+    elif not is_symbol(name):
         yield Problem(place, f"{word!r} is no symbol; write a name like BTCUSDT, or a pattern like '*USDT'")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from crypto_archive.keys import is_symbol
 from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Notice, Partition, RemoteStat
 from crypto_archive.planning.calendar import periods
 from crypto_archive.planning.symbols import is_glob, matching
@@ -53,7 +55,9 @@ def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> It
 def by_listing(
     group: SeriesGroup, today: date, list_objects: ListObjects, list_folders: ListFolders, say: Say
 ) -> Iterator[Candidate]:
-    """Yield the objects that the bucket lists, with their sizes, ETags and times.
+    """Yield the objects that the bucket lists, with their sizes, ETags and times, each once.
+
+    What the listing says is not believed to be an answer to what was asked: objects of other series are left out.
 
     Args:
         group: The series.
@@ -67,7 +71,11 @@ def by_listing(
     """
     symbols, label = group.symbols, f"{group.row.market} {group.row.data_type}"
     if any(is_glob(symbol) for symbol in symbols):
-        symbols = matching(symbols, list_folders(group.row.key_pattern.symbols_prefix(group.partition)))
+        folders = list_folders(group.row.key_pattern.symbols_prefix(group.partition))
+        symbols = matching(symbols, filter(_can_be_listed, folders))
+        if unfit := [name for name in folders if not _can_be_listed(name)]:
+            names = ", ".join(repr(name[:40]) for name in unfit[:3])
+            say(Notice(f"{label}: {len(unfit)} folders of the archive are left out, no symbol can be named {names}"))
         if not symbols:
             say(Notice(f"{label}: no symbol of the archive matches {', '.join(group.symbols)}, 0 objects"))
     wanted = list(periods(group.partition, group.dates, today))
@@ -75,18 +83,42 @@ def by_listing(
         return
     first, last = wanted[0], wanted[-1]
     dates = _common_start(first, last)
-    silent = {(symbol, interval) for symbol in symbols for interval in group.intervals}
+    seen = {(symbol, interval): 0 for symbol in symbols for interval in group.intervals}
+    odd: Counter[str] = Counter()
     prefixes = (
         group.row.key_pattern.series_prefix(group.partition, symbol, interval) + dates
         for symbol in symbols
         for interval in group.intervals
     )
-    for item, remote in _with_sidecars(list_objects(prefixes), group):
-        if first <= item.period <= last:
-            silent.discard((item.series.symbol, item.series.interval))
+    for item, remote in _with_sidecars(list_objects(prefixes), group, odd):
+        series = (item.series.symbol, item.series.interval)
+        if series not in seen or item.period.partition is not group.partition or not first <= item.period <= last:
+            continue
+        bit = _bit(item, first)
+        odd["again"] += bool(seen[series] & bit)
+        if not seen[series] & bit:
+            seen[series] |= bit
             yield item, remote
+    if odd["again"]:
+        say(Notice(f"{label}: the archive lists {odd['again']} objects more than once; the first entry counts"))
+    silent = {series for series, days in seen.items() if not days}
     for notice in _silence(group, silent, f"no {group.partition} objects in {first} to {last}"):
         say(notice)
+
+
+def _can_be_listed(name: str) -> bool:
+    """Whether a folder's name can be a symbol, and s5cmd can list what is below it: it cannot take signs of globs."""
+    return is_symbol(name) and not set("*?") & set(name)
+
+
+def _bit(item: ArchiveObject, first: Period) -> int:
+    """Return a number with one bit, which stands for this key among those of its series.
+
+    A series needs as many bits as it has days, so that the objects of a long listing cost next to no memory. A month
+    of one digit is another key than the same month with its zero.
+    """
+    odd_date = str(item.period) not in item.key
+    return 1 << (2 * (item.period.first_day - first.first_day).days + odd_date)
 
 
 def _silence(group: SeriesGroup, silent: set[tuple[str, str | None]], what: str) -> Iterator[Notice]:
@@ -109,8 +141,11 @@ def _common_start(first: Period, last: Period) -> str:
     return "".join(character for character, _ in same)
 
 
-def _with_sidecars(listed: Iterable[Listed], group: SeriesGroup) -> Iterator[Candidate]:
-    """Join each zip with the sidecar that follows it; at most one zip a series waits for its own."""
+def _with_sidecars(listed: Iterable[Listed], group: SeriesGroup, odd: Counter[str]) -> Iterator[Candidate]:
+    """Join each zip with the sidecar that follows it; at most one zip a series waits for its own.
+
+    An entry that comes again at once is left out and counted in ``odd["again"]``.
+    """
     waiting: dict[str, tuple[ArchiveObject, Listed]] = {}
     for entry in listed:
         if entry.key.endswith(SIDECAR_SUFFIX):
@@ -123,6 +158,9 @@ def _with_sidecars(listed: Iterable[Listed], group: SeriesGroup) -> Iterator[Can
         if item is None:
             continue
         folder = entry.key.rpartition("/")[0]
+        if folder in waiting and waiting[folder][1].key == entry.key:
+            odd["again"] += 1
+            continue
         if folder in waiting:
             yield _candidate(*waiting.pop(folder), has_sidecar=False)
         waiting[folder] = (item, entry)

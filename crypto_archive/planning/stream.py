@@ -6,6 +6,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.planning.candidates import by_calendar, by_listing
 from crypto_archive.request import Discovery
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Notice
-    from crypto_archive.planning.candidates import Candidate, Say
-    from crypto_archive.planning.selection import Selection
-    from crypto_archive.request import Request
+    from crypto_archive.planning.candidates import Candidate, ListFolders, Say
+    from crypto_archive.planning.selection import Selection, SeriesGroup
+    from crypto_archive.request import Access, Request
     from crypto_archive.s5cmd.binary import Binary
 
 
@@ -59,4 +60,27 @@ def candidates(
 
             objects = partial(list_objects, binary, request.access, cancelled=cancelled)
             folders = partial(list_folders, binary, request.access, cancelled=cancelled)
-            yield from by_listing(group, today, objects, folders, say_unless_cancelled)
+            silent = True
+            for candidate in by_listing(group, today, objects, folders, say_unless_cancelled):
+                silent = False
+                yield candidate
+            if silent and not cancelled.is_set():
+                _see_that_it_is_an_archive(group, folders, request.access)
+
+
+def _see_that_it_is_an_archive(group: SeriesGroup, list_folders: ListFolders, access: Access) -> None:
+    """Tell an archive that has nothing of a group from a server that is none.
+
+    The page of a captive portal, sent with status 200, looks to s5cmd like an empty listing (measured, v2.3.0); but an
+    archive has folders.
+
+    Raises:
+        EndpointUnreachable: The server lists nothing at all, or cannot be asked.
+    """
+    top = group.row.key_pattern.symbols_prefix(group.partition).partition("/")[0] + "/"
+    if not list_folders(top):
+        raise EndpointUnreachable(
+            f"The server {access.endpoint_url} answers, but not as the archive: it lists nothing below {top!r} in the "
+            f"bucket {access.bucket!r}",
+            hint="See that no login page or proxy answers in the archive's place, and check --endpoint-url.",
+        )

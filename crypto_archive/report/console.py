@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
+from typing import Any
 
 from rich.console import Console
 
 
 class SteadyConsole(Console):
     """Falls silent when its reader is gone, as in ``crypto-archive matrix | head``; Rich would end the process."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, or fall silent too when the terminal has been closed."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Print no more, and let nothing complain when the interpreter flushes the stream at its end."""

@@ -160,13 +160,13 @@ def presets_table(presets: Iterable[tuple[str, str, str]]) -> Table:
     """Return which presets there are.
 
     Args:
-        presets: Name, description and path of each.
+        presets: Name, description and origin of each.
     """
     table = _table()
-    for name in ("preset", "what for", "file"):
+    for name in ("preset", "what for", "from"):
         table.add_column(name, no_wrap=name == "preset", overflow="fold")
-    for name, description, path in presets:
-        table.add_row(name, description, Text(path, style="dim"))
+    for name, description, origin in presets:
+        table.add_row(name, description, Text(origin, style="dim"))
     return table
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TICKS_COUNTED = 4
+TICKS_COUNTED = 3
 
 
 class AwakeClock:

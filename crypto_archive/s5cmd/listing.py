@@ -124,6 +124,8 @@ def _answers(
                         unanswered.discard(spoken[asked])
                     case Failed(error=error):
                         raise _failure(access, error)
+                    case Noise(text=text) if text.startswith('{"key"'):
+                        raise _failure(access, f"it lists an object that cannot be so: {text}")
                     case Noise(text=text) if text:
                         noise.append(text)
             if cancelled.is_set():

@@ -92,23 +92,32 @@ class Fault(StrEnum):
     """The server refuses, and will refuse again."""
     DISK_FULL = "disk-full"
     """The disk takes no more: full, over its quota, or read-only."""
+    TOO_LARGE = "too-large"
+    """The file system, or a limit of the user, takes no file of that size."""
     UNREACHABLE = "unreachable"
     """There is no such server or bucket, or no trusted way to it."""
     TRANSIENT = "transient"
     """Another attempt may succeed."""
+    SILENT = "silent"
+    """s5cmd ended, or was ended, without a word about it; never what an error says."""
     OTHER = "other"
 
 
-# The first that matches decides. "TLS handshake timeout" passes by itself, other troubles with TLS do not.
+# The first that matches decides. "TLS handshake timeout" passes by itself, other troubles with TLS do not. 412 and 416
+# are what an object answers that was replaced while it was read, 511 a captive portal. BadRequest is what a TLS server
+# says to plain HTTP (measured); S3 has other words for its own 400s, RequestTimeout among them.
 _SIGNS = tuple(
     (fault, re.compile(pattern, re.IGNORECASE))
     for fault, pattern in (
         (Fault.DISK_FULL, r"no space left|not enough space|quota exceeded|read-only file system"),
+        (Fault.TOO_LARGE, r"\bfile too large\b"),
         (Fault.UNREACHABLE, r"NoSuchBucket|BucketRegionError|PermanentRedirect|value for --endpoint-url"),
         (Fault.ABSENT, rf"NoSuchKey|NotFound\b|status code: 404|{NOTHING_FOUND}"),
-        (Fault.DENIED, r"AccessDenied|Forbidden|status code: 40[13]|ExpiredToken|NoCredentialProviders"),
-        (Fault.UNREACHABLE, r"proxyconnect|Proxy Authentication|dial tcp\b.*(timeout|timed out)"),
-        (Fault.TRANSIENT, r"status code: (5\d\d|429|408)|SlowDown|RequestTimeout|handshake timeout"),
+        (Fault.TRANSIENT, r"RequestTimeout\b|PreconditionFailed|InvalidRange|RangeNotSatisfiable|status code: 41[26]"),
+        (Fault.DENIED, r"AccessDenied|Forbidden|status code: 40[13]|BadRequest: |ExpiredToken|NoCredentialProviders"),
+        (Fault.UNREACHABLE, r"proxyconnect|Proxy ?Authentication|status code: (407|511)"),
+        (Fault.UNREACHABLE, r"dial tcp\b.*(timeout|timed out)"),
+        (Fault.TRANSIENT, r"status code: (5\d\d|429|408)|SlowDown|handshake timeout"),
         (Fault.UNREACHABLE, r"connection refused|no such host|server misbehaving|(network is|host is) unreachable"),
         (Fault.UNREACHABLE, r"no route to host|x509|certificate|\btls: |gave HTTP response to HTTPS"),
         (Fault.TRANSIENT, r"timeout|timed out|\bEOF\b|reset by|broken pipe|connection (was )?(closed|aborted)"),
@@ -117,6 +126,7 @@ _SIGNS = tuple(
 )
 _QUOTED = re.compile(r'"[^"]*"')
 _IDENTIFIERS = re.compile(r",? request id: .*$")
+_SECRETS = re.compile(r"(?<=://)[^/\s\"@]+@")  # user and password in the URL of a proxy
 _FLAGS = re.compile(r"^(\w+) (?:--?[\w-]+=\S* )+")
 
 
@@ -183,4 +193,4 @@ def _plain_command(command: object) -> str:
 
 
 def _plain_error(error: str) -> str:
-    return _IDENTIFIERS.sub("", " ".join(error.split()))
+    return _SECRETS.sub("", _IDENTIFIERS.sub("", " ".join(error.split())))

@@ -11,8 +11,8 @@ from crypto_archive.model import Notice
 from crypto_archive.transfer.lane import WORKERS
 
 OWN = 32
-"""Descriptors of this process beside its lanes: streams, lock, manifest, journal, spool, listing, proofs (measured:
-at most 25)."""
+"""Descriptors of this process beside its lanes: streams, lock, manifest, journal, spool, listing, proofs (23 were seen,
+some lanes included)."""
 PER_LANE = 6
 """Descriptors of this process for a lane, while it starts s5cmd."""
 S5CMD_OWN = 16

@@ -32,6 +32,10 @@ EVENTS_IN_FLIGHT = 4096
 PROOF_THREADS = 4
 UNREACHABLE_AT_FIRST = 3
 """How many copies may fail because nobody answers, before anything has arrived, until the run is given up."""
+LOST_BATCHES = 3
+"""How many batches in a row may get nothing at all out of the server, or one a lane where there are more lanes."""
+
+_LOST = {Fault.UNREACHABLE, Fault.TRANSIENT, Fault.SILENT}
 
 CutBatches = Callable[[Iterator[PlannedObject]], Iterator[Batch]]
 """Cuts the planned objects that are to be fetched into batches."""
@@ -68,6 +72,8 @@ class Engine:
         self._spool = Spool(workplace.staging)
         self._cut = cut
         self._arrived = False
+        self._lost_batches = 0
+        self._guard = threading.Lock()
         self._unreachable = 0
         self._proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
         self._place = workplace
@@ -77,10 +83,11 @@ class Engine:
 
     def emit(self, event: Event) -> None:
         """Put an event among those that the run yields; from any thread, waits while too many are under way."""
-        self._arrived |= isinstance(event, ObjectSettled) and event.bytes_fetched > 0
+        if isinstance(event, ObjectSettled) and event.lane is not None:
+            self._note_sign_of_life(event)
         self._events.put(event)
 
-    def run(self, planned: Generator[PlannedObject, None, None]) -> Iterator[Event]:
+    def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[Event, None, None]:
         """Fetch what is planned; yield events until every planned object is settled.
 
         Args:
@@ -179,6 +186,8 @@ class Engine:
                 failure = lane.fetch(batch)
                 if failure is not None and not self._arrived:
                     self._give_up_if_hopeless(failure)
+                if failure is not None and failure.fault in _LOST:
+                    self._count_lost_batch(failure)
         finally:
             self._events.put(None)
 
@@ -201,6 +210,23 @@ class Engine:
         elif failure.fault is Fault.DENIED:
             message = f"The archive's server {endpoint} denies access: {failure.reason}"
             self._abort(EndpointUnreachable(message, hint="Check --endpoint-url and the credentials, if you use any."))
+
+    def _note_sign_of_life(self, event: ObjectSettled) -> None:
+        self._arrived |= event.bytes_fetched > 0
+        if event.bytes_fetched or event.outcome is Outcome.ABSENT:
+            with self._guard:
+                self._lost_batches = 0
+
+    def _count_lost_batch(self, failure: Entry) -> None:
+        """End the run when one batch after the other has got nothing, in all of its attempts: the network is gone."""
+        with self._guard:
+            self._lost_batches += 1
+            lost = self._lost_batches
+        if lost >= max(LOST_BATCHES, self._place.fetching.jobs) and not self._cancellation.requested.is_set():
+            endpoint = self._place.access.endpoint_url
+            message = f"Nothing came from the archive's server {endpoint} for {lost} batches in a row: {failure.reason}"
+            hint = "Check the network, then run the same command again: it continues where it stopped."
+            self._abort(EndpointUnreachable(message, hint=hint))
 
     # In the consumer's thread
 

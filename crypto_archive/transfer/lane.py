@@ -197,7 +197,7 @@ class Lane:
     def _run(self, run_file: Path, account: Account) -> None:
         """Run one run-file in the batch's staging folder and note what s5cmd says of each key."""
         place = self._place
-        account.staging.mkdir(parents=True, exist_ok=True)
+        account.staging.mkdir(exist_ok=True)  # and no more than that: a root that has vanished is not made anew
         args = command_line(place.binary, place.access, run_file, workers=place.workers, retries=S5CMD_RETRIES)
         with Child(args, cwd=account.staging, env=child_environment(place.access)) as child:
             with self._guard:
@@ -246,7 +246,7 @@ class Lane:
             entry.ended = proof.result()
         elif entry.fault is Fault.ABSENT:
             self._end(entry, Outcome.ABSENT, str(self._place.explain_absence(entry.planned.object)))
-        elif entry.fault is Fault.DENIED:
+        elif entry.fault in {Fault.DENIED, Fault.TOO_LARGE}:
             self._end(entry, Outcome.FAILED, entry.reason)
         elif entry.fault is Fault.DISK_FULL:
             raise RootUnusable(
@@ -254,6 +254,7 @@ class Lane:
                 hint="Free some space and run the same command again: it continues where it stopped.",
             )
         elif not entry.reason:
+            entry.fault = Fault.SILENT
             entry.reason = self._stopped_for or "s5cmd ended without a word about it"
 
     def _settle_rest(self, account: Account) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -33,16 +34,22 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 _WAIT_SECONDS = 30.0
+_ROOM_BYTES = 1 << 17
+"""What a manifest without a row takes, side files included, and a little more."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNUSABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
 
 _MAKE_IT_USABLE = "See that its folder and its disk can be written to, or choose another folder with --output."
-_MOVE_IT_AWAY = (
-    "Move it away, then run again: a new one is begun. The stored files are untouched; only what was remembered of "
-    "them (ETags, former digests) is lost."
+_REBUILD = (
+    "`crypto-archive verify --rebuild-manifest` with the same --output makes a new one from the stored files and keeps "
+    "this one beside it. The files are untouched; only what was remembered of them (ETags, former digests) is lost."
 )
+
+
+class UnreadableRow(Exception):
+    """A row holds what no version of this tool has written; ``explained`` knows what to do about it."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -98,6 +105,8 @@ def explained(path: Path) -> Iterator[None]:
         if failure is None:
             raise
         raise failure from error
+    except (UnicodeDecodeError, UnreadableRow) as error:
+        raise _damaged(path, error) from error
     except PermissionError as error:
         raise RootUnusable(f"Cannot use the manifest {path}: {error.strerror}", hint=_MAKE_IT_USABLE) from error
 
@@ -138,17 +147,25 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     if version > SCHEMA_VERSION:
         raise EnvironmentFailure(
             f"A newer crypto-archive wrote the manifest {path} (schema {version}; this one knows {SCHEMA_VERSION})",
-            hint="Update crypto-archive, or choose another folder with --output.",
+            hint=f"Update crypto-archive, or do without what the newer one remembers: {_REBUILD}",
         )
     if version != SCHEMA_VERSION and tables:
-        raise EnvironmentFailure(f"The file {path} is no manifest of crypto-archive", hint=_MOVE_IT_AWAY)
+        raise EnvironmentFailure(f"The file {path} is no manifest of crypto-archive", hint=_REBUILD)
     return not tables
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk has no room for a page; SQLite speaks of an I/O error when its -shm file does not fit."""
+    try:
+        return shutil.disk_usage(path.parent).free < _ROOM_BYTES
+    except OSError:
+        return False
 
 
 def _explanation(path: Path, error: sqlite3.DatabaseError) -> EnvironmentFailure | None:
     """Return the error in words for people, None when it is a mistake in this program."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return RootUnusable(
             f"The disk is full: cannot write the manifest {path}", hint="Free some space, then run again."
         )
@@ -158,6 +175,12 @@ def _explanation(path: Path, error: sqlite3.DatabaseError) -> EnvironmentFailure
         return EnvironmentFailure(
             f"Another program keeps the manifest {path} locked", hint="Close what has the file open, then run again."
         )
-    if code in _DAMAGED:
-        return EnvironmentFailure(f"The manifest is damaged: {path} ({error})", hint=_MOVE_IT_AWAY)
+    # What SQLite took from a page and Python cannot read has no code of SQLite's.
+    if code in _DAMAGED or "decode to UTF-8" in str(error):
+        return _damaged(path, error)
     return None
+
+
+def _damaged(path: Path, error: Exception) -> EnvironmentFailure:
+    what = " ".join(str(error).split())
+    return EnvironmentFailure(f"The manifest is damaged: {path} ({what[:200]})", hint=_REBUILD)

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from crypto_archive.errors import RootLocked, RootUnusable
 from crypto_archive.events import Noticed
 from crypto_archive.model import Notice
-from crypto_archive.trust.store import explained
+from crypto_archive.trust.store import DISK_FULL, explained
 
 if TYPE_CHECKING:
     import threading
@@ -100,7 +100,7 @@ def hold(root: Root, purpose: str, stop_waiting: threading.Event | None = None) 
     try:
         holder = Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"), purpose)
         with explained(root):
-            _write(_note(root), holder)
+            _leave_note(root, holder)
         yield holder
     finally:
         with suppress(OSError):
@@ -153,11 +153,16 @@ def _note(root: Root) -> Path:
     return root.lock_path.with_name("lock.json")
 
 
-def _write(note: Path, holder: Holder) -> None:
-    """Replace the note in one step, so that nobody reads half of it."""
-    draft = note.with_suffix(".json.new")
-    draft.write_text(json.dumps(asdict(holder)) + "\n", encoding="utf-8")
-    draft.replace(note)
+def _leave_note(root: Root, holder: Holder) -> None:
+    """Replace the note in one step, so that nobody reads half of it; a full disk takes none, and the lock does."""
+    draft = _note(root).with_suffix(".json.new")
+    try:
+        draft.write_text(json.dumps(asdict(holder)) + "\n", encoding="utf-8")
+        draft.replace(_note(root))
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        if error.errno not in DISK_FULL:
+            raise
 
 
 def _may_live(holder: Holder) -> bool:

@@ -6,16 +6,16 @@ without a row, never a row without a file.
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from crypto_archive.model import Absence, ManifestEntry, Verdict
-from crypto_archive.trust.database import FIELDS, connect_reader, connect_writer, explained
+from crypto_archive.trust.database import FIELDS, UnreadableRow, connect_reader, connect_writer, explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -121,8 +121,8 @@ class Manifest:
         """Return what is known of a stored object."""
         if key in self._entries:
             return _entry(self._entries[key])
-        found = self._read(f"SELECT {FIELDS} FROM object WHERE key = ?", key)
-        return _entry(found[0]) if found else None
+        found = self._entries_of(self._read(f"SELECT {FIELDS} FROM object WHERE key = ?", key))
+        return found[0] if found else None
 
     def entries_in(self, prefix: str) -> dict[str, ManifestEntry]:
         """Return all entries below a folder of keys, by key; for folders of one series, which are small."""
@@ -139,28 +139,42 @@ class Manifest:
         comparison, start = ">=", prefix
         query = f"SELECT {FIELDS} FROM object WHERE key {{}} ? AND key < ? ORDER BY key LIMIT {_PAGE}"
         while page := self._read(query.format(comparison), start, end):
-            yield from map(_entry, page)
+            yield from self._entries_of(page)
             comparison, start = ">", page[-1][0]
 
     def former(self, key: str) -> tuple[ManifestEntry, ...]:
         """Return what an object was before the archive replaced it, oldest first."""
         self.flush()
-        return tuple(map(_entry, self._read(f"SELECT {FIELDS} FROM history WHERE key = ? ORDER BY number", key)))
+        rows = self._read(f"SELECT {FIELDS} FROM history WHERE key = ? ORDER BY number", key)
+        return tuple(self._entries_of(rows))
 
     def absence(self, key: str) -> AbsenceRecord | None:
         """Return when and why the archive was last seen not to have an object; None once it was fetched."""
         row = self._absences.get(key)
         if row is None and key not in self._entries:
             row = next(iter(self._read("SELECT key, reason, seen_at FROM absence WHERE key = ?", key)), None)
-        return None if row is None else AbsenceRecord(key, Absence(row[1]), datetime.fromisoformat(row[2]))
+        with explained(self.path), _reading():
+            return None if row is None else AbsenceRecord(key, Absence(row[1]), datetime.fromisoformat(row[2]))
 
     def _flush_when_many(self) -> None:
         if len(self._entries) + len(self._absences) >= _PAGE:
             self.flush()
 
+    def _entries_of(self, rows: Iterable[_Row]) -> list[ManifestEntry]:
+        with explained(self.path), _reading():
+            return [_entry(row) for row in rows]
+
     def _read(self, query: str, *arguments: str) -> list[Any]:
         with explained(self.path):
             return self._connection.execute(query, arguments).fetchall()
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UnreadableRow(str(error)) from error
 
 
 def _row(entry: ManifestEntry) -> _Row:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PRIVATE_FOLDER = ".crypto-archive"
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
 # A folder that is denied to us is an object's trouble: the root as a whole is tried when it is opened.
@@ -206,7 +206,7 @@ def explained(root: Root) -> Iterator[None]:
 def root_unusable(root: Root, error: OSError) -> RootUnusable:
     """Return what the operating system said while the root was written to in words for people."""
     place = f"{error.filename2 or error.filename or root.path}: {error.strerror or error}"
-    if error.errno in _DISK_FULL:
+    if error.errno in DISK_FULL:
         return RootUnusable(
             f"The disk of the output directory is full: {root.path}",
             hint=f"{place}. Free some space or choose another disk with --output, then run again: what is done stays.",

@@ -15,6 +15,7 @@ import psutil
 from tests.archive.sample import SIDECAR
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable
 
     from tests.archive.running import Runner
@@ -92,6 +93,12 @@ def collected(run: Runner, code: int, stdout: str, stderr: str, to: str | Path =
     assert_whole(report)
     assert report["exit_code"] == code
     return Collected(code, report, stderr, run.folder / to)
+
+
+def ended(run: Runner, process: subprocess.Popen[str], seconds: float = 30.0) -> Collected:
+    """Wait for a ``collect --json`` that was started, and return how it ended."""
+    stdout, stderr = process.communicate(timeout=seconds)
+    return collected(run, process.returncode, stdout, stderr)
 
 
 def assert_whole(report: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import crypto_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Ended(NamedTuple):
@@ -75,6 +76,14 @@ class Runner:
     def at(self, endpoint_url: str) -> Self:
         """Return a runner whose processes use another endpoint."""
         return self.with_environment(CRYPTO_ARCHIVE_ENDPOINT_URL=endpoint_url)
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for something that nobody announces."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come about in time"
+        time.sleep(0.02)
 
 
 def clean_environment() -> dict[str, str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 ENDPOINT_VARIABLE = "CRYPTO_ARCHIVE_ENDPOINT_URL"
-_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+_ADDRESS = re.compile(r"https?://127\.0\.0\.1:\d+")
 
 
 class ServerStartError(RuntimeError):
@@ -42,10 +42,14 @@ class S3Server:
     Attributes:
         root: The folder whose folders are the buckets.
         log: The file that takes what rclone says.
+        options: Further options of rclone.
     """
 
-    def __init__(self, root: Path, *, log: Path | None = None, start_seconds: float = 30.0) -> None:
+    def __init__(
+        self, root: Path, *, log: Path | None = None, options: Sequence[str] = (), start_seconds: float = 30.0
+    ) -> None:
         self.root = root
+        self.options = options
         self.log = log or root.parent / f"{root.name}-rclone.log"
         self._start_seconds = start_seconds
         self._url = ""
@@ -59,7 +63,8 @@ class S3Server:
         self.log.touch()  # a log that cannot be written is an error here, not in the thread
         self._process = subprocess.Popen(
             # Port 0: the system picks a free one, and rclone prints which. No cache of folders: new files show at once.
-            [str(rclone()), "serve", "s3", "--addr", "127.0.0.1:0", "--dir-cache-time", "0s", str(self.root)],
+            [str(rclone()), "serve", "s3", "--addr", "127.0.0.1:0", "--dir-cache-time", "0s", *self.options]
+            + [str(self.root)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

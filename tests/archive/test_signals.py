@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -13,13 +15,14 @@ import pytest
 from tests.archive.programs import s5cmd
 from tests.archive.proxy import Delay, Slow, Stall
 from tests.archive.results import (
+    FOLDER,
     KEYS,
     RESEARCH,
     ROOT,
     THREE,
     assert_same_bytes,
     collect,
-    collected,
+    ended,
     files_below,
     in_research,
     keys_where,
@@ -27,14 +30,14 @@ from tests.archive.results import (
     processes_of,
     stored,
 )
+from tests.archive.running import until
+from tests.archive.terminal import Terminal
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.archive.proxy import FaultProxy
-    from tests.archive.results import Collected
     from tests.archive.running import Runner
     from tests.archive.served import Archive
 
@@ -49,19 +52,6 @@ def no_orphans(run: Runner) -> Iterator[None]:
     yield
     for process in processes_of(run.folder):
         process.kill()
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for something that nobody announces."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come about in time"
-        time.sleep(0.02)
-
-
-def ended(run: Runner, process: subprocess.Popen[str], seconds: float = 30.0) -> Collected:
-    stdout, stderr = process.communicate(timeout=seconds)
-    return collected(run, process.returncode, stdout, stderr)
 
 
 @pytest.mark.parametrize(
@@ -188,3 +178,116 @@ def test_a_run_that_is_killed_leaves_no_half_file_and_the_next_one_completes_it(
     until(lambda: processes_of(run.folder) == [])
     assert list((root / ".crypto-archive" / "staging").iterdir()) == []
     assert run("verify", "--all", "-o", ROOT).code == 0
+
+
+# A run that was killed, or whose s5cmd was
+
+
+def test_what_a_killed_run_has_left_running_is_ended_by_the_next_one(
+    run: Runner, proxy: FaultProxy, archive: Archive
+) -> None:
+    """Its s5cmd waits for the second halves of all files, and does not notice that nobody reads what it would say."""
+    staging = run.folder / ROOT / ".crypto-archive" / "staging"
+    stalled = proxy.fault("GET", "*", Stall())
+    with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, "--json") as process:
+        stalled.wait(6)
+        until(lambda: any(FOLDER in name for name in files_below(staging)))
+        process.kill()
+        process.communicate(timeout=30)
+    (orphan,) = processes_of(run.folder)
+    done = collect(run, *THREE)
+    assert not orphan.is_running()
+    assert processes_of(run.folder) == []
+    assert list(staging.iterdir()) == []
+    assert (done.code, done.outcomes) == (0, {"fetched": 3})
+    assert_same_bytes(done.root, archive.bucket, KEYS)
+
+
+def test_an_s5cmd_that_is_killed_is_started_again(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
+    stalled = proxy.fault("GET", KEYS[0], Stall(times=1))
+    with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, "--json") as process:
+        stalled.wait()
+        (victim,) = processes_of(run.folder)
+        victim.kill()
+        done = ended(run, process)
+    assert (done.code, done.outcomes) == (0, {"fetched": 3})
+    assert {event["reason"] for event in done.events("batch-retried")} == {"s5cmd ended without a word about it"}
+    assert_same_bytes(done.root, archive.bucket, KEYS)
+
+
+def test_an_s5cmd_that_runs_out_of_memory_is_started_again(run: Runner, archive: Archive, tmp_path: Path) -> None:
+    starved, scarce = tmp_path / "starved", tmp_path / "s5cmd"
+    scarce.write_text(
+        f'#!/bin/sh\n[ "$1" = version ] && exec {s5cmd()} version\n'
+        f'[ -e {starved} ] || {{ : >{starved}; ulimit -v 100000; }}\nexec {s5cmd()} "$@"\n',
+        encoding="utf-8",
+    )
+    scarce.chmod(0o755)
+    done = collect(run.with_environment(CRYPTO_ARCHIVE_S5CMD=scarce), *THREE, "--discover", "calendar")
+    assert (done.code, done.outcomes) == (0, {"fetched": 3})
+    assert [event["attempt"] for event in done.events("batch-started")] == [1, 2]
+    assert_same_bytes(done.root, archive.bucket, KEYS)
+
+
+# Terminals
+
+
+def test_a_terminal_that_is_closed_ends_the_run_in_order(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
+    stalled = proxy.fault("GET", KEYS[0], Stall())
+    with Terminal(run.at(proxy.endpoint_url)).start("collect", *THREE, "-o", ROOT) as terminal:
+        stalled.wait()
+        terminal.close()
+        assert terminal.process.wait(timeout=30) == 143
+    report = report_of(run)
+    assert (report["status"], report["interrupted_by"]) == ("interrupted", "SIGHUP")
+    assert processes_of(run.folder) == []
+    assert files_below(run.folder / ROOT / ".crypto-archive" / "staging") == []
+    done = collect(run, *THREE)
+    assert (done.code, sum(done.outcomes.values())) == (0, 3)
+    assert_same_bytes(done.root, archive.bucket, KEYS)
+
+
+@pytest.mark.parametrize("typed", [b"\x03", b"\x03\x03"], ids=["once", "twice at once"])
+def test_an_interrupt_that_is_typed(run: Runner, proxy: FaultProxy, typed: bytes) -> None:
+    """The terminal sends it to all of its foreground; s5cmd is not among them, and ends nevertheless."""
+    stalled = proxy.fault("GET", KEYS[0], Stall())
+    with Terminal(run.at(proxy.endpoint_url)).start("collect", *THREE, "-o", ROOT) as terminal:
+        stalled.wait()
+        terminal.type(typed)
+        assert terminal.process.wait(timeout=30) == 130
+    assert "The run was interrupted" in terminal.seen
+    assert "Traceback" not in terminal.seen
+    report = report_of(run)
+    assert (report["status"], report["interrupted_by"]) == ("interrupted", "SIGINT")
+    assert processes_of(run.folder) == []
+    assert files_below(run.folder / ROOT / ".crypto-archive" / "staging") == []
+
+
+def test_two_signals_at_once_end_a_run_that_has_two_lanes(run: Runner, proxy: FaultProxy) -> None:
+    stalled = proxy.fault("GET", "*-2025-07-15.zip", Stall())
+    with run.at(proxy.endpoint_url).start("collect", *SPOT, "-o", ROOT, "--json", "--jobs", "2") as process:
+        stalled.wait(2)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        done = ended(run, process)
+    assert done.code in {130, 143}  # the system may hand the second one over first
+    assert done.report["status"] == "interrupted"
+    assert processes_of(run.folder) == []
+
+
+def test_a_run_that_was_started_with_nohup_goes_on(run: Runner, proxy: FaultProxy) -> None:
+    stalled = proxy.fault("GET", KEYS[0], Stall())
+    under_nohup = replace(run, command=("/bin/sh", "-c", 'trap "" HUP; exec "$0" "$@"', *run.command))
+    with under_nohup.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, "--json") as process:
+        stalled.wait()
+        process.send_signal(signal.SIGHUP)
+        proxy.clear()
+        done = ended(run, process)
+    assert (done.code, done.outcomes) == (0, {"fetched": 3})
+
+
+def report_of(run: Runner) -> dict[str, Any]:
+    """Return the report of the only run."""
+    (path,) = (run.folder / ROOT).rglob("report.json")
+    report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return report

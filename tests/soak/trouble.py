@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from tests.archive.proxy import Corrupt, Delay, Slow, Stall, Status, Truncate
@@ -82,6 +83,9 @@ class Damage:
     def draw(self, rng: random.Random) -> list[tuple[str, str]]:
         """Damage some files; return what was done, with the file's key."""
         done = []
+        if rng.random() < 0.04:
+            self._empty()
+            done.append(("root emptied", ""))
         zips = sorted((self._root / "data").rglob("*.zip"))
         for path in rng.sample(zips, int(len(zips) * rng.choice((0.1, 0.3, 0.6, 1.0)))):
             path.unlink()
@@ -98,6 +102,12 @@ class Damage:
             junk.write_bytes(b"half of a file")
             done.append(("staging littered", ""))
         return done
+
+    def _empty(self) -> None:
+        """Take away all files and the manifest, as if this were the first run; only quarantine and runs stay."""
+        shutil.rmtree(self._root / "data", ignore_errors=True)
+        for path in (self._root / ".crypto-archive").glob("manifest.sqlite*"):
+            path.unlink()
 
     def forget_what_is_gone(self) -> None:
         """Strike the files off that are not as they were spoilt any more."""

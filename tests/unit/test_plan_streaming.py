@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from datetime import date
+from datetime import date, timedelta
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
@@ -49,11 +50,11 @@ class Supply:
 
     def listed(self, prefixes: Iterable[str]) -> Iterator[Listed]:
         """The listing of the first prefix, which never ends."""
-        prefix = next(iter(prefixes))
+        series = re.sub(r"(?<=-)[0-9-]*$", "", next(iter(prefixes)))
         for number in count(1):
             self.taken += 1
             for suffix in ("", SIDECAR_SUFFIX):
-                key = f"{prefix}{number % 9 + 1}.zip{suffix}"
+                key = f"{series}{FIRST_DAY + timedelta(number)}.zip{suffix}"
                 yield Listed(key, 1, "etag", LISTED_AT)
 
 
@@ -102,8 +103,8 @@ def test_the_calendar_is_walked_as_it_is_asked() -> None:
 
 def test_a_listing_is_read_as_it_is_asked() -> None:
     supply = Supply()
-    group = a_group(("BTCUSDT",), FIRST_DAY, date(2025, 7, 9))
-    stream = by_listing(group, TODAY, supply.listed, lambda _: (), not_a_word)
+    group = a_group(("BTCUSDT",), FIRST_DAY, FAR_AWAY)
+    stream = by_listing(group, FAR_AWAY, supply.listed, lambda _: (), not_a_word)
     first = next(stream)
     assert first[0].key.endswith("BTCUSDT-1h-2025-07-02.zip")
     assert first[1] is not None

@@ -40,6 +40,7 @@ from crypto_archive.events import (
 from crypto_archive.model import Absence, Outcome
 from crypto_archive.planning.batches import batches
 from crypto_archive.request import Access, Fetching
+from crypto_archive.s5cmd.awake import AwakeClock
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.transfer import engine as engine_module
 from crypto_archive.transfer import lane as lane_module
@@ -861,3 +862,32 @@ def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyP
                 assert len(taken) <= number + 13
             if number == 500:
                 break
+
+
+# A clock that leaps
+
+
+def test_a_machine_that_was_suspended_is_no_stall(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between any two looks an hour goes by; the lane is still not stopped until enough looks have seen nothing."""
+    gate = site.folder / "gate"
+    site.tell(zips=f"gate:{gate} then copy")
+    site.fetching = Fetching(jobs=1, attempts=1, stall_seconds=60.0, timeout_seconds=1800.0)
+    hours = count(0.0, 3600.0)
+    monkeypatch.setattr(engine_module, "AwakeClock", partial(AwakeClock, clock=lambda: next(hours)))
+    looks: list[Event] = []
+
+    def react(event: Event) -> None:
+        looks.extend([event] if isinstance(event, BytesArrived) else [])
+        if len(looks) == 20:
+            gate.touch()
+
+    assert run(site, many_to_fetch(1), react).outcomes == {"fetched": 1}
+
+
+def test_a_lane_that_stalls_after_the_wake_up_is_stopped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = count(0.0, 3600.0)
+    monkeypatch.setattr(engine_module, "AwakeClock", partial(AwakeClock, clock=lambda: next(hours)))
+    site.fetching = Fetching(jobs=1, attempts=1, stall_seconds=0.1)
+    ran = run(site.tell(zips="hang"), many_to_fetch(1))
+    assert ran.reasons == {"nothing arrived for 0.1 seconds"}
+    assert len(ran.of(BytesArrived)) >= 0.1 / (3 * engine_module.TICK_SECONDS)

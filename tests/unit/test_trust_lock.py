@@ -7,19 +7,22 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import filelock
 import pytest
 
 from crypto_archive.errors import ExitCode, RootLocked, RootUnusable
-from crypto_archive.trust.lock import hold, read_holder
+from crypto_archive.trust.lock import hold, read_holder, wait_for
 from crypto_archive.trust.store import Root, open_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    from crypto_archive.events import Noticed
 
 HOLDER = """
 import sys
@@ -94,7 +97,9 @@ def test_another_process_is_named(root: Root) -> None:
         f"Another run holds the lock of {root.path}: collect --preset research, process {child.pid} on "
         f"{socket.gethostname()}, since {holder.started}"
     )
-    assert caught.value.hint == "Wait until it has ended, stop that process, or choose another folder with --output."
+    assert caught.value.hint == (
+        "Wait until it has ended, as --wait does, stop that process, or choose another folder with --output."
+    )
     assert caught.value.exit_code is ExitCode.ENVIRONMENT
 
 
@@ -162,9 +167,87 @@ def test_a_note_that_cannot_be_written_frees_the_lock(root: Root) -> None:
 
 
 def test_a_file_system_without_locks_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise NotImplementedError
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     with pytest.raises(RootUnusable, match="has no file locks"), hold(root, "collect"):
         pass
+
+
+# Waiting for it
+
+
+def test_a_lock_that_is_free_is_not_waited_for(root: Root) -> None:
+    with ExitStack() as held:
+        assert outcome_of(wait_for(held, root, "collect", threading.Event())) == ([], True)
+        assert read_holder(root) is not None
+    assert read_holder(root) is None
+
+
+@pytest.mark.parametrize("how", ["ends", "is killed"])
+def test_who_waits_is_told_once_for_whom_and_goes_on_when_the_holder(root: Root, how: str) -> None:
+    with another_process(root) as child, ExitStack() as held:
+        waiting = wait_for(held, root, "collect", threading.Event())
+        told = next(waiting)
+        assert told.notice.text.startswith(
+            f"Another run holds the lock of {root.path}: collect --preset research, process {child.pid} on "
+        )
+        assert told.notice.text.endswith("; waiting until it has ended")
+        if how == "ends":
+            assert child.stdin is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
+        else:
+            child.kill()
+        assert outcome_of(waiting) == ([], True)
+        holder = read_holder(root)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+
+
+def test_a_wait_ends_when_it_is_told_to(root: Root) -> None:
+    stop_waiting = threading.Event()
+    with another_process(root), ExitStack() as held:
+        waiting = wait_for(held, root, "collect", stop_waiting)
+        next(waiting)
+        stop_waiting.set()
+        assert outcome_of(waiting) == ([], False)
+        assert read_holder(root) is not None
+
+
+def test_a_wait_does_not_keep_the_processor_busy(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[tuple[float, float]] = []
+    stop_waiting = threading.Event()
+
+    def taken(_: object, timeout: float, poll_interval: float) -> None:
+        tries.append((timeout, poll_interval))
+        if len(tries) == 4:
+            stop_waiting.set()
+        raise filelock.Timeout(str(root.lock_path))
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", taken)
+    with ExitStack() as held:
+        waiting = wait_for(held, root, "collect", stop_waiting)
+        next(waiting)
+        assert outcome_of(waiting) == ([], False)
+    assert tries == [(0.0, 0.1), (0.5, 0.1), (0.5, 0.1), (0.5, 0.1)]
+
+
+def test_the_note_of_a_dead_run_on_another_machine_stops_nobody(root: Root) -> None:
+    """The machine is out of reach, but the lock itself says that nobody holds it."""
+    said = {"pid": 4242, "host": "another.example", "started": "2025-07-15T00:00:00+00:00", "purpose": "collect"}
+    note(root).write_text(json.dumps(said))
+    with hold(root, "collect") as holder:
+        assert read_holder(root) == holder
+    assert not note(root).exists()
+
+
+def outcome_of(waiting: Generator[Noticed, None, bool]) -> tuple[list[Noticed], bool]:
+    """Return what is told from now on, and whether the lock was got."""
+    told = []
+    while True:
+        try:
+            told.append(next(waiting))
+        except StopIteration as end:
+            return told, end.value

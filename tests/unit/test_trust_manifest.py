@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -321,7 +322,8 @@ def test_a_newer_manifest_is_left_alone(path: Path, read_only: bool) -> None:
     with pytest.raises(EnvironmentFailure) as caught:
         Manifest(path, read_only=read_only)
     assert caught.value.message == f"A newer crypto-archive wrote the manifest {path} (schema 7; this one knows 1)"
-    assert caught.value.hint == "Update crypto-archive, or choose another folder with --output."
+    assert caught.value.hint.startswith("Update crypto-archive, or do without what the newer one remembers: ")
+    assert "`crypto-archive verify --rebuild-manifest` with the same --output" in caught.value.hint
 
 
 @pytest.mark.parametrize("read_only", [True, False])
@@ -331,7 +333,7 @@ def test_a_database_of_another_program_is_left_alone(path: Path, read_only: bool
     with pytest.raises(EnvironmentFailure) as caught:
         Manifest(path, read_only=read_only)
     assert caught.value.message == f"The file {path} is no manifest of crypto-archive"
-    assert caught.value.hint.startswith("Move it away, then run again: a new one is begun.")
+    assert caught.value.hint.startswith("`crypto-archive verify --rebuild-manifest` with the same --output")
 
 
 @pytest.mark.parametrize("read_only", [True, False])
@@ -340,7 +342,70 @@ def test_a_damaged_file_is_told(path: Path, read_only: bool) -> None:
     with pytest.raises(EnvironmentFailure) as caught:
         Manifest(path, read_only=read_only)
     assert caught.value.message == f"The manifest is damaged: {path} (file is not a database)"
-    assert "The stored files are untouched" in caught.value.hint
+    assert "makes a new one from the stored files and keeps this one beside it" in caught.value.hint
+    assert "The files are untouched" in caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def sound() -> bytes:
+    """The bytes of a manifest with rows in all of its tables, several pages each."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "manifest.sqlite"
+        with Manifest(path) as manifest:
+            for sha256 in ("a", "b"):
+                for number in range(80):
+                    manifest.record(entry(f"{FOLDER}{number}.zip", sha256 * 64))
+            for number in range(80):
+                manifest.record_absent(f"{FOLDER}absent-{number}.zip", Absence.HOLE, NOON)
+        return path.read_bytes()
+
+
+PAGE = 4096
+DAMAGES = st.one_of(
+    st.tuples(st.just("zeroed"), st.integers(0, 40), st.just(b"")),
+    st.tuples(st.just("truncated"), st.integers(0, 80_000), st.just(b"")),
+    st.tuples(st.just("overwritten"), st.integers(0, 80_000), st.binary(min_size=1, max_size=600)),
+    st.tuples(st.just("random"), st.just(0), st.binary(max_size=3000)),
+)
+
+
+def damaged(content: bytes, kind: str, where: int, what: bytes) -> bytes:
+    if kind == "zeroed":  # half a page, as a torn write leaves it
+        start = where * PAGE // 2
+        return content[:start] + bytes(PAGE // 2) + content[start + PAGE // 2 :]
+    where = min(where, len(content))
+    return {"truncated": content[:where], "random": what}.get(
+        kind, content[:where] + what + content[where + len(what) :]
+    )
+
+
+@given(damage=DAMAGES, read_only=st.booleans())
+@hypothesis.settings(max_examples=80)
+def test_whatever_has_happened_to_its_bytes_is_told(sound: bytes, damage: tuple[str, int, bytes], read_only: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "manifest.sqlite"
+        path.write_bytes(damaged(sound, *damage))
+        try:
+            with Manifest(path, read_only=read_only) as manifest:
+                keys = [row.key for row in manifest.iterate()]
+                for number in range(80):
+                    manifest.former(f"{FOLDER}{number}.zip")
+                    manifest.absence(f"{FOLDER}absent-{number}.zip")
+                if not read_only:
+                    manifest.record(entry(keys[0] if keys else "x.zip", "c" * 64))
+        except EnvironmentFailure as error:
+            assert "--rebuild-manifest" in error.hint or isinstance(error, RootUnusable)
+
+
+def test_rows_that_no_version_has_written_are_told(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+        manifest.record_absent("absent.zip", Absence.HOLE, NOON)
+    for table, column, value in (("object", "fetched_at", "x"), ("object", "sha256", b"\xff"), ("absence", "reason", "x")):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT)", (value,))
+        with Manifest(path, read_only=True) as reader, pytest.raises(EnvironmentFailure, match="The manifest is damaged: "):
+            reader.entry(FOLDER + "x.zip") if table == "object" else reader.absence("absent.zip")
 
 
 def test_damage_that_is_met_later_is_told(path: Path) -> None:

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -161,7 +163,8 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
         (errno.EPERM, "Permission denied writing to output directory: {}"),
         (errno.ENOSPC, "The disk of the output directory is full: {}"),
         (errno.EDQUOT, "The disk of the output directory is full: {}"),
-        (errno.EROFS, "Cannot write to output directory: {}"),
+        (errno.EROFS, "Permission denied writing to output directory: {}"),
+        (errno.EIO, "Cannot write to output directory: {}"),
     ],
 )
 def test_what_the_system_says_is_explained(
@@ -173,13 +176,24 @@ def test_what_the_system_says_is_explained(
     monkeypatch.setattr(os, "mkdir", refuse)
     monkeypatch.setattr(Path, "replace", refuse)
     file = staged(root, b"bytes")
-    for action in (lambda: open_root(root.path / "new"), lambda: publish(root, file, "x.zip")):
+    of_one_object = code in {errno.EACCES, errno.EPERM}
+    for action in (lambda: open_root(root.path / "new"), lambda: quarantine(root, file, "x/y.zip", "bad", "run")):
         with pytest.raises(RootUnusable) as caught:
             action()
         assert caught.value.message.startswith(message.format(root.path))
         assert caught.value.hint.startswith(f"/the/file: {os.strerror(code)}. ")
         assert caught.value.exit_code is ExitCode.ENVIRONMENT
+    with pytest.raises(Refused if of_one_object else RootUnusable):
+        publish(root, file, "x.zip")
     assert file.read_bytes() == b"bytes"
+
+
+def test_a_root_that_is_gone_is_told(root: Root) -> None:
+    file = staged(root, b"bytes")
+    shutil.rmtree(root.path)
+    with pytest.raises(RootUnusable, match=f"^The output directory is gone: {re.escape(str(root.path))}$") as caught:
+        publish(root, file, "x.zip")
+    assert "Bring it back, then run again" in caught.value.hint
 
 
 def test_publication_moves_sidecar_and_zip(root: Root) -> None:

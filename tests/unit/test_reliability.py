@@ -1,0 +1,75 @@
+"""``docs/reliability.md`` names tests that exist, a test for each fault, and the numbers of the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+
+import pytest
+
+from crypto_archive.request import Fetching
+from crypto_archive.s5cmd import listing
+from crypto_archive.s5cmd.protocol import Fault
+from crypto_archive.transfer import engine, lane
+from tests.docs.generated import DOCS, REPOSITORY
+
+TEXT = (DOCS / "reliability.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`((?:archive|process|unit)/test_\w+\.py)::(test_\w+)`", TEXT)))
+
+
+def section(title: str) -> str:
+    """Return what stands below a heading."""
+    return TEXT.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def rows(title: str) -> list[list[str]]:
+    """Return the cells of the rows of a section's table, without its head."""
+    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@cache
+def names_in(path: str) -> frozenset[str]:
+    """Return the names of the tests of a file below ``tests/``."""
+    tree = ast.parse((REPOSITORY / "tests" / path).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED, ids=[name for _, name in NAMED])
+def test_each_named_test_exists(path: str, name: str) -> None:
+    assert name in names_in(path)
+
+
+def test_each_fault_has_a_test() -> None:
+    faults = rows("The faults, and the tests")
+    assert len(faults) > 25
+    for fault, happens, tests in faults:
+        assert fault
+        assert happens
+        assert re.search(r"`\w+/test_\w+\.py::test_\w+`", tests), fault
+
+
+def test_each_kind_of_failure_is_retried_or_not() -> None:
+    kinds = {word for row in rows("What is retried, and by whom") for word in re.findall(r"`([\w-]+)`", row[1])}
+    assert kinds == {str(fault) for fault in Fault}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"{lane.S5CMD_RETRIES} times, for about 5 seconds",
+        f"the first {engine.UNREACHABLE_AT_FIRST} objects of it",
+        f"takes the place of the {lane.S5CMD_RETRIES} and the {listing._RETRIES}",
+        f"{Fetching().attempts} attempts in all",
+        f"never longer than {lane.LONGEST_WAIT_SECONDS:g} seconds",
+        f"`timeout_seconds` at most ({Fetching().timeout_seconds:g})",
+        f"`stall_seconds` ({Fetching().stall_seconds:g}) without",
+    ],
+)
+def test_numbers_are_those_of_the_code(words: str) -> None:
+    assert words in " ".join(section("What is retried, and by whom").split())
+
+
+def test_a_listing_is_ended_after_the_time_that_is_told() -> None:
+    assert f"A listing is ended after {listing.STALL_SECONDS:g} seconds" in TEXT
