@@ -69,7 +69,7 @@ def _market(word: str, place: str) -> Iterator[Problem]:
 
 def _symbol(word: str, place: str) -> Iterator[Problem]:
     name = word.removeprefix("!")
-    if len(name) > LONGEST_SYMBOL:
+    if len(name.encode("utf-8", "replace")) > LONGEST_SYMBOL:
         yield Problem(place, f"'{name[:20]}…' is too long for a symbol: at most {LONGEST_SYMBOL} bytes fit")
     elif not is_symbol(name):
         yield Problem(place, f"{word!r} is no symbol; write a name like BTCUSDT, or a pattern like '*USDT'")

@@ -90,11 +90,13 @@ def by_listing(
         for symbol in symbols
         for interval in group.intervals
     )
-    for item, remote in _with_sidecars(list_objects(prefixes), group, odd):
-        series = (item.series.symbol, item.series.interval)
-        if series not in seen or item.period.partition is not group.partition or not first <= item.period <= last:
-            continue
-        bit = _bit(item, first)
+
+    def is_wanted(item: ArchiveObject) -> bool:
+        period = item.period
+        return _series(item) in seen and period.partition is group.partition and first <= period <= last
+
+    for item, remote in _with_sidecars(list_objects(prefixes), group, is_wanted, odd):
+        series, bit = _series(item), _bit(item, first)
         odd["again"] += bool(seen[series] & bit)
         if not seen[series] & bit:
             seen[series] |= bit
@@ -109,6 +111,10 @@ def by_listing(
 def _can_be_listed(name: str) -> bool:
     """Whether a folder's name can be a symbol, and s5cmd can list what is below it: it cannot take signs of globs."""
     return is_symbol(name) and not set("*?") & set(name)
+
+
+def _series(item: ArchiveObject) -> tuple[str, str | None]:
+    return item.series.symbol, item.series.interval
 
 
 def _bit(item: ArchiveObject, first: Period) -> int:
@@ -141,8 +147,10 @@ def _common_start(first: Period, last: Period) -> str:
     return "".join(character for character, _ in same)
 
 
-def _with_sidecars(listed: Iterable[Listed], group: SeriesGroup, odd: Counter[str]) -> Iterator[Candidate]:
-    """Join each zip with the sidecar that follows it; at most one zip a series waits for its own.
+def _with_sidecars(
+    listed: Iterable[Listed], group: SeriesGroup, is_wanted: Callable[[ArchiveObject], bool], odd: Counter[str]
+) -> Iterator[Candidate]:
+    """Join each wanted zip with the sidecar that follows it; at most one zip a series waits for its own.
 
     An entry that comes again at once is left out and counted in ``odd["again"]``.
     """
@@ -155,7 +163,7 @@ def _with_sidecars(listed: Iterable[Listed], group: SeriesGroup, odd: Counter[st
                 yield _candidate(*waiting.pop(folder), has_sidecar=True)
             continue
         item = group.row.parse(entry.key)
-        if item is None:
+        if item is None or not is_wanted(item):
             continue
         folder = entry.key.rpartition("/")[0]
         if folder in waiting and waiting[folder][1].key == entry.key:

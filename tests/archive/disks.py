@@ -1,4 +1,4 @@
-"""Real disks of a test's own: a small file system in a mount namespace that nobody else sees, and users without rights."""
+"""Real disks of a test's own: a small file system in a mount namespace of its own, and users without rights."""
 
 from __future__ import annotations
 

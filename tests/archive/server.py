@@ -61,10 +61,10 @@ class S3Server:
 
     def __enter__(self) -> Self:
         self.log.touch()  # a log that cannot be written is an error here, not in the thread
+        # Port 0: the system picks a free one, and rclone prints which. No cache of folders: new files show at once.
+        serve = [str(rclone()), "serve", "s3", "--addr", "127.0.0.1:0", "--dir-cache-time", "0s"]
         self._process = subprocess.Popen(
-            # Port 0: the system picks a free one, and rclone prints which. No cache of folders: new files show at once.
-            [str(rclone()), "serve", "s3", "--addr", "127.0.0.1:0", "--dir-cache-time", "0s", *self.options]
-            + [str(self.root)],
+            [*serve, *self.options, str(self.root)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

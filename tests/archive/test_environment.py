@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import socket
-import subprocess
-import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest

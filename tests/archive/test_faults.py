@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.archive.programs import s5cmd
-from tests.archive.proxy import Corrupt, Delay, Stall, Status, Truncate
+from tests.archive.proxy import Corrupt, Delay, Slow, Stall, Status, Truncate
 from tests.archive.results import (
     KEYS,
     ROOT,
@@ -198,6 +198,16 @@ def test_a_transfer_that_stands_still_is_stopped_and_tried_again(
     assert [(event["objects"], event["reason"]) for event in retried] == [(1, "nothing arrived for 1 seconds")]
     assert_same_bytes(done.root, archive.bucket, KEYS)
     assert processes_of(faulty.folder) == []
+
+
+def test_what_comes_slowly_is_no_stall(faulty: Runner, proxy: FaultProxy, archive: Archive) -> None:
+    key = KEYS[0].replace("1h", "1m")
+    rule = proxy.fault("GET", key, Slow((archive.bucket / key).stat().st_size / 2.5))
+    runner = faulty.with_environment(CRYPTO_ARCHIVE_STALL_SECONDS="1")
+    done = collect(runner, *THREE, "-i", "1m", "--end", "2025-07-13")
+    assert (done.code, done.outcomes, rule.hits) == (0, {"fetched": 2}, 1)
+    assert done.report["collection_stats"]["processing_time_seconds"] > 2
+    assert_same_bytes(done.root, archive.bucket, [key])
 
 
 def test_an_attempt_that_takes_too_long_is_stopped_and_tried_again(

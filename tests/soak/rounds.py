@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from tests.archive.proxy import FaultProxy
+from tests.archive.proxy import FaultProxy, Stall
 from tests.archive.sample import SIDECAR
 from tests.archive.server import S3Server
 from tests.soak import checks
@@ -134,11 +134,15 @@ class Soak:
         drawn = put_in_force(self._proxy, rng, self._bucket.keys)
         self._excuse(story + [(name, pattern) for name, (_, pattern, _) in drawn])
         end = rng.choices(list(ENDS), END_WEIGHTS)[0]
+        if end == "kill -9" and rng.random() < 0.3:  # else orphans end at their next word, which nobody reads
+            drawn.append(("stalled", ("GET", "*", Stall(0.5))))
+            self._proxy.fault(*drawn[-1][1])
         told = "; ".join([*_told(story), *map(_words, drawn), end])
         running, second = self._through(number, rng, end)
         self._count([name for name, _ in story] + [name for name, _ in drawn], running)
-        self._proxy.clear(release=not running.killed or rng.random() < 0.5)
-        return told, list(self._broken(running, second))
+        broken = list(self._broken(running, second))  # before what stands still goes on, orphans among it
+        self._proxy.clear(release=not running.killed or rng.random() < 0.3)
+        return told, broken
 
     def _disturb(self, rng: random.Random) -> list[tuple[str, str]]:
         """Change the bucket, and damage files of the root."""

@@ -287,6 +287,13 @@ def test_all_that_is_wrong_is_told_at_once_file_by_file(monkeypatch: pytest.Monk
             ),
         ),
         (
+            {"endpoint_url": "https://me:s3cret@s3.ap-northeast-1.amazonaws.com"},
+            (
+                "--endpoint-url: an endpoint URL may not hold a user name or password (it is shown in messages and "
+                "reports); for signed requests use AWS's own settings and s5cmd_extra_args: [--profile=NAME]"
+            ),
+        ),
+        (
             {"endpoint_url": "https://data.binance.vision"},
             (
                 "--endpoint-url: 'https://data.binance.vision' is a web site, not an S3 endpoint; "

@@ -184,6 +184,28 @@ def test_what_is_no_object_is_left_out() -> None:
     assert keys_of(bucket.candidates(a_group("BTCUSDT"))) == [hour_key(1)]
 
 
+def test_objects_that_were_not_asked_for_are_left_out() -> None:
+    """Whatever a server answers: other symbols, intervals, markets, months; and what it says again."""
+    foreign = [
+        hour_key(2, "ETHUSDT"),
+        hour_key(2).replace("1h", "1d"),
+        hour_key(2).replace("/daily/", "/monthly/").replace("-02.zip", ".zip"),
+        hour_key(2).replace("data/spot", "data/futures/um"),
+        hour_key(2, "B" * 300),
+    ]
+    asked = [hour_key(1), hour_key(1) + SIDECAR_SUFFIX, hour_key(3)]
+    said: list[Notice] = []
+    listed = [an_entry(key) for key in (*foreign, *asked, *foreign, *asked, asked[0])]
+    found = by_listing(a_group("BTCUSDT"), TODAY, lambda _: iter(listed), lambda _: (), said.append)
+    assert [(item.key, remote is not None and remote.has_sidecar) for item, remote in found] == [
+        (hour_key(1), True),
+        (hour_key(3), False),
+    ]
+    assert [notice.text for notice in said] == [
+        "spot klines: the archive lists 3 objects more than once; the first entry counts"
+    ]
+
+
 def test_only_the_days_wanted_are_given() -> None:
     days = ["2025-06-30", "2025-07-01", "2025-07-31", "2025-08-01"]
     bucket = Bucket(with_sidecars(*(hour_key(day) for day in days)))

@@ -60,6 +60,7 @@ def test_each_kind_of_failure_is_retried_or_not() -> None:
     [
         f"{lane.S5CMD_RETRIES} times, for about 5 seconds",
         f"the first {engine.UNREACHABLE_AT_FIRST} objects of it",
+        f"When {engine.LOST_BATCHES} batches in a row",
         f"takes the place of the {lane.S5CMD_RETRIES} and the {listing._RETRIES}",
         f"{Fetching().attempts} attempts in all",
         f"never longer than {lane.LONGEST_WAIT_SECONDS:g} seconds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +58,10 @@ def test_one_byte_too_many_is_told_with_what_is_needed_and_where(root: Root) -> 
 def test_the_plan_is_stopped_where_it_does_not_fit_any_more(root: Root) -> None:
     asked = count()
     endless = (of_size(MIB, number=number) for number in asked)
-    passed = []
+    planned = while_it_fits(endless, root)
+    assert len(list(islice(planned, 9))) == 9
     with pytest.raises(RootUnusable, match=re.escape("at least 10.0 MiB are needed")):
-        for item in while_it_fits(endless, root):
-            passed.append(item)
-    assert len(passed) == 9
+        next(planned)
     assert next(asked) == 10  # and no further object was looked for
 
 

@@ -73,6 +73,11 @@ def test_a_failure() -> None:
     assert parse_line(line) == Failed("cp s3://b/nope nope", "NoSuchKey: status code: 404")
 
 
+def test_a_password_in_the_url_of_a_proxy_is_left_out() -> None:
+    line = json.dumps({"error": 'parse "http://me:s3cret@proxy:x": invalid port'})
+    assert parse_line(line) == Failed("", 'parse "http://proxy:x": invalid port')
+
+
 @pytest.mark.parametrize(
     ("said", "plain"),
     [
@@ -137,6 +142,7 @@ def test_anything_else_is_noise(line: str) -> None:
         ("write ./B-1h-2025-07-02.zip100418144: no space left on device", Fault.DISK_FULL),
         ("write ./x: disk quota exceeded", Fault.DISK_FULL),
         ("open x: read-only file system", Fault.DISK_FULL),
+        ("write data/x.zip1004: file too large", Fault.TOO_LARGE),
         ("open /root/x: permission denied", Fault.OTHER),
         ('RequestError: Get "http://h/b": dial tcp 127.0.0.1:1: connect: connection refused', Fault.UNREACHABLE),
         ('RequestError: Get "http://h/": dial tcp: lookup h on 10.0.0.1:53: no such host', Fault.UNREACHABLE),
@@ -146,6 +152,19 @@ def test_anything_else_is_noise(line: str) -> None:
         ("NoSuchBucket: The specified bucket does not exist status code: 404", Fault.UNREACHABLE),
         ("BucketRegionError: incorrect region, the bucket is not in 'x' region status code: 301", Fault.UNREACHABLE),
         ("bad value for --endpoint-url foo: scheme is missing", Fault.UNREACHABLE),
+        ("BadRequest: Bad Request status code: 400", Fault.DENIED),
+        ("InvalidArgument: what is this status code: 400", Fault.OTHER),
+        ("ProxyAuthenticationRequired: Proxy Authentication Required status code: 407", Fault.UNREACHABLE),
+        ("NetworkAuthenticationRequired: Network Authentication Required status code: 511", Fault.UNREACHABLE),
+        ('Get "http://h/b": proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused', Fault.UNREACHABLE),
+        ("RequestTimeout: Your socket was idle status code: 400", Fault.TRANSIENT),
+        ("RequestTimeout: Request Timeout status code: 408", Fault.TRANSIENT),
+        ("PreconditionFailed: Precondition Failed status code: 412", Fault.TRANSIENT),
+        ("InvalidRange: The requested range is not satisfiable status code: 416", Fault.TRANSIENT),
+        ("RequestedRangeNotSatisfiable: Requested Range Not Satisfiable status code: 416", Fault.TRANSIENT),
+        ("TooManyRequests: Too Many Requests status code: 429", Fault.TRANSIENT),
+        ("BadGateway: Bad Gateway status code: 502", Fault.TRANSIENT),
+        ("GatewayTimeout: Gateway Timeout status code: 504", Fault.TRANSIENT),
         ("SlowDown: slow status code: 503", Fault.TRANSIENT),
         ("InternalError: status code: 500", Fault.TRANSIENT),
         ('Get "https://h/": net/http: TLS handshake timeout', Fault.TRANSIENT),

@@ -805,6 +805,38 @@ def test_a_server_that_has_given_something_does_not_end_the_run(site: Site) -> N
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("deed", "jobs"), [(REFUSED, 1), (BUSY, 1), ("quiet-as-a-mouse", 1), (REFUSED, 4)], ids=lambda value: str(value)[:9]
+)
+def test_batch_after_batch_without_anything_ends_the_run(site: Site, deed: str, jobs: int) -> None:
+    """The first object arrives before the server goes; every batch has all of its attempts."""
+    gate = site.folder / "gate"
+    site.tell(
+        zips=f"gate:{gate} then {deed}",
+        sidecars=deed,
+        keys=dict.fromkeys((an_object(0).key, an_object(0).sidecar_key), "copy"),
+    )
+    site.fetching = Fetching(jobs=jobs, batch_size=2, attempts=2)
+    react = lambda event: gate.touch() if isinstance(event, ObjectSettled) else None  # noqa: E731
+    ran = run(site, many_to_fetch(28), react, error=True)
+    lost = max(3, jobs)
+    assert isinstance(ran.engine.error, EndpointUnreachable)
+    assert f"for {lost} batches in a row: " in ran.engine.error.message
+    assert ran.outcomes["fetched"] == 1
+    assert lost <= ran.outcomes["failed"] < lost + jobs
+    assert ran.outcomes["cancelled"] == 27 - ran.outcomes["failed"]
+
+
+@pytest.mark.parametrize("sign", ["copy", ABSENT])
+def test_a_sign_of_life_starts_the_count_of_lost_batches_anew(site: Site, sign: str) -> None:
+    alive = {key: sign for number in (0, 3, 6) for key in keys(number)}
+    sidecars = {an_object(number).sidecar_key: sign for number in (0, 3, 6)}
+    site.tell(zips=BUSY, sidecars=BUSY, keys=alive | sidecars)
+    site.fetching = Fetching(jobs=1, batch_size=2, attempts=1)
+    ran = run(site, many_to_fetch(9))
+    assert ran.outcomes == {"fetched" if sign == "copy" else "absent": 3, "failed": 6}
+
+
 def test_a_slow_consumer_does_not_turn_a_denied_batch_into_the_end(site: Site) -> None:
     """The consumer looks at the second event only when the lane has been through all batches."""
     site.tell(keys={keys(1)[0]: DENIED})
