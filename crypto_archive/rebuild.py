@@ -46,8 +46,8 @@ def rebuild(
 
     The old manifest, damaged or not, stays beside the new one under another name, and takes its place only once all
     files are checked: a rebuild that is interrupted changes nothing. Files are read, never written. What only the old
-    manifest knew is not in the new one: ETags, so that a listing is compared by size until an object is fetched again,
-    former digests, and what the archive was seen not to have. A file whose sidecar does not vouch for it is not
+    manifest knew is not in the new one: LastModified, the ETags of uploads in parts, former digests, and what the
+    archive was seen not to have. A file whose sidecar does not vouch for it is not
     recorded, since nobody knows any more whether the sidecar or the file is to blame.
 
     Args:
@@ -99,7 +99,7 @@ def _waited(held: ExitStack, root: Root, say: Callable[[Notice], None], cancella
 def _entry(root: Root, item: ArchiveObject, proof: Proof) -> ManifestEntry:
     written = datetime.fromtimestamp(root.file(item.key).stat().st_mtime, UTC)
     digest = proof.digest
-    return ManifestEntry(item.key, digest.size, digest.sha256, proof.verdict, "", None, written, RUN_ID)
+    return ManifestEntry(item.key, digest.size, digest.sha256, proof.verdict, digest.md5, None, written, RUN_ID)
 
 
 def _take_place(root: Root, draft: Path, say: Callable[[Notice], None]) -> None:

@@ -104,7 +104,8 @@ def test_a_damaged_manifest_is_told_and_made_anew(
     code, document = rebuilt(run(*REBUILD, "--json"))
     assert (code, document["objects"], document["verdicts"]["ok"]) == (0, 3, 3)
     assert [(row[0], row[1], row[2], row[3]) for row in rows(manifest)] == [row[:4] for row in before]
-    assert {row[4:] for row in rows(manifest)} == {("", None, "rebuilt")}
+    # The server's ETags are MD5s, so that they are known again from the bytes.
+    assert [row[4:] for row in rows(manifest)] == [(row[4], None, "rebuilt") for row in before]
     (kept,) = set_aside(root)
     assert kept.read_bytes() == spoilt
     assert_same_bytes(root, archive.bucket, KEYS)

@@ -34,8 +34,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
             folder.mkdir(parents=True, exist_ok=True)
             program = tmp_path / "bin" / name
             program.parent.mkdir(exist_ok=True)
-            program.write_text("#!/bin/sh\nsleep 600 &\necho $!\nwait\n", encoding="utf-8")
-            program.chmod(0o755)
+            if not program.exists():  # a shell reads its script as it goes: never change one that runs
+                program.write_text("#!/bin/sh\nsleep 600 &\necho $!\nwait\n", encoding="utf-8")
+                program.chmod(0o755)
             process = subprocess.Popen(
                 [str(program), *arguments], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
             )

@@ -14,9 +14,9 @@ TRADES = KeyPattern("data/futures/um/{partition}/trades/{symbol}/{symbol}-trades
 JULY_15 = Period(Partition.DAILY, date(2025, 7, 15))
 JULY = Period(Partition.MONTHLY, date(2025, 7, 1))
 
-symbols = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/"), min_size=1).filter(
-    lambda text: text not in {".", ".."}
-)
+symbols = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/"), min_size=1, max_size=50
+).filter(lambda text: text not in {".", ".."})
 intervals = st.sampled_from(["1s", "1m", "15m", "1h", "12h", "1d", "3d", "1w", "1mo"])
 periods = st.builds(Period.containing, st.dates(min_value=date(2009, 1, 3)), st.sampled_from(Partition))
 

@@ -44,7 +44,9 @@ def read(line: str | None) -> dict[str, object]:
 
 
 def test_a_settled_object() -> None:
-    event = ObjectSettled(OBJECT, Outcome.FETCHED, "two\nlines", 10, 101, "ff", Verdict.OK, REMOTE, attempts=2, lane=3)
+    event = ObjectSettled(
+        OBJECT, Outcome.FETCHED, "two\nlines", 10, 101, "ff", Verdict.OK, REMOTE, attempts=2, lane=3, etag="abc"
+    )
     line = event_line(event)
     assert read(line) == {
         "event": "object-settled",
@@ -58,6 +60,7 @@ def test_a_settled_object() -> None:
         "remote": {"size": 10, "etag": "abc", "last_modified": "2025-07-16T12:00:00+00:00", "has_sidecar": True},
         "attempts": 2,
         "lane": 3,
+        "etag": "abc",
     }
     assert line is not None
     assert "币安人生USDT" in line
