@@ -98,13 +98,9 @@ def collect(
             partial(batches, batch_size=request.fetching.batch_size),
         )
         if objects is None:
-            selection = select(request.wish, matrix, today)
-            notices = (*configured.notices, *selection.notices)
-            say = partial(_say, engine)
-            found = candidates(request, selection, matrix, binary, today, say, cancellation.requested)
+            notices, found = _selected(configured, engine, binary, cancellation, today)
         else:
-            notices = ()
-            found = ((item, None) for item in objects)
+            notices, found = (), ((item, None) for item in objects)
         notices += () if crew.notice is None else (crew.notice,)
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
         with closing(engine.run(_planned(root, run_id, found, request.fetching))) as events:
@@ -119,6 +115,17 @@ def collect(
             record.take(finished)
         yield finished
     return report
+
+
+def _selected(
+    configured: Configured, engine: Engine, binary: Binary, cancellation: Cancellation, today: date
+) -> tuple[tuple[Notice, ...], Iterable[Candidate]]:
+    """Return what the selection has to say, and the objects that it may consist of."""
+    request, matrix = configured.request, configured.matrix
+    selection = select(request.wish, matrix, today)
+    say = partial(_say, engine)
+    found = candidates(request, selection, matrix, binary, today, say, cancellation.requested)
+    return (*configured.notices, *selection.notices), found
 
 
 def _workplace(
