@@ -202,7 +202,7 @@ class Engine:
             self._give_up_if_hopeless(entry)
 
     def _give_up_if_hopeless(self, failure: Entry) -> None:
-        """End the run when a whole batch could not be had for a reason that holds for all batches."""
+        """End the run when what failed so far failed for a reason that holds for all the rest."""
         endpoint = self._place.access.endpoint_url
         if failure.fault is Fault.UNREACHABLE:
             message = f"The archive's server {endpoint} cannot be reached: {failure.reason}"
