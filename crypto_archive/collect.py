@@ -13,7 +13,7 @@ from crypto_archive import __version__
 from crypto_archive.adoption import Adopter
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
-from crypto_archive.model import RemoteStat
+from crypto_archive.model import Candidate, RemoteStat
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.calendar import absence
 from crypto_archive.planning.plan import plan
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
-    from crypto_archive.planning.candidates import Candidate
     from crypto_archive.request import Access, Fetching
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.transfer.descriptors import Crew
@@ -100,7 +99,7 @@ def collect(
         if objects is None:
             notices, found = _selected(configured, engine, binary, cancellation, today)
         else:
-            notices, found = (), ((item, None) for item in objects)
+            notices, found = (), (Candidate(item) for item in objects)
         notices += () if crew.notice is None else (crew.notice,)
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
         with closing(engine.run(_planned(root, run_id, found, request.fetching))) as events:

@@ -9,6 +9,7 @@ import calendar
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 SIDECAR_SUFFIX = ".CHECKSUM"
 
@@ -144,6 +145,68 @@ class Action(StrEnum):
     FETCH = "fetch"
     UPDATE = "update"
     KEEP = "keep"
+    WAIT = "wait"
+    """The archive has not published it yet."""
+    REFUSE = "refuse"
+    """The archive does not have the very bytes that are wanted."""
+
+    @property
+    def transfers(self) -> bool:
+        """Whether anything is to be copied; the other actions settle an object at once."""
+        return self in _TRANSFERRING
+
+
+_TRANSFERRING = frozenset({Action.FETCH, Action.UPDATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What a monthly object is fetched instead of.
+
+    Attributes:
+        objects: How many daily objects.
+        bytes: Their bytes, sidecars not included.
+    """
+
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The exact bytes that are wanted, as they were when a plan was locked.
+
+    Attributes:
+        size: Length in bytes.
+        etag: The ETag that the listing gave then.
+        last_modified: The archive's time stamp then, UTC.
+        sha256: Their hexadecimal digest; empty where it was not known.
+    """
+
+    size: int
+    etag: str
+    last_modified: datetime
+    sha256: str = ""
+
+
+class Candidate(NamedTuple):
+    """An object that may be wanted, as calendar, listing or a lock file give it.
+
+    Attributes:
+        object: The object.
+        remote: What the listing says of it; None without a listing.
+        covers: The daily objects that it stands for; None for all but monthly ones that were chosen for that.
+        pin: The bytes that it must have; None where any that can be proven will do.
+        action: What is to be done where it is not on disk, if that is certain already; None lets the plan decide.
+        why: The reason for ``action``.
+    """
+
+    object: ArchiveObject
+    remote: RemoteStat | None = None
+    covers: Covered | None = None
+    pin: Pin | None = None
+    action: Action | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +221,8 @@ class PlannedObject:
         remote: What the listing says; None in a plan from the calendar.
         stored_size: Length in bytes of the file that is at the final path, 0 where there is none.
         adopted: What the manifest is to remember of a file that it did not know and that has just been proven.
+        covers: The daily objects that it stands for, None for most.
+        pin: The bytes that it must have, None where any that can be proven will do.
     """
 
     object: ArchiveObject
@@ -167,6 +232,8 @@ class PlannedObject:
     remote: RemoteStat | None = None
     stored_size: int = 0
     adopted: ManifestEntry | None = None
+    covers: Covered | None = None
+    pin: Pin | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -214,6 +281,7 @@ class Verdict(StrEnum):
     SIDECAR_MISSING = "sidecar-missing"
     SIDECAR_STALE = "sidecar-stale"
     UNPROVEN = "unproven"
+    GAPS = "gaps"
 
 
 class Absence(StrEnum):
@@ -222,6 +290,7 @@ class Absence(StrEnum):
     NOT_YET = "not-yet"
     BEFORE_FIRST = "before-first"
     AFTER_LAST = "after-last"
+    DELISTED = "delisted"
     DISCONTINUED = "discontinued"
     NEVER_PUBLISHED = "never-published"
     HOLE = "hole"

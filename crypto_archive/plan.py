@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.model import Action, Notice, PlannedObject
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.plan import plan
 from crypto_archive.planning.selection import select
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config import Configured
-    from crypto_archive.model import Batch
+    from crypto_archive.model import Batch, Notice, PlannedObject
     from crypto_archive.request import Request
 
 SCHEMA_VERSION = 1
@@ -54,7 +53,7 @@ class Plan:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of what is to be fetched, and count them."""
-        to_fetch = (item for item in self.objects if item.action is not Action.KEEP)
+        to_fetch = (item for item in self.objects if item.action.transfers)
         return self.totals.counting_batches(batches(to_fetch, self.batch_size))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.model import Action
 from crypto_archive.report.sizes import format_bytes
 from crypto_archive.trust.store import free_bytes
 
@@ -48,7 +47,7 @@ def while_it_fits(planned: Iterable[PlannedObject], root: Root) -> Generator[Pla
 
 def added_bytes(item: PlannedObject) -> int:
     """Return how many bytes more there are once an object is fetched; less than 0 if it shrinks, 0 if nobody knows."""
-    if item.action is Action.KEEP or item.remote is None:
+    if not item.action.transfers or item.remote is None:
         return 0
     sidecar = SIDECAR_BYTES if item.with_sidecar and not item.stored_size else 0
     return item.remote.size - item.stored_size + sidecar

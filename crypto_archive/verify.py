@@ -149,10 +149,11 @@ def _of_selection(
     for notice in selection.notices:
         say(notice)
     stored = StoredFiles(root, manifest)
-    for item, remote in candidates(request, selection, matrix, binary, today, say, cancellation.requested):
+    for candidate in candidates(request, selection, matrix, binary, today, say, cancellation.requested):
+        item = candidate.object
         there = stored.stat(item.key)
         entry = there.recorded if there is not None else manifest.entry(item.key)
-        known = there is not None or entry is not None or remote is not None
+        known = there is not None or entry is not None or candidate.remote is not None
         if known or (expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)):
             yield item, entry
 

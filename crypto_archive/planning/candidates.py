@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from crypto_archive.keys import is_symbol
-from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Notice, Partition, RemoteStat
+from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Candidate, Notice, Partition, RemoteStat
 from crypto_archive.planning.calendar import periods
 from crypto_archive.planning.symbols import is_glob, matching
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from crypto_archive.planning.selection import SeriesGroup
     from crypto_archive.s5cmd.protocol import Listed
 
-Candidate = tuple[ArchiveObject, RemoteStat | None]
 ListObjects = Callable[[Iterable[str]], Iterator["Listed"]]
 ListFolders = Callable[[str], tuple[str, ...]]
 Say = Callable[[Notice], None]
@@ -49,7 +48,7 @@ def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> It
     for symbol in symbols:
         for interval in group.intervals:
             for period in periods(group.partition, group.dates, today):
-                yield group.row.object(symbol, interval, period), None
+                yield Candidate(group.row.object(symbol, interval, period))
 
 
 def by_listing(
@@ -95,12 +94,12 @@ def by_listing(
         period = item.period
         return _series(item) in seen and period.partition is group.partition and first <= period <= last
 
-    for item, remote in _with_sidecars(list_objects(prefixes), group, is_wanted, odd):
-        series, bit = _series(item), _bit(item, first)
+    for candidate in _with_sidecars(list_objects(prefixes), group, is_wanted, odd):
+        series, bit = _series(candidate.object), _bit(candidate.object, first)
         odd["again"] += bool(seen[series] & bit)
         if not seen[series] & bit:
             seen[series] |= bit
-            yield item, remote
+            yield candidate
     if odd["again"]:
         say(Notice(f"{label}: the archive lists {odd['again']} objects more than once; the first entry counts"))
     silent = {series for series, days in seen.items() if not days}
@@ -177,4 +176,4 @@ def _with_sidecars(
 
 
 def _candidate(item: ArchiveObject, entry: Listed, *, has_sidecar: bool) -> Candidate:
-    return item, RemoteStat(entry.size, entry.etag, entry.last_modified, has_sidecar)
+    return Candidate(item, RemoteStat(entry.size, entry.etag, entry.last_modified, has_sidecar))

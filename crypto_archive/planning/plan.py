@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.model import Action, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict
 
 if TYPE_CHECKING:
-    from crypto_archive.planning.candidates import Candidate
+    from crypto_archive.model import Candidate
     from crypto_archive.request import Fetching
 
 Adopt = Callable[[str, RemoteStat | None], ManifestEntry | None]
@@ -29,19 +29,24 @@ def plan(
         adopt: Looks at files that the manifest does not know, such as those of a run that was killed before it could
             record them, or of another tool; without it their size is believed.
     """
-    for item, remote in candidates:
+    for candidate in candidates:
+        item, remote = candidate.object, candidate.remote
         with_sidecar = fetching.download_checksum and (remote is None or remote.has_sidecar)
         there = stored(item.key)
-        action, why = _decide(remote, there, fetching)
+        action, why = _decide(candidate, there, fetching)
         adopted = None
         if action is Action.KEEP and adopt is not None and there is not None and there.recorded is None:
             adopted = adopt(item.key, remote)
             if adopted is None:
                 action, why = Action.FETCH, "on disk, but not the bytes that sidecar or listing vouch for"
-        yield PlannedObject(item, action, why, with_sidecar, remote, there.size if there else 0, adopted)
+        size = there.size if there else 0
+        yield PlannedObject(item, action, why, with_sidecar, remote, size, adopted, candidate.covers, candidate.pin)
 
 
-def _decide(remote: RemoteStat | None, stored: StoredStat | None, fetching: Fetching) -> tuple[Action, str]:
+def _decide(candidate: Candidate, stored: StoredStat | None, fetching: Fetching) -> tuple[Action, str]:
+    remote = candidate.remote
+    if stored is None and candidate.action is not None:
+        return candidate.action, candidate.why
     if stored is None:
         return Action.FETCH, "not there"
     if remote is not None:

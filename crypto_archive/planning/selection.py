@@ -29,6 +29,8 @@ class SeriesGroup:
         symbols: Names and globs, in the row's own symbol form.
         intervals: The intervals; ``(None,)`` where the row has no interval layer.
         dates: The days wanted, cut to those in which the row is published.
+        consolidates: Whether the listed monthly object of a whole month takes the place of its daily ones;
+            ``partition`` is daily then.
     """
 
     row: Row
@@ -36,6 +38,7 @@ class SeriesGroup:
     symbols: tuple[str, ...]
     intervals: tuple[str | None, ...]
     dates: DateRange
+    consolidates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

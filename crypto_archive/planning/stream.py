@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import Notice
-    from crypto_archive.planning.candidates import Candidate, ListFolders, Say
+    from crypto_archive.model import Candidate, Notice
+    from crypto_archive.planning.candidates import ListFolders, Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
     from crypto_archive.request import Access, Request
     from crypto_archive.s5cmd.binary import Binary

@@ -55,8 +55,8 @@ def _count(item: PlannedObject, counts: Counter[str]) -> None:
     if item.remote is not None:
         counts["bytes"] += item.remote.size
         counts["sized"] += 1
-    if item.action is Action.KEEP:
-        counts["present"] += 1
+    if not item.action.transfers:
+        counts["present"] += item.action is Action.KEEP
         return
     counts["updates"] += item.action is Action.UPDATE
     counts["sidecars"] += item.with_sidecar

@@ -25,6 +25,7 @@ VERDICT_STYLES: Mapping[Verdict, str] = {
     Verdict.SIDECAR_MISSING: "yellow",
     Verdict.SIDECAR_STALE: "yellow",
     Verdict.UNPROVEN: "yellow",
+    Verdict.GAPS: "yellow",
 }
 STATUS_STYLES: Mapping[str, str] = {
     "success": "green",

@@ -41,6 +41,7 @@ VERDICT_MEANINGS = {
     Verdict.SIDECAR_MISSING: "as they were fetched; the archive has no checksum",
     Verdict.SIDECAR_STALE: "as they were fetched; the archive's checksum is stale",
     Verdict.UNPROVEN: "there is nothing to prove them by",
+    Verdict.GAPS: "as they were fetched; the archive's monthly file lacks rows of its daily ones",
 }
 HEADLINES = {
     "success": "Everything planned is there",

@@ -21,7 +21,7 @@ from crypto_archive.events import (
     ObjectSettled,
     PlanFinished,
 )
-from crypto_archive.model import Action, Outcome
+from crypto_archive.model import Outcome
 from crypto_archive.report.pace import Pace
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Tally:
 
     def _plan(self, planned: PlannedObject) -> None:
         self.planned += 1
-        if planned.action is Action.KEEP:
+        if not planned.action.transfers:
             return
         self._to_fetch += 1
         if planned.remote is None:

@@ -171,10 +171,10 @@ class Engine:
                     if self._cancellation.requested.is_set():
                         return
                     self.emit(ObjectPlanned(item))
-                    if item.action is Action.KEEP:
-                        self.emit(_kept(item))
-                    else:
+                    if item.action.transfers:
                         yield item
+                    else:
+                        self.emit(_settled_at_once(item))
             except Exception as error:
                 self._abort(error)
 
@@ -263,5 +263,13 @@ class Engine:
             watch.stopper.start()
 
 
-def _kept(item: PlannedObject) -> ObjectSettled:
-    return ObjectSettled(item.object, Outcome.PRESENT, size=item.stored_size, remote=item.remote)
+_WITHOUT_TRANSFER = {
+    Action.KEEP: Outcome.PRESENT,
+    Action.WAIT: Outcome.ABSENT,
+    Action.REFUSE: Outcome.FAILED,
+}
+
+
+def _settled_at_once(item: PlannedObject) -> ObjectSettled:
+    reason = "" if item.action is Action.KEEP else item.why
+    return ObjectSettled(item.object, _WITHOUT_TRANSFER[item.action], reason, size=item.stored_size, remote=item.remote)

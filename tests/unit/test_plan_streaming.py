@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.config import load_request
-from crypto_archive.model import SIDECAR_SUFFIX, Action, DateRange, Market, Partition, StoredStat
+from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, StoredStat
 from crypto_archive.plan import open_plan
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.candidates import by_calendar, by_listing
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config import Configured
-    from crypto_archive.planning.candidates import Candidate
     from crypto_archive.request import Access
 
 FAR_AWAY = date(9999, 12, 31)
@@ -46,7 +45,7 @@ class Supply:
     def candidates(self) -> Iterator[Candidate]:
         for number in count():
             self.taken += 1
-            yield an_object(number % 28), None
+            yield Candidate(an_object(number % 28))
 
     def listed(self, prefixes: Iterable[str]) -> Iterator[Listed]:
         """The listing of the first prefix, which never ends."""
@@ -98,7 +97,7 @@ def test_the_calendar_is_walked_as_it_is_asked() -> None:
     """Eight thousand years of two symbols."""
     group = a_group(("BTCUSDT", "ETHUSDT"), date(2018, 1, 1), FAR_AWAY)
     found = by_calendar(group, bundled(), FAR_AWAY, not_a_word)
-    assert [str(item.period) for item, _ in islice(found, 2)] == ["2018-01-01", "2018-01-02"]
+    assert [str(item.period) for item, *_ in islice(found, 2)] == ["2018-01-01", "2018-01-02"]
 
 
 def test_a_listing_is_read_as_it_is_asked() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Iterator
 
-    from crypto_archive.planning.candidates import Candidate
+    from crypto_archive.model import Candidate
 
 TODAY = date(2025, 8, 20)
 JULY = DateRange(date(2025, 7, 1), date(2025, 7, 31))
@@ -86,7 +86,7 @@ def with_sidecars(*keys: str) -> set[str]:
 
 
 def keys_of(candidates: Iterable[Candidate]) -> list[str]:
-    return [item.key for item, _ in candidates]
+    return [item.key for item, *_ in candidates]
 
 
 # By the calendar
@@ -104,7 +104,7 @@ def test_the_calendar_gives_every_symbol_interval_and_day() -> None:
         for interval in ("1h", "1d")
         for day in (30, 31)
     ]
-    assert {remote for _, remote in found} == {None}
+    assert {remote for _, remote, *_ in found} == {None}
     assert said == []
 
 
@@ -121,7 +121,7 @@ def test_the_calendar_matches_globs_against_the_default_symbols_and_says_so() ->
     group = a_group("NEWUSDT", "BT*", "AD*", dates=DateRange(date(2025, 7, 1), date(2025, 7, 1)))
     said: list[Notice] = []
     found = list(by_calendar(group, bundled(), TODAY, said.append))
-    assert [item.series.symbol for item, _ in found] == ["NEWUSDT", "BTCUSDT", "ADAUSDT"]
+    assert [item.series.symbol for item, *_ in found] == ["NEWUSDT", "BTCUSDT", "ADAUSDT"]
     assert [notice.text for notice in said] == [
         "spot klines: globs match the matrix's 3 default symbols in a plan from the calendar"
     ]
@@ -146,7 +146,7 @@ def test_the_default_symbols_that_a_glob_matches_take_the_form_of_the_row(
     dates = DateRange(date(2023, 7, 1), date(2023, 7, 1))
     group = a_group("*", intervals=(interval,), dates=dates, market=market, data_type=data_type)
     found = by_calendar(group, bundled(), TODAY, lambda _: None)
-    assert tuple(item.series.symbol for item, _ in found) == symbols
+    assert tuple(item.series.symbol for item, *_ in found) == symbols
 
 
 # By the listing
@@ -154,7 +154,7 @@ def test_the_default_symbols_that_a_glob_matches_take_the_form_of_the_row(
 
 def test_the_listing_gives_size_etag_and_time() -> None:
     bucket = Bucket(with_sidecars(hour_key(15)))
-    [(item, remote)] = bucket.candidates(a_group("BTCUSDT"))
+    [(item, remote, *_)] = bucket.candidates(a_group("BTCUSDT"))
     assert (item.key, item.series.symbol, item.series.interval) == (hour_key(15), "BTCUSDT", "1h")
     assert item.period == Period(Partition.DAILY, date(2025, 7, 15))
     assert remote is not None
@@ -166,7 +166,7 @@ def test_the_listing_gives_size_etag_and_time() -> None:
 def test_a_zip_without_a_sidecar_is_found_wherever_it_stands(alone: int) -> None:
     keys = [hour_key(day) for day in (1, 2, 3)]
     bucket = Bucket(with_sidecars(*keys) - {hour_key(alone) + SIDECAR_SUFFIX})
-    found = {item.key: remote.has_sidecar for item, remote in bucket.candidates(a_group("BTCUSDT")) if remote}
+    found = {item.key: remote.has_sidecar for item, remote, *_ in bucket.candidates(a_group("BTCUSDT")) if remote}
     assert found == {key: key != hour_key(alone) for key in keys}
 
 
@@ -197,7 +197,7 @@ def test_objects_that_were_not_asked_for_are_left_out() -> None:
     said: list[Notice] = []
     listed = [an_entry(key) for key in (*foreign, *asked, *foreign, *asked, asked[0])]
     found = by_listing(a_group("BTCUSDT"), TODAY, lambda _: iter(listed), lambda _: (), said.append)
-    assert [(item.key, remote is not None and remote.has_sidecar) for item, remote in found] == [
+    assert [(item.key, remote is not None and remote.has_sidecar) for item, remote, *_ in found] == [
         (hour_key(1), True),
         (hour_key(3), False),
     ]
@@ -247,7 +247,7 @@ def test_a_month_of_one_digit_is_found_too(months: tuple[int, int]) -> None:
         "ADABKRW", dates=DateRange(date(2020, months[0], 1), date(2020, months[1], 28)), partition=Partition.MONTHLY
     )
     found = Bucket(with_sidecars(key)).candidates(group)
-    assert [(item.key, str(item.period)) for item, _ in found] == [(key, "2020-08")]
+    assert [(item.key, str(item.period)) for item, *_ in found] == [(key, "2020-08")]
 
 
 def test_a_silent_series_is_noticed() -> None:
@@ -284,7 +284,7 @@ def test_globs_are_matched_against_the_folders_of_the_bucket() -> None:
     bucket = Bucket(with_sidecars(*keys))
     found = bucket.candidates(a_group("*USDT", "!*DOWN*"))
     assert bucket.folders_asked == ["data/spot/daily/klines/"]
-    assert [item.series.symbol for item, _ in found] == ["BTCUSDT", "币安人生USDT"]
+    assert [item.series.symbol for item, *_ in found] == ["BTCUSDT", "币安人生USDT"]
 
 
 def test_folders_are_those_of_the_partition() -> None:
@@ -341,12 +341,12 @@ def test_zips_and_sidecars_are_joined_in_any_interleaving(
     bucket = Bucket(held, shuffle)
     found = bucket.candidates(a_group(*SYMBOLS, intervals=INTERVALS))
     assert len(found) == len(expected)
-    assert {item.key: remote.has_sidecar for item, remote in found if remote} == expected
+    assert {item.key: remote.has_sidecar for item, remote, *_ in found if remote} == expected
     assert {tuple(text.split(":")[0].split()[2:]) for text in bucket.texts} == silent
     assert len(bucket.texts) == len(silent)
     for symbol in SYMBOLS:
         for interval in INTERVALS:
-            own = [item.key for item, _ in found if (item.series.symbol, item.series.interval) == (symbol, interval)]
+            own = [item.key for item, *_ in found if (item.series.symbol, item.series.interval) == (symbol, interval)]
             assert own == sorted(own)
 
 

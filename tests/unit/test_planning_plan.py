@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.model import Action, ManifestEntry, PlannedObject, StoredStat, Verdict
+from crypto_archive.model import Action, Candidate, ManifestEntry, PlannedObject, StoredStat, Verdict
 from crypto_archive.planning.plan import plan
 from crypto_archive.request import Fetching
 from tests.objects import LISTED_AT, an_object, listed
@@ -67,7 +67,7 @@ TABLE = [
 
 
 def planned(remote: RemoteStat | None, stored: StoredStat | None, fetching: Fetching) -> PlannedObject:
-    [result] = plan([(ITEM, remote)], {ITEM.key: stored}.get, fetching)
+    [result] = plan([Candidate(ITEM, remote)], {ITEM.key: stored}.get, fetching)
     return result
 
 
@@ -124,7 +124,7 @@ def test_objects_keep_their_order_and_each_is_looked_up_once() -> None:
         asked.append(key)
         return StoredStat(1) if key == items[2].key else None
 
-    result = list(plan(((item, None) for item in items), stored, Fetching()))
+    result = list(plan((Candidate(item) for item in items), stored, Fetching()))
     assert [item.object for item in result] == items
     assert [item.action for item in result] == [FETCH, FETCH, KEEP, FETCH, FETCH]
     assert asked == [item.key for item in items]
@@ -144,13 +144,13 @@ def test_a_file_that_the_manifest_does_not_know_is_adopted(remote: RemoteStat | 
         asked.append((key, remote))
         return RECORDED
 
-    [result] = plan([(ITEM, remote)], lambda _: StoredStat(100), Fetching(), adopt)
+    [result] = plan([Candidate(ITEM, remote)], lambda _: StoredStat(100), Fetching(), adopt)
     assert (result.action, result.adopted) == (KEEP, RECORDED)
     assert asked == [(ITEM.key, remote)]
 
 
 def test_a_file_whose_bytes_nothing_vouches_for_is_fetched() -> None:
-    [result] = plan([(ITEM, listed())], lambda _: StoredStat(100), Fetching(), lambda *_: None)
+    [result] = plan([Candidate(ITEM, listed())], lambda _: StoredStat(100), Fetching(), lambda *_: None)
     assert (result.action, result.adopted) == (FETCH, None)
     assert result.why == "on disk, but not the bytes that sidecar or listing vouch for"
 
@@ -160,8 +160,8 @@ def test_only_files_that_would_be_kept_unknown_are_looked_into(stored: StoredSta
     def adopt(*_: object) -> ManifestEntry:
         raise AssertionError("there is nothing to adopt")
 
-    assert len(list(plan([(ITEM, listed())], lambda _: stored, Fetching(), adopt))) == 1
-    assert len(list(plan([(ITEM, listed())], lambda _: stored, Fetching(force=True), adopt))) == 1
+    assert len(list(plan([Candidate(ITEM, listed())], lambda _: stored, Fetching(), adopt))) == 1
+    assert len(list(plan([Candidate(ITEM, listed())], lambda _: stored, Fetching(force=True), adopt))) == 1
 
 
 def test_a_sidecar_that_turns_up_later_is_fetched() -> None:
