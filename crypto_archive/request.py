@@ -16,6 +16,7 @@ DEFAULT_BUCKET = "data.binance.vision"
 DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
 DEFAULT_REGION = "ap-northeast-1"
 DEFAULT_KEEP_RUNS = 30
+DEFAULT_LISTING_AGE_SECONDS = 3600.0
 
 
 class Discovery(StrEnum):
@@ -23,6 +24,20 @@ class Discovery(StrEnum):
 
     LISTING = "listing"
     CALENDAR = "calendar"
+
+
+class Partitioning(StrEnum):
+    """Which of the archive's partitions to take, where it has the choice."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+    AUTO = "auto"
+    """A month that is over as one object, if the listing has that and it holds its days; the rest as daily objects."""
+
+    @property
+    def preferred(self) -> Partition:
+        """The partition that most objects are of, as far as the archive publishes it."""
+        return Partition.MONTHLY if self is Partitioning.MONTHLY else Partition.DAILY
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class Wish:
         intervals: Intervals per data type; a type that is not in the mapping takes those under ``"*"``, and
             without them all that the matrix has.
         dates: The days wanted, both ends included, UTC.
-        partition: Daily or monthly objects, where the archive has the choice.
+        partition: Daily or monthly objects, or the best of both, where the archive has the choice.
     """
 
     markets: tuple[Market, ...]
@@ -45,7 +60,7 @@ class Wish:
     symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict)
     intervals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dates: DateRange = field(default_factory=DateRange)
-    partition: Partition = Partition.DAILY
+    partition: Partitioning = Partitioning.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,7 @@ class Request:
         access: How the bucket is reached.
         fetching: How objects are fetched.
         keep_runs: How many folders of runs are kept, the current one's included.
+        listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
     """
 
     wish: Wish
@@ -123,3 +139,4 @@ class Request:
     access: Access = field(default_factory=Access)
     fetching: Fetching = field(default_factory=Fetching)
     keep_runs: int = DEFAULT_KEEP_RUNS
+    listing_age_seconds: float = DEFAULT_LISTING_AGE_SECONDS

@@ -60,14 +60,20 @@ class SelectionOptions:
     ] = None  # fmt: skip
     partition: Annotated[
         str | None,
-        typer.Option("--partition", metavar="daily|monthly", rich_help_panel=SELECTION,
-                     help="Daily or monthly objects, where the archive has the choice. (default: daily)"),
+        typer.Option("--partition", metavar="daily|monthly|auto", rich_help_panel=SELECTION,
+                     help="Daily or monthly objects; auto takes a month that is over as one object where the listing "
+                          "has that, and days elsewhere. (default: auto)"),
     ] = None  # fmt: skip
     discover: Annotated[
         str | None,
         typer.Option("--discover", metavar="listing|calendar", rich_help_panel=SOURCE,
                      help="Learn what exists from the bucket's listing, or from the calendar without asking."),
     ] = None  # fmt: skip
+    refresh: Annotated[
+        bool,
+        typer.Option("--refresh", rich_help_panel=SOURCE,
+                     help="Ask the archive again, even if its listing is remembered from the last hour."),
+    ] = False  # fmt: skip
     output_directory: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", rich_help_panel=SOURCE,
@@ -86,7 +92,8 @@ class SelectionOptions:
 
     def fields(self) -> dict[str, object]:
         """Return the options as values of configuration fields, presets left out."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "presets"}
+        names = (field.name for field in dataclasses.fields(self) if field.name not in {"presets", "refresh"})
+        return {name: getattr(self, name) for name in names} | {"listing_age_seconds": 0.0 if self.refresh else None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,17 @@ from crypto_archive.config.preset import EVERY
 from crypto_archive.config.s5cmd_options import read_arguments
 from crypto_archive.config.settings import expanded
 from crypto_archive.config.vocabulary import rows_named
-from crypto_archive.model import DateRange, Market, Partition
-from crypto_archive.request import DEFAULT_KEEP_RUNS, Access, Discovery, Fetching, Request, Wish
+from crypto_archive.model import DateRange, Market
+from crypto_archive.request import (
+    DEFAULT_KEEP_RUNS,
+    DEFAULT_LISTING_AGE_SECONDS,
+    Access,
+    Discovery,
+    Fetching,
+    Partitioning,
+    Request,
+    Wish,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +38,7 @@ def assemble(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Req
         access=_access(values),
         fetching=_fetching(values),
         keep_runs=values.get("keep_runs", DEFAULT_KEEP_RUNS),
+        listing_age_seconds=values.get("listing_age_seconds", DEFAULT_LISTING_AGE_SECONDS),
     )
 
 
@@ -40,7 +50,7 @@ def _wish(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Wish:
         symbols=_symbols(values.get("symbols", {}), markets),
         intervals=_intervals(values.get("intervals", {}), matrix),
         dates=dates,
-        partition=values.get("partition", Partition.DAILY),
+        partition=values.get("partition", Partitioning.AUTO),
     )
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from crypto_archive.matrix import Status
 from crypto_archive.model import DateRange, Notice, Partition
 from crypto_archive.planning.calendar import periods, within
+from crypto_archive.planning.consolidation import whole_months
 from crypto_archive.planning.symbols import is_glob
+from crypto_archive.request import Partitioning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,18 +96,34 @@ def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[str
         return
     symbols = _symbols(row, wish, matrix, notices)
     dates = within(row, wish.dates)
+    preferred = wish.partition.preferred
     for partition, intervals in _by_partition(row, wish, notices):
-        what = (
-            label if None in intervals or partition is wish.partition else f"{label} {', '.join(map(str, intervals))}"
-        )
+        what = label if None in intervals or partition is preferred else f"{label} {', '.join(map(str, intervals))}"
         if next(periods(partition, dates, today), None) is None:
             notices.append(f"{what}: {_nothing_to_plan(row, partition, wish.dates)}, 0 objects")
             continue
-        if partition is not wish.partition:
+        if partition is not preferred:
             notices.append(f"{what}: published {partition} only, {partition} objects are planned")
         if row.last_date is not None and (wish.dates.end is None or wish.dates.end > row.last_date):
             notices.append(f"{what}: discontinued, planned up to its last day {row.last_date}")
-        yield SeriesGroup(row, partition, symbols, intervals, dates)
+        for some, consolidates in _consolidating(row, partition, intervals, wish, dates, today):
+            yield SeriesGroup(row, partition, symbols, some, dates, consolidates)
+
+
+def _consolidating(
+    row: Row, partition: Partition, intervals: tuple[str | None, ...], wish: Wish, dates: DateRange, today: date
+) -> Iterator[tuple[tuple[str | None, ...], bool]]:
+    """Split intervals into those whose whole months may be fetched as one object, and the others."""
+    both: tuple[str | None, ...] = ()
+    if wish.partition is Partitioning.AUTO and partition is Partition.DAILY and Partition.MONTHLY in row.partitions:
+        monthly = row.intervals(Partition.MONTHLY)
+        both = tuple(interval for interval in intervals if interval is None or interval in monthly)
+    if both and whole_months(row, dates, today) is None:
+        both = ()
+    if both:
+        yield both, True
+    if rest := tuple(interval for interval in intervals if interval not in both):
+        yield rest, False
 
 
 def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[str]) -> tuple[str, ...]:
@@ -118,25 +136,26 @@ def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[str]) -> tuple[
 
 
 def _by_partition(row: Row, wish: Wish, notices: list[str]) -> Iterator[tuple[Partition, tuple[str | None, ...]]]:
-    """Split the wanted intervals by the partition that has them: the wished one first, else the other."""
+    """Split the wanted intervals by the partition that has them: the preferred one first, else the other."""
+    preferred = wish.partition.preferred
     label = f"{row.market} {row.data_type}"
     wished = wish.intervals.get(row.data_type, wish.intervals.get("*", ()))
     if not row.has_intervals:
         named = wish.intervals.get(row.data_type, ())
         if named:
             notices.append(f"{label}: has no intervals, {', '.join(named)} ignored")
-        yield (wish.partition if wish.partition in row.partitions else wish.partition.other), (None,)
+        yield (preferred if preferred in row.partitions else preferred.other), (None,)
         return
     intervals = wished or row.all_intervals
     unknown = [interval for interval in intervals if interval not in row.all_intervals]
     if unknown:
         notices.append(f"{label}: no interval {', '.join(unknown)} there, 0 objects of it")
-    here = tuple(interval for interval in intervals if interval in row.partitions.get(wish.partition, ()))
+    here = tuple(interval for interval in intervals if interval in row.partitions.get(preferred, ()))
     there = tuple(interval for interval in intervals if interval in row.all_intervals and interval not in here)
     if here:
-        yield wish.partition, here
+        yield preferred, here
     if there:
-        yield wish.partition.other, there
+        yield preferred.other, there
 
 
 def _nothing_to_plan(row: Row, partition: Partition, dates: DateRange) -> str:

@@ -64,7 +64,7 @@ def told(text: str) -> str:
             "partition: dayly",
             (
                 "my.yaml, line 1, partition: 'dayly' is not a valid partition; did you mean 'daily'? "
-                "(allowed: daily, monthly)"
+                "(allowed: daily, monthly, auto)"
             ),
         ),
         (
@@ -312,7 +312,7 @@ def test_mistakes_in_options_name_the_option(options: dict[str, object], message
         ("MAX_PARALLEL_DOWNLOADS", "lots", "'lots' is not a whole number"),
         ("MAX_PARALLEL_DOWNLOADS", "100", "100 is too large; the most is 64"),
         ("STALL_SECONDS", "nan", "'nan' is not a number of seconds"),
-        ("PARTITION", "week", "'week' is not a valid partition (allowed: daily, monthly)"),
+        ("PARTITION", "week", "'week' is not a valid partition (allowed: daily, monthly, auto)"),
         ("MATRIX_PATH", "gone.yaml", "Archive matrix file not found: gone.yaml"),
     ],
 )
