@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from crypto_archive.keys import is_symbol
 from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Candidate, Notice, Partition, RemoteStat
 from crypto_archive.planning.calendar import periods
-from crypto_archive.planning.symbols import is_glob, matching
+from crypto_archive.planning.symbols import ListFolders, Say, folders_beside, resolve, resolve_offline, unknown
 
 if TYPE_CHECKING:
     from datetime import date
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from crypto_archive.s5cmd.protocol import Listed
 
 ListObjects = Callable[[Iterable[str]], Iterator["Listed"]]
-ListFolders = Callable[[str], tuple[str, ...]]
-Say = Callable[[Notice], None]
 
 SERIES_NAMED = 20
 """How many series without any object are named one by one."""
@@ -37,15 +35,10 @@ def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> It
         group: The series.
         matrix: Gives the default symbols.
         today: The current UTC day.
-        say: Takes a notice when globs had to be resolved that way.
+        say: Takes a notice when globs had to be resolved that way, and when filters leave no symbol.
     """
-    symbols = group.symbols
-    if any(is_glob(symbol) for symbol in symbols):
-        known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
-        symbols = matching(symbols, dict.fromkeys(known))
-        label = f"{group.row.market} {group.row.data_type}"
-        say(Notice(f"{label}: globs match the matrix's {len(symbols)} default symbols in a plan from the calendar"))
-    for symbol in symbols:
+    known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
+    for symbol in resolve_offline(group, dict.fromkeys(known), say):
         for interval in group.intervals:
             for period in periods(group.partition, group.dates, today):
                 yield Candidate(group.row.object(symbol, interval, period))
@@ -62,21 +55,15 @@ def by_listing(
         group: The series.
         today: The current UTC day.
         list_objects: Lists the objects under prefixes, in any interleaving but sorted by key within a prefix.
-        list_folders: Lists the folders directly under a prefix; asked only when there are globs.
-        say: Takes a notice for each series without any object.
+        list_folders: Lists the folders directly under a prefix; asked only when there are globs, or a named symbol has
+            no object.
+        say: Takes a notice for each series without any object, and for each symbol that the archive does not have.
 
     Raises:
         EndpointUnreachable: The listing failed.
     """
-    symbols, label = group.symbols, f"{group.row.market} {group.row.data_type}"
-    if any(is_glob(symbol) for symbol in symbols):
-        folders = list_folders(group.row.key_pattern.symbols_prefix(group.partition))
-        symbols = matching(symbols, filter(_can_be_listed, folders))
-        if unfit := [name for name in folders if not _can_be_listed(name)]:
-            names = ", ".join(repr(name[:40]) for name in unfit[:3])
-            say(Notice(f"{label}: {len(unfit)} folders of the archive are left out, no symbol can be named {names}"))
-        if not symbols:
-            say(Notice(f"{label}: no symbol of the archive matches {', '.join(group.symbols)}, 0 objects"))
+    list_folders = cache(list_folders)
+    symbols = resolve(group, list_folders, say)
     wanted = list(periods(group.partition, group.dates, today))
     if not wanted:
         return
@@ -101,15 +88,15 @@ def by_listing(
             seen[series] |= bit
             yield candidate
     if odd["again"]:
-        say(Notice(f"{label}: the archive lists {odd['again']} objects more than once; the first entry counts"))
+        say(Notice(f"{group.label}: the archive lists {odd['again']} objects more than once; the first entry counts"))
     silent = {series for series, days in seen.items() if not days}
+    quiet = {symbol for symbol, _ in silent} - {symbol for (symbol, _), days in seen.items() if days}
+    if folders := folders_beside(group, quiet, list_folders):
+        for notice in unknown(quiet, folders, f"{group.label}, {group.partition}"):
+            say(notice)
+        silent = {series for series in silent if series[0] not in quiet.difference(folders)}
     for notice in _silence(group, silent, f"no {group.partition} objects in {first} to {last}"):
         say(notice)
-
-
-def _can_be_listed(name: str) -> bool:
-    """Whether a folder's name can be a symbol, and s5cmd can list what is below it: it cannot take signs of globs."""
-    return is_symbol(name) and not set("*?") & set(name)
 
 
 def _series(item: ArchiveObject) -> tuple[str, str | None]:

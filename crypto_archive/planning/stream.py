@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Candidate, Notice
-    from crypto_archive.planning.candidates import ListFolders, Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
+    from crypto_archive.planning.symbols import ListFolders, Say
     from crypto_archive.request import Access, Request
     from crypto_archive.s5cmd.binary import Binary
 

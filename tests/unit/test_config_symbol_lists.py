@@ -75,6 +75,10 @@ def test_words_of_a_list(content: str) -> None:
     assert chosen(symbols=[written(content)]) == ("BTCUSDT", "*USDC", "!*UP*", "币安人生USDT")
 
 
+def test_all_stands_for_every_symbol_in_a_list_and_beside_it() -> None:
+    assert chosen(symbols=["all", written("!*UP*\nall")]) == ("*", "!*UP*")
+
+
 def test_lists_stand_where_they_are_named_beside_other_words() -> None:
     first, second = written("A1 A2", "one.txt"), written("B1", "lists/two.txt")
     assert chosen(symbols=["X", first, "Y", second, "!Z"]) == ("X", "A1", "A2", "Y", "B1", "!Z")
