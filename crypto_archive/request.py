@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import DateRange, Market, Partition
+from crypto_archive.model import Contract, DateRange, Market, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,30 @@ class Partitioning(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolFilter:
+    """Which symbols count, by what their names say. It is false where it lets all of them pass.
+
+    Attributes:
+        quotes: The quote assets that count, such as ``USDT``; empty for all.
+        contract: The kind of contract that counts; symbols that are no contracts pass in any case.
+        settled: Whether only settled symbols count, or only those that are not; None for both.
+    """
+
+    quotes: tuple[str, ...] = ()
+    contract: Contract | None = None
+    settled: bool | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.quotes) or self.contract is not None or self.settled is not None
+
+    def __str__(self) -> str:
+        """Return it as people read it: ``quote asset USDT or USDC, perpetual, not settled``."""
+        settled = "" if self.settled is None else "settled" if self.settled else "not settled"
+        quotes = f"quote asset {' or '.join(self.quotes)}" if self.quotes else ""
+        return ", ".join(filter(None, (quotes, self.contract, settled)))
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """Which part of the archive is wanted.
 
@@ -48,11 +72,12 @@ class Wish:
         markets: The markets, in the order of the request.
         data_types: Names or aliases of data types; empty for all that the matrix has.
         symbols: Names and globs per market (``'*USDT'``, ``'!*DOWNUSDT'``); a market that is not in the mapping
-            takes the matrix's default symbols.
+            takes the matrix's default symbols, or all symbols where there is a filter.
         intervals: Intervals per data type; a type that is not in the mapping takes those under ``"*"``, and
             without them all that the matrix has.
         dates: The days wanted, both ends included, UTC.
         partition: Daily or monthly objects, or the best of both, where the archive has the choice.
+        filters: Which of the symbols count, named ones included.
     """
 
     markets: tuple[Market, ...]
@@ -61,6 +86,7 @@ class Wish:
     intervals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dates: DateRange = field(default_factory=DateRange)
     partition: Partitioning = Partitioning.AUTO
+    filters: SymbolFilter = field(default_factory=SymbolFilter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,23 @@ class SelectionOptions:
     symbols: Annotated[
         list[str] | None,
         typer.Option("--symbol", "-s", metavar="SYMBOL|GLOB", rich_help_panel=SELECTION,
-                     help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; repeatable."),
+                     help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; all; @FILE or - (standard input) "
+                          "reads a list; repeatable."),
+    ] = None  # fmt: skip
+    quote_assets: Annotated[
+        list[str] | None,
+        typer.Option("--quote", metavar="ASSET", rich_help_panel=SELECTION,
+                     help="Only symbols quoted in this asset, such as USDT; repeatable."),
+    ] = None  # fmt: skip
+    contract: Annotated[
+        str | None,
+        typer.Option("--contract", metavar="perpetual|delivery", rich_help_panel=SELECTION,
+                     help="Only futures contracts of this kind; symbols that are no contracts stay."),
+    ] = None  # fmt: skip
+    settled: Annotated[
+        bool | None,
+        typer.Option("--settled/--no-settled", rich_help_panel=SELECTION,
+                     help="Only symbols that were settled, by their names, or only those that were not."),
     ] = None  # fmt: skip
     data_types: Annotated[
         list[str] | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crypto_archive.config.preset import EVERY
+from crypto_archive.config.preset import ALL, EVERY
 from crypto_archive.config.s5cmd_options import read_arguments
 from crypto_archive.config.settings import expanded
 from crypto_archive.config.vocabulary import rows_named
@@ -18,6 +18,7 @@ from crypto_archive.request import (
     Fetching,
     Partitioning,
     Request,
+    SymbolFilter,
     Wish,
 )
 
@@ -51,6 +52,7 @@ def _wish(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Wish:
         intervals=_intervals(values.get("intervals", {}), matrix),
         dates=dates,
         partition=values.get("partition", Partitioning.AUTO),
+        filters=_filters(values),
     )
 
 
@@ -63,7 +65,16 @@ def _markets(values: Mapping[str, Any], matrix: Matrix) -> tuple[Market, ...]:
 
 def _symbols(groups: Mapping[str, list[str]], markets: tuple[Market, ...]) -> dict[Market, tuple[str, ...]]:
     own = {market: groups.get(market, groups.get(EVERY)) for market in markets}
-    return {market: tuple(dict.fromkeys(words)) for market, words in own.items() if words}
+    return {
+        market: tuple(dict.fromkeys("*" if word == ALL else word for word in words))
+        for market, words in own.items()
+        if words
+    }
+
+
+def _filters(values: Mapping[str, Any]) -> SymbolFilter:
+    quotes = tuple(dict.fromkeys(values.get("quote_assets", ())))
+    return SymbolFilter(quotes, values.get("contract"), values.get("settled"))
 
 
 def _intervals(groups: Mapping[str, list[str]], matrix: Matrix) -> dict[str, tuple[str, ...]]:

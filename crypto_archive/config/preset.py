@@ -10,10 +10,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from crypto_archive.config.dates import day_text, span_text
+from crypto_archive.model import Contract
 from crypto_archive.request import DEFAULT_ENDPOINT_URL, Discovery, Partitioning
 
 EVERY = "*"
 """The key that stands for all markets, or all data types, that have no entry of their own."""
+
+ALL = "all"
+"""The word among symbols that stands for all that the archive has."""
 
 LONGEST_WAIT_SECONDS = 604_800
 
@@ -105,6 +109,9 @@ class Preset(BaseModel):
     output_directory: FilePath | None = None
     markets: Names | None = None
     symbols: Groups | None = None
+    quote_assets: Names | None = None
+    contract: Contract | None = None
+    settled: bool | None = None
     data_types: Names | None = None
     intervals: Groups | None = None
     date_range: Dates | None = None
@@ -132,5 +139,5 @@ class Options(Preset):
     listing_age_seconds: ListingAge | None = None
 
 
-SELECTION = ("markets", "symbols", "data_types", "intervals", "date_range")
+SELECTION = ("markets", "symbols", "quote_assets", "contract", "settled", "data_types", "intervals", "date_range")
 """The fields that say what is wanted; a preset without any of them only says how to fetch."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
-from crypto_archive.keys import is_symbol
 from crypto_archive.model import (
     SIDECAR_SUFFIX,
     Absence,
@@ -22,7 +22,7 @@ from crypto_archive.model import (
 from crypto_archive.planning.calendar import PUBLICATION_DELAY, periods
 from crypto_archive.planning.consolidation import consolidated, whole_months
 from crypto_archive.planning.prefixes import chunked, scopes, span_of
-from crypto_archive.planning.symbols import is_glob, matching
+from crypto_archive.planning.symbols import folders_beside, is_glob, resolve, resolve_offline, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from crypto_archive.planning.consolidation import KnownShort, Say
     from crypto_archive.planning.prefixes import Member, Scope, Span
     from crypto_archive.planning.selection import SeriesGroup
+    from crypto_archive.planning.symbols import Folders
     from crypto_archive.s5cmd.protocol import Listed
 
 SERIES_NAMED = 20
@@ -85,13 +86,10 @@ def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> It
         today: The current UTC day.
         say: Takes a notice when something had to be resolved that way.
     """
-    symbols, label = group.symbols, f"{group.row.market} {group.row.data_type}"
-    if any(is_glob(symbol) for symbol in symbols):
-        known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
-        symbols = matching(symbols, dict.fromkeys(known))
-        say(Notice(f"{label}: globs match the matrix's {len(symbols)} default symbols in a plan from the calendar"))
+    known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
+    symbols = resolve_offline(group, dict.fromkeys(known), say)
     if group.consolidates:
-        say(Notice(f"{label}: daily objects only, since the calendar does not say which monthly ones there are"))
+        say(Notice(f"{group.label}: daily objects only, as the calendar does not say which monthly ones there are"))
     for symbol in symbols:
         for interval in group.intervals:
             for period in periods(group.partition, group.dates, today):
@@ -119,8 +117,10 @@ def by_listing(
     spans = _spans(group, today)
     if not spans:
         return
-    symbols, folders = _resolved(group, listing, say)
-    reading = _Reading(group, spans, known_short, _limited(say), today, named=folders is None)
+    list_folders = cache(partial(_folders, group, tuple(spans), listing))
+    symbols = resolve(group, list_folders, _unless_cut_short(say, listing))
+    folders = len(list_folders()) if any(map(is_glob, group.symbols)) else None
+    reading = _Reading(group, spans, known_short, _limited(say), today, list_folders)
     for chunk in chunked(scopes(group, spans, symbols, folders)):
         prefixes = [prefix for scope in chunk for some in scope.prefixes.values() for prefix in some]
         if len(prefixes) > 1:
@@ -135,31 +135,21 @@ def by_listing(
 
 def _spans(group: SeriesGroup, today: date) -> dict[Partition, Span]:
     """Return the wanted periods by partition; whole months first, where their objects may stand for their days."""
-    spans: dict[Partition, Span] = {}
+    days = span_of(group, group.partition, today)
+    if days is None:
+        return {}
     months = whole_months(group.row, group.dates, today) if group.consolidates else None
-    if months is not None:
-        whole = DateRange(months[0].first_day, months[1].last_day)
-        found = span_of(replace(group, dates=whole), Partition.MONTHLY, today)
-        spans |= {Partition.MONTHLY: found} if found is not None else {}
-    found = span_of(group, group.partition, today)
-    return spans | {group.partition: found} if found is not None else {}
+    if months is None:
+        return {group.partition: days}
+    whole = replace(group, dates=DateRange(months[0].first_day, months[1].last_day))
+    of_months = span_of(whole, Partition.MONTHLY, today)
+    return {Partition.MONTHLY: of_months, group.partition: days} if of_months else {group.partition: days}
 
 
-def _resolved(group: SeriesGroup, listing: Listing, say: Say) -> tuple[tuple[str, ...], int | None]:
-    """Return the wanted symbols, and how many the archive has where it had to be asked for them."""
-    if not any(is_glob(symbol) for symbol in group.symbols):
-        return group.symbols, None
-    label = f"{group.row.market} {group.row.data_type}"
-    folders = listing.folders(group.row.key_pattern.symbols_prefix(group.partition))
-    symbols = matching(group.symbols, filter(_can_be_listed, folders))
-    if listing.is_cut_short:
-        return symbols, len(folders)
-    if unfit := [name for name in folders if not _can_be_listed(name)]:
-        names = ", ".join(repr(name[:40]) for name in unfit[:3])
-        say(Notice(f"{label}: {len(unfit)} folders of the archive are left out, no symbol can be named {names}"))
-    if not symbols:
-        say(Notice(f"{label}: no symbol of the archive matches {', '.join(group.symbols)}, 0 objects"))
-    return symbols, len(folders)
+def _folders(group: SeriesGroup, partitions: Iterable[Partition], listing: Listing) -> tuple[str, ...]:
+    """Return the names of all folders of symbols, each once; a symbol may be published in one partition only."""
+    prefixes = (group.row.key_pattern.symbols_prefix(partition) for partition in partitions)
+    return tuple(dict.fromkeys(name for prefix in prefixes for name in listing.folders(prefix)))
 
 
 class _Reading:
@@ -172,19 +162,18 @@ class _Reading:
         known_short: KnownShort,
         say: Say,
         today: date,
-        *,
-        named: bool,
+        list_folders: Folders,
     ) -> None:
         self._group = group
         self._spans = spans
         self._known_short = known_short
         self._say = say
         self._today = today
-        self._named = named
-        self._again = 0
+        self._list_folders = list_folders
+        self._named = frozenset(symbol for symbol in group.symbols if not is_glob(symbol))
+        self._heard: set[str] = set()
         self._silent: list[Member] = []
-        self._more_silent = 0
-        self._real: frozenset[str] | None = None
+        self._again = 0
 
     def of(self, scope: Scope, listing: Listing) -> Iterator[Candidate]:
         """Yield the wanted objects of a scope, then those to wait for."""
@@ -196,24 +185,28 @@ class _Reading:
             yield candidate
         if listing.is_cut_short:
             return
+        self._heard |= self._named.intersection(symbol for symbol, _ in newest)
+        self._silent += [member for member in scope.members if member not in newest]
         for member in scope.members:
-            if member not in newest:
-                self._note_silent(member)
-            yield from self._awaited(member, newest.get(member), listing)
+            yield from self._awaited(member, newest.get(member))
 
     def remarks(self) -> Iterator[Notice]:
-        """Say what was odd: each silent series by its name, or how many, where they are too many to read."""
+        """Say what was odd, such as symbols that there are none of, and series without any object: by name, if few."""
         group, span = self._group, self._spans[self._group.partition]
-        label = f"{group.row.market} {group.row.data_type}"
         if self._again:
-            yield Notice(f"{label}: the archive lists {self._again} objects more than once; the first entry counts")
-        what = f"no {group.partition} objects in {span.first} to {span.last}"
-        if self._more_silent:
-            count = len(self._silent) + self._more_silent
-            yield Notice(f"{label}: the archive lists {what} for {count} of the series")
+            twice = f"the archive lists {self._again} objects more than once; the first entry counts"
+            yield Notice(f"{group.label}: {twice}")
+        quiet = self._named - self._heard
+        folders = folders_beside(group, quiet, self._list_folders)
+        strange = quiet.difference(folders) if folders else frozenset()
+        yield from unknown(strange, folders, f"{group.label}, {group.partition}")
+        silent = sorted((member for member in self._silent if member[0] not in strange), key=str)
+        what = f"the archive lists no {group.partition} objects in {span.first} to {span.last}"
+        if len(silent) > SERIES_NAMED:
+            yield Notice(f"{group.label}: {what} for {len(silent)} of the series")
             return
-        for symbol, interval in sorted(self._silent, key=str):
-            yield Notice(f"{' '.join(filter(None, (label, symbol, interval)))}: the archive lists {what}")
+        for symbol, interval in silent:
+            yield Notice(f"{' '.join(filter(None, (group.label, symbol, interval)))}: {what}")
 
     def _chosen(self, scope: Scope, members: frozenset[Member], listing: Listing) -> Iterator[Candidate]:
         streams = {partition: self._wanted(scope, partition, members, listing) for partition in scope.prefixes}
@@ -259,7 +252,7 @@ class _Reading:
         if waiting is not None:
             yield waiting, False
 
-    def _awaited(self, member: Member, newest: date | None, listing: Listing) -> Iterator[Candidate]:
+    def _awaited(self, member: Member, newest: date | None) -> Iterator[Candidate]:
         """Yield the periods behind the newest one of a series that may still be on their way.
 
         A series of which nothing is listed is only waited for if its symbol was named and is a real one, and all that
@@ -268,7 +261,7 @@ class _Reading:
         partition = self._group.partition
         span = self._spans[partition]
         earliest = self._today - PUBLICATION_DELAY[partition]
-        if newest is None and (not self._named or span.first.last_day < earliest or not self._is_real(member, listing)):
+        if newest is None and not (span.first.last_day >= earliest and self._is_real(member[0])):
             return
         period = span.first if newest is None else Period.containing(newest + timedelta(days=1), partition)
         while period <= span.last:
@@ -277,17 +270,9 @@ class _Reading:
                 yield Candidate(item, action=Action.WAIT, why=Absence.NOT_YET)
             period = period.next()
 
-    def _is_real(self, member: Member, listing: Listing) -> bool:
-        """Whether the archive has a folder of a symbol; asked only of symbols without any object."""
-        if self._real is None:
-            self._real = frozenset(listing.folders(self._group.row.key_pattern.symbols_prefix(self._group.partition)))
-        return member[0] in self._real
-
-    def _note_silent(self, member: Member) -> None:
-        if len(self._silent) < SERIES_NAMED:
-            self._silent.append(member)
-        else:
-            self._more_silent += 1
+    def _is_real(self, symbol: str) -> bool:
+        """Whether a symbol was named, and the archive has a folder of it."""
+        return symbol in self._named and symbol in self._list_folders()
 
 
 def _limited(say: Say) -> Say:
@@ -303,9 +288,9 @@ def _limited(say: Say) -> Say:
     return say_at_first
 
 
-def _can_be_listed(name: str) -> bool:
-    """Whether a folder's name can be a symbol, and s5cmd can list what is below it: it cannot take signs of globs."""
-    return is_symbol(name) and not set("*?") & set(name)
+def _unless_cut_short(say: Say, listing: Listing) -> Say:
+    """Return the same, but silent once the listing was cancelled: what it gave proves nothing then."""
+    return lambda notice: None if listing.is_cut_short else say(notice)
 
 
 def _member(item: ArchiveObject) -> Member:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crypto_archive.matrix import Status
@@ -10,7 +10,7 @@ from crypto_archive.model import DateRange, Notice, Partition
 from crypto_archive.planning.calendar import periods, within
 from crypto_archive.planning.consolidation import whole_months
 from crypto_archive.planning.symbols import is_glob
-from crypto_archive.request import Partitioning
+from crypto_archive.request import Partitioning, SymbolFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from crypto_archive.matrix import Matrix, Row
     from crypto_archive.model import Market
     from crypto_archive.request import Wish
+
+RENAMED_SHOWN = 20
+"""How many symbols that have another name in the keys are told, of a list that may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class SeriesGroup:
         dates: The days wanted, cut to those in which the row is published.
         consolidates: Whether the listed monthly object of a whole month takes the place of its daily ones;
             ``partition`` is daily then.
+        filters: Which of the symbols count, in the row's own symbol form.
     """
 
     row: Row
@@ -41,6 +45,12 @@ class SeriesGroup:
     intervals: tuple[str | None, ...]
     dates: DateRange
     consolidates: bool = False
+    filters: SymbolFilter = field(default_factory=SymbolFilter)
+
+    @property
+    def label(self) -> str:
+        """What it is part of, for people."""
+        return f"{self.row.market} {self.row.data_type}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[str
         if row.last_date is not None and (wish.dates.end is None or wish.dates.end > row.last_date):
             notices.append(f"{what}: discontinued, planned up to its last day {row.last_date}")
         for some, consolidates in _consolidating(row, partition, intervals, wish, dates, today):
-            yield SeriesGroup(row, partition, symbols, some, dates, consolidates)
+            yield SeriesGroup(row, partition, symbols, some, dates, consolidates, wish.filters)
 
 
 def _consolidating(
@@ -127,11 +137,12 @@ def _consolidating(
 
 
 def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[str]) -> tuple[str, ...]:
-    names = wish.symbols.get(row.market) or matrix.symbols.get(row.market, ())
+    names = wish.symbols.get(row.market) or (("*",) if wish.filters else matrix.symbols.get(row.market, ()))
     symbols = {name: name if is_glob(name) else row.symbol(name) for name in names}
     renamed = [f"{name} is {symbol}" for name, symbol in symbols.items() if name != symbol]
     if renamed:
-        notices.append(f"{row.market} {row.data_type}: {', '.join(renamed)} there")
+        more = f" and {len(renamed) - RENAMED_SHOWN} more" if len(renamed) > RENAMED_SHOWN else ""
+        notices.append(f"{row.market} {row.data_type}: {', '.join(renamed[:RENAMED_SHOWN])} there{more}")
     return tuple(dict.fromkeys(symbols.values()))
 
 

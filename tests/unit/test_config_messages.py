@@ -68,6 +68,19 @@ def told(text: str) -> str:
             ),
         ),
         (
+            "contract: perp",
+            (
+                "my.yaml, line 1, contract: 'perp' is not a valid kind of contract; did you mean 'perpetual'? "
+                "(allowed: perpetual, delivery)"
+            ),
+        ),
+        ("settled: never", "my.yaml, line 1, settled: 'never' is neither true nor false"),
+        ("quote_assets: USDT", "my.yaml, line 1, quote_assets: 'USDT' is not a list; write [USDT]"),
+        (
+            "quote_assets: ['*USD']",
+            "my.yaml, line 1, quote_assets[0]: '*USD' is no quote asset; write a name like USDT, and each by itself",
+        ),
+        (
             "discover: list",
             (
                 "my.yaml, line 1, discover: 'list' is not a valid way to discover objects; did you mean 'listing'? "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Market, Notice, Partition, Period
 from crypto_archive.planning.candidates import SERIES_NAMED, by_calendar, by_listing
 from crypto_archive.planning.selection import SeriesGroup
+from crypto_archive.request import SymbolFilter
 from crypto_archive.s5cmd.protocol import Listed
 from tests.objects import LISTED_AT, bundled, not_a_word, row_of
 
@@ -275,17 +276,46 @@ def test_a_silent_series_without_an_interval_is_noticed() -> None:
 
 
 def test_too_many_silent_series_are_counted_and_not_named() -> None:
-    bucket = Bucket(with_sidecars(hour_key(15)))
-    bucket.candidates(a_group("BTCUSDT", *(f"X{number}" for number in range(SERIES_NAMED + 1))))
+    names = [f"X{number}" for number in range(SERIES_NAMED + 1)]
+    bucket = Bucket(with_sidecars(hour_key(15), *(hour_key("2020-01-01", name) for name in names)))
+    bucket.candidates(a_group("BTCUSDT", *names))
     assert bucket.texts == [
         "spot klines: the archive lists no daily objects in 2025-07-01 to 2025-07-31 for 21 of the series"
     ]
 
 
 def test_names_ask_for_no_folders() -> None:
-    bucket = Bucket(set())
-    bucket.candidates(a_group("BTCUSDT"))
+    bucket = Bucket(with_sidecars(hour_key(15)))
+    bucket.candidates(a_group("BTCUSDT", intervals=("1h", "1d")))
     assert bucket.folders_asked == []
+
+
+def test_a_name_that_the_archive_does_not_have_comes_with_the_nearest_in_place_of_its_silence() -> None:
+    keys = [hour_key(15), hour_key("2020-01-01", "BTCUSDC"), hour_key("2020-01-01", "ETHUSDT")]
+    bucket = Bucket(with_sidecars(*keys))
+    bucket.candidates(a_group("BTCUSDT", "BTCUSD", "ETHUSDT", "!ETHBTC", intervals=("1h", "1d")))
+    assert bucket.folders_asked == ["data/spot/daily/klines/"]
+    silent = [("BTCUSDT", "1d"), ("ETHUSDT", "1d"), ("ETHUSDT", "1h")]
+    assert bucket.texts == [
+        "spot klines, daily: the archive has no symbol 'BTCUSD' there; nearest are 'BTCUSDT', 'BTCUSDC', 'ETHUSDT'",
+        *(
+            f"spot klines {symbol} {interval}: the archive lists no daily objects in 2025-07-01 to 2025-07-31"
+            for symbol, interval in silent
+        ),
+    ]
+
+
+def test_what_globs_find_is_never_unknown() -> None:
+    bucket = Bucket(with_sidecars(hour_key("2020-01-01")))
+    bucket.candidates(a_group("BTC*"))
+    assert bucket.texts == ["spot klines BTCUSDT 1h: the archive lists no daily objects in 2025-07-01 to 2025-07-31"]
+
+
+def test_filters_choose_among_the_folders_of_the_bucket() -> None:
+    keys = [hour_key(15, symbol) for symbol in ("BTCUSDT", "BTCFDUSD", "币安人生USDT")]
+    bucket = Bucket(with_sidecars(*keys))
+    found = bucket.candidates(replace(a_group("*"), filters=SymbolFilter(("USDT",))))
+    assert [item.series.symbol for item, *_ in found] == ["BTCUSDT", "币安人生USDT"]
 
 
 def test_globs_are_matched_against_the_folders_of_the_bucket() -> None:
@@ -345,7 +375,9 @@ def test_zips_and_sidecars_are_joined_in_any_mixture(world: dict[tuple[str, str]
             if kind != "sidecar" and date(2025, 7, 1) <= day <= date(2025, 7, 31):
                 expected[key] = kind == "both"
                 silent.discard((symbol, interval))
-    bucket = Bucket(held)
+    # Each symbol has a folder, so that none of them is unknown.
+    old = {key for symbol in SYMBOLS for key in with_sidecars(hour_key("2020-01-01", symbol))}
+    bucket = Bucket(held | old)
     found = bucket.candidates(a_group(*SYMBOLS, intervals=INTERVALS))
     assert len(found) == len(expected)
     assert {item.key: remote.has_sidecar for item, remote, *_ in found if remote} == expected
@@ -365,4 +397,5 @@ def test_narrowing_loses_no_day(first: int, length: int, days: set[int]) -> None
     bucket = Bucket(with_sidecars(*(key for key, _, _ in world)))
     found = bucket.candidates(a_group("BTCUSDT", dates=DateRange(start, end)))
     last = min(end, TODAY - timedelta(days=1))
-    assert keys_of(one for one in found if one.action is None) == sorted(key for key, day, _ in world if start <= day <= last)
+    listed = [one for one in found if one.action is None]
+    assert keys_of(listed) == sorted(key for key, day, _ in world if start <= day <= last)

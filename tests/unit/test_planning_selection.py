@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_archive.config import load_request
-from crypto_archive.model import DateRange, Market, Partition
+from crypto_archive.model import Contract, DateRange, Market, Partition
 from crypto_archive.planning.selection import select
-from crypto_archive.request import Partitioning, Wish
+from crypto_archive.request import Partitioning, SymbolFilter, Wish
 from tests.objects import bundled, row_of
 
 if TYPE_CHECKING:
@@ -405,3 +405,18 @@ def test_groups_hold_only_what_the_matrix_publishes_and_nothing_twice(wish: Wish
         for interval in group.intervals
     ]
     assert len(set(series)) == len(series)
+
+
+def test_a_filter_without_symbols_means_all_and_not_the_default_ones() -> None:
+    (group,) = asked(UM, data_types=["klines"], intervals=["1h"], quote_assets=["USDT"], contract="delivery").groups
+    assert group.symbols == ("*",)
+    assert group.filters == SymbolFilter(("USDT",), Contract.DELIVERY)
+    (group,) = asked(UM, data_types=["klines"], intervals=["1h"], symbols=["BTCUSDT"], settled=False).groups
+    assert (group.symbols, group.filters) == (("BTCUSDT",), SymbolFilter(settled=False))
+
+
+def test_of_many_renamed_symbols_some_are_told() -> None:
+    symbols = tuple(f"COIN{number}USD_PERP" for number in range(25))
+    (text,) = texts_of(selected(CM, "indexPriceKlines", symbols=symbols, intervals={"*": ("1h",)}))
+    assert text.startswith("futures_cm indexPriceKlines: COIN0USD_PERP is COIN0USD, ")
+    assert text.endswith("COIN19USD_PERP is COIN19USD there and 5 more")
