@@ -144,8 +144,8 @@ def _planned(
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
         adopt = Adopter(root, run_id, fetching.download_checksum)
-        found = source.candidates(stored, lambda notice: engine.emit(Noticed(notice)))
-        yield from while_it_fits(plan(found, stored.stat, fetching, adopt), root)
+        with closing(source.candidates(stored, lambda notice: engine.emit(Noticed(notice)))) as found:
+            yield from while_it_fits(plan(found, stored.stat, fetching, adopt), root)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -82,9 +82,9 @@ def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
         result = Plan(iter(()), request.fetching.batch_size, notices=[*source.notices], listing=source.listing)
-        found = source.candidates(stored, result.notices.append)
-        result.objects = result.totals.counting(plan(found, stored.stat, request.fetching))
-        yield result
+        with closing(source.candidates(stored, result.notices.append)) as found:
+            result.objects = result.totals.counting(plan(found, stored.stat, request.fetching))
+            yield result
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
