@@ -179,4 +179,6 @@ def _finished(root: Root, engine: Engine, cancellation: Cancellation, seconds: f
     error = root_unusable(root, engine.error) if isinstance(engine.error, OSError) else engine.error
     if error is not None and not isinstance(error, CryptoArchiveError):
         raise error
-    return RunFinished(seconds, cancellation.signal_number, "" if error is None else error.told)
+    if error is None:
+        return RunFinished(seconds, cancellation.signal_number)
+    return RunFinished(seconds, cancellation.signal_number, error.told, error.exit_code)
