@@ -149,7 +149,7 @@ def test_no_run_file_of_a_plan_over_its_limit_is_written(run: Runner) -> None:
     code, _, stderr = run("plan", *THREE, "--max-objects", "2", "--format", "runfiles", "--to", "files")
     assert code == 2
     assert f"Error: {OVER}" in stderr
-    assert files_below(run.folder) == []
+    assert files_below(run.folder / "files") == []
 
 
 def test_a_dry_run_keeps_to_the_number_of_objects(run: Runner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import replace
 from itertools import count
@@ -28,7 +29,7 @@ from crypto_archive.request import Budget, Discovery, Request, Wish
 from tests.objects import an_object, bundled, kept, listed, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def of_size(size: int, number: int = 0) -> PlannedObject:
@@ -57,6 +58,28 @@ def test_with_a_limit_all_is_counted_before_the_first_is_passed_on(tmp_path: Pat
     assert len(counted) == len(plan)
     assert [first, *passed] == plan
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_more_than_a_piece_or_two_of_the_plan_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ITEMS_A_PIECE", 10)
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(one, PlannedObject) for one in gc.get_objects())
+
+    before, most = alive(), 0
+
+    def watched(plan: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
+        nonlocal most
+        for number, item in enumerate(plan):
+            if number % 33 == 0:
+                most = max(most, alive() - before)
+            yield item
+
+    counted = watched(many_to_fetch(100))
+    passed = watched(within_budget(counted, Budget(max_objects=100), tmp_path))
+    assert sum(1 for _ in passed) == 100
+    assert 10 <= most <= 22
 
 
 def test_one_too_many_stops_it_there_and_nothing_is_passed_on(tmp_path: Path) -> None:

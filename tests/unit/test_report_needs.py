@@ -15,6 +15,7 @@ from crypto_archive.report.needs import Needs, needs_table
 from crypto_archive.report.tables import plan_table
 from crypto_archive.request import Budget
 from crypto_archive.totals import GroupTotals
+from tests.docs.generated import DOCS
 
 from .test_report_tables import text_of
 
@@ -44,6 +45,11 @@ def test_all_that_is_known_stands_in_a_line_each() -> None:
         "duration": "about 4 min, judged by the last 6 runs",
         "saved": "41 monthly objects stand for 1,247 daily ones: 1,206 objects and 38.1 KiB less",
     }
+
+
+def test_the_documents_show_what_is_printed() -> None:
+    shown = "\n".join(line.rstrip() for line in text_of(needs_table(needs()), 110).splitlines())
+    assert f"```text\n{shown.strip()}\n```" in (DOCS / "commands.md").read_text(encoding="utf-8")
 
 
 def test_the_document_has_the_same_in_bytes_and_seconds() -> None:
