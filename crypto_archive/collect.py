@@ -13,11 +13,12 @@ from crypto_archive import __version__
 from crypto_archive.adoption import Adopter
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
-from crypto_archive.model import Candidate, RemoteStat
+from crypto_archive.model import RemoteStat
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.calendar import absence
 from crypto_archive.planning.plan import plan
 from crypto_archive.planning.selection import select
+from crypto_archive.planning.source import Source
 from crypto_archive.planning.stream import candidates
 from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
@@ -37,11 +38,12 @@ from crypto_archive.trust.runs import new_run_id, prune_runs
 from crypto_archive.trust.store import Root, open_root, root_unusable, sweep_staging
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterator
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
+    from crypto_archive.planning.candidates import ListObjects
     from crypto_archive.request import Access, Fetching
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.transfer.descriptors import Crew
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 def collect(
     configured: Configured,
     *,
-    objects: Iterable[ArchiveObject] | None = None,
+    source: Source | None = None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
     wait: bool = False,
@@ -62,7 +64,7 @@ def collect(
 
     Args:
         configured: What to fetch, from where, to where, and how.
-        objects: Fetch these instead of what is selected.
+        source: Fetch what comes from here instead of what is selected.
         cancellation: A token to stop the run from outside.
         today: The current UTC day; read from the clock when not given.
         wait: Wait while another run holds the archive root.
@@ -96,13 +98,11 @@ def collect(
             _workplace(configured, root, record, binary, crew, cancellation, today),
             partial(batches, batch_size=request.fetching.batch_size),
         )
-        if objects is None:
-            notices, found = _selected(configured, engine, binary, cancellation, today)
-        else:
-            notices, found = (), (Candidate(item) for item in objects)
-        notices += () if crew.notice is None else (crew.notice,)
+        source = source or _selected(configured, engine, binary, cancellation, today)
+        notices = source.notices + (() if crew.notice is None else (crew.notice,))
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
-        with closing(engine.run(_planned(root, run_id, found, request.fetching))) as events:
+        listing = partial(list_objects, binary, request.access, cancelled=cancellation.requested)
+        with closing(engine.run(_planned(root, run_id, source, listing, request.fetching))) as events:
             for event in events:
                 with _ending_in_order(engine, cancellation):
                     record.take(event)
@@ -118,13 +118,13 @@ def collect(
 
 def _selected(
     configured: Configured, engine: Engine, binary: Binary, cancellation: Cancellation, today: date
-) -> tuple[tuple[Notice, ...], Iterable[Candidate]]:
-    """Return what the selection has to say, and the objects that it may consist of."""
+) -> Source:
+    """Return the objects that the selection may consist of, and what it has to say."""
     request, matrix = configured.request, configured.matrix
     selection = select(request.wish, matrix, today)
     say = partial(_say, engine)
     found = candidates(request, selection, matrix, binary, today, say, cancellation.requested)
-    return (*configured.notices, *selection.notices), found
+    return Source(lambda _stored, _listing: found, (*configured.notices, *selection.notices))
 
 
 def _workplace(
@@ -156,12 +156,13 @@ def _say(engine: Engine, notice: Notice) -> None:
 
 
 def _planned(
-    root: Root, run_id: str, found: Iterable[Candidate], fetching: Fetching
+    root: Root, run_id: str, source: Source, listing: ListObjects, fetching: Fetching
 ) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
     with Manifest(root.manifest_path, read_only=True) as manifest:
         adopt = Adopter(root, run_id, fetching.download_checksum)
-        yield from while_it_fits(plan(found, StoredFiles(root, manifest).stat, fetching, adopt), root)
+        stored = StoredFiles(root, manifest).stat
+        yield from while_it_fits(plan(source.candidates(stored, listing), stored, fetching, adopt), root)
 
 
 @contextmanager
