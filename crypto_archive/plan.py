@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config import Configured
     from crypto_archive.model import Batch, Notice, PlannedObject
+    from crypto_archive.planning.source import Source
     from crypto_archive.request import Request
 
 SCHEMA_VERSION = 1
@@ -58,11 +59,12 @@ class Plan:
 
 
 @contextmanager
-def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[Plan]:
+def open_plan(configured: Configured, *, source: Source | None = None, today: date | None = None) -> Iterator[Plan]:
     """Open the plan of a request.
 
     Args:
         configured: What is wanted, and where it would be kept.
+        source: Plan what comes from here, which asks no listing, instead of what is selected.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
@@ -73,11 +75,16 @@ def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[
     today = today or datetime.now(UTC).date()
     binary = find_binary(request.access.s5cmd) if request.discovery is Discovery.LISTING else None
     root = Root(request.root.absolute())
-    selection = select(request.wish, matrix, today)
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
-        result = Plan(iter(()), request.fetching.batch_size, notices=[*configured.notices, *selection.notices])
-        found = candidates(request, selection, matrix, binary, today, result.notices.append)
+        result = Plan(iter(()), request.fetching.batch_size, notices=[*configured.notices])
+        if source is None:
+            selection = select(request.wish, matrix, today)
+            result.notices += selection.notices
+            found = candidates(request, selection, matrix, binary, today, result.notices.append)
+        else:
+            result.notices += source.notices
+            found = iter(source.candidates(stored.stat, lambda _prefixes: iter(())))
         result.objects = result.totals.counting(plan(found, stored.stat, request.fetching))
         yield result
 

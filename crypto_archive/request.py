@@ -115,6 +115,7 @@ class Request:
         access: How the bucket is reached.
         fetching: How objects are fetched.
         keep_runs: How many folders of runs are kept, the current one's included.
+        locked: The lock file that says what is wanted, in place of a wish; None where the wish says it.
     """
 
     wish: Wish
@@ -123,3 +124,4 @@ class Request:
     access: Access = field(default_factory=Access)
     fetching: Fetching = field(default_factory=Fetching)
     keep_runs: int = DEFAULT_KEEP_RUNS
+    locked: Path | None = None
