@@ -150,14 +150,18 @@ def locked_request(configured: Configured, path: Path) -> LockedRequest:
 
 
 def _objects(lock: Lock, configured: Configured) -> Iterator[Locked]:
+    """Yield what a lock pins. The keys of a series differ in their dates only, so one tells whether all will do."""
     root = Root(configured.request.root)
+    fit = None
     for number, locked in lock.numbered():
         item = configured.matrix.object_of(locked.key)
         if item is None:
             fault(lock.path, number, f"the matrix has no place for the key {locked.key!r}")
-        try:
-            root.file(locked.key)
-            list_line(lock.bucket, locked.key)
-        except ValueError as error:
-            fault(lock.path, number, str(error))
+        if item.series is not fit:
+            try:
+                root.file(locked.key)
+                list_line(lock.bucket, locked.key)
+            except ValueError as error:
+                fault(lock.path, number, str(error))
+            fit = item.series
         yield Locked(item, locked.pin, locked.has_sidecar)
