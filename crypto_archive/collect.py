@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import Absence, ArchiveObject, PlannedObject
+    from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
     from crypto_archive.request import Access, Request
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.sources import Source
@@ -100,7 +100,7 @@ def collect(
             _workplace(configured, root, record, binary, crew, cancellation, today),
             partial(batches, batch_size=request.fetching.batch_size),
         )
-        source = source or selected(configured, root, today, cancellation.requested)
+        source = source or selected(configured, root, today)
         notices = source.notices + (() if crew.notice is None else (crew.notice,))
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
         with closing(engine.run(_planned(root, run_id, source, engine, request, cancellation))) as events:
@@ -145,10 +145,14 @@ def _planned(
     root: Root, run_id: str, source: Source, engine: Engine, request: Request, cancellation: Cancellation
 ) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
+
+    def say(notice: Notice) -> None:
+        engine.emit(Noticed(notice))
+
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
         adopt = Adopter(root, run_id, request.fetching.download_checksum)
-        with closing(source.candidates(stored, lambda notice: engine.emit(Noticed(notice)))) as found:
+        with closing(source.candidates(stored, say, cancellation.requested)) as found:
             planned = while_it_fits(plan(found, stored.stat, request.fetching, adopt), root)
             yield from within_budget(planned, request.budget, root.staging / run_id, cancellation.requested)
 

@@ -119,6 +119,8 @@ class ObjectSettled:
         attempts: How many attempts it took.
         lane: The lane that fetched it, None where no lane had to.
         etag: The ETag that the listing gave, the MD5 of the bytes without a listing, empty without bytes.
+        refused: Whether it failed because the archive does not have the very bytes that are wanted, so that no other
+            attempt can help.
     """
 
     object: ArchiveObject
@@ -132,6 +134,7 @@ class ObjectSettled:
     attempts: int = 0
     lane: int | None = None
     etag: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

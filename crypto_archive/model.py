@@ -6,12 +6,21 @@ Times are UTC throughout, sizes are bytes.
 from __future__ import annotations
 
 import calendar
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 SIDECAR_SUFFIX = ".CHECKSUM"
+
+# The ETag of an object that was uploaded in parts has a dash and the number of parts behind the digits.
+_PLAIN_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def is_md5(etag: str) -> bool:
+    """Whether an ETag is the MD5 of the bytes, as it is of every object that was not uploaded in parts."""
+    return _PLAIN_MD5.fullmatch(etag) is not None
 
 
 class Market(StrEnum):
@@ -179,6 +188,12 @@ class Covered:
     bytes: int
 
 
+GONE = "gone from the archive since it was locked"
+"""The reason of a pinned object that the archive does not have."""
+REPLACED = "replaced in the archive since it was locked"
+"""The reason of a pinned object that the archive has other bytes of, before it is said which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """The exact bytes that are wanted, as they were when a plan was locked.
@@ -230,6 +245,7 @@ class PlannedObject:
         adopted: What the manifest is to remember of a file that it did not know and that has just been proven.
         covers: The daily objects that it stands for, None for most.
         pin: The bytes that it must have, None where any that can be proven will do.
+        sha256: Digest of the very bytes that ``remote`` speaks of, where they are on disk; empty where nobody knows.
     """
 
     object: ArchiveObject
@@ -241,6 +257,7 @@ class PlannedObject:
     adopted: ManifestEntry | None = None
     covers: Covered | None = None
     pin: Pin | None = None
+    sha256: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.model import Batch, Notice, PlannedObject
     from crypto_archive.request import Request
+    from crypto_archive.sources import Source
 
 SCHEMA_VERSION = 1
 
@@ -101,11 +102,12 @@ class Plan:
 
 
 @contextmanager
-def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[Plan]:
+def open_plan(configured: Configured, *, source: Source | None = None, today: date | None = None) -> Iterator[Plan]:
     """Open the plan of a request.
 
     Args:
         configured: What is wanted, and where it would be kept.
+        source: Plan the objects of this source instead of what is selected.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
@@ -117,14 +119,14 @@ def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[
     require_sizes(request)
     today = today or datetime.now(UTC).date()
     root = Root(request.root.absolute())
-    source = selected(configured, root, today, threading.Event())
+    source = source or selected(configured, root, today)
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
         notices = [*source.notices]
         result = Plan(
             iter(()), request.fetching.batch_size, root, request.budget, notices=notices, listing=source.listing
         )
-        with closing(source.candidates(stored, result.notices.append)) as found:
+        with closing(source.candidates(stored, result.notices.append, threading.Event())) as found:
             result.objects = result.totals.counting(plan(found, stored.stat, request.fetching))
             yield result
 

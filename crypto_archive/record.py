@@ -106,7 +106,7 @@ class Record:
             self._manifest.record(_entry(event, now, self._run_id))
         elif event.outcome is Outcome.ABSENT:
             self._manifest.record_absent(event.object.key, Absence(event.reason), now)
-        elif event.outcome is not Outcome.PRESENT:
+        elif event.outcome is not Outcome.PRESENT and not event.refused:
             self._note_failed(event)
 
     def _note_failed(self, event: ObjectSettled) -> None:

@@ -176,6 +176,7 @@ class Request:
         budget: The most that may be fetched.
         keep_runs: How many folders of runs are kept, the current one's included.
         listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
+        locked: The lock file that says what is wanted, in place of a wish; None where the wish says it.
     """
 
     wish: Wish
@@ -186,3 +187,4 @@ class Request:
     budget: Budget = field(default_factory=Budget)
     keep_runs: int = DEFAULT_KEEP_RUNS
     listing_age_seconds: float = DEFAULT_LISTING_AGE_SECONDS
+    locked: Path | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import ObjectSettled
-from crypto_archive.model import Action, Outcome, Verdict
+from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
 from crypto_archive.transfer.arrival import Arrival, Doubt
 from crypto_archive.trust.proof import Proof, prove
 from crypto_archive.trust.store import Refused, Root, publish, quarantine
@@ -14,7 +14,7 @@ from crypto_archive.trust.store import Refused, Root, publish, quarantine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crypto_archive.model import RemoteStat
+    from crypto_archive.model import PlannedObject, RemoteStat
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,13 @@ class Settler:
         """
         remote = arrival.planned.remote
         proof = self._prove(arrival, remote)
-        if proof.verdict is Verdict.CORRUPT and proof.digest.sha256 in arrival.doubts:
+        agreed = proof.digest.sha256 in arrival.doubts
+        if proof.verdict is Verdict.CORRUPT and agreed:
             proof, remote = self._second_opinion(arrival, proof)
-        if proof.verdict is not Verdict.CORRUPT:
+        sound = proof.verdict is not Verdict.CORRUPT
+        if (sound or agreed) and (other := self._not_as_locked(arrival.planned, proof)):
+            return self._refuse(arrival, other)
+        if sound:
             return self._publish(arrival, proof, remote)
         if not arrival.last_chance:
             return Doubt(proof.digest.sha256, proof.reason)
@@ -67,6 +71,39 @@ class Settler:
         if witnessed:
             return replace(proof, verdict=Verdict.SIDECAR_STALE), remote
         return proof, remote
+
+    def _not_as_locked(self, planned: PlannedObject, proof: Proof) -> str:
+        """Say why the archive's bytes are not those that a lock file wants; empty where they are, or where any will do.
+
+        The archive may have replaced them between listing and download. Without a digest an ETag that is no MD5 says
+        nothing of the bytes; there the listing is asked whether it still has it.
+        """
+        pin, digest = planned.pin, proof.digest
+        if pin is None:
+            return ""
+        if digest.size != pin.size:
+            return f"{REPLACED}: {digest.size:,} bytes, locked were {pin.size:,}"
+        if pin.sha256:
+            now, then, name = digest.sha256, pin.sha256, "SHA-256"
+        elif is_md5(pin.etag):
+            now, then, name = digest.md5, pin.etag.lower(), "MD5"
+        else:
+            there = self.look_up(planned.object.key)
+            if there is None:
+                return "not known to be the locked bytes: the listing, asked once more, did not say"
+            now, then, name = there.etag, pin.etag, "ETag"
+        return "" if now == then else f"{REPLACED}: {name} {now}, locked was {then}"
+
+    def _refuse(self, arrival: Arrival, reason: str) -> ObjectSettled:
+        return ObjectSettled(
+            arrival.planned.object,
+            Outcome.FAILED,
+            reason,
+            bytes_fetched=_bytes_of(arrival),
+            remote=arrival.planned.remote,
+            attempts=arrival.attempts,
+            refused=True,
+        )
 
     def _publish(self, arrival: Arrival, proof: Proof, remote: RemoteStat | None) -> ObjectSettled:
         planned = arrival.planned

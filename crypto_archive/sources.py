@@ -32,24 +32,23 @@ class Source:
 
     Attributes:
         notices: What there is to say before the first of them.
-        candidates: Yields them, given what is stored and who takes further notices; to be consumed and closed in one
-            thread.
+        candidates: Yields them, given what is stored, who takes further notices, and what ends a listing early once it
+            is set; to be consumed and closed in one thread.
         listing: The listing that they are read from; None where nobody is asked.
     """
 
     notices: tuple[Notice, ...]
-    candidates: Callable[[StoredFiles, Say], Generator[Candidate, None, None]]
+    candidates: Callable[[StoredFiles, Say, threading.Event], Generator[Candidate, None, None]]
     listing: BucketListing | None = None
 
 
-def selected(configured: Configured, root: Root, today: date, cancelled: threading.Event) -> Source:
+def selected(configured: Configured, root: Root, today: date) -> Source:
     """Return the objects that a request selects, from the calendar or from the listing.
 
     Args:
         configured: What is wanted.
         root: Where listings are remembered.
         today: The current UTC day.
-        cancelled: Ends a listing early, once it is set.
 
     Raises:
         S5cmdUnusable: The listing is asked for, and there is no s5cmd that can be used.
@@ -58,10 +57,11 @@ def selected(configured: Configured, root: Root, today: date, cancelled: threadi
     selection = select(request.wish, matrix, today)
     notices = (*configured.notices, *selection.notices)
     if request.discovery is Discovery.CALENDAR:
-        return Source(notices, lambda _, say: calendar_candidates(selection, matrix, today, say))
-    listing = open_listing(request, root.listings_path, cancelled)
+        return Source(notices, lambda _stored, say, _cancelled: calendar_candidates(selection, matrix, today, say))
+    listing = open_listing(request, root.listings_path)
 
-    def candidates(stored: StoredFiles, say: Say) -> Generator[Candidate, None, None]:
+    def candidates(stored: StoredFiles, say: Say, cancelled: threading.Event) -> Generator[Candidate, None, None]:
+        listing.cancelled = cancelled
         return listed_candidates(selection, request.access, listing, today, say, stored.is_short)
 
     return Source(notices, candidates, listing)

@@ -149,7 +149,8 @@ def _of_selection(
         say(notice)
     stored = StoredFiles(root, manifest)
     if expect is Discovery.LISTING:
-        listing = open_listing(request, root.listings_path, cancellation.requested)
+        listing = open_listing(request, root.listings_path)
+        listing.cancelled = cancellation.requested
         found = listed_candidates(selection, request.access, listing, today, say, stored.is_short)
     else:
         found = calendar_candidates(_either_partition(selection), matrix, today, say)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, takes
+from crypto_archive.cli.options import OUTPUT, SELECTION, BudgetOptions, OutputOptions, SelectionOptions, takes
 
 if TYPE_CHECKING:
     from crypto_archive.report.fold import Report
@@ -40,6 +40,12 @@ def collect(
         typer.Option("--wait", rich_help_panel=FETCHING,
                      help="Wait while another run holds the archive root, instead of ending with exit code 5."),
     ] = False,
+    locked: Annotated[
+        Path | None,
+        typer.Option("--locked", metavar="FILE", rich_help_panel=SELECTION,
+                     help="Fetch exactly what a lock file of plan --lock names, and nothing else. Of presets only the "
+                          "fields count that say where to and how to fetch."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the report as one JSON document.")
     ] = False,
@@ -58,6 +64,7 @@ def collect(
       crypto-archive collect -p backtest -p resilient --output /data/binance --jobs 4
       crypto-archive collect -p backtest --max-objects 10000 --max-bytes 20GiB
       crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
+      crypto-archive collect --locked backtest.lock
     """
     more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
     if dry_run and report_to is not None:
@@ -68,41 +75,36 @@ def collect(
             param_hint="--max-bytes",
         )
     if dry_run:
-        _dry_run(selection, output, more, as_json=as_json)
+        _dry_run(selection, output, more, locked, as_json=as_json)
     else:
-        _collect(selection, output, more, wait=wait, as_json=as_json, report_to=report_to)
+        _collect(selection, output, more, locked, wait=wait, as_json=as_json, report_to=report_to)
 
 
 def _collect(
     selection: SelectionOptions,
     output: OutputOptions,
     more: dict[str, object],
+    locked: Path | None,
     *,
     wait: bool,
     as_json: bool,
     report_to: Path | None,
 ) -> None:
+    from crypto_archive.cli.locking import configure_wanted
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import (
-        configure,
-        drive,
-        mode_of,
-        prepare_file,
-        require_selection,
-        write_json,
-    )
+    from crypto_archive.cli.work import drive, mode_of, prepare_file, write_json
     from crypto_archive.collect import collect as collect_events
     from crypto_archive.report.progress import progress
     from crypto_archive.transfer.cancellation import Cancellation
 
-    configured = configure(selection, output, **more)
-    require_selection(configured)
+    configured, source = configure_wanted(selection, output, more, locked)
     if report_to is not None:
         prepare_file(report_to)
     cancellation = Cancellation()
     with stopping(cancellation):  # up to the last line, so that a late ^C does not cut the report short
         with progress(sys.stderr, mode_of(output)) as shown:
-            report = drive(collect_events(configured, cancellation=cancellation, wait=wait), shown.show)
+            events = collect_events(configured, source=source, cancellation=cancellation, wait=wait)
+            report = drive(events, shown.show)
         if report_to is not None:
             write_json(report.document(), report_to)
         _tell_end(report, output, as_json=as_json)
@@ -126,17 +128,20 @@ def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None
         show(report_summary(report, *kept), sys.stdout)
 
 
-def _dry_run(selection: SelectionOptions, output: OutputOptions, more: dict[str, object], *, as_json: bool) -> None:
+def _dry_run(
+    selection: SelectionOptions, output: OutputOptions, more: dict[str, object], locked: Path | None, *, as_json: bool
+) -> None:
     from crypto_archive.budget import without_max_bytes
-    from crypto_archive.cli.work import configure, print_json, require_selection
+    from crypto_archive.cli.locking import configure_wanted
+    from crypto_archive.cli.work import print_json
     from crypto_archive.plan import open_plan, plan_document
     from crypto_archive.report.tables import plan_table, show
     from crypto_archive.s5cmd.runfile import copy_line
 
-    configured = without_max_bytes(configure(selection, output, **more, discover="calendar"))
-    require_selection(configured)
+    configured, source = configure_wanted(selection, output, more, locked, ask=False)
+    configured = without_max_bytes(configured)
     access, fetching = configured.request.access, configured.request.fetching
-    with open_plan(configured) as plan:
+    with open_plan(configured, source=source) as plan:
         plan.hold_back()
         for batch in plan.batches():
             if not as_json:

@@ -36,6 +36,16 @@ def plan(
         Path | None,
         typer.Option("--to", metavar="DIR", rich_help_panel=OUTPUT, help="Where --format runfiles writes."),
     ] = None,
+    lock: Annotated[
+        Path | None,
+        typer.Option("--lock", metavar="FILE", rich_help_panel=OUTPUT,
+                     help="Write the exact objects to a lock file too, which collect --locked takes."),
+    ] = None,
+    diff: Annotated[
+        Path | None,
+        typer.Option("--diff", metavar="FILE", rich_help_panel=OUTPUT,
+                     help="Instead say what is new, gone and replaced since a plan was locked; exit 4 if anything is."),
+    ] = None,
     list_presets: Annotated[
         bool, typer.Option("--list-presets", rich_help_panel=OUTPUT, help="Say which presets there are, and exit.")
     ] = False,
@@ -48,24 +58,37 @@ def plan(
       crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d --format jsonl
       crypto-archive plan -p backtest --max-bytes 20GiB
       crypto-archive plan -p backtest --discover calendar --format runfiles --to runfiles/
+      crypto-archive plan --preset backtest --lock backtest.lock
+      crypto-archive plan --preset backtest --diff backtest.lock
     """
     if list_presets:
         _list_presets()
         return
     if (format is PlanFormat.RUNFILES) != (to is not None):
         raise typer.BadParameter("--format runfiles and --to DIR go together", param_hint="--to")
-    _plan(selection, budget, output, format, to)
+    if diff is not None and to is not None:
+        raise typer.BadParameter("a comparison writes no run-files", param_hint="--diff")
+    if diff is not None:
+        _compare(selection, output, format, diff, lock)
+    else:
+        _plan(selection, budget, output, format, to, lock)
 
 
 def _plan(
-    selection: SelectionOptions, budget: BudgetOptions, output: OutputOptions, format: PlanFormat, to: Path | None
+    selection: SelectionOptions,
+    budget: BudgetOptions,
+    output: OutputOptions,
+    format: PlanFormat,
+    to: Path | None,
+    lock: Path | None,
 ) -> None:
+    from crypto_archive.cli.locking import locking
     from crypto_archive.cli.work import configure, print_json
     from crypto_archive.plan import object_document, open_plan, plan_document, write_run_files
     from crypto_archive.report.tables import plan_table, show
 
     configured = configure(selection, output, **budget.fields())
-    with open_plan(configured) as plan:
+    with open_plan(configured) as plan, locking(plan, configured.request, lock, output):
         if format is PlanFormat.JSONL:
             for item in plan.objects:
                 print(json.dumps(object_document(item), ensure_ascii=False))
@@ -82,6 +105,30 @@ def _plan(
         show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stderr)
     plan.require_budget()
     raise typer.Exit(plan.exit_code)
+
+
+def _compare(
+    selection: SelectionOptions, output: OutputOptions, format: PlanFormat, diff: Path, lock: Path | None
+) -> None:
+    from crypto_archive.cli.locking import compared
+    from crypto_archive.cli.work import configure, tell
+    from crypto_archive.errors import ExitCode
+    from crypto_archive.plan import open_plan
+    from crypto_archive.report.differences import difference_document, difference_lines, show_differences
+
+    configured = configure(selection, output)
+    with open_plan(configured) as plan, compared(plan, configured.request, diff, lock, output) as found:
+        if format is PlanFormat.JSON:
+            sys.stdout.writelines(difference_document(found, diff))
+        elif format is PlanFormat.JSONL:
+            sys.stdout.writelines(f"{line}\n" for line in difference_lines(found))
+        else:
+            show_differences(found, sys.stdout)
+    for notice in plan.notices:
+        tell(output, notice)
+    if not output.quiet:
+        typer.echo(found.summary, err=True)
+    raise typer.Exit(ExitCode.VERIFICATION if found.counts else ExitCode.OK)
 
 
 def _list_presets() -> None:

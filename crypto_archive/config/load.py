@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +17,7 @@ from crypto_archive.config.vocabulary import vocabulary_problems
 from crypto_archive.errors import ConfigError, Problem, nearest_told
 from crypto_archive.matrix import load_matrix
 from crypto_archive.model import DateRange, Notice
+from crypto_archive.request import Wish
 from crypto_archive.symbols import QUOTE_ASSETS
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 NOTICES_OF_A_KIND = 20
 """How many words of a long list are told one by one."""
+EVERYTHING = Notice(
+    "no market, symbol, data type, interval or date is selected: "
+    "this means all markets with their default symbols, all data types and all dates"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,18 @@ class Configured:
     presets: tuple[str, ...]
     notices: tuple[Notice, ...]
     origins: Mapping[str, str]
+
+    def locked_by(self, path: Path, bucket: str) -> Configured:
+        """Return the same, but with a lock file that says what is wanted and from which bucket.
+
+        Raises:
+            ConfigError: Another bucket was asked for.
+        """
+        access = self.request.access
+        if access.bucket != bucket and (asked := self.origins.get("bucket")):
+            raise ConfigError([Problem(asked, f"{access.bucket!r}, but {path} locks objects of the bucket {bucket!r}")])
+        request = replace(self.request, wish=Wish(()), access=replace(access, bucket=bucket), locked=path)
+        return replace(self, request=request, notices=tuple(one for one in self.notices if one is not EVERYTHING))
 
     @property
     def selects(self) -> bool:
@@ -193,10 +210,7 @@ def _shadow_notices(found: Iterable[Found]) -> Iterable[Notice]:
 
 def _selection_notices(values: Mapping[str, object]) -> Iterable[Notice]:
     if not any(field in values for field in SELECTION):
-        yield Notice(
-            "no market, symbol, data type, interval or date is selected: "
-            "this means all markets with their default symbols, all data types and all dates"
-        )
+        yield EVERYTHING
 
 
 def _case_notices(request: Request) -> Iterable[Notice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from bisect import bisect_right
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,7 +18,6 @@ from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.protocol import Listed
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
@@ -43,11 +43,10 @@ class BucketListing:
     Attributes:
         requests: How many LIST requests were made, reckoned by the keys that came back.
         reused: How many prefixes were answered by what was remembered.
+        cancelled: Ends the listing early, once it is set.
     """
 
-    def __init__(
-        self, binary: Binary, access: Access, path: Path | None, max_age_seconds: float, cancelled: threading.Event
-    ) -> None:
+    def __init__(self, binary: Binary, access: Access, path: Path | None, max_age_seconds: float) -> None:
         """Prepare a listing.
 
         Args:
@@ -55,13 +54,12 @@ class BucketListing:
             access: How the bucket is reached.
             path: The file of remembered listings; None to remember nothing beyond this run.
             max_age_seconds: How old a remembered listing may be.
-            cancelled: Ends the listing early, once it is set.
         """
         self._binary = binary
         self._access = access
         self._path = path
         self._max_age = max_age_seconds
-        self._cancelled = cancelled
+        self.cancelled = threading.Event()
         self._ready: dict[str, Remembered] = {}
         self._oldest = float("inf")
         self._began = 0.0
@@ -81,7 +79,7 @@ class BucketListing:
     @property
     def is_cut_short(self) -> bool:
         """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
-        return self._cancelled.is_set()
+        return self.cancelled.is_set()
 
     def prepare(self, prefixes: Sequence[str]) -> None:
         """See to it that all these prefixes can be read at once; those before them are forgotten.
@@ -131,7 +129,7 @@ class BucketListing:
         found = self._find(_FOLDERS + prefix, exact=True)
         if found is not None:
             return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
-        names = listing.list_folders(self._binary, self._access, prefix, cancelled=self._cancelled)
+        names = listing.list_folders(self._binary, self._access, prefix, cancelled=self.cancelled)
         self._count(len(names))
         if names and not self.is_cut_short:  # an empty answer is no answer of an archive
             with suppress(sqlite3.Error):
@@ -185,7 +183,7 @@ class BucketListing:
         recordings = [self._store.begin(prefix, max(self._began, _now())) for prefix in prefixes]
         whole = False
         try:
-            for entry in listing.list_objects(self._binary, self._access, prefixes, cancelled=self._cancelled):
+            for entry in listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled):
                 at = bisect_right(prefixes, entry.key) - 1
                 if at >= 0 and entry.key.startswith(prefixes[at]):
                     recordings[at].add(entry)
@@ -202,7 +200,7 @@ class BucketListing:
             recording = self._store.begin(prefix, max(self._began, _now()))
         count, whole = 0, False
         try:
-            for entry in listing.list_objects(self._binary, self._access, [prefix], cancelled=self._cancelled):
+            for entry in listing.list_objects(self._binary, self._access, [prefix], cancelled=self.cancelled):
                 count += 1
                 if recording is not None:
                     try:
@@ -242,19 +240,18 @@ class BucketListing:
         self._store = self._opened()
 
 
-def open_listing(request: Request, path: Path, cancelled: threading.Event) -> BucketListing:
+def open_listing(request: Request, path: Path) -> BucketListing:
     """Return the listing that a request reads, to be entered.
 
     Args:
         request: How the bucket is reached, and how old a remembered listing may be.
         path: The file of remembered listings.
-        cancelled: Ends the listing early, once it is set.
 
     Raises:
         S5cmdUnusable: There is no s5cmd that can be used.
     """
     binary = find_binary(request.access.s5cmd)
-    return BucketListing(binary, request.access, path, request.listing_age_seconds, cancelled)
+    return BucketListing(binary, request.access, path, request.listing_age_seconds)
 
 
 def _without_covered(prefixes: Sequence[str]) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Action, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict
+from crypto_archive.planning.locked import is_held
 
 if TYPE_CHECKING:
-    from crypto_archive.model import Candidate
+    from crypto_archive.model import Candidate, Pin
     from crypto_archive.request import Fetching
 
 Adopt = Callable[[str, RemoteStat | None], ManifestEntry | None]
@@ -33,14 +35,20 @@ def plan(
         item, remote = candidate.object, candidate.remote
         with_sidecar = fetching.download_checksum and (remote is None or remote.has_sidecar)
         there = stored(item.key)
-        action, why = _decide(candidate, there, fetching)
         adopted = None
-        if action is Action.KEEP and adopt is not None and there is not None and there.recorded is None:
-            adopted = adopt(item.key, remote)
-            if adopted is None:
-                action, why = Action.FETCH, "on disk, but not the bytes that sidecar or listing vouch for"
+        if candidate.pin is not None:
+            action, why, adopted = _decide_pinned(candidate, candidate.pin, there, fetching, adopt)
+        else:
+            action, why = _decide(candidate, there, fetching)
+            if action is Action.KEEP and adopt is not None and there is not None and there.recorded is None:
+                adopted = adopt(item.key, remote)
+                if adopted is None:
+                    action, why = Action.FETCH, "on disk, but not the bytes that sidecar or listing vouch for"
         size = there.size if there else 0
-        yield PlannedObject(item, action, why, with_sidecar, remote, size, adopted, candidate.covers, candidate.pin)
+        yield PlannedObject(
+            item, action, why, with_sidecar, remote, size, adopted, candidate.covers, candidate.pin,
+            _digest(remote, there),
+        )  # fmt: skip
 
 
 def _decide(candidate: Candidate, stored: StoredStat | None, fetching: Fetching) -> tuple[Action, str]:
@@ -60,6 +68,42 @@ def _decide(candidate: Candidate, stored: StoredStat | None, fetching: Fetching)
     if not fetching.skips_present:
         return Action.FETCH, "forced" if fetching.force else "resume is off"
     return Action.KEEP, "there"
+
+
+def _decide_pinned(
+    candidate: Candidate, pin: Pin, stored: StoredStat | None, fetching: Fetching, adopt: Adopt | None
+) -> tuple[Action, str, ManifestEntry | None]:
+    """Decide on an object of which only certain bytes will do; a file that has them stays, whatever the archive has."""
+    adopted = None
+    held = is_held(stored, pin)
+    if stored is not None and stored.recorded is None and stored.size == pin.size:
+        adopted = _adopted_as(pin, stored, candidate.object.key, adopt)
+        held = adopted is not None or adopt is None
+    if held and (candidate.action is not None or fetching.skips_present):
+        return Action.KEEP, "there, as locked", adopted
+    if candidate.action is not None:
+        return candidate.action, candidate.why, None
+    if held:
+        return Action.FETCH, "forced" if fetching.force else "resume is off", None
+    if stored is not None:
+        return Action.UPDATE, "not known to be the locked bytes", None
+    return Action.FETCH, "not there", None
+
+
+def _adopted_as(pin: Pin, stored: StoredStat, key: str, adopt: Adopt | None) -> ManifestEntry | None:
+    """Prove that a file which the manifest does not know is the pinned bytes: by its digest, or the MD5 in the ETag."""
+    entry = adopt(key, None) if adopt is not None else None
+    if entry is None or not is_held(StoredStat(stored.size, entry), pin):
+        return None
+    return replace(entry, etag=pin.etag, last_modified=pin.last_modified)
+
+
+def _digest(remote: RemoteStat | None, stored: StoredStat | None) -> str:
+    """Return the digest of what the listing speaks of, where the manifest knows the very same of a file."""
+    known = stored.recorded if stored is not None else None
+    if remote is None or stored is None or known is None:
+        return ""
+    return known.sha256 if (known.size, known.etag) == (remote.size, remote.etag) and stored.size == known.size else ""
 
 
 def _changed(remote: RemoteStat, stored: StoredStat) -> str:

@@ -295,4 +295,5 @@ def _selection_document(request: Request) -> dict[str, object]:
         "end": wish.dates.end.isoformat() if wish.dates.end else None,
         "partition": str(wish.partition),
         "discovery": str(request.discovery),
+        "locked": str(request.locked) if request.locked else None,
     }

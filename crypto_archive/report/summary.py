@@ -77,6 +77,8 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     facts.add_row("received", _speed(report.bytes_fetched, report.rate))
     facts.add_row("took", format_duration(report.seconds))
     facts.add_row("kept in", str(report.request.root))
+    if report.request.locked is not None:
+        facts.add_row("locked by", str(report.request.locked))
     if report_file is not None:
         facts.add_row("report", str(report_file))
     if report.notices:
@@ -163,9 +165,13 @@ def _advice(lines: Iterable[str], error: str) -> Iterator[Text]:
 
 
 def _what_next(report: Report, failed_file: Path | None) -> Iterator[str]:
-    again = report.exit_code() is not ExitCode.USAGE  # the same command would end in the same way
-    if again and report.status in {"partial", "failed", "interrupted"}:
+    refused = sum(failure.refused for failure in report.failures)
+    unsuccessful = report.failures_omitted + len(report.failures) + report.outcomes[Outcome.CANCELLED]
+    hopeless = 0 < refused == unsuccessful or report.exit_code() is ExitCode.USAGE  # it would end in the same way
+    if not hopeless and report.status in {"partial", "failed", "interrupted"}:
         yield "Run the same command again: it continues where it stopped."
+    if refused:
+        yield "The archive no longer has some of the locked bytes: copy them from a root that has them, or lock anew."
     if report.status == "empty":
         yield "See what was asked for with `crypto-archive plan`, and what there can be with `crypto-archive matrix`."
     if failed_file is not None and (report.failures or report.outcomes[Outcome.CANCELLED]):

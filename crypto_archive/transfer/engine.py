@@ -272,4 +272,11 @@ _WITHOUT_TRANSFER = {
 
 def _settled_at_once(item: PlannedObject) -> ObjectSettled:
     reason = "" if item.action is Action.KEEP else item.why
-    return ObjectSettled(item.object, _WITHOUT_TRANSFER[item.action], reason, size=item.stored_size, remote=item.remote)
+    return ObjectSettled(
+        item.object,
+        _WITHOUT_TRANSFER[item.action],
+        reason,
+        size=item.stored_size,
+        remote=item.remote,
+        refused=item.action is Action.REFUSE,
+    )

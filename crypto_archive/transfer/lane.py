@@ -15,7 +15,7 @@ from tenacity.wait import wait_random_exponential
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted, Event, ObjectSettled
-from crypto_archive.model import Outcome
+from crypto_archive.model import GONE, Outcome
 from crypto_archive.s5cmd.child import Child
 from crypto_archive.s5cmd.invocation import child_environment, command_line
 from crypto_archive.s5cmd.protocol import Fault
@@ -244,6 +244,8 @@ class Lane:
         if entry.proof is not None:
             proof, entry.proof = entry.proof, None
             entry.ended = proof.result()
+        elif entry.fault is Fault.ABSENT and entry.planned.pin is not None:
+            self._end(entry, Outcome.FAILED, GONE, refused=True)
         elif entry.fault is Fault.ABSENT:
             self._end(entry, Outcome.ABSENT, str(self._place.explain_absence(entry.planned.object)))
         elif entry.fault in {Fault.DENIED, Fault.TOO_LARGE}:
@@ -268,12 +270,18 @@ class Lane:
             else:
                 self._end(entry, Outcome.FAILED, entry.reason)
 
-    def _end(self, entry: Entry, outcome: Outcome, reason: str) -> None:
+    def _end(self, entry: Entry, outcome: Outcome, reason: str, *, refused: bool = False) -> None:
         entry.ended = True
         planned = entry.planned
         self._wires.emit(
             ObjectSettled(
-                planned.object, outcome, reason, remote=planned.remote, attempts=entry.attempts, lane=self.number
+                planned.object,
+                outcome,
+                reason,
+                remote=planned.remote,
+                attempts=entry.attempts,
+                lane=self.number,
+                refused=refused,
             )
         )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crypto_archive.keys import sidecar_key
-from crypto_archive.model import Verdict
+from crypto_archive.model import Verdict, is_md5
 from crypto_archive.trust.checksum import Digest, digest_file, read_sidecar
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from crypto_archive.model import ManifestEntry, RemoteStat
     from crypto_archive.trust.store import Root
 
-# The ETag of an object that was uploaded in parts has a dash and the number of parts behind the digits.
-_PLAIN_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _UNREAD = Digest(sha256="", md5="", size=0)
 
 
@@ -126,7 +123,7 @@ def _sidecar_fault(sidecar: Path, name: str, digest: Digest) -> str | None:
 def _prove_by_listing(digest: Digest, remote: RemoteStat | None, *, wanted: bool) -> Proof:
     if remote is None:
         return Proof(_without_sidecar(wanted), digest, "no sidecar and no listing to prove it by")
-    if not _PLAIN_MD5.fullmatch(remote.etag):
+    if not is_md5(remote.etag):
         return Proof(_without_sidecar(wanted), digest, "no sidecar; the size is that of the listing")
     if remote.etag.lower() != digest.md5:
         reason = f"MD5 is {_short(digest.md5)}, the listing says {_short(remote.etag.lower())}"

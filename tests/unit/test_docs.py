@@ -131,6 +131,8 @@ def offline(call: tuple[str, ...]) -> list[str] | None:
         at = call.index("--max-bytes")
         call = (*call[:at], *call[at + 2 :])
     match call:
+        case ("plan" | "collect", *rest) if {"--lock", "--diff", "--locked"}.intersection(rest):
+            return None
         case ("collect", *rest) if "--report" in rest:  # a dry run has no report
             at = call.index("--report")
             return [*call[:at], *call[at + 2 :], "--dry-run"]

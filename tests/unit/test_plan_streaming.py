@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from contextlib import closing
 from datetime import date, timedelta
 from itertools import count, islice
@@ -28,6 +27,7 @@ from crypto_archive.s5cmd.protocol import Listed
 from tests.objects import FIRST_DAY, LISTED_AT, an_object, bundled, not_a_word, row_of
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -64,7 +64,7 @@ def listing_of(
     """Return the bucket's listing with other functions in s5cmd's place."""
     monkeypatch.setattr(listing, "list_objects", list_objects)
     monkeypatch.setattr(listing, "list_folders", list_folders)
-    return BucketListing(Binary(tmp_path / "s5cmd", "2.3.0"), Access(), None, 0.0, threading.Event())
+    return BucketListing(Binary(tmp_path / "s5cmd", "2.3.0"), Access(), None, 0.0)
 
 
 def a_group(symbols: tuple[str, ...], first: date, last: date) -> SeriesGroup:

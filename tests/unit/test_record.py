@@ -160,6 +160,13 @@ def test_a_run_without_failures_has_no_such_file(root: Root) -> None:
     assert not (root.runs / RUN / "failed.s5cmd").exists()
 
 
+def test_what_the_archive_does_not_have_is_not_offered_to_be_copied(root: Root) -> None:
+    with recording(root) as record:
+        record.take(replace(settled(Outcome.FAILED, 0), refused=True))
+        record.take(settled(Outcome.FAILED, 1))
+    assert commands_of(root) == lines_for(an_object(1).key, an_object(1).sidecar_key)
+
+
 def test_sidecars_that_are_not_wanted_or_not_there_are_not_asked_for_again(root: Root) -> None:
     with recording(root) as record:
         record.take(replace(settled(Outcome.FAILED), remote=listed(has_sidecar=False)))

@@ -168,6 +168,7 @@ def test_the_document_has_exactly_these_keys() -> None:
         "end",
         "partition",
         "discovery",
+        "locked",
     ]
     assert list(document["source"]) == ["endpoint_url", "bucket"]
     assert list(document["versions"]) == ["crypto_archive", "s5cmd", "matrix"]

@@ -61,6 +61,7 @@ def test_a_settled_object() -> None:
         "attempts": 2,
         "lane": 3,
         "etag": "abc",
+        "refused": False,
     }
     assert line is not None
     assert "币安人生USDT" in line

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,6 +155,21 @@ def test_the_summary_names_the_first_failures_and_what_to_do() -> None:
     assert "and 4 more, listed in the report" in lines
     assert "→ Run the same command again: it continues where it stopped." in lines
     assert "failed.s5cmd" in lines
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_the_summary_of_what_the_archive_has_replaced_since(others: int) -> None:
+    report = report_of(Outcome.FETCHED, *[Outcome.FAILED] * others)
+    report.request = replace(report.request, locked=Path("inputs.lock"))
+    report.add(ObjectSettled(archive_object(7), Outcome.FAILED, "gone", refused=True))
+    lines = filled(text_of(report_summary(report), 120))
+    assert "│ locked by inputs.lock │" in lines
+    assert (
+        "→ The archive no longer has some of the locked bytes: copy them from a root that has them, or lock anew."
+        in lines
+    )
+    again = "→ Run the same command again: it continues where it stopped."
+    assert (again in lines) is bool(others)
 
 
 def test_the_summary_of_a_run_that_an_error_stopped() -> None:

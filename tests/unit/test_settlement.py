@@ -10,11 +10,11 @@ import pytest
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import ObjectSettled
-from crypto_archive.model import Action, Outcome, PlannedObject, RemoteStat, Verdict
+from crypto_archive.model import Action, Outcome, Pin, PlannedObject, RemoteStat, Verdict
 from crypto_archive.settlement import Settler
 from crypto_archive.transfer.arrival import Arrival, Doubt
 from crypto_archive.trust.store import Root, open_root
-from tests.objects import an_object, listed
+from tests.objects import LISTED_AT, an_object, listed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,7 @@ def arrive(
     action: Action = Action.FETCH,
     doubts: frozenset[str] = frozenset(),
     last_chance: bool = False,
+    pin: Pin | None = None,
 ) -> Arrival:
     """Lay the files of an arrival into staging."""
     file = root.staging / "00001" / ITEM.key
@@ -68,7 +69,7 @@ def arrive(
     beside = file.with_name(file.name + ".CHECKSUM")
     if sidecar is not None:
         beside.write_text(sidecar, encoding="utf-8")
-    planned = PlannedObject(ITEM, action, "", remote=remote)
+    planned = PlannedObject(ITEM, action, "", remote=remote, pin=pin)
     return Arrival(planned, file, beside if sidecar is not None else None, 1 + len(doubts), doubts, last_chance)
 
 
@@ -299,3 +300,78 @@ def test_a_former_quarantine_is_not_overwritten(root: Root, settler: Settler) ->
         assert settled.outcome is Outcome.QUARANTINED
     kept = [path.read_bytes() for path in root.quarantine.rglob("*.run-1*") if path.suffix != ".json"]
     assert sorted(kept) == sorted([GOOD, OTHER])
+
+
+# Bytes that a lock file wants, and no others
+
+LOCKED = Pin(len(GOOD), MD5, LISTED_AT, SHA256)
+BY_MD5 = Pin(len(GOOD), MD5.upper(), LISTED_AT)
+BY_PARTS = Pin(len(GOOD), IN_PARTS.etag, LISTED_AT)
+
+
+@pytest.mark.parametrize("pin", [LOCKED, BY_MD5], ids=["digest", "MD5"])
+@pytest.mark.parametrize(
+    ("sidecar", "remote"), [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR)], ids=["sidecar", "no sidecar"]
+)
+def test_locked_bytes_are_published(
+    root: Root, settler: Settler, pin: Pin, sidecar: str | None, remote: RemoteStat
+) -> None:
+    settled = settle(settler, arrive(root, sidecar, remote, pin=pin))
+    assert (settled.outcome, settled.refused) == (Outcome.FETCHED, False)
+    is_published(root, sidecar)
+
+
+REPLACED = "replaced in the archive since it was locked: "
+NOT_LOCKED = {
+    "another digest": (Pin(len(GOOD), MD5, LISTED_AT, "b" * 64), f"SHA-256 {SHA256}, locked was {'b' * 64}"),
+    "another MD5": (Pin(len(GOOD), "f" * 32, LISTED_AT), f"MD5 {MD5}, locked was {'f' * 32}"),
+    "another size": (Pin(12_345, MD5, LISTED_AT, SHA256), f"{len(GOOD)} bytes, locked were 12,345"),
+}
+
+
+@pytest.mark.parametrize(("pin", "reason"), NOT_LOCKED.values(), ids=NOT_LOCKED)
+def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
+    root: Root, settler: Settler, pin: Pin, reason: str
+) -> None:
+    settled = settle(settler, arrive(root, pin=pin))
+    assert (settled.outcome, settled.reason, settled.refused) == (Outcome.FAILED, REPLACED + reason, True)
+    assert (settled.size, settled.sha256, settled.verdict) == (0, "", None)
+    assert settled.bytes_fetched == len(GOOD) + len(RIGHT)
+    assert not root.file(ITEM.key).exists()
+
+
+def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, settler: Settler) -> None:
+    pin = Pin(len(GOOD) + 1, "f" * 32, LISTED_AT)
+    settled = settle(settler, arrive(root, RIGHT, OTHER_SIZE, doubts=AGREED, pin=pin))
+    assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)
+    assert not root.file(ITEM.key).exists()
+
+
+@pytest.mark.parametrize("remote", [OTHER_SIZE, OTHER_ETAG], ids=["another size", "another ETag"])
+def test_bytes_that_two_downloads_agree_on_are_no_damage_but_a_replacement(
+    root: Root, settler: Settler, remote: RemoteStat
+) -> None:
+    """The lock stands in for the listing here, and no sidecar is there to vouch for them."""
+    pin = Pin(remote.size, remote.etag, LISTED_AT)
+    assert isinstance(settler(arrive(root, None, remote, pin=pin)), Doubt)
+    settled = settle(settler, arrive(root, None, remote, doubts=AGREED, pin=pin))
+    assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)
+    assert list(root.quarantine.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (IN_PARTS, ""),
+        (AS_LISTED, f"{REPLACED}ETag {MD5}, locked was {IN_PARTS.etag}"),
+        (None, "not known to be the locked bytes: the listing, asked once more, did not say"),
+    ],
+    ids=["as before", "replaced", "silent"],
+)
+def test_where_only_an_etag_of_parts_is_known_the_listing_is_asked_once_more(
+    root: Root, now: RemoteStat | None, reason: str
+) -> None:
+    settler = Settler(root, "run-1", wants_sidecars=True, look_up=lambda _: now)
+    settled = settle(settler, arrive(root, RIGHT, IN_PARTS, pin=BY_PARTS))
+    assert (settled.outcome, settled.reason) == (Outcome.FAILED if reason else Outcome.FETCHED, reason)
+    assert root.file(ITEM.key).exists() is not bool(reason)

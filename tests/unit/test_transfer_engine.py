@@ -37,7 +37,7 @@ from crypto_archive.events import (
     ObjectSettled,
     PlanFinished,
 )
-from crypto_archive.model import Absence, Outcome
+from crypto_archive.model import Absence, Action, Outcome, Pin, PlannedObject
 from crypto_archive.planning.batches import batches
 from crypto_archive.request import Access, Fetching
 from crypto_archive.s5cmd.awake import AwakeClock
@@ -49,12 +49,12 @@ from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.transfer.engine import Engine
 from crypto_archive.transfer.lane import Workplace
 from crypto_archive.transfer.spool import Spool
-from tests.objects import an_object, kept, many_to_fetch, to_fetch
+from tests.objects import LISTED_AT, an_object, kept, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from crypto_archive.model import ArchiveObject, PlannedObject
+    from crypto_archive.model import ArchiveObject
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the made-up s5cmd is a script with a shebang")
 
@@ -500,6 +500,23 @@ def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
     assert ran.outcomes == {"fetched": 1, "absent": 2}
     assert [ran.settled[key].reason for key in keys(1, 2)] == ["not-yet", "hole"]
     assert len(ran.of(BatchStarted)) == 1
+
+
+def test_a_pinned_object_that_the_archive_does_not_have_is_a_failure(site: Site) -> None:
+    site.tell(keys=dict.fromkeys(keys(1), ABSENT))
+    pin = Pin(7, "e" * 32, LISTED_AT)
+    ran = run(site, (replace(item, pin=pin) for item in many_to_fetch(2)))
+    assert ran.outcomes == {"fetched": 1, "failed": 1}
+    settled = ran.settled[keys(1)[0]]
+    assert (settled.reason, settled.refused) == ("gone from the archive since it was locked", True)
+
+
+def test_what_cannot_be_had_fails_at_once(site: Site) -> None:
+    refused = PlannedObject(an_object(), Action.REFUSE, "replaced", stored_size=7)
+    ran = run(site.tell(), (item for item in [refused]))
+    assert ran.outcomes == {"failed": 1}
+    settled = ran.settled[an_object().key]
+    assert (settled.reason, settled.refused, settled.attempts) == ("replaced", True, 0)
 
 
 def test_what_is_denied_is_not_tried_again(site: Site) -> None:

@@ -1,0 +1,107 @@
+"""What sets a plan apart from a lock file, as lines for people and as documents for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from crypto_archive.lockfile.difference import Kind
+from crypto_archive.report.console import SteadyConsole
+from crypto_archive.report.sizes import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+    from crypto_archive.lockfile.difference import Difference
+    from crypto_archive.model import Pin
+
+SCHEMA_VERSION = 1
+
+_SIGNS = {Kind.NEW: ("+", "green"), Kind.GONE: ("-", "red"), Kind.REPLACED: ("~", "yellow")}
+
+
+class Counted:
+    """Passes differences on and counts them.
+
+    Attributes:
+        counts: How many there were of each kind so far.
+    """
+
+    def __init__(self, found: Iterable[Difference]) -> None:
+        self.counts: Counter[Kind] = Counter()
+        self._found = found
+
+    def __iter__(self) -> Iterator[Difference]:
+        for difference in self._found:
+            self.counts[difference.kind] += 1
+            yield difference
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        """The counts by the names of the kinds, all of them."""
+        return {str(kind): self.counts[kind] for kind in Kind}
+
+    @property
+    def summary(self) -> str:
+        """The counts in words."""
+        if not self.counts:
+            return "The plan is as the lock file says."
+        return ", ".join(f"{count:,} {name}" for name, count in self.by_name.items())
+
+
+def show_differences(found: Iterable[Difference], stream: TextIO) -> None:
+    """Print a line a difference as it comes, in colour on a terminal: ``+ key size``, ``- key``, ``~ key what``."""
+    console = SteadyConsole(file=stream)
+    for difference in found:
+        console.print(_line(difference), soft_wrap=True)
+
+
+def difference_lines(found: Iterable[Difference]) -> Iterator[str]:
+    """Yield a JSON line a difference."""
+    return (json.dumps(_document(difference), ensure_ascii=False) for difference in found)
+
+
+def difference_document(found: Counted, lock: Path) -> Iterator[str]:
+    """Yield one JSON document in pieces, so that it may be of any length; the counts come last."""
+    head = json.dumps({"schema_version": SCHEMA_VERSION, "lock": str(lock)}, ensure_ascii=False)
+    yield head[:-1] + ', "differences": ['
+    between = "\n"
+    for line in difference_lines(found):
+        yield between + line
+        between = ",\n"
+    yield f'\n], "counts": {json.dumps(found.by_name)}}}\n'
+
+
+def _line(difference: Difference) -> Text:
+    sign, style = _SIGNS[difference.kind]
+    what = ""
+    if difference.kind is Kind.NEW and difference.planned is not None:
+        what = f"{difference.planned.size:,} bytes"
+    elif difference.kind is Kind.REPLACED:
+        what = ", ".join(f"{name} {before} → {after}" for name, before, after in difference.changes)
+    return Text.assemble((f"{sign} {one_line(difference.key)}", style), (f"  {one_line(what)}" if what else "", "dim"))
+
+
+def _document(difference: Difference) -> dict[str, object]:
+    return {
+        "kind": str(difference.kind),
+        "key": difference.key,
+        "locked": _pin(difference.locked),
+        "planned": _pin(difference.planned),
+    }
+
+
+def _pin(pin: Pin | None) -> dict[str, object] | None:
+    if pin is None:
+        return None
+    return {
+        "size": pin.size,
+        "etag": pin.etag,
+        "last_modified": pin.last_modified.isoformat(),
+        "sha256": pin.sha256 or None,
+    }

@@ -1,0 +1,59 @@
+"""What sets two sorted streams apart is what sets two sets apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crypto_archive.lockfile.difference import Kind, differences
+from crypto_archive.lockfile.form import LockedObject
+from crypto_archive.model import Pin
+from tests.objects import LISTED_AT
+
+PIN = Pin(100, "e" * 32, LISTED_AT)
+sides = st.dictionaries(
+    st.text("abc/", min_size=1, max_size=3), st.builds(replace, st.just(PIN), size=st.integers(0, 2))
+)
+
+
+def entries(side: dict[str, Pin]) -> list[LockedObject]:
+    return [LockedObject(key, side[key]) for key in sorted(side)]
+
+
+@given(sides, sides)
+def test_differences_are_those_of_the_sets(locked: dict[str, Pin], planned: dict[str, Pin]) -> None:
+    found = list(differences(iter(entries(locked)), iter(entries(planned))))
+    by_kind = {kind: {one.key for one in found if one.kind is kind} for kind in Kind}
+    assert by_kind[Kind.NEW] == planned.keys() - locked.keys()
+    assert by_kind[Kind.GONE] == locked.keys() - planned.keys()
+    assert by_kind[Kind.REPLACED] == {key for key in planned.keys() & locked.keys() if locked[key] != planned[key]}
+    assert [one.key for one in found] == sorted(one.key for one in found)
+    for one in found:
+        assert (one.locked, one.planned) == (locked.get(one.key), planned.get(one.key))
+
+
+LATER = LISTED_AT + timedelta(days=18)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        (PIN, replace(PIN, size=101, etag="f"), (("size", "100", "101"), ("etag", "e" * 32, "f"))),
+        (PIN, replace(PIN, last_modified=LATER), (("last_modified", LISTED_AT.isoformat(), LATER.isoformat()),)),
+        (replace(PIN, sha256="a"), replace(PIN, sha256="b"), (("sha256", "a", "b"),)),
+        (replace(PIN, sha256="a"), PIN, ()),
+        (PIN, replace(PIN, sha256="a"), ()),
+    ],
+    ids=["size and ETag", "time", "digest", "digest forgotten", "digest learnt"],
+)
+def test_what_counts_as_replaced(before: Pin, after: Pin, changes: tuple[tuple[str, str, str], ...]) -> None:
+    found = list(differences([LockedObject("a", before)], [LockedObject("a", after)]))
+    assert [one.changes for one in found] == ([changes] if changes else [])
+
+
+def test_a_sidecar_that_turns_up_replaces_nothing() -> None:
+    assert list(differences([LockedObject("a", PIN, has_sidecar=False)], [LockedObject("a", PIN)])) == []

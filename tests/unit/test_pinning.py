@@ -1,0 +1,216 @@
+"""Lock files joined with plans and commands: what is taken into a lock, and what is refused before anything starts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from crypto_archive.cli.app import app
+from crypto_archive.config import load_request
+from crypto_archive.errors import ConfigError, EnvironmentFailure, ExitCode, UsageError
+from crypto_archive.lockfile.difference import differences
+from crypto_archive.lockfile.form import LockedObject, line_of
+from crypto_archive.lockfile.sorting import LineSorter
+from crypto_archive.lockfile.writing import write_lock
+from crypto_archive.model import Action, Pin, PlannedObject
+from crypto_archive.pinning import locked_request, noting, write_plan
+from crypto_archive.report.differences import Counted, difference_document
+from tests.objects import FIRST_DAY, LISTED_AT, an_object, kept, listed, to_fetch
+
+if TYPE_CHECKING:
+    from crypto_archive.config import Configured
+
+BUCKET = "data.binance.vision"
+PIN = Pin(100, "e" * 32, LISTED_AT)
+ITEM, OTHER = an_object(), an_object(1)
+REMOTE = listed()
+SHA256 = "a" * 64
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def configured(**options: object) -> Configured:
+    return load_request([], options, today=FIRST_DAY)
+
+
+def a_lock(*keys: str, bucket: str = BUCKET) -> Path:
+    path = Path("some.lock")
+    write_lock(path, bucket, [line_of(LockedObject(key, PIN)) for key in keys])
+    return path
+
+
+# What is taken into a lock
+
+
+def test_a_lock_has_what_the_archive_has_whatever_is_to_be_done_with_it() -> None:
+    planned = [
+        to_fetch(an_object(3), remote=REMOTE),
+        replace(kept(an_object(2)), remote=listed(has_sidecar=False), sha256=SHA256),
+        PlannedObject(an_object(1), Action.UPDATE, "", remote=REMOTE),
+        PlannedObject(an_object(4), Action.WAIT, "not-yet"),
+        PlannedObject(an_object(5), Action.REFUSE, "replaced", remote=REMOTE),
+        to_fetch(an_object(6)),
+    ]
+    with LineSorter() as sorter:
+        assert list(noting(planned, sorter)) == planned
+        assert list(sorter.sorted()) == [
+            line_of(LockedObject(an_object(1).key, PIN)),
+            line_of(LockedObject(an_object(2).key, replace(PIN, sha256=SHA256), has_sidecar=False)),
+            line_of(LockedObject(an_object(3).key, PIN)),
+        ]
+
+
+def test_an_object_that_no_line_can_hold_is_told() -> None:
+    with LineSorter() as sorter, pytest.raises(EnvironmentFailure, match="cannot be locked: the ETag 'a") as raised:
+        list(noting([to_fetch(ITEM, remote=listed(etag="a\tb"))], sorter))
+    assert "--endpoint-url" in raised.value.hint
+
+
+def test_nothing_to_lock_leaves_what_is_there_alone() -> None:
+    a_lock(ITEM.key)
+    before = Path("some.lock").read_bytes()
+    with LineSorter() as sorter:
+        assert write_plan(sorter, Path("some.lock"), configured().request) == 0
+    assert Path("some.lock").read_bytes() == before
+
+
+# What a lock asks for
+
+
+def test_a_lock_takes_the_place_of_what_was_selected() -> None:
+    asked = configured(markets=["spot"], output_directory="elsewhere", max_parallel_downloads=3)
+    made = locked_request(asked, a_lock(ITEM.key, bucket="mirror")).configured.request
+    assert (made.locked, made.wish.markets, made.access.bucket) == (Path("some.lock"), (), "mirror")
+    assert (made.root, made.fetching) == (asked.request.root, asked.request.fetching)
+
+
+def test_the_notice_that_everything_is_meant_is_not_said() -> None:
+    asked = configured()
+    assert any("this means all markets" in notice.text for notice in asked.notices)
+    assert locked_request(asked, a_lock(ITEM.key)).source.notices == ()
+
+
+def test_a_bucket_that_was_asked_for_has_to_be_the_lock_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_ARCHIVE_BUCKET", "mirror")
+    with pytest.raises(ConfigError) as raised:
+        locked_request(configured(), a_lock(ITEM.key))
+    assert str(raised.value) == (
+        "CRYPTO_ARCHIVE_BUCKET: 'mirror', but some.lock locks objects of the bucket 'data.binance.vision'"
+    )
+    assert locked_request(configured(), a_lock(ITEM.key, bucket="mirror")).configured.request.access.bucket == "mirror"
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("data/spot/x.zip", "the matrix has no place for the key 'data/spot/x.zip'"),
+        ("data/../secret.zip", "the matrix has no place for the key 'data/../secret.zip'"),
+        (an_object(symbol="BTC*USDT").key, "cannot be listed with s5cmd"),
+    ],
+)
+def test_a_key_that_cannot_be_collected_is_told_before_anything_starts(key: str, what: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        locked_request(configured(), a_lock(*sorted((key, OTHER.key))))
+    assert raised.value.message.startswith("The lock file some.lock is not as it was written: line ")
+    assert what in raised.value.message
+
+
+# The command line
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        assert isinstance(done.exception, UsageError), done.exception
+        return int(done.exception.exit_code), f"{done.exception.message}; {done.exception.hint}"
+    return done.exit_code, " ".join(done.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("option", ["--lock", "--diff"])
+def test_a_plan_from_the_calendar_has_nothing_to_lock_or_to_compare(option: str) -> None:
+    code, said = run("plan", "-p", "research", "--discover", "calendar", option, str(a_lock(ITEM.key)))
+    assert code == ExitCode.USAGE
+    assert said.startswith(
+        "A plan from the calendar cannot be locked or compared: it knows no sizes and no ETags; Plan"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("-m", "spot", "-s", "BTCUSDT"), "--market, --symbol"),
+        (("--last", "7d", "-t", "klines", "-i", "1h"), "--data-type, --interval, --last"),
+        (("--discover", "listing", "--partition", "daily"), "--partition"),
+        (("--start", "2025-07-15", "--end", "2025-07-15"), "--start, --end"),
+    ],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "dry-run"])
+def test_what_is_locked_is_not_selected_too(options: tuple[str, ...], named: str, dry: tuple[str, ...]) -> None:
+    code, said = run("collect", "--locked", str(a_lock(ITEM.key)), *options, *dry)
+    assert code == ExitCode.USAGE
+    assert f"the lock file alone says what to fetch; leave out {named}" in said
+
+
+def test_where_to_and_how_go_together_with_a_lock() -> None:
+    arguments = (
+        "collect",
+        "-n",
+        "--locked",
+        str(a_lock(ITEM.key)),
+        "-p",
+        "low-memory",
+        "-p",
+        "research",
+        "-o",
+        "x",
+        "-q",
+    )
+    code, said = run(*arguments, "--endpoint-url", "http://127.0.0.1:9")
+    assert (code, ITEM.key in said) == (ExitCode.OK, True)
+
+
+def test_a_comparison_writes_no_run_files() -> None:
+    code, said = run("plan", "--diff", str(a_lock()), "--format", "runfiles", "--to", "x")
+    assert (code, "a comparison writes no run-files" in said) == (ExitCode.USAGE, True)
+
+
+def test_a_lock_of_another_bucket_is_not_compared() -> None:
+    code, said = run("plan", "-p", "research", "--diff", str(a_lock(bucket="mirror")))
+    assert code == ExitCode.USAGE
+    assert said.startswith("some.lock locks objects of the bucket 'mirror', and this plan is of 'data.binance.vision'")
+
+
+def test_a_lock_file_that_is_not_there_is_told() -> None:
+    assert run("collect", "--locked", "none.lock")[1].startswith("Lock file not found: none.lock; ")
+
+
+# Differences as a document
+
+
+def test_differences_are_one_document_of_any_length() -> None:
+    locked = [LockedObject("a", PIN), LockedObject("b", PIN)]
+    planned = [LockedObject("b", replace(PIN, size=101, sha256=SHA256)), LockedObject("c", PIN)]
+    found = Counted(differences(locked, planned))
+    document = json.loads("".join(difference_document(found, Path("some.lock"))))
+    told = {"size": 100, "etag": "e" * 32, "last_modified": "2025-07-16T00:10:11+00:00", "sha256": None}
+    assert document == {
+        "schema_version": 1,
+        "lock": "some.lock",
+        "differences": [
+            {"kind": "gone", "key": "a", "locked": told, "planned": None},
+            {"kind": "replaced", "key": "b", "locked": told, "planned": told | {"size": 101, "sha256": SHA256}},
+            {"kind": "new", "key": "c", "locked": None, "planned": told},
+        ],
+        "counts": {"new": 1, "gone": 1, "replaced": 1},
+    }
+    assert found.summary == "1 new, 1 gone, 1 replaced"
+    assert Counted([]).summary == "The plan is as the lock file says."
