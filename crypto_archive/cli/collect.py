@@ -33,6 +33,11 @@ def collect(
         typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FETCHING,
                      help="s5cmd processes side by side. (default: 8)"),
     ] = None,
+    prune_covered: Annotated[
+        bool,
+        typer.Option("--prune-covered", rich_help_panel=FETCHING,
+                     help="Move daily objects aside once a stored monthly one is proven to hold their rows."),
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option("--wait", rich_help_panel=FETCHING,
@@ -55,6 +60,7 @@ def collect(
       crypto-archive collect --preset research
       crypto-archive collect -p backtest -p resilient --output /data/binance --jobs 4
       crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
+      crypto-archive collect -p backtest --prune-covered
     """
     more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None}
     if dry_run and report_to is not None:
@@ -62,7 +68,7 @@ def collect(
     if dry_run:
         _dry_run(selection, output, more, as_json=as_json)
     else:
-        _collect(selection, output, more, wait=wait, as_json=as_json, report_to=report_to)
+        _collect(selection, output, more, wait=wait, prune_covered=prune_covered, as_json=as_json, report_to=report_to)
 
 
 def _collect(
@@ -71,6 +77,7 @@ def _collect(
     more: dict[str, object],
     *,
     wait: bool,
+    prune_covered: bool,
     as_json: bool,
     report_to: Path | None,
 ) -> None:
@@ -94,7 +101,8 @@ def _collect(
     cancellation = Cancellation()
     with stopping(cancellation):  # up to the last line, so that a late ^C does not cut the report short
         with progress(sys.stderr, mode_of(output)) as shown:
-            report = drive(collect_events(configured, cancellation=cancellation, wait=wait), shown.show)
+            events = collect_events(configured, cancellation=cancellation, wait=wait, prune_covered=prune_covered)
+            report = drive(events, shown.show)
         if report_to is not None:
             write_json(report.document(), report_to)
         _tell_end(report, output, as_json=as_json)

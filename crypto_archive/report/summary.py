@@ -76,6 +76,9 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     facts.add_row("received", _speed(report.bytes_fetched, report.rate))
     facts.add_row("took", format_duration(report.seconds))
     facts.add_row("kept in", str(report.request.root))
+    if report.pruned.objects:
+        moved = f"{format_count(report.pruned.objects, 'daily object')}, {format_bytes(report.pruned.bytes)}"
+        facts.add_row("moved", f"{moved}, to .crypto-archive/covered; monthly ones hold their rows")
     if report_file is not None:
         facts.add_row("report", str(report_file))
     if report.notices:
