@@ -18,6 +18,7 @@ from crypto_archive.model import RemoteStat
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.calendar import absence
 from crypto_archive.planning.plan import plan
+from crypto_archive.prune import CoveringMonths, prune
 from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
 from crypto_archive.room import while_it_fits
@@ -55,6 +56,7 @@ def collect(
     cancellation: Cancellation | None = None,
     today: date | None = None,
     wait: bool = False,
+    prune_covered: bool = False,
 ) -> Generator[Event, None, Report]:
     """Fetch everything that is asked for and not there yet; yield what happens, return the report.
 
@@ -67,6 +69,7 @@ def collect(
         cancellation: A token to stop the run from outside.
         today: The current UTC day; read from the clock when not given.
         wait: Wait while another run holds the archive root.
+        prune_covered: In the end, move daily objects aside that a monthly one of this run is proven to hold.
 
     Raises:
         OverBudget: Bytes are limited, and the selection is to be planned from the calendar, which knows no sizes.
@@ -96,6 +99,7 @@ def collect(
         sweep_staging(root)  # before anything is written, since what a killed run left may be what fills the disk
         prune_runs(root, request.keep_runs, run_id)
         record = held.enter_context(Record.opened(root, run_id, report))
+        months = held.enter_context(CoveringMonths(root, matrix)) if prune_covered else None
         engine = Engine(
             _workplace(configured, root, record, binary, crew, cancellation, today),
             partial(batches, batch_size=request.fetching.batch_size),
@@ -107,9 +111,13 @@ def collect(
             for event in events:
                 with _ending_in_order(engine, cancellation):
                     record.take(event)
+                    if months is not None:
+                        months.note(event)
                 yield event
         with _ending_in_order(engine, cancellation):
             sweep_staging(root)
+        if months is not None:
+            yield from _pruned(root, matrix, record, months, engine, cancellation)
         finished = _finished(root, engine, cancellation, time.monotonic() - started)
         with _ending_in_order(engine, cancellation):
             record.take(finished)
@@ -155,6 +163,18 @@ def _planned(
         with closing(source.candidates(stored, say, cancellation.requested)) as found:
             planned = while_it_fits(plan(found, stored.stat, request.fetching, adopt), root)
             yield from within_budget(planned, request.budget, root.staging / run_id, cancellation.requested)
+
+
+def _pruned(
+    root: Root, matrix: Matrix, record: Record, months: CoveringMonths, engine: Engine, cancellation: Cancellation
+) -> Iterator[Event]:
+    """Go through the monthly objects that may stand for daily ones, until the run is to end."""
+    with _ending_in_order(engine, cancellation):
+        for month in months:
+            if cancellation.requested.is_set():
+                return
+            for event in prune(root, matrix, record.manifest, month, cancellation.requested):
+                yield record.take(event)
 
 
 @contextmanager

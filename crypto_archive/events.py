@@ -138,6 +138,57 @@ class ObjectSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparing:
+    """A stored monthly object is being proven and compared with the daily ones of its month that are on disk.
+
+    Attributes:
+        object: The monthly object.
+        days: How many daily objects there are.
+        held: How many of them it is known to hold the rows of.
+    """
+
+    object: ArchiveObject
+    days: int
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DaysCovered:
+    """Daily objects were moved aside, since a proven monthly object holds their rows.
+
+    Attributes:
+        object: The monthly object.
+        moved: The keys of the daily ones.
+        bytes: Bytes of what was moved, sidecars included.
+    """
+
+    object: ArchiveObject
+    moved: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaysKept:
+    """A monthly object does not stand for the daily ones of its month, which stay.
+
+    Attributes:
+        object: The monthly object.
+        days: How many daily objects stay.
+        reason: Why, for people.
+    """
+
+    object: ArchiveObject
+    days: int
+    reason: str
+
+    @property
+    def told(self) -> str:
+        """All of it in one line."""
+        days = "a daily object, which stays" if self.days == 1 else f"{self.days} daily objects, which stay"
+        return f"{self.object.key} does not stand for {days}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """A run has ended.
 
@@ -164,6 +215,9 @@ Event = (
     | BatchRetried
     | BatchFinished
     | ObjectSettled
+    | Comparing
+    | DaysCovered
+    | DaysKept
     | RunFinished
 )
 

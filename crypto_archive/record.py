@@ -34,6 +34,7 @@ class Record:
     Attributes:
         folder: The run's folder.
         report: The report so far.
+        manifest: The manifest, open for writing in the thread that made the record.
     """
 
     def __init__(self, root: Root, folder: Path, report: Report, manifest: Manifest, journal: IO[str]) -> None:
@@ -41,7 +42,7 @@ class Record:
         self.folder = folder
         self.report = report
         self._run_id = folder.name
-        self._manifest = manifest
+        self.manifest = manifest
         self._journal = journal
         self._flushed_at = time.monotonic()
 
@@ -91,21 +92,21 @@ class Record:
         if isinstance(event, ObjectSettled):
             self._remember(event)
         elif isinstance(event, ObjectPlanned) and event.planned.adopted is not None:
-            self._manifest.record(event.planned.adopted)
+            self.manifest.record(event.planned.adopted)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
-        self._manifest.flush()
+        self.manifest.flush()
         self._journal.flush()
         self._flushed_at = time.monotonic()
 
     def _remember(self, event: ObjectSettled) -> None:
         now = datetime.now(UTC)
         if event.outcome in {Outcome.FETCHED, Outcome.UPDATED}:
-            self._manifest.record(_entry(event, now, self._run_id))
+            self.manifest.record(_entry(event, now, self._run_id))
         elif event.outcome is Outcome.ABSENT:
-            self._manifest.record_absent(event.object.key, Absence(event.reason), now)
+            self.manifest.record_absent(event.object.key, Absence(event.reason), now)
         elif event.outcome is not Outcome.PRESENT and not event.refused:
             self._note_failed(event)
 
@@ -119,7 +120,7 @@ class Record:
 
     def _close(self) -> None:
         """Write what is left to be written; what the disk does not take is an error of the run."""
-        for write in (self._manifest.close, self._journal.close, self._write_report):
+        for write in (self.manifest.close, self._journal.close, self._write_report):
             try:
                 with explained(self._root):
                     write()

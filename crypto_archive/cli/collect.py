@@ -35,6 +35,11 @@ def collect(
         typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FETCHING,
                      help="s5cmd processes side by side. (default: 8)"),
     ] = None,
+    prune_covered: Annotated[
+        bool,
+        typer.Option("--prune-covered", rich_help_panel=FETCHING,
+                     help="Move daily objects aside once a stored monthly one is proven to hold their rows."),
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option("--wait", rich_help_panel=FETCHING,
@@ -65,6 +70,7 @@ def collect(
       crypto-archive collect -p backtest --max-objects 10000 --max-bytes 20GiB
       crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
       crypto-archive collect --locked backtest.lock
+      crypto-archive collect -p backtest --prune-covered
     """
     more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
     if dry_run and report_to is not None:
@@ -77,7 +83,10 @@ def collect(
     if dry_run:
         _dry_run(selection, output, more, locked, as_json=as_json)
     else:
-        _collect(selection, output, more, locked, wait=wait, as_json=as_json, report_to=report_to)
+        _collect(
+            selection, output, more, locked,
+            wait=wait, prune_covered=prune_covered, as_json=as_json, report_to=report_to,
+        )  # fmt: skip
 
 
 def _collect(
@@ -87,6 +96,7 @@ def _collect(
     locked: Path | None,
     *,
     wait: bool,
+    prune_covered: bool,
     as_json: bool,
     report_to: Path | None,
 ) -> None:
@@ -103,7 +113,9 @@ def _collect(
     cancellation = Cancellation()
     with stopping(cancellation):  # up to the last line, so that a late ^C does not cut the report short
         with progress(sys.stderr, mode_of(output)) as shown:
-            events = collect_events(configured, source=source, cancellation=cancellation, wait=wait)
+            events = collect_events(
+                configured, source=source, cancellation=cancellation, wait=wait, prune_covered=prune_covered
+            )
             report = drive(events, shown.show)
         if report_to is not None:
             write_json(report.document(), report_to)

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import ExitCode
-from crypto_archive.events import Event, Noticed, ObjectPlanned, ObjectSettled, RunFinished, RunStarted
-from crypto_archive.model import Absence, Outcome, Verdict
+from crypto_archive.events import (
+    DaysCovered,
+    DaysKept,
+    Event,
+    Noticed,
+    ObjectPlanned,
+    ObjectSettled,
+    RunFinished,
+    RunStarted,
+)
+from crypto_archive.model import Absence, Notice, Outcome, Verdict
 from crypto_archive.report.sizes import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from crypto_archive.model import Market, Notice
+    from crypto_archive.model import Market
     from crypto_archive.request import Request
 
 SCHEMA_VERSION = 1
 FAILURES_KEPT = 1000
+UNPRUNED_KEPT = 1000
+"""How many monthly objects that do not stand for their days are named in the notices; the journal has them all."""
 
 SUCCESSFUL = (Outcome.FETCHED, Outcome.UPDATED)
 SKIPPED = (Outcome.PRESENT, Outcome.ABSENT)
@@ -54,6 +65,23 @@ class Group:
         return max(self.planned, self.outcomes.total())
 
 
+@dataclass(slots=True)
+class Pruning:
+    """What became of daily objects on disk that a monthly one may stand for.
+
+    Attributes:
+        months: Monthly objects that daily ones were moved aside for.
+        objects: Daily objects that were moved aside.
+        bytes: Their bytes, sidecars included.
+        kept_months: Monthly objects whose daily ones stay, or some of them.
+    """
+
+    months: int = 0
+    objects: int = 0
+    bytes: int = 0
+    kept_months: int = 0
+
+
 class Report:
     """What a run amounts to so far; every figure of the document comes from events.
 
@@ -63,7 +91,8 @@ class Report:
         groups: Totals by market and data type, in the order of the plan.
         failures: The first objects that failed or were quarantined.
         failures_omitted: How many more there were.
-        notices: What the plan had to say.
+        notices: What the plan had to say, and why daily objects were not moved aside.
+        pruned: What became of daily objects that a monthly one may stand for.
         seconds: How long the run took, 0 while it goes on.
         interrupted_by: The signal that ended it.
         error: What stopped it early, empty when nothing did.
@@ -87,6 +116,7 @@ class Report:
         self.failures: list[ObjectSettled] = []
         self.failures_omitted = 0
         self.notices: list[Notice] = []
+        self.pruned = Pruning()
         self.seconds = 0.0
         self.interrupted_by: int | None = None
         self.error = ""
@@ -111,6 +141,14 @@ class Report:
             self.run_id, self._started_at = event.run_id, event.started_at
             self.notices.extend(event.notices)
             self._versions["s5cmd"] = event.s5cmd_version
+        elif isinstance(event, DaysCovered):
+            self.pruned.months += 1
+            self.pruned.objects += len(event.moved)
+            self.pruned.bytes += event.bytes
+        elif isinstance(event, DaysKept):
+            self.pruned.kept_months += 1
+            if self.pruned.kept_months <= UNPRUNED_KEPT:
+                self.notices.append(Notice(event.told))
         elif isinstance(event, RunFinished):
             self._finished = True
             self.seconds, self.interrupted_by, self.error = event.seconds, event.interrupted_by, event.error
@@ -191,6 +229,7 @@ class Report:
             "absences": {reason: self._absences[reason] for reason in ABSENCE_REASONS},
             "verdicts": {str(verdict): self._verdicts[verdict] for verdict in Verdict},
             "by_market_and_type": list(self._group_documents()),
+            "pruned": asdict(self.pruned),
             "failures": [_failure_document(failure) for failure in self.failures],
             "failures_omitted": self.failures_omitted,
             "notices": [notice.text for notice in self.notices],

@@ -8,7 +8,7 @@ from dataclasses import is_dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, get_args
 
-from crypto_archive.events import BytesArrived, Event
+from crypto_archive.events import BytesArrived, Comparing, Event
 from crypto_archive.model import ArchiveObject, Notice, PlannedObject
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
     """Return the JSON text of an event, without a line end; None for what a journal leaves out.
 
     The event's name comes first (``ObjectSettled`` is ``object-settled``), then its fields under their own names; an
-    object is its ``key``. Bytes on their way are left out: they are of no use afterwards.
+    object is its ``key``. Bytes on their way and steps of a comparison are left out: they are of no use afterwards.
 
     Args:
         event: What happened.
         at: When, UTC; goes into the field ``at``.
     """
-    if isinstance(event, BytesArrived):
+    if isinstance(event, BytesArrived | Comparing):
         return None
     line: dict[str, object] = {"event": _NAMES[type(event)]}
     if at is not None:

@@ -10,6 +10,9 @@ from crypto_archive.events import (
     BatchRetried,
     BatchStarted,
     Checked,
+    Comparing,
+    DaysCovered,
+    DaysKept,
     Event,
     Noticed,
     ObjectSettled,
@@ -103,7 +106,7 @@ class PlainProgress:
         self._tally.add(event)
         self._tell(event)
         if not isinstance(event, RunFinished) and self._lines.progress_is_due():
-            self._lines.say(_progress_text(self._tally))
+            self._lines.say(_comparison_text(event) if isinstance(event, Comparing) else _progress_text(self._tally))
 
     def _tell(self, event: Event) -> None:
         lines = self._lines
@@ -113,6 +116,11 @@ class PlainProgress:
                 self._tell_notice(notice.text)
         elif isinstance(event, Noticed):
             self._tell_notice(event.notice.text)
+        elif isinstance(event, DaysKept):
+            self._tell_notice(event.told)
+        elif isinstance(event, DaysCovered):
+            text = f"moved aside {format_count(len(event.moved), 'daily object')}, held by {event.object.key}"
+            lines.say_some("pruned", text, rest="what else is moved aside stands in the journal only")
         elif isinstance(event, BatchStarted):
             self._labels[event.lane] = event.label
         elif isinstance(event, BatchRetried):
@@ -203,6 +211,11 @@ def _progress_text(tally: Tally) -> str:
         parts.append(f"about {format_duration(left)} left")
     counts = _named_counts(Outcome, tally.outcomes)
     return ", ".join(parts) + (f" ({counts})" if counts else "")
+
+
+def _comparison_text(event: Comparing) -> str:
+    days = format_count(event.days, "daily object")
+    return f"comparing {event.object.key} with {days}, {event.held:,} held so far"
 
 
 def _end_text(event: RunFinished, tally: Tally) -> str:

@@ -79,6 +79,9 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     facts.add_row("kept in", str(report.request.root))
     if report.request.locked is not None:
         facts.add_row("locked by", str(report.request.locked))
+    if report.pruned.objects:
+        moved = f"{format_count(report.pruned.objects, 'daily object')}, {format_bytes(report.pruned.bytes)}"
+        facts.add_row("moved", f"{moved}, to .crypto-archive/covered; monthly ones hold their rows")
     if report_file is not None:
         facts.add_row("report", str(report_file))
     if report.notices:

@@ -14,7 +14,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crypto_archive.events import Checked, Event, Noticed, ObjectSettled, RunFinished, RunStarted
+from crypto_archive.events import (
+    Checked,
+    Comparing,
+    DaysKept,
+    Event,
+    Noticed,
+    ObjectSettled,
+    RunFinished,
+    RunStarted,
+)
 from crypto_archive.model import Notice, Outcome, Verdict
 from crypto_archive.report.checks import BAD
 from crypto_archive.report.fold import REPORTED_AS_FAILURES
@@ -103,6 +112,11 @@ class TerminalProgress(_LiveProgress[Event]):
                 self._tell_notice(notice)
         elif isinstance(event, Noticed):
             self._tell_notice(event.notice)
+        elif isinstance(event, Comparing):
+            name = event.object.key.rpartition("/")[2]
+            self._title = f"Comparing  {one_line(name)} with its days, {event.held} of {event.days} held"
+        elif isinstance(event, DaysKept):
+            self._tell_notice(Notice(event.told))
         elif isinstance(event, ObjectSettled) and event.outcome in REPORTED_AS_FAILURES:
             self._tell_failure(event)
         elif isinstance(event, RunFinished):

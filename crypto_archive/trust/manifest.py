@@ -26,6 +26,7 @@ ON CONFLICT (key) DO UPDATE SET
     last_modified = excluded.last_modified, fetched_at = excluded.fetched_at, run_id = excluded.run_id
 """
 _RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
+_TO_HISTORY = f"INSERT INTO history ({FIELDS}) SELECT {FIELDS} FROM object WHERE key = ?"
 _PAGE = 1000  # rows read, or kept back before they are written, at a time
 
 _Row = tuple[str, int, str, str, str, str | None, str, str]
@@ -106,6 +107,14 @@ class Manifest:
         self._absences[key] = (key, Absence(reason).value, _text(seen_at))
         self._flush_when_many()
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """Forget that objects are stored, and commit that at once; what was known of them goes into their history."""
+        self.flush()
+        forgotten = [(key,) for key in keys]
+        with explained(self.path), self._connection as connection:
+            connection.executemany(_TO_HISTORY, forgotten)
+            connection.executemany("DELETE FROM object WHERE key = ?", forgotten)
+
     def flush(self) -> None:
         """Commit what is kept back."""
         if not self._entries and not self._absences:
@@ -143,7 +152,7 @@ class Manifest:
             comparison, start = ">", page[-1][0]
 
     def former(self, key: str) -> tuple[ManifestEntry, ...]:
-        """Return what an object was before the archive replaced it, oldest first."""
+        """Return what an object was before the archive replaced it or it was forgotten, oldest first."""
         self.flush()
         rows = self._read(f"SELECT {FIELDS} FROM history WHERE key = ? ORDER BY number", key)
         return tuple(self._entries_of(rows))

@@ -66,7 +66,8 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None) -> Proof:
 
     A sidecar that agrees outweighs the manifest: a run that was killed between publication and record leaves a newer
     file than the manifest knows. A sidecar that does not agree outweighs it too, unless the manifest marks the
-    object's sidecar as stale and still knows the same bytes.
+    object's sidecar as stale and still knows the same bytes. Bytes that the manifest knows to lack rows stay ``GAPS``,
+    whoever vouches for them.
 
     Args:
         root: The archive root.
@@ -94,7 +95,8 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None) -> Proof:
 def _judge_stored(digest: Digest, entry: ManifestEntry | None, *, has_sidecar: bool, fault: str | None) -> Proof:
     recorded = entry is not None and entry.sha256 == digest.sha256
     if has_sidecar and fault is None:
-        return Proof(Verdict.OK, digest, "SHA-256 as in the sidecar")
+        lacks_rows = entry is not None and recorded and entry.verdict is Verdict.GAPS
+        return Proof(Verdict.GAPS if lacks_rows else Verdict.OK, digest, "SHA-256 as in the sidecar")
     if entry is None:
         if fault:
             return Proof(Verdict.CORRUPT, digest, fault)

@@ -74,6 +74,11 @@ class Root:
         return self.private / "quarantine"
 
     @property
+    def covered(self) -> Path:
+        """Daily objects that a monthly one holds the rows of, below their keys; nobody reads there."""
+        return self.private / "covered"
+
+    @property
     def runs(self) -> Path:
         """One folder a run."""
         return self.private / "runs"

@@ -24,6 +24,7 @@ from tests.archive.sample import (
     SampleObject,
     SampleSpec,
     bulk,
+    days,
     demo,
     of_days,
     of_months,
@@ -33,12 +34,14 @@ from tests.archive.sample import (
     write_sample,
 )
 from tests.archive.sample.schemas import PUBLISHED, has_header
+from tests.archive.sample.writing import SHORT_DAYS
 
 if TYPE_CHECKING:
     from tests.archive.sample import Sample
 
 SPOT, UM, CM, OPTIONS = Market.SPOT, Market.FUTURES_UM, Market.FUTURES_CM, Market.OPTIONS
 JULY_15 = date(2025, 7, 15)
+TIMES = {"trades": "time", "aggTrades": "transact_time", "bookTicker": "transaction_time"}
 
 
 def daily(market: Market, data_type: str, symbol: str, day: date, interval: str | None = None) -> SampleObject:
@@ -237,6 +240,7 @@ def test_spot_and_old_futures_files_have_no_header(sample: Sample, item: SampleO
         (daily(SPOT, "klines", "BTCUSDT", JULY_15, "1m"), 1440),
         (daily(SPOT, "klines", "BTCUSDT", JULY_15, "1d"), 1),
         (monthly(SPOT, "klines", "BTCUSDT", date(2025, 6, 1), "1h"), 720),
+        (monthly(SPOT, "klines", "BTCUSDT", date(2025, 6, 1), "1m"), 43_200),
         (monthly(SPOT, "klines", "BTCUSDT", date(2025, 6, 1), "1d"), 30),
         (monthly(SPOT, "klines", "BTCUSDT", date(2025, 6, 1), "1w"), 5),
         (monthly(SPOT, "klines", "BTCUSDT", date(2025, 6, 1), "1mo"), 1),
@@ -262,6 +266,52 @@ def test_files_have_the_true_number_of_rows(sample: Sample, item: SampleObject, 
 )
 def test_full_rows_gives_all_rows_of_large_files_too(tmp_path: Path, item: SampleObject, count: int) -> None:
     assert len(rows_of(write_one(tmp_path, item, full_rows=True), item)) == count
+
+
+@pytest.mark.parametrize(
+    ("market", "data_type", "interval"),
+    [
+        (SPOT, "klines", "1s"),
+        (SPOT, "trades", None),
+        (UM, "klines", "1d"),
+        (UM, "premiumIndexKlines", "1h"),
+        (CM, "aggTrades", None),
+        (CM, "bookTicker", None),
+    ],
+)
+def test_the_rows_of_a_month_are_those_of_its_days(
+    tmp_path: Path, market: Market, data_type: str, interval: str | None
+) -> None:
+    row = PUBLISHED[market, data_type]
+    first = row.day.replace(day=1)
+    chosen = (interval,) if interval else ()
+    (month,) = of_months(market, data_type, (row.symbol,), (first,), chosen)
+    each_day = list(of_days(market, data_type, (row.symbol,), days(first, month.period.last_day), chosen))
+    sample = write_sample(tmp_path, [month, *each_day])
+    assert rows_of(sample, month) == [line for item in each_day for line in rows_of(sample, item)]
+    times = [
+        line.split(",")[row.columns.split(",").index(TIMES.get(data_type, "open_time"))]
+        for line in rows_of(sample, month)
+    ]
+    assert times == sorted(times)
+
+
+def test_a_short_month_holds_its_first_days_only_and_can_be_cured(tmp_path: Path) -> None:
+    (month,) = of_months(UM, "klines", ("BTCUSDT",), (date(2025, 6, 1),), ("1h",))
+    sample = write_sample(tmp_path, SampleSpec.of([month], {month.key: Defect.SHORT_MONTH}))
+    short = rows_of(sample, month)
+    sidecar = (sample.bucket / (month.key + SIDECAR)).read_bytes()
+    assert sidecar == sidecar_bytes(month, (sample.bucket / month.key).read_bytes())
+    assert len(short) == SHORT_DAYS * 24
+    replace(sample.bucket, month.key, same_size=True)
+    whole = rows_of(sample, month)
+    assert (len(whole), whole[: len(short)]) == (720, short)
+
+
+def test_what_has_no_days_cannot_be_a_short_month(tmp_path: Path) -> None:
+    item = monthly(UM, "fundingRate", "BTCUSDT", date(2025, 7, 1))
+    with pytest.raises(ValueError, match="cannot be a short month"):
+        write_sample(tmp_path, SampleSpec.of([item], {item.key: Defect.SHORT_MONTH}))
 
 
 def test_each_liquidation_is_written_twice(sample: Sample) -> None:

@@ -366,7 +366,8 @@ def test_every_key_of_the_reports_is_explained(name: str) -> None:
 
 
 def test_every_event_of_the_journal_stands_in_its_table() -> None:
-    kinds = [kind for kind in get_args(events.Event) if kind is not events.BytesArrived]
+    left_out = {events.BytesArrived, events.Comparing}
+    kinds = [kind for kind in get_args(events.Event) if kind not in left_out]
     for kind in kinds:
         words = re.findall("[A-Z][a-z]+", kind.__name__)
         cells = row_of(text_of("report.md"), "-".join(words).lower())

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from crypto_archive.errors import ExitCode
-from crypto_archive.events import Event, Noticed, ObjectPlanned, ObjectSettled, PlanFinished, RunFinished, RunStarted
+from crypto_archive.events import (
+    Comparing,
+    DaysCovered,
+    DaysKept,
+    Event,
+    Noticed,
+    ObjectPlanned,
+    ObjectSettled,
+    PlanFinished,
+    RunFinished,
+    RunStarted,
+)
 from crypto_archive.model import (
     Absence,
     Action,
@@ -26,7 +37,7 @@ from crypto_archive.model import (
     Verdict,
 )
 from crypto_archive.report import Report
-from crypto_archive.report.fold import FAILURES_KEPT
+from crypto_archive.report.fold import FAILURES_KEPT, UNPRUNED_KEPT
 from crypto_archive.request import Request, Wish
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -51,6 +62,7 @@ DOCUMENT_KEYS = [
     "absences",
     "verdicts",
     "by_market_and_type",
+    "pruned",
     "failures",
     "failures_omitted",
     "notices",
@@ -276,3 +288,29 @@ def test_a_report_before_the_run_has_started_is_valid() -> None:
     document = new_report().document()
     VALIDATOR.validate(document)
     assert document["started_at"] is None
+
+
+def test_what_was_moved_aside_adds_up_and_what_stays_is_named() -> None:
+    report = report_of(Outcome.PRESENT, finish=None)
+    report.add(Comparing(archive_object(), 31, 7))
+    report.add(DaysCovered(archive_object(), ("a", "b"), 100))
+    report.add(DaysCovered(archive_object(), ("c",), 11))
+    report.add(DaysKept(archive_object(), 30, "it lacks rows of x.zip"))
+    report.add(RunFinished(2.0))
+    document = report.document()
+    VALIDATOR.validate(document)
+    assert document["pruned"] == {"months": 2, "objects": 3, "bytes": 111, "kept_months": 1}
+    assert document["notices"] == [
+        "spot bookDepth: never",
+        f"{archive_object().key} does not stand for 30 daily objects, which stay: it lacks rows of x.zip",
+    ]
+    assert report.exit_code() is ExitCode.OK
+
+
+def test_notices_of_months_that_stay_are_limited() -> None:
+    report = new_report()
+    for number in range(UNPRUNED_KEPT + 5):
+        report.add(DaysKept(archive_object(number), 1, "it lacks rows"))
+    assert len(report.notices) == UNPRUNED_KEPT
+    assert report.pruned.kept_months == UNPRUNED_KEPT + 5
+    assert "does not stand for a daily object, which stays: it" in report.notices[0].text

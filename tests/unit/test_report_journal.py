@@ -7,6 +7,9 @@ from crypto_archive.events import (
     BatchRetried,
     BatchStarted,
     BytesArrived,
+    Comparing,
+    DaysCovered,
+    DaysKept,
     ObjectPlanned,
     ObjectSettled,
     PlanFinished,
@@ -90,3 +93,13 @@ def test_the_frame_of_a_run() -> None:
 
 def test_bytes_on_their_way_are_left_out() -> None:
     assert event_line(BytesArrived(0, 10)) is None
+
+
+def test_what_is_moved_aside_and_what_stays() -> None:
+    assert read(event_line(DaysCovered(OBJECT, ("a", "b"), 7))) == {
+        "event": "days-covered", "key": OBJECT.key, "moved": ["a", "b"], "bytes": 7
+    }  # fmt: skip
+    assert read(event_line(DaysKept(OBJECT, 31, "it lacks rows"))) == {
+        "event": "days-kept", "key": OBJECT.key, "days": 31, "reason": "it lacks rows"
+    }  # fmt: skip
+    assert event_line(Comparing(OBJECT, 31, 12)) is None

@@ -12,6 +12,9 @@ from crypto_archive.events import (
     BatchStarted,
     BytesArrived,
     Checked,
+    Comparing,
+    DaysCovered,
+    DaysKept,
     Noticed,
     ObjectPlanned,
     ObjectSettled,
@@ -142,3 +145,26 @@ def test_a_verification_of_nobody_knows_how_much() -> None:
     with PlainCheckProgress(stream, time.clock, time.now) as progress:
         progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, 5))
     assert stream.getvalue().endswith("ended after 0.0 s: 1 object, 5 B (1 ok)\n")
+
+
+def test_daily_objects_that_are_moved_aside_and_those_that_stay() -> None:
+    screen = Screen()
+    key = archive_object().key
+    screen.progress.show(Comparing(archive_object(), 31))
+    screen.time.seconds = 6.0
+    screen.progress.show(Comparing(archive_object(), 31, 12))
+    screen.progress.show(DaysCovered(archive_object(), ("a", "b"), 100))
+    screen.progress.show(DaysKept(archive_object(), 31, "it lacks rows of x.zip"))
+    assert screen.lines == [
+        f"2025-07-16T12:00:06Z comparing {key} with 31 daily objects, 12 held so far",
+        f"2025-07-16T12:00:06Z moved aside 2 daily objects, held by {key}",
+        f"2025-07-16T12:00:06Z note: {key} does not stand for 31 daily objects, which stay: it lacks rows of x.zip",
+    ]
+
+
+def test_what_is_moved_aside_is_told_some_times() -> None:
+    screen = Screen()
+    for _ in range(LINES_OF_A_KIND + 5):
+        screen.progress.show(DaysCovered(archive_object(), ("a",), 100))
+    assert len(screen.lines) == LINES_OF_A_KIND + 1
+    assert screen.lines[-1].endswith("what else is moved aside stands in the journal only")

@@ -11,7 +11,12 @@ import pytest
 from rich.console import Console, RenderableType
 
 from crypto_archive.errors import ExitCode
-from crypto_archive.events import Checked, ObjectSettled, RunFinished
+from crypto_archive.events import (
+    Checked,
+    DaysCovered,
+    ObjectSettled,
+    RunFinished,
+)
 from crypto_archive.keys import KeyPattern
 from crypto_archive.matrix import Row, Status, load_matrix
 from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Verdict
@@ -259,3 +264,10 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
         show(matrix_table(ROWS), stream)
+
+
+def test_the_summary_says_what_was_moved_aside() -> None:
+    report = report_of(Outcome.PRESENT)
+    assert "moved" not in text_of(report_summary(report))
+    report.add(DaysCovered(archive_object(), ("a", "b"), 2048))
+    assert "2 daily objects, 2.0 KiB, to .crypto-archive/covered" in text_of(report_summary(report))

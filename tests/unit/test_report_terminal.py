@@ -12,6 +12,9 @@ from crypto_archive.events import (
     BatchStarted,
     BytesArrived,
     Checked,
+    Comparing,
+    DaysCovered,
+    DaysKept,
     Event,
     Noticed,
     ObjectPlanned,
@@ -211,3 +214,13 @@ def test_a_verification_of_nobody_knows_how_much() -> None:
     lines = drawn(progress)
     assert "%" not in lines[1]
     assert lines[2].endswith("12 objects")
+
+
+def test_the_title_tells_of_a_comparison_and_a_note_of_what_stays() -> None:
+    progress = progress_of(PlanFinished(), Comparing(archive_object(), 31, 12), width=120)
+    assert drawn(progress, 120)[0].startswith("Comparing  BTCUSDT-1h-2020-01-01.zip with its days, 12 of 31 held")
+    progress.take(DaysCovered(archive_object(), ("a",), 100))
+    progress.take(DaysKept(archive_object(), 31, "it lacks rows of x.zip"))
+    written = progress._console.file
+    assert isinstance(written, io.StringIO)
+    assert "which stay: it lacks rows of x.zip" in written.getvalue()

@@ -464,3 +464,20 @@ def test_misuse_is_no_message_for_people(path: Path) -> None:
     manifest.close()
     with pytest.raises(sqlite3.ProgrammingError):
         manifest.entry("x")
+
+
+def test_what_is_forgotten_is_kept_in_the_history(path: Path) -> None:
+    one, two, stays = (
+        entry(f"{FOLDER}{name}.zip", sha256=digit * 64) for name, digit in zip("xyz", "abc", strict=True)
+    )
+    with Manifest(path) as manifest:
+        manifest.record(one)
+        manifest.flush()
+        manifest.record(two)  # kept back, and forgotten all the same
+        manifest.record(stays)
+        manifest.forget([one.key, two.key, f"{FOLDER}never.zip"])
+        with Manifest(path, read_only=True) as reader:  # committed at once
+            assert list(reader.iterate()) == [stays]
+            assert (reader.former(one.key), reader.former(two.key)) == ((one,), (two,))
+        manifest.record(two)
+        assert manifest.entry(two.key) == two

@@ -206,3 +206,14 @@ def test_a_file_that_cannot_be_read_is_corrupt(root: Root, monkeypatch: pytest.M
 def test_a_key_that_leads_out_of_the_root_is_refused(root: Root) -> None:
     with pytest.raises(ValueError, match="no plain path"):
         check_stored(root, "data/../../etc/passwd", None)
+
+
+def test_bytes_that_are_known_to_lack_rows_have_gaps_whoever_vouches_for_them(root: Root) -> None:
+    assert check_stored(root, KEY, entry(Verdict.GAPS)).verdict is Verdict.GAPS
+    beside(root, f"{SHA256}  {NAME}")
+    assert check_stored(root, KEY, entry(Verdict.GAPS)).verdict is Verdict.GAPS
+
+
+def test_other_bytes_than_those_with_gaps_have_none(root: Root) -> None:
+    beside(root, f"{SHA256}  {NAME}")
+    assert check_stored(root, KEY, entry(Verdict.GAPS, sha256=OTHER)).verdict is Verdict.OK

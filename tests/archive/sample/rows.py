@@ -1,22 +1,24 @@
 """The CSV of one object: true schema, true number of rows where that is cheap, figures drawn from its key alone.
 
-A file holds the archive's true number of rows for klines of 1m and longer within a day, for klines of 15m and longer
-within a month, for metrics (288 a day, each twice before 2021-05-20) and for funding rates (3 a day). The others would
-take too long for a sample: unless ``full_rows`` is asked for, klines stop after ``MOST_KLINES`` rows, bookDepth has a
-snapshot every ten minutes in place of every 30 seconds, and BVOLIndex a value a minute in place of a second. Trades,
-book tickers, liquidations and option summaries have no true number; they have a few hundred rows at most.
+The rows of a month are those of its days, one day after the other, wherever the archive has both. A file holds the
+archive's true number of rows for klines of 1m and longer, for metrics (288 a day, each twice before 2021-05-20) and for
+funding rates (3 a day). The others would take too long for a sample: unless ``full_rows`` is asked for, klines stop
+after ``MOST_KLINES`` rows a day, bookDepth has a snapshot every ten minutes in place of every 30 seconds, and BVOLIndex
+a value a minute in place of a second. Trades, book tickers, liquidations and option summaries have no true number;
+they have a few hundred rows a day at most.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Market, Partition, Period
+from tests.archive.sample.objects import days
 from tests.archive.sample.schemas import PUBLISHED, booleans, has_header, ticks_per_millisecond
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.archive.sample.objects import SampleObject
 
-MOST_KLINES = 3_600
+MOST_KLINES = 1_440
 DAY_MS = 86_400_000
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05, where the weeks of the archive count from
@@ -32,13 +34,37 @@ _METRICS_ONCE_FROM = date(2021, 5, 20)
 _TWELVE_BANDS_FROM = date(2026, 1, 15)
 
 
-def csv_text(item: SampleObject, *, revision: int = 0, full_rows: bool = False) -> str:
-    """Return the CSV of an object; another revision gives other figures, and the same arguments give the same text."""
-    draft = _Draft(item, _generator(item, revision), full_rows)
-    lines = list(_WRITERS[item.data_type](draft))
-    if has_header(item.market, item.period.first_day):
-        lines.insert(0, PUBLISHED[item.market, item.data_type].columns)
+def csv_text(item: SampleObject, *, revision: int = 0, full_rows: bool = False, of_days: int | None = None) -> str:
+    """Return the CSV of an object; another revision gives other figures, and the same arguments give the same text.
+
+    Args:
+        item: The object.
+        revision: 0 for what the archive published first.
+        full_rows: Write as many rows as the archive's files have.
+        of_days: How many days of a month to write, from its first on; None for all of them.
+    """
+    parts = [item] if of_days is None else []
+    if is_made_of_days(item):
+        parts = list(islice(_days_of(item), of_days))
+    lines = [PUBLISHED[item.market, item.data_type].columns] if has_header(item.market, item.period.first_day) else []
+    for part in parts:
+        lines += _WRITERS[part.data_type](_Draft(part, _generator(part, revision), full_rows))
     return "\n".join(lines) + "\n"
+
+
+def is_made_of_days(item: SampleObject) -> bool:
+    """Whether an object is a month whose rows are those of its days' objects, one day after the other."""
+    published = PUBLISHED[item.market, item.data_type]
+    return (
+        item.period.partition is Partition.MONTHLY
+        and Partition.DAILY in published.partitions
+        and (item.interval is None or item.interval in published.intervals(Partition.DAILY))
+    )
+
+
+def _days_of(month: SampleObject) -> Iterator[SampleObject]:
+    for day in days(month.period.first_day, month.period.last_day):
+        yield replace(month, period=Period(Partition.DAILY, day), padded=True)
 
 
 def _generator(item: SampleObject, revision: int) -> random.Random:
@@ -68,6 +94,10 @@ class _Draft:
     @property
     def truth(self) -> tuple[str, str]:
         return booleans(self.item.market)
+
+    def numbers_from(self, first: int, a_day: int) -> int:
+        """Draw the number of the first row, such that numbers rise from day to day."""
+        return first + self.item.period.first_day.toordinal() * a_day + self.chance.randrange(a_day // 2)
 
     def few(self) -> int:
         """How many rows a file has whose true number depends on the day."""
@@ -110,36 +140,44 @@ def _kline_times(draft: _Draft) -> Iterator[tuple[int, int]]:
 
 def _klines(draft: _Draft) -> Iterator[str]:
     times = _kline_times(draft) if draft.full_rows else islice(_kline_times(draft), MOST_KLINES)
-    rows = _trade_kline if draft.item.data_type == "klines" else _index_kline
-    decimals = 8 if draft.item.market is Market.SPOT else 2
-    scale = 1e-8 if draft.item.data_type == "premiumIndexKlines" else 1.0
-    prices = draft.prices()
-    opening = next(prices)
-    for opens, following in times:
-        closing = next(prices)
-        high, low = max(opening, closing) * 1.0004, min(opening, closing) * 0.9996
-        shown = [f"{price * scale:.{8 if scale < 1 else decimals}f}" for price in (opening, high, low, closing)]
-        yield rows(draft, opens * draft.ticks, following * draft.ticks - 1, shown, closing)
-        opening = closing
+    write = _trade_klines if draft.item.data_type == "klines" else _index_klines
+    scaled = ((opens * draft.ticks, following * draft.ticks - 1) for opens, following in times)
+    return write(draft, scaled, pairwise(draft.prices()))
 
 
-def _trade_kline(draft: _Draft, opens: int, closes: int, shown: list[str], price: float) -> str:
-    volume = 1 + 1000 * draft.chance.random()
-    bought = volume * draft.chance.random()
-    return (
-        f"{opens},{','.join(shown)},{volume:.8f},{closes},{volume * price:.8f},{draft.chance.randrange(1, 90_000)},"
-        f"{bought:.8f},{bought * price:.8f},0"
-    )
+# One format for a whole row, since most of a sample's time goes into these two loops.
 
 
-def _index_kline(draft: _Draft, opens: int, closes: int, shown: list[str], price: float) -> str:
-    del draft, price
-    return f"{opens},{','.join(shown)},0,{closes},0,60,0,0,0"
+def _trade_klines(
+    draft: _Draft, times: Iterator[tuple[int, int]], prices: Iterator[tuple[float, float]]
+) -> Iterator[str]:
+    price = ",%.8f" if draft.item.market is Market.SPOT else ",%.2f"
+    row = f"%d{price * 4},%.8f,%d,%.8f,%d,%.8f,%.8f,0"
+    chance = draft.chance.random
+    for (opens, closes), (first, last) in zip(times, prices, strict=False):
+        low, high = (first, last) if first < last else (last, first)
+        volume = 1 + 1000 * chance()
+        bought = volume * chance()
+        count = 1 + int(90_000 * chance())
+        yield row % (
+            opens, first, high * 1.0004, low * 0.9996, last, volume, closes, volume * last, count, bought, bought * last
+        )  # fmt: skip
+
+
+def _index_klines(
+    draft: _Draft, times: Iterator[tuple[int, int]], prices: Iterator[tuple[float, float]]
+) -> Iterator[str]:
+    premium = draft.item.data_type == "premiumIndexKlines"
+    scale = 1e-8 if premium else 1.0
+    row = "%d" + (",%.8f" if premium else ",%.2f") * 4 + ",0,%d,0,60,0,0,0"
+    for (opens, closes), (first, last) in zip(times, prices, strict=False):
+        low, high = (first, last) if first < last else (last, first)
+        yield row % (opens, first * scale, high * 1.0004 * scale, low * 0.9996 * scale, last * scale, closes)
 
 
 def _trades(draft: _Draft) -> Iterator[str]:
     spot = draft.item.market is Market.SPOT
-    number = draft.chance.randrange(10**9, 5 * 10**9)
+    number = draft.numbers_from(10**9, 1_000)
     for moment, price in zip(draft.moments(draft.few()), draft.prices(), strict=False):
         number += 1
         quantity = 0.001 + draft.chance.random()
@@ -152,7 +190,7 @@ def _trades(draft: _Draft) -> Iterator[str]:
 
 def _agg_trades(draft: _Draft) -> Iterator[str]:
     best = f",{draft.truth[1]}" if draft.item.market is Market.SPOT else ""
-    number = draft.chance.randrange(10**8, 5 * 10**8)
+    number = draft.numbers_from(10**8, 1_000)
     trade = 3 * number
     for moment, price in zip(draft.moments(draft.few()), draft.prices(), strict=False):
         number += 1
@@ -197,7 +235,7 @@ def _book_depth(draft: _Draft) -> Iterator[str]:
 
 
 def _book_ticker(draft: _Draft) -> Iterator[str]:
-    update = draft.chance.randrange(10**12, 5 * 10**12)
+    update = draft.numbers_from(10**12, 10**6)
     for moment, price in zip(draft.moments(draft.few()), draft.prices(), strict=False):
         update += draft.chance.randrange(1, 900)
         bid, ask = draft.chance.random() * 20, draft.chance.random() * 20

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.model import Market
 from tests.archive.sample.objects import BUCKET, SampleObject
-from tests.archive.sample.rows import csv_text
+from tests.archive.sample.rows import csv_text, is_made_of_days
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 SIDECAR = ".CHECKSUM"
+SHORT_DAYS = 8
+"""How many days a short month holds; those that the archive is known to have had held 7 to 10."""
+COMPRESSION = 1
+"""The quickest; a sample is compressed much more often than it is read."""
 
 
 class Defect(StrEnum):
@@ -29,6 +33,7 @@ class Defect(StrEnum):
     MISSING_SIDECAR = "missing-sidecar"
     STALE_SIDECAR = "stale-sidecar"
     BROKEN_ZIP = "broken-zip"
+    SHORT_MONTH = "short-month"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ def write_sample(directory: Path, spec: SampleSpec | Iterable[SampleObject], *, 
         directory: The folder to serve; made where it does not exist.
         spec: What to write: a specification, or objects without defects.
         full_rows: Write as many rows as the archive's files have also where that is slow; see ``rows``.
+
+    Raises:
+        ValueError: An object is to be a short month and is none that is made of days.
     """
     sample = Sample(directory, spec if isinstance(spec, SampleSpec) else SampleSpec.of(spec))
     made: set[Path] = set()
@@ -94,7 +102,12 @@ def write_sample(directory: Path, spec: SampleSpec | Iterable[SampleObject], *, 
 
 
 def zip_bytes(
-    item: SampleObject, *, revision: int = 0, full_rows: bool = False, packed_at: datetime | None = None
+    item: SampleObject,
+    *,
+    revision: int = 0,
+    full_rows: bool = False,
+    of_days: int | None = None,
+    packed_at: datetime | None = None,
 ) -> bytes:
     """Return the zip of an object: one CSV of the same name, deflated, the same bytes every time."""
     packed = packed_at or item.written_at
@@ -102,9 +115,10 @@ def zip_bytes(
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = 0o644 << 16
     info.create_system = 3
+    text = csv_text(item, revision=revision, full_rows=full_rows, of_days=of_days)
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
-        archive.writestr(info, csv_text(item, revision=revision, full_rows=full_rows))
+        archive.writestr(info, text, compresslevel=COMPRESSION)
     return held.getvalue()
 
 
@@ -121,7 +135,8 @@ def replace(bucket: Path, key: str, *, revision: int = 1, same_size: bool = Fals
         bucket: The folder that is the bucket.
         key: The key of a zip of the sample.
         revision: Which replacement it is; another number gives other bytes and a later time stamp.
-        same_size: Keep the length and the CSV: only the time within the zip changes, and with it digest and ETag.
+        same_size: Keep the length and the CSV: only the time within the zip changes, and with it digest and ETag. A
+            short month becomes a whole one, whose rows are those of its days as they were first published.
         sidecar: Whether the sidecar is replaced too; without, it is stale from then on.
 
     Returns:
@@ -146,7 +161,10 @@ def put(bucket: Path, key: str, content: bytes, written_at: datetime) -> None:
 
 
 def _files(item: SampleObject, defect: Defect | None, *, full_rows: bool) -> Iterator[tuple[str, bytes]]:
-    content = zip_bytes(item, full_rows=full_rows)
+    if defect is Defect.SHORT_MONTH and not is_made_of_days(item):
+        raise ValueError(f"{item.key} cannot be a short month: the archive has no days of it")
+    of_days = SHORT_DAYS if defect is Defect.SHORT_MONTH else None
+    content = zip_bytes(item, full_rows=full_rows, of_days=of_days)
     if defect is Defect.BROKEN_ZIP:
         content = content[: len(content) * 2 // 3]
     yield item.name, content
