@@ -1,0 +1,156 @@
+"""Coverage: what is on disk, what the archive has, and why the rest is missing, series by series; changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from crypto_archive.keys import is_symbol
+from crypto_archive.matrix import Status
+from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Series
+from crypto_archive.planning.absences import Listed, series_coverage
+from crypto_archive.planning.calendar import within
+from crypto_archive.planning.inventory import add_object, listed_days, whole
+from crypto_archive.planning.selection import select
+from crypto_archive.planning.symbols import is_glob, matching
+from crypto_archive.report.coverage_report import CoverageReport
+from crypto_archive.request import Discovery
+from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.trust.folders import file_names, folder_names
+from crypto_archive.trust.store import Root
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from crypto_archive.config import Configured
+    from crypto_archive.holdings import SeriesCoverage
+    from crypto_archive.matrix import Matrix, Row
+    from crypto_archive.model import Notice
+    from crypto_archive.planning.candidates import Say
+    from crypto_archive.planning.selection import Selection, SeriesGroup
+    from crypto_archive.request import Request, Wish
+    from crypto_archive.s5cmd.binary import Binary
+
+ABOUT_PLANS = ("objects are planned", "planned up to its last day", "the archive lists no ")
+"""What notices say that are of use to a plan only: a coverage shows it."""
+UNPUBLISHED = frozenset({Status.NEVER_PUBLISHED, Status.REMOVED})
+"""The statuses of rows of which nothing is in the bucket."""
+
+
+def coverage(
+    configured: Configured, *, say: Say = lambda _: None, today: date | None = None
+) -> Generator[SeriesCoverage, None, CoverageReport]:
+    """Look at every series of a selection, in the order of market, data type, symbol and interval; return the report.
+
+    Series are listed as a whole, whatever dates are wanted, since only so their first and last days are known. With
+    discovery by the calendar, the archive is taken to have all that the calendar allows.
+
+    Args:
+        configured: What is asked about, and where the archive root is; it need not exist.
+        say: Takes what the selection has to say.
+        today: The current UTC day; read from the clock when not given.
+
+    Raises:
+        S5cmdUnusable: There is no s5cmd that can be used for the listing.
+        EndpointUnreachable: The listing failed.
+        RootUnusable: A folder of the archive root cannot be read.
+    """
+    request, matrix = configured.request, configured.matrix
+    today = today or datetime.now(UTC).date()
+    binary = find_binary(request.access.s5cmd) if request.discovery is Discovery.LISTING else None
+    report = CoverageReport(request, matrix.version, today)
+    root = Root(request.root.absolute())
+    heard: set[str] = set()
+
+    def say_once(notice: Notice) -> None:
+        if notice.text not in heard and not any(words in notice.text for words in ABOUT_PLANS):
+            heard.add(notice.text)
+            report.notices.append(notice)
+            say(notice)
+
+    selection = select(replace(request.wish, dates=DateRange()), matrix, today)
+    for notice in (*configured.notices, *selection.notices):
+        say_once(notice)
+    look = _Look(request, matrix, root, binary, today, say_once)
+    for one in look.at(selection):
+        report.add(one)
+        yield one
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What looking at a series takes."""
+
+    request: Request
+    matrix: Matrix
+    root: Root
+    binary: Binary | None
+    today: date
+    say: Say
+
+    def at(self, selection: Selection) -> Iterator[SeriesCoverage]:
+        """Yield the coverage of every series of a selection, row by row."""
+        groups: dict[Row, list[SeriesGroup]] = {}
+        for group in selection.groups:
+            groups.setdefault(group.row, []).append(group)
+        for row in _rows(self.request.wish, self.matrix):
+            if row in groups:
+                intervals = dict.fromkeys(interval for group in groups[row] for interval in group.intervals)
+                yield from self._at_row(groups[row][0], tuple(intervals))
+            elif row.status in UNPUBLISHED:
+                yield from self._at_unpublished(row)
+
+    def _at_row(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> Iterator[SeriesCoverage]:
+        row, wish = group.row, self.request.wish
+        dates = DateRange() if self.binary is not None else within(row, DateRange())
+        groups = whole(group, intervals, dates)
+        listed = listed_days(self.request, groups, self.matrix, self.binary, self.today, self.say)
+        stored = dict(_stored(self.root, group, intervals, listed))
+        order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
+        for series in sorted(stored, key=lambda one: (one.symbol, order.get(one.interval, 0))):
+            there = listed.get(series, Listed())
+            yield series_coverage(series, row, there, stored[series], wish.dates, self.today)
+
+    def _at_unpublished(self, row: Row) -> Iterator[SeriesCoverage]:
+        """Yield the named symbols of a row that the archive never published, or has removed."""
+        wish = self.request.wish
+        names = (row.symbol(name) for name in wish.symbols.get(row.market, ()) if not is_glob(name))
+        for symbol in dict.fromkeys(names):
+            series = Series(row.market, row.data_type, symbol)
+            stored = _on_disk(self.root, row, series)
+            yield series_coverage(series, row, Listed(), stored, wish.dates, self.today)
+
+
+def _rows(wish: Wish, matrix: Matrix) -> Iterator[Row]:
+    """Yield the rows of a wish, each once, in its order."""
+    for market in wish.markets:
+        named = [matrix.row(market, name) for name in wish.data_types] if wish.data_types else matrix.rows_of(market)
+        yield from dict.fromkeys(row for row in named if row is not None)
+
+
+def _stored(
+    root: Root, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Iterable[Series]
+) -> Iterator[tuple[Series, Listed]]:
+    """Yield the series that are named, listed or on disk, each with what is on disk of it."""
+    row, named = group.row, {symbol for symbol in group.symbols if not is_glob(symbol)}
+    prefixes = map(row.key_pattern.symbols_prefix, row.partitions)
+    folders = {name for prefix in prefixes for name in folder_names(root, prefix) if is_symbol(name)}
+    symbols = matching(group.symbols, sorted(folders))
+    asked = (Series(row.market, row.data_type, symbol, interval) for symbol in symbols for interval in intervals)
+    for series in dict.fromkeys((*listed, *asked)):
+        objects = _on_disk(root, row, series) if series.symbol in folders else Listed()
+        if objects != Listed() or series in listed or series.symbol in named:
+            yield series, objects
+
+
+def _on_disk(root: Root, row: Row, series: Series) -> Listed:
+    found: dict[Series, Listed] = {}
+    for partition in row.partitions if row.has_intervals == (series.interval is not None) else ():
+        prefix = row.key_pattern.series_prefix(partition, series.symbol, series.interval).rpartition("/")[0] + "/"
+        for name in file_names(root, prefix):
+            item = None if name.endswith(SIDECAR_SUFFIX) else row.parse(prefix + name)
+            if item is not None and item.series == series:
+                add_object(found, item)
+    return found.get(series, Listed())
