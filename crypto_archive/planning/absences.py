@@ -103,18 +103,20 @@ def series_coverage(
     lacking = Days(wanted & ~known)
     reasons = _reasons(row, lacking, known, _partition(row, series.interval), today)
     return SeriesCoverage(
-        series, wanted, Days(on_disk & wanted), Days(in_archive & wanted), ordered(dict(reasons)),
+        series, wanted, Days(on_disk & wanted), Days(in_archive & wanted), reasons,
         dayset.first(in_archive), dayset.last(in_archive),
     )  # fmt: skip
 
 
-def _reasons(row: Row, lacking: Days, known: Days, partition: Partition, today: date) -> Iterator[tuple[Absence, Days]]:
-    """Yield each reason with its days; together they are the lacking ones, and no day comes twice."""
+def _reasons(row: Row, lacking: Days, known: Days, partition: Partition, today: date) -> dict[Absence, Days]:
+    """Return each reason with its days; together they are the lacking ones, and no day has two."""
+    found: dict[Absence, Days] = {}
     rest = lacking
     for reason, days in _claims(row, known, partition, today):
         if taken := Days(rest & days):
-            yield reason, taken
+            found[reason] = Days(found.get(reason, dayset.NONE) | taken)
             rest = Days(rest & ~taken)
+    return ordered(found)
 
 
 def _claims(row: Row, known: Days, partition: Partition, today: date) -> Iterator[tuple[Absence, Days]]:
