@@ -37,7 +37,7 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
         raise PermissionError(errno.EACCES, "Permission denied", str(folder))
 
     monkeypatch.setattr(os, "scandir", denied)
-    with pytest.raises(RootUnusable, match="Cannot read the folder .*data: Permission denied"):
+    with pytest.raises(RootUnusable, match=r"Cannot read the folder .*data: Permission denied"):
         file_names(Root(tmp_path), "data/")
 
 
