@@ -13,12 +13,10 @@ from crypto_archive import __version__
 from crypto_archive.adoption import Adopter
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
-from crypto_archive.model import Candidate, RemoteStat
+from crypto_archive.model import RemoteStat
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.calendar import absence
 from crypto_archive.planning.plan import plan
-from crypto_archive.planning.selection import select
-from crypto_archive.planning.stream import candidates
 from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
 from crypto_archive.room import while_it_fits
@@ -26,6 +24,7 @@ from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.orphans import end_orphans
 from crypto_archive.settlement import Settler
+from crypto_archive.sources import selected
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.transfer.descriptors import crew_for
 from crypto_archive.transfer.engine import Engine
@@ -37,20 +36,21 @@ from crypto_archive.trust.runs import new_run_id, prune_runs
 from crypto_archive.trust.store import Root, open_root, root_unusable, sweep_staging
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterator
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
+    from crypto_archive.model import Absence, ArchiveObject, PlannedObject
     from crypto_archive.request import Access, Fetching
     from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.sources import Source
     from crypto_archive.transfer.descriptors import Crew
 
 
 def collect(
     configured: Configured,
     *,
-    objects: Iterable[ArchiveObject] | None = None,
+    source: Source | None = None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
     wait: bool = False,
@@ -62,7 +62,7 @@ def collect(
 
     Args:
         configured: What to fetch, from where, to where, and how.
-        objects: Fetch these instead of what is selected.
+        source: Fetch the objects of this source instead of what is selected.
         cancellation: A token to stop the run from outside.
         today: The current UTC day; read from the clock when not given.
         wait: Wait while another run holds the archive root.
@@ -96,13 +96,10 @@ def collect(
             _workplace(configured, root, record, binary, crew, cancellation, today),
             partial(batches, batch_size=request.fetching.batch_size),
         )
-        if objects is None:
-            notices, found = _selected(configured, engine, binary, cancellation, today)
-        else:
-            notices, found = (), (Candidate(item) for item in objects)
-        notices += () if crew.notice is None else (crew.notice,)
+        source = source or selected(configured, root, today, cancellation.requested)
+        notices = source.notices + (() if crew.notice is None else (crew.notice,))
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
-        with closing(engine.run(_planned(root, run_id, found, request.fetching))) as events:
+        with closing(engine.run(_planned(root, run_id, source, engine, request.fetching))) as events:
             for event in events:
                 with _ending_in_order(engine, cancellation):
                     record.take(event)
@@ -114,17 +111,6 @@ def collect(
             record.take(finished)
         yield finished
     return report
-
-
-def _selected(
-    configured: Configured, engine: Engine, binary: Binary, cancellation: Cancellation, today: date
-) -> tuple[tuple[Notice, ...], Iterable[Candidate]]:
-    """Return what the selection has to say, and the objects that it may consist of."""
-    request, matrix = configured.request, configured.matrix
-    selection = select(request.wish, matrix, today)
-    say = partial(_say, engine)
-    found = candidates(request, selection, matrix, binary, today, say, cancellation.requested)
-    return (*configured.notices, *selection.notices), found
 
 
 def _workplace(
@@ -151,17 +137,15 @@ def _workplace(
     )
 
 
-def _say(engine: Engine, notice: Notice) -> None:
-    engine.emit(Noticed(notice))
-
-
 def _planned(
-    root: Root, run_id: str, found: Iterable[Candidate], fetching: Fetching
+    root: Root, run_id: str, source: Source, engine: Engine, fetching: Fetching
 ) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
     with Manifest(root.manifest_path, read_only=True) as manifest:
+        stored = StoredFiles(root, manifest)
         adopt = Adopter(root, run_id, fetching.download_checksum)
-        yield from while_it_fits(plan(found, StoredFiles(root, manifest).stat, fetching, adopt), root)
+        found = source.candidates(stored, lambda notice: engine.emit(Noticed(notice)))
+        yield from while_it_fits(plan(found, stored.stat, fetching, adopt), root)
 
 
 @contextmanager

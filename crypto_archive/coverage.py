@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from crypto_archive.keys import is_symbol
+from crypto_archive.listings.bucket import open_listing
 from crypto_archive.matrix import Status
 from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Series
 from crypto_archive.planning.absences import Listed, series_coverage
 from crypto_archive.planning.calendar import within
-from crypto_archive.planning.inventory import add_object, listed_days, whole
+from crypto_archive.planning.inventory import add_object, expected_days, listed_days, whole
 from crypto_archive.planning.selection import select
-from crypto_archive.planning.symbols import is_glob, matching
+from crypto_archive.planning.symbols import is_glob, matching, passes
 from crypto_archive.report.coverage_report import CoverageReport
 from crypto_archive.request import Discovery
-from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.trust.folders import file_names, folder_names
 from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from crypto_archive.config import Configured
     from crypto_archive.holdings import SeriesCoverage
+    from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.matrix import Matrix, Row
     from crypto_archive.model import Notice
-    from crypto_archive.planning.candidates import Say
+    from crypto_archive.planning.consolidation import Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
     from crypto_archive.request import Request, Wish
-    from crypto_archive.s5cmd.binary import Binary
 
 ABOUT_PLANS = ("objects are planned", "planned up to its last day", "the archive lists no ")
 """What notices say that are of use to a plan only: a coverage shows it."""
@@ -58,9 +61,8 @@ def coverage(
     """
     request, matrix = configured.request, configured.matrix
     today = today or datetime.now(UTC).date()
-    binary = find_binary(request.access.s5cmd) if request.discovery is Discovery.LISTING else None
-    report = CoverageReport(request, matrix.version, today)
     root = Root(request.root.absolute())
+    report = CoverageReport(request, matrix.version, today)
     heard: set[str] = set()
 
     def say_once(notice: Notice) -> None:
@@ -72,21 +74,36 @@ def coverage(
     selection = select(replace(request.wish, dates=DateRange()), matrix, today)
     for notice in (*configured.notices, *selection.notices):
         say_once(notice)
-    look = _Look(request, matrix, root, binary, today, say_once)
-    for one in look.at(selection):
-        report.add(one)
-        yield one
+    with _asking(request, root) as bucket:
+        for one in _Look(request, matrix, root, bucket, today, say_once).at(selection):
+            report.add(one)
+            yield one
+        if bucket is not None and (remark := bucket.remark()):
+            say_once(remark)
     return report
+
+
+def _asking(request: Request, root: Root) -> AbstractContextManager[BucketListing | None]:
+    """Return the listing that a look at the archive reads; None for a request that asks nobody.
+
+    Listings are remembered in the archive root, where there is one: a look makes none.
+
+    Raises:
+        S5cmdUnusable: There is no s5cmd that can be used.
+    """
+    if request.discovery is Discovery.CALENDAR:
+        return nullcontext()
+    return open_listing(request, root.listings_path if root.path.is_dir() else None, threading.Event())
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What looking at a series takes."""
+    """What looking at a series takes; without a listing, the calendar speaks for the archive."""
 
     request: Request
     matrix: Matrix
     root: Root
-    binary: Binary | None
+    bucket: BucketListing | None
     today: date
     say: Say
 
@@ -104,20 +121,25 @@ class _Look:
 
     def _at_row(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> Iterator[SeriesCoverage]:
         row, wish = group.row, self.request.wish
-        dates = DateRange() if self.binary is not None else within(row, DateRange())
-        groups = whole(group, intervals, dates)
-        listed = listed_days(self.request, groups, self.matrix, self.binary, self.today, self.say)
+        listed = self._listed(group, intervals)
         stored = dict(_stored(self.root, group, intervals, listed))
         order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
         for series in sorted(stored, key=lambda one: (one.symbol, order.get(one.interval, 0))):
             there = listed.get(series, Listed())
             yield series_coverage(series, row, there, stored[series], wish.dates, self.today)
 
+    def _listed(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> dict[Series, Listed]:
+        if self.bucket is None:
+            groups = whole(group, intervals, within(group.row, DateRange()))
+            return expected_days(groups, self.matrix, self.today, self.say)
+        groups = whole(group, intervals, DateRange())
+        return listed_days(groups, self.request.access, self.bucket, self.today, self.say)
+
     def _at_unpublished(self, row: Row) -> Iterator[SeriesCoverage]:
         """Yield the named symbols of a row that the archive never published, or has removed."""
         wish = self.request.wish
         names = (row.symbol(name) for name in wish.symbols.get(row.market, ()) if not is_glob(name))
-        for symbol in dict.fromkeys(names):
+        for symbol in (name for name in dict.fromkeys(names) if passes(row.market, name, wish.filters)):
             series = Series(row.market, row.data_type, symbol)
             stored = _on_disk(self.root, row, series)
             yield series_coverage(series, row, Listed(), stored, wish.dates, self.today)
@@ -134,10 +156,11 @@ def _stored(
     root: Root, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Iterable[Series]
 ) -> Iterator[tuple[Series, Listed]]:
     """Yield the series that are named, listed or on disk, each with what is on disk of it."""
-    row, named = group.row, {symbol for symbol in group.symbols if not is_glob(symbol)}
+    row = group.row
     prefixes = map(row.key_pattern.symbols_prefix, row.partitions)
     folders = {name for prefix in prefixes for name in folder_names(root, prefix) if is_symbol(name)}
-    symbols = matching(group.symbols, sorted(folders))
+    symbols = matching(group.symbols, sorted(folders), lambda symbol: passes(row.market, symbol, group.filters))
+    named = set(symbols).intersection(group.symbols)
     asked = (Series(row.market, row.data_type, symbol, interval) for symbol in symbols for interval in intervals)
     for series in dict.fromkeys((*listed, *asked)):
         objects = _on_disk(root, row, series) if series.symbol in folders else Listed()

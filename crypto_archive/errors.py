@@ -108,6 +108,16 @@ class RootLocked(EnvironmentFailure):
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
     """Return the allowed word that looks most like ``word``, or None when nothing comes close."""
+    return next(iter(nearest_few(word, allowed, 1)), None)
+
+
+def nearest_few(word: str, allowed: Iterable[str], most: int = 3) -> tuple[str, ...]:
+    """Return the allowed words that look like ``word``, those that look most like it first, ``most`` at the most."""
     by_fold = {choice.casefold(): choice for choice in allowed}
-    found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
-    return by_fold[found[0]] if found else None
+    return tuple(by_fold[fold] for fold in difflib.get_close_matches(word.casefold(), by_fold, n=most, cutoff=0.6))
+
+
+def nearest_told(word: str, allowed: Iterable[str]) -> str:
+    """Return the allowed words that look like ``word`` as the end of a sentence, empty where nothing comes close."""
+    near = nearest_few(word, allowed)
+    return f"; nearest {'is' if len(near) == 1 else 'are'} {', '.join(map(repr, near))}" if near else ""

@@ -35,6 +35,13 @@ class Partition(StrEnum):
         return Partition.MONTHLY if self is Partition.DAILY else Partition.DAILY
 
 
+class Contract(StrEnum):
+    """The two kinds of futures contracts."""
+
+    PERPETUAL = "perpetual"
+    DELIVERY = "delivery"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Period:
     """The UTC day or month that one object covers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
@@ -10,12 +11,9 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.plan import plan
-from crypto_archive.planning.selection import select
-from crypto_archive.planning.stream import candidates
 from crypto_archive.planning.totals import PlanTotals
-from crypto_archive.request import Discovery
-from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.runfile import run_files
+from crypto_archive.sources import selected
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config import Configured
+    from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.model import Batch, Notice, PlannedObject
     from crypto_archive.request import Request
 
@@ -39,12 +38,19 @@ class Plan:
         objects: Every object with what is to be done to it.
         totals: What was consumed so far, per market and data type.
         notices: What there is to say, so far.
+        listing: The listing that the plan is made from; None where nobody is asked.
     """
 
     objects: Iterator[PlannedObject]
     batch_size: int
     totals: PlanTotals = field(default_factory=PlanTotals)
     notices: list[Notice] = field(default_factory=list)
+    listing: BucketListing | None = None
+
+    @property
+    def requests_listed(self) -> int:
+        """How many LIST requests the plan has taken so far."""
+        return self.listing.requests if self.listing is not None else 0
 
     @property
     def exit_code(self) -> ExitCode:
@@ -69,15 +75,14 @@ def open_plan(configured: Configured, *, today: date | None = None) -> Iterator[
         S5cmdUnusable: The listing is asked for, and there is no s5cmd that can be used.
         EndpointUnreachable: While the plan is consumed: the listing failed.
     """
-    request, matrix = configured.request, configured.matrix
+    request = configured.request
     today = today or datetime.now(UTC).date()
-    binary = find_binary(request.access.s5cmd) if request.discovery is Discovery.LISTING else None
     root = Root(request.root.absolute())
-    selection = select(request.wish, matrix, today)
+    source = selected(configured, root, today, threading.Event())
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
-        result = Plan(iter(()), request.fetching.batch_size, notices=[*configured.notices, *selection.notices])
-        found = candidates(request, selection, matrix, binary, today, result.notices.append)
+        result = Plan(iter(()), request.fetching.batch_size, notices=[*source.notices], listing=source.listing)
+        found = source.candidates(stored, result.notices.append)
         result.objects = result.totals.counting(plan(found, stored.stat, request.fetching))
         yield result
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from crypto_archive.collect import collect
+from crypto_archive.sources import named
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.lock import hold, wait_for
 from crypto_archive.trust.store import open_root, quarantine
@@ -57,4 +58,4 @@ def repair(
                 quarantine(root, file, finding.object_key, finding.reason, "verify")
     found = (configured.matrix.object_of(finding.object_key) for finding in bad)
     objects = [item for item in found if item is not None]
-    return (yield from collect(configured, objects=objects, cancellation=cancellation, today=today, wait=wait))
+    return (yield from collect(configured, source=named(objects), cancellation=cancellation, today=today, wait=wait))

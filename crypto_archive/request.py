@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import DateRange, Market, Partition
+from crypto_archive.model import Contract, DateRange, Market, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ DEFAULT_BUCKET = "data.binance.vision"
 DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
 DEFAULT_REGION = "ap-northeast-1"
 DEFAULT_KEEP_RUNS = 30
+DEFAULT_LISTING_AGE_SECONDS = 3600.0
 
 
 class Discovery(StrEnum):
@@ -23,6 +24,44 @@ class Discovery(StrEnum):
 
     LISTING = "listing"
     CALENDAR = "calendar"
+
+
+class Partitioning(StrEnum):
+    """Which of the archive's partitions to take, where it has the choice."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+    AUTO = "auto"
+    """A month that is over as one object, if the listing has that and it holds its days; the rest as daily objects."""
+
+    @property
+    def preferred(self) -> Partition:
+        """The partition that most objects are of, as far as the archive publishes it."""
+        return Partition.MONTHLY if self is Partitioning.MONTHLY else Partition.DAILY
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFilter:
+    """Which symbols count, by what their names say. It is false where it lets all of them pass.
+
+    Attributes:
+        quotes: The quote assets that count, such as ``USDT``; empty for all.
+        contract: The kind of contract that counts; symbols that are no contracts pass in any case.
+        settled: Whether only settled symbols count, or only those that are not; None for both.
+    """
+
+    quotes: tuple[str, ...] = ()
+    contract: Contract | None = None
+    settled: bool | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.quotes) or self.contract is not None or self.settled is not None
+
+    def __str__(self) -> str:
+        """Return it as people read it: ``quote asset USDT or USDC, perpetual, not settled``."""
+        settled = "" if self.settled is None else "settled" if self.settled else "not settled"
+        quotes = f"quote asset {' or '.join(self.quotes)}" if self.quotes else ""
+        return ", ".join(filter(None, (quotes, self.contract, settled)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +72,12 @@ class Wish:
         markets: The markets, in the order of the request.
         data_types: Names or aliases of data types; empty for all that the matrix has.
         symbols: Names and globs per market (``'*USDT'``, ``'!*DOWNUSDT'``); a market that is not in the mapping
-            takes the matrix's default symbols.
+            takes the matrix's default symbols, or all symbols where there is a filter.
         intervals: Intervals per data type; a type that is not in the mapping takes those under ``"*"``, and
             without them all that the matrix has.
         dates: The days wanted, both ends included, UTC.
-        partition: Daily or monthly objects, where the archive has the choice.
+        partition: Daily or monthly objects, or the best of both, where the archive has the choice.
+        filters: Which of the symbols count, named ones included.
     """
 
     markets: tuple[Market, ...]
@@ -45,7 +85,8 @@ class Wish:
     symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict)
     intervals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dates: DateRange = field(default_factory=DateRange)
-    partition: Partition = Partition.DAILY
+    partition: Partitioning = Partitioning.AUTO
+    filters: SymbolFilter = field(default_factory=SymbolFilter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +156,7 @@ class Request:
         access: How the bucket is reached.
         fetching: How objects are fetched.
         keep_runs: How many folders of runs are kept, the current one's included.
+        listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
     """
 
     wish: Wish
@@ -123,3 +165,4 @@ class Request:
     access: Access = field(default_factory=Access)
     fetching: Fetching = field(default_factory=Fetching)
     keep_runs: int = DEFAULT_KEEP_RUNS
+    listing_age_seconds: float = DEFAULT_LISTING_AGE_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -9,19 +10,21 @@ from typing import TYPE_CHECKING
 from crypto_archive import dayset
 from crypto_archive.errors import UsageError
 from crypto_archive.holdings import SymbolHistory
+from crypto_archive.listings.bucket import open_listing
 from crypto_archive.matrix import Status
 from crypto_archive.model import DateRange, Notice
 from crypto_archive.planning.inventory import listed_days, whole
 from crypto_archive.planning.selection import select
-from crypto_archive.request import Discovery
-from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from crypto_archive.config import Configured
-    from crypto_archive.matrix import Row
-    from crypto_archive.planning.candidates import Say
+    from crypto_archive.matrix import Matrix, Row
+    from crypto_archive.planning.consolidation import Say
+    from crypto_archive.planning.selection import SeriesGroup
+    from crypto_archive.request import Wish
 
 SCHEMA_VERSION = 1
 EVERY_SYMBOL = ("*",)
@@ -48,7 +51,7 @@ def universe(
         S5cmdUnusable: There is no s5cmd that can be used for the listing.
         EndpointUnreachable: The listing failed.
     """
-    request, matrix = replace(configured.request, discovery=Discovery.LISTING), configured.matrix
+    request, matrix = configured.request, configured.matrix
     today = today or datetime.now(UTC).date()
     if as_of is not None and as_of >= today:
         raise UsageError(
@@ -62,7 +65,6 @@ def universe(
             f"The archive has no {data_type} in {', '.join(wish.markets)}",
             hint="`crypto-archive matrix` shows what it has in which market.",
         )
-    binary = find_binary(request.access.s5cmd)
     heard: set[str] = set()
 
     def say_once(notice: Notice) -> None:
@@ -70,21 +72,31 @@ def universe(
             heard.add(notice.text)
             say(notice)
 
-    named = wish.intervals.get(data_type, wish.intervals.get("*", ()))
-    for row in rows:
-        symbols = wish.symbols.get(row.market) or EVERY_SYMBOL
-        interval = _interval(row, named)
-        if interval not in (row.all_intervals or (None,)):
-            say(Notice(f"{row.market} {row.data_type}: no interval {interval} there"))
-            continue
-        one_row = replace(
-            wish, markets=(row.market,), data_types=(row.data_type,), symbols={row.market: symbols},
-            intervals={"*": (interval,)} if interval else {}, dates=DateRange(),
-        )  # fmt: skip
-        for group in select(one_row, matrix, today).groups:
-            found = listed_days(request, whole(group, (interval,), DateRange()), matrix, binary, today, say_once)
-            days = ((series, found[series].covered()) for series in sorted(found))
-            yield from _on_day((SymbolHistory(*pair) for pair in days), as_of)
+    for notice in configured.notices:
+        say_once(notice)
+    root = Root(request.root.absolute())  # where there is none, nothing is remembered
+    with open_listing(request, root.listings_path if root.path.is_dir() else None, threading.Event()) as bucket:
+        for row in rows:
+            group, interval = _group(row, wish, matrix, today, say_once)
+            if group is not None:
+                found = listed_days(whole(group, (interval,), DateRange()), request.access, bucket, today, say_once)
+                histories = (SymbolHistory(series, found[series].covered()) for series in sorted(found))
+                yield from _on_day(histories, as_of)
+        if remark := bucket.remark():
+            say_once(remark)
+
+
+def _group(row: Row, wish: Wish, matrix: Matrix, today: date, say: Say) -> tuple[SeriesGroup | None, str | None]:
+    """Return what to look at of a row, and the interval; no group where the row does not have the named one."""
+    interval = _interval(row, wish.intervals.get(row.data_type, wish.intervals.get("*", ())))
+    if interval is not None and interval not in row.all_intervals:
+        say(Notice(f"{row.market} {row.data_type}: no interval {interval} there"))
+        return None, interval
+    of_row = replace(
+        wish, markets=(row.market,), data_types=(row.data_type,), intervals={"*": (interval,)} if interval else {},
+        symbols={row.market: wish.symbols.get(row.market) or EVERY_SYMBOL}, dates=DateRange(),
+    )  # fmt: skip
+    return next(iter(select(of_row, matrix, today).groups), None), interval
 
 
 def symbols_document(histories: Iterable[SymbolHistory], as_of: date | None) -> dict[str, object]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import Checked
-from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject
+from crypto_archive.listings.bucket import open_listing
+from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period
 from crypto_archive.planning.calendar import absence
-from crypto_archive.planning.selection import select
-from crypto_archive.planning.stream import candidates
+from crypto_archive.planning.selection import Selection, SeriesGroup, select
+from crypto_archive.planning.stream import calendar_candidates, listed_candidates
 from crypto_archive.report.checks import VerifyReport
-from crypto_archive.request import Discovery
-from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.request import Discovery, Partitioning
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
@@ -142,20 +142,46 @@ def _of_selection(
     cancellation: Cancellation,
 ) -> Iterator[Subject]:
     """Yield the objects of a selection that ought to be there."""
-    request = replace(configured.request, discovery=expect or Discovery.CALENDAR)
-    matrix = configured.matrix
-    binary = find_binary(request.access.s5cmd) if expect is Discovery.LISTING else None
+    request, matrix = configured.request, configured.matrix
     selection = select(request.wish, matrix, today)
     for notice in selection.notices:
         say(notice)
     stored = StoredFiles(root, manifest)
-    for candidate in candidates(request, selection, matrix, binary, today, say, cancellation.requested):
+    if expect is Discovery.LISTING:
+        listing = open_listing(request, root.listings_path, cancellation.requested)
+        found = listed_candidates(selection, request.access, listing, today, say, stored.is_short)
+    else:
+        found = calendar_candidates(_either_partition(selection), matrix, today, say)
+    either = request.wish.partition is Partitioning.AUTO
+    for candidate in found:
         item = candidate.object
         there = stored.stat(item.key)
         entry = there.recorded if there is not None else manifest.entry(item.key)
         known = there is not None or entry is not None or candidate.remote is not None
-        if known or (expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)):
+        expected = expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)
+        if known or (expected and not (either and _is_stood_for(item, stored, matrix))):
             yield item, entry
+
+
+def _either_partition(selection: Selection) -> Selection:
+    """Return a selection that also has the monthly objects which may have taken the place of daily ones."""
+    groups: list[SeriesGroup] = []
+    for group in selection.groups:
+        groups.append(replace(group, consolidates=False))
+        if group.consolidates:
+            groups.append(replace(groups[-1], partition=Partition.MONTHLY))
+    return Selection(tuple(groups), selection.notices)
+
+
+def _is_stood_for(item: ArchiveObject, stored: StoredFiles, matrix: Matrix) -> bool:
+    """Whether an object that is not there need not be, where days may be stored as a month or one by one."""
+    row, series = matrix.row(item.series.market, item.series.data_type), item.series
+    if row is None or len(row.partitions) < len(Partition):
+        return False
+    if item.period.partition is Partition.MONTHLY:
+        return series.interval is None or series.interval in row.intervals(Partition.DAILY)
+    month = Period.containing(item.period.first_day, Partition.MONTHLY)
+    return stored.stat(row.object(series.symbol, series.interval, month).key) is not None
 
 
 def _rightly_absent(item: ArchiveObject, manifest: Manifest, matrix: Matrix, today: date) -> bool:

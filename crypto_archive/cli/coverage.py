@@ -39,7 +39,7 @@ def coverage(
 ) -> None:  # fmt: skip
     """Show what is on disk, what the archive has, and what is missing and why, per series and month.
 
-    Reads the names on disk and the archive's listing; changes nothing.
+    Reads the names on disk and the archive's listing; changes nothing but the remembered listings.
 
     \b
     Examples:

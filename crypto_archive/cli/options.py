@@ -32,7 +32,23 @@ class SelectionOptions:
     symbols: Annotated[
         list[str] | None,
         typer.Option("--symbol", "-s", metavar="SYMBOL|GLOB", rich_help_panel=SELECTION,
-                     help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; repeatable."),
+                     help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; all; @FILE or - (standard input) "
+                          "reads a list; repeatable."),
+    ] = None  # fmt: skip
+    quote_assets: Annotated[
+        list[str] | None,
+        typer.Option("--quote", metavar="ASSET", rich_help_panel=SELECTION,
+                     help="Only symbols quoted in this asset, such as USDT; repeatable."),
+    ] = None  # fmt: skip
+    contract: Annotated[
+        str | None,
+        typer.Option("--contract", metavar="perpetual|delivery", rich_help_panel=SELECTION,
+                     help="Only futures contracts of this kind; symbols that are no contracts stay."),
+    ] = None  # fmt: skip
+    settled: Annotated[
+        bool | None,
+        typer.Option("--settled/--no-settled", rich_help_panel=SELECTION,
+                     help="Only symbols that were settled, by their names, or only those that were not."),
     ] = None  # fmt: skip
     data_types: Annotated[
         list[str] | None,
@@ -60,14 +76,20 @@ class SelectionOptions:
     ] = None  # fmt: skip
     partition: Annotated[
         str | None,
-        typer.Option("--partition", metavar="daily|monthly", rich_help_panel=SELECTION,
-                     help="Daily or monthly objects, where the archive has the choice. (default: daily)"),
+        typer.Option("--partition", metavar="daily|monthly|auto", rich_help_panel=SELECTION,
+                     help="Daily or monthly objects; auto takes a month that is over as one object where the listing "
+                          "has that, and days elsewhere. (default: auto)"),
     ] = None  # fmt: skip
     discover: Annotated[
         str | None,
         typer.Option("--discover", metavar="listing|calendar", rich_help_panel=SOURCE,
                      help="Learn what exists from the bucket's listing, or from the calendar without asking."),
     ] = None  # fmt: skip
+    refresh: Annotated[
+        bool,
+        typer.Option("--refresh", rich_help_panel=SOURCE,
+                     help="Ask the archive again, even if its listing is remembered from the last hour."),
+    ] = False  # fmt: skip
     output_directory: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", rich_help_panel=SOURCE,
@@ -86,7 +108,8 @@ class SelectionOptions:
 
     def fields(self) -> dict[str, object]:
         """Return the options as values of configuration fields, presets left out."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "presets"}
+        names = (field.name for field in dataclasses.fields(self) if field.name not in {"presets", "refresh"})
+        return {name: getattr(self, name) for name in names} | {"listing_age_seconds": 0.0 if self.refresh else None}
 
 
 @dataclass(frozen=True, slots=True)

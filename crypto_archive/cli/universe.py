@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.options import SelectionOptions
+
 
 class SymbolsFormat(StrEnum):
     """Values of ``--format``."""
@@ -24,8 +26,28 @@ def symbols(
     ] = None,
     symbols: Annotated[
         list[str] | None,
-        typer.Option("--symbol", "-s", metavar="SYMBOL|GLOB",
-                     help="Only these symbols, such as '*USDT'; '!*DOWNUSDT' excludes; repeatable. (default: all)"),
+        typer.Option(
+            "--symbol",
+            "-s",
+            metavar="SYMBOL|GLOB",
+            help="Only these symbols, such as '*USDT'; '!*DOWNUSDT' excludes; @FILE or - (standard input) reads a "
+            "list; repeatable. (default: all)",
+        ),
+    ] = None,
+    quote_assets: Annotated[
+        list[str] | None,
+        typer.Option("--quote", metavar="ASSET", help="Only symbols quoted in this asset, such as USDT; repeatable."),
+    ] = None,
+    contract: Annotated[
+        str | None,
+        typer.Option("--contract", metavar="perpetual|delivery", help="Only futures contracts of this kind."),
+    ] = None,
+    settled: Annotated[
+        bool | None,
+        typer.Option(
+            "--settled/--no-settled",
+            help="Only symbols that were settled, by their names, or only those that were not.",
+        ),
     ] = None,
     data_type: Annotated[
         str, typer.Option("--data-type", "-t", metavar="TYPE", help="The data type to look at. (default: klines)")
@@ -39,9 +61,20 @@ def symbols(
         str | None,
         typer.Option("--as-of", metavar="DAY", help="Only symbols that had data on this day, UTC: 2021-06-30."),
     ] = None,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh", help="Ask the archive again, even if its listing is remembered from the last hour."
+        ),
+    ] = False,
     output_directory: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="The archive root, where listings may be cached."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="The archive root, where listings are remembered if it exists. (default: output)",
+        ),
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option("--endpoint-url", metavar="URL", help="The S3 endpoint.")] = None,
     matrix_path: Annotated[
@@ -61,7 +94,7 @@ def symbols(
     \b
     Examples:
       crypto-archive matrix symbols -m spot --as-of 2021-06-30
-      crypto-archive matrix symbols -m futures_um -s '*USDT' --as-of 2021-06-30 --format names
+      crypto-archive matrix symbols -m futures_um --quote USDT --as-of 2021-06-30 --format names
       crypto-archive matrix symbols -t fundingRate --format json
     """
     from datetime import UTC, datetime
@@ -75,15 +108,16 @@ def symbols(
     from crypto_archive.universe import symbols_document, universe
 
     today = datetime.now(UTC).date()
-    options = {
-        "markets": markets, "symbols": symbols, "data_types": [data_type], "intervals": interval and [interval],
-        "output_directory": output_directory, "endpoint_url": endpoint_url, "matrix_path": matrix_path,
-    }  # fmt: skip
+    selection = SelectionOptions(
+        markets=markets, symbols=symbols, quote_assets=quote_assets, contract=contract, settled=settled,
+        data_types=[data_type], intervals=[interval] if interval else None, refresh=refresh,
+        output_directory=output_directory, endpoint_url=endpoint_url, matrix_path=matrix_path,
+    )  # fmt: skip
     try:
         day = None if as_of is None else day_of(as_of, today)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--as-of") from None
-    configured = load_request([], options, today=today)
+    configured = load_request([], selection.fields(), today=today)
     found = list(
         universe(configured, as_of=day, say=lambda notice: typer.echo(f"note  {notice.text}", err=True), today=today)
     )

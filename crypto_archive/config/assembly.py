@@ -5,12 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crypto_archive.config.preset import EVERY
+from crypto_archive.config.preset import ALL, EVERY
 from crypto_archive.config.s5cmd_options import read_arguments
 from crypto_archive.config.settings import expanded
 from crypto_archive.config.vocabulary import rows_named
-from crypto_archive.model import DateRange, Market, Partition
-from crypto_archive.request import DEFAULT_KEEP_RUNS, Access, Discovery, Fetching, Request, Wish
+from crypto_archive.model import DateRange, Market
+from crypto_archive.request import (
+    DEFAULT_KEEP_RUNS,
+    DEFAULT_LISTING_AGE_SECONDS,
+    Access,
+    Discovery,
+    Fetching,
+    Partitioning,
+    Request,
+    SymbolFilter,
+    Wish,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +39,7 @@ def assemble(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Req
         access=_access(values),
         fetching=_fetching(values),
         keep_runs=values.get("keep_runs", DEFAULT_KEEP_RUNS),
+        listing_age_seconds=values.get("listing_age_seconds", DEFAULT_LISTING_AGE_SECONDS),
     )
 
 
@@ -40,7 +51,8 @@ def _wish(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Wish:
         symbols=_symbols(values.get("symbols", {}), markets),
         intervals=_intervals(values.get("intervals", {}), matrix),
         dates=dates,
-        partition=values.get("partition", Partition.DAILY),
+        partition=values.get("partition", Partitioning.AUTO),
+        filters=_filters(values),
     )
 
 
@@ -53,7 +65,16 @@ def _markets(values: Mapping[str, Any], matrix: Matrix) -> tuple[Market, ...]:
 
 def _symbols(groups: Mapping[str, list[str]], markets: tuple[Market, ...]) -> dict[Market, tuple[str, ...]]:
     own = {market: groups.get(market, groups.get(EVERY)) for market in markets}
-    return {market: tuple(dict.fromkeys(words)) for market, words in own.items() if words}
+    return {
+        market: tuple(dict.fromkeys("*" if word == ALL else word for word in words))
+        for market, words in own.items()
+        if words
+    }
+
+
+def _filters(values: Mapping[str, Any]) -> SymbolFilter:
+    quotes = tuple(dict.fromkeys(values.get("quote_assets", ())))
+    return SymbolFilter(quotes, values.get("contract"), values.get("settled"))
 
 
 def _intervals(groups: Mapping[str, list[str]], matrix: Matrix) -> dict[str, tuple[str, ...]]:

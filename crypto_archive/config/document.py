@@ -23,7 +23,7 @@ _CORE = "tag:yaml.org,2002:"
 _BOOL, _INT, _TIMESTAMP = (f"{_CORE}{kind}" for kind in ("bool", "int", "timestamp"))
 _TAGS = {f"{_CORE}{kind}" for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str")}
 _LINE = re.compile(r", line (\d+)(?:, |\Z)")
-_BARE_PATTERN = re.compile(r"(?:^\s*-|[\[,:])\s*[*!]", re.MULTILINE)
+_BARE_PATTERN = re.compile(r"(?:^\s*-|[\[,:])\s*[*!@]", re.MULTILINE)
 
 
 class _Loader(yaml.SafeLoader):
@@ -142,7 +142,7 @@ def _yaml_fault(error: yaml.MarkedYAMLError, text: str) -> str:
         return "is not valid YAML: a tab cannot indent a line, use spaces"
     fault = "is not valid YAML: " + ", ".join(filter(None, (error.context, error.problem)))
     if _BARE_PATTERN.search(text):
-        fault += "; a text that begins with * or ! needs quotes, such as '*USDT'"
+        fault += "; a text that begins with *, ! or @ needs quotes, such as '*USDT'"
     return fault
 
 

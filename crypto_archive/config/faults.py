@@ -11,8 +11,8 @@ from crypto_archive.config.document import dotted
 from crypto_archive.config.preset import EVERY, Dates, Options, Preset
 from crypto_archive.config.settings import PREFIX
 from crypto_archive.errors import Problem, nearest
-from crypto_archive.model import Partition
-from crypto_archive.request import Discovery
+from crypto_archive.model import Contract
+from crypto_archive.request import Discovery, Partitioning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from crypto_archive.config.document import Place
 
 _CHOICES = {
-    "partition": ("partition", tuple(Partition)),
+    "partition": ("partition", tuple(Partitioning)),
+    "contract": ("kind of contract", tuple(Contract)),
     "discover": ("way to discover objects", tuple(Discovery)),
     "workflow_type": ("workflow type", ("archive_collection",)),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from crypto_archive.config.dates import overlay
 from crypto_archive.config.faults import faults
 from crypto_archive.config.preset import Dates, Options, Preset
 from crypto_archive.config.settings import PREFIX, Settings, variables
+from crypto_archive.config.symbol_lists import with_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _FLAGS = {
     "markets": "--market",
     "symbols": "--symbol",
+    "quote_assets": "--quote",
     "data_types": "--data-type",
     "intervals": "--interval",
     "output_directory": "--output",
@@ -54,9 +57,10 @@ class Layer:
 
 
 def preset_layer(document: Document) -> Layer:
-    """Return the layer of a preset file."""
-    values, problems = _validated(Preset, document.values, document.place)
-    return Layer(document.values, values, document.place, problems, document)
+    """Return the layer of a preset file; lists of symbols are read from beside it."""
+    read = with_lists(document.values, document.place, document.path.parent)
+    values, problems = _validated(Preset, read.raw, read.place)
+    return Layer(read.raw, values, read.place, (*read.problems, *problems), document)
 
 
 def environment_layer() -> Layer:
@@ -80,7 +84,10 @@ def environment_layer() -> Layer:
 
 
 def options_layer(options: Mapping[str, object]) -> Layer:
-    """Return the layer of the command line; None and empty lists are options that were not given."""
+    """Return the layer of the command line; None and empty lists are options that were not given.
+
+    Lists of symbols are read, from files and from standard input.
+    """
     given = {field: list(value) if isinstance(value, tuple) else value for field, value in options.items()}
     raw = {field: value for field, value in given.items() if value is not None and value != []}
     dates = {part: raw.pop(part) for part in Dates.model_fields if part in raw}
@@ -94,8 +101,9 @@ def options_layer(options: Mapping[str, object]) -> Layer:
         field = str(where[-1] if where[0] == "date_range" else where[0])
         return _FLAGS.get(field, f"--{field.replace('_', '-')}")
 
-    values, problems = _validated(Options, raw, place)
-    return Layer(raw, values, place, problems)
+    read = with_lists(raw, place, Path(), standard_input=True)
+    values, problems = _validated(Options, read.raw, read.place)
+    return Layer(read.raw, values, read.place, (*read.problems, *problems))
 
 
 def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:

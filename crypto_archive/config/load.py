@@ -14,9 +14,10 @@ from crypto_archive.config.preset import SELECTION
 from crypto_archive.config.settings import expanded, misspelt_variables, preset_folder
 from crypto_archive.config.sources import find_preset
 from crypto_archive.config.vocabulary import vocabulary_problems
-from crypto_archive.errors import ConfigError, Problem
+from crypto_archive.errors import ConfigError, Problem, nearest_told
 from crypto_archive.matrix import load_matrix
 from crypto_archive.model import DateRange, Notice
+from crypto_archive.symbols import QUOTE_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from crypto_archive.config.sources import Found
     from crypto_archive.matrix import Matrix
     from crypto_archive.request import Request
+
+NOTICES_OF_A_KIND = 20
+"""How many words of a long list are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,13 @@ def load_request(presets: Sequence[str], options: Mapping[str, object], *, today
     assert matrix is not None  # without it there was a fault
     values, origins = merged(layers)
     request = assemble(values, matrix, _dates(values, origins, today))
-    notices = (*_shadow_notices(found), *misspelt_variables(), *_selection_notices(values), *_case_notices(request))
+    notices = (
+        *_shadow_notices(found),
+        *misspelt_variables(),
+        *_selection_notices(values),
+        *_case_notices(request),
+        *_quote_notices(request),
+    )
     return Configured(request, matrix, tuple(presets), notices, origins)
 
 
@@ -192,11 +202,18 @@ def _selection_notices(values: Mapping[str, object]) -> Iterable[Notice]:
 def _case_notices(request: Request) -> Iterable[Notice]:
     """Yield a notice for each symbol in small letters, since keys tell them apart from capital ones."""
     words = dict.fromkeys(word for symbols in request.wish.symbols.values() for word in symbols)
-    for word in words:
-        if word != word.upper():
-            yield Notice(
-                f"symbol {word!r} has small letters and the archive's have none; did you mean {word.upper()!r}?"
-            )
+    small = [word for word in words if word != word.upper()]
+    for word in small[:NOTICES_OF_A_KIND]:
+        yield Notice(f"symbol {word!r} has small letters and the archive's have none; did you mean {word.upper()!r}?")
+    if more := small[NOTICES_OF_A_KIND:]:
+        yield Notice(f"{len(more)} more symbols have small letters and the archive's have none")
+
+
+def _quote_notices(request: Request) -> Iterable[Notice]:
+    """Yield a notice for each quote asset that is not known and looks like one that is; it may be a new one."""
+    for word in request.wish.filters.quotes:
+        if word not in QUOTE_ASSETS and (near := nearest_told(word, sorted(QUOTE_ASSETS))):
+            yield Notice(f"quote asset {word!r} is not among those that are known{near}")
 
 
 def _text(value: object) -> str | None:

@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from crypto_archive.config.dates import day_text, span_text
-from crypto_archive.model import Partition
-from crypto_archive.request import DEFAULT_ENDPOINT_URL, Discovery
+from crypto_archive.model import Contract
+from crypto_archive.request import DEFAULT_ENDPOINT_URL, Discovery, Partitioning
 
 EVERY = "*"
 """The key that stands for all markets, or all data types, that have no entry of their own."""
+
+ALL = "all"
+"""The word among symbols that stands for all that the archive has."""
 
 LONGEST_WAIT_SECONDS = 604_800
 
@@ -65,6 +68,7 @@ Names = Annotated[Texts, Field(min_length=1)]
 Groups = Annotated[dict[Text, Names], BeforeValidator(_one_group), Field(min_length=1)]
 Count = Annotated[int, Field(strict=True)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
+ListingAge = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
 StrictSeconds = Annotated[Seconds, Field(strict=True)]
 Jobs = Annotated[int, Field(ge=1, le=64)]
 FilePath = Annotated[Path, BeforeValidator(_usable_path)]
@@ -105,10 +109,13 @@ class Preset(BaseModel):
     output_directory: FilePath | None = None
     markets: Names | None = None
     symbols: Groups | None = None
+    quote_assets: Names | None = None
+    contract: Contract | None = None
+    settled: bool | None = None
     data_types: Names | None = None
     intervals: Groups | None = None
     date_range: Dates | None = None
-    partition: Partition | None = None
+    partition: Partitioning | None = None
     discover: Discovery | None = None
     batch_size: Annotated[Count, Field(ge=1, le=100)] | None = None
     max_parallel_downloads: Annotated[Jobs, Field(strict=True)] | None = None
@@ -129,7 +136,8 @@ class Options(Preset):
     bucket: Bucket | None = None
     s5cmd: FilePath | None = None
     stall_seconds: StrictSeconds | None = None
+    listing_age_seconds: ListingAge | None = None
 
 
-SELECTION = ("markets", "symbols", "data_types", "intervals", "date_range")
+SELECTION = ("markets", "symbols", "quote_assets", "contract", "settled", "data_types", "intervals", "date_range")
 """The fields that say what is wanted; a preset without any of them only says how to fetch."""

@@ -10,10 +10,10 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-from crypto_archive.config.preset import Bucket, EndpointUrl, FilePath, Jobs, Region, Seconds
+from crypto_archive.config.preset import Bucket, EndpointUrl, FilePath, Jobs, ListingAge, Region, Seconds
 from crypto_archive.errors import ConfigError, Problem, nearest
-from crypto_archive.model import Notice, Partition
-from crypto_archive.request import Discovery
+from crypto_archive.model import Notice
+from crypto_archive.request import Discovery, Partitioning
 
 PREFIX = "CRYPTO_ARCHIVE_"
 
@@ -37,9 +37,10 @@ class Settings(BaseSettings):
     max_parallel_downloads: Jobs | None = None
     timeout_seconds: Seconds | None = None
     stall_seconds: Seconds | None = None
-    partition: Partition | None = None
+    partition: Partitioning | None = None
     discover: Discovery | None = None
     keep_runs: Annotated[int, Field(ge=1)] | None = None
+    listing_age_seconds: ListingAge | None = None
     preset_dir: FilePath | None = None
 
 

@@ -148,4 +148,4 @@ def _description(document: Document) -> str:
 
 
 def _is_overlay(document: Document) -> bool:
-    return not any(document.values.get(field) for field in SELECTION)
+    return all(document.values.get(field) is None for field in SELECTION)

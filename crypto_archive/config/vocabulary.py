@@ -33,6 +33,8 @@ def vocabulary_problems(layer: Layer, matrix: Matrix) -> Iterator[Problem]:
             yield from _market(market, layer.place(where))
         for at, word in words:
             yield from _symbol(word, layer.place(at))
+    for where, word in _words(layer.raw.get("quote_assets"), ("quote_assets",)):
+        yield from _quote_asset(word, layer.place(where))
     for where, word in _words(layer.raw.get("data_types"), ("data_types",)):
         yield from _data_type(word, matrix, layer.place(where))
     for where, data_type, words in _groups(layer.raw.get("intervals"), "intervals"):
@@ -73,6 +75,11 @@ def _symbol(word: str, place: str) -> Iterator[Problem]:
         yield Problem(place, f"'{name[:20]}…' is too long for a symbol: at most {LONGEST_SYMBOL} bytes fit")
     elif not is_symbol(name):
         yield Problem(place, f"{word!r} is no symbol; write a name like BTCUSDT, or a pattern like '*USDT'")
+
+
+def _quote_asset(word: str, place: str) -> Iterator[Problem]:
+    if not word.isalnum():
+        yield Problem(place, f"{word!r} is no quote asset; write a name like USDT, and each by itself")
 
 
 def _data_type(word: str, matrix: Matrix, place: str) -> Iterator[Problem]:

@@ -36,6 +36,20 @@ def periods(partition: Partition, dates: DateRange, today: date) -> Iterator[Per
         period = period.next()
 
 
+def bounds(partition: Partition, dates: DateRange, today: date) -> tuple[Period, Period] | None:
+    """Return the first and the last of ``periods``, without walking through them; None where there is none.
+
+    Args:
+        partition: As of ``periods``.
+        dates: As of ``periods``.
+        today: As of ``periods``.
+    """
+    first = Period.containing(max(dates.start or EARLIEST, EARLIEST), partition)
+    last_over = Period.containing(Period.containing(today, partition).first_day - timedelta(days=1), partition)
+    last = min(last_over, Period.containing(min(dates.end or today, today), partition))
+    return (first, last) if first <= last else None
+
+
 def within(row: Row, dates: DateRange) -> DateRange:
     """Return the part of ``dates`` in which the archive publishes a row, as the matrix knows it."""
     starts = [day for day in (dates.start, row.first_date) if day is not None]

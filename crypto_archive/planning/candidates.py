@@ -2,49 +2,94 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from itertools import takewhile
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache, partial
+from typing import TYPE_CHECKING, Protocol
 
-from crypto_archive.keys import is_symbol
-from crypto_archive.model import SIDECAR_SUFFIX, ArchiveObject, Candidate, Notice, Partition, RemoteStat
-from crypto_archive.planning.calendar import periods
-from crypto_archive.planning.symbols import is_glob, matching
+from crypto_archive.model import (
+    SIDECAR_SUFFIX,
+    Absence,
+    Action,
+    ArchiveObject,
+    Candidate,
+    DateRange,
+    Notice,
+    Partition,
+    Period,
+    RemoteStat,
+)
+from crypto_archive.planning.calendar import PUBLICATION_DELAY, periods
+from crypto_archive.planning.consolidation import consolidated, whole_months
+from crypto_archive.planning.prefixes import chunked, scopes, span_of
+from crypto_archive.planning.symbols import folders_beside, is_glob, resolve, resolve_offline, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import Period
+    from crypto_archive.planning.consolidation import KnownShort, Say
+    from crypto_archive.planning.prefixes import Member, Scope, Span
     from crypto_archive.planning.selection import SeriesGroup
+    from crypto_archive.planning.symbols import Folders
     from crypto_archive.s5cmd.protocol import Listed
 
-ListObjects = Callable[[Iterable[str]], Iterator["Listed"]]
-ListFolders = Callable[[str], tuple[str, ...]]
-Say = Callable[[Notice], None]
-
 SERIES_NAMED = 20
-"""How many series without any object are named one by one."""
+"""How many series without any object, or months that are not trusted, are named one by one."""
+
+
+class Listing(Protocol):
+    """What the bucket holds, as somebody else lists it or remembers it."""
+
+    def prepare(self, prefixes: Sequence[str]) -> None:
+        """See to it that all these prefixes can be read at once; many are listed side by side.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+        """
+
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """Yield every object whose key starts with a prefix, sorted by key; what was not prepared as it is listed.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+        """
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the folders directly under a prefix that ends in ``/``.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+        """
+
+    def distrust(self) -> None:
+        """Forget what was listed so far: whoever answered was not the archive."""
+
+    def remark(self) -> Notice | None:
+        """Return what a person should know of where the listing came from; None where there is nothing to say."""
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
 
 
 def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> Iterator[Candidate]:
     """Yield every object that the calendar allows, without asking anybody.
 
-    Globs are matched against the matrix's default symbols, since nothing else is known without a listing.
+    Globs are matched against the matrix's default symbols, since nothing else is known without a listing. For the same
+    reason no monthly object takes the place of daily ones.
 
     Args:
         group: The series.
         matrix: Gives the default symbols.
         today: The current UTC day.
-        say: Takes a notice when globs had to be resolved that way.
+        say: Takes a notice when something had to be resolved that way.
     """
-    symbols = group.symbols
-    if any(is_glob(symbol) for symbol in symbols):
-        known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
-        symbols = matching(symbols, dict.fromkeys(known))
-        label = f"{group.row.market} {group.row.data_type}"
-        say(Notice(f"{label}: globs match the matrix's {len(symbols)} default symbols in a plan from the calendar"))
+    known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
+    symbols = resolve_offline(group, dict.fromkeys(known), say)
+    if group.consolidates:
+        say(Notice(f"{group.label}: daily objects only, as the calendar does not say which monthly ones there are"))
     for symbol in symbols:
         for interval in group.intervals:
             for period in periods(group.partition, group.dates, today):
@@ -52,67 +97,203 @@ def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> It
 
 
 def by_listing(
-    group: SeriesGroup, today: date, list_objects: ListObjects, list_folders: ListFolders, say: Say
+    group: SeriesGroup, today: date, listing: Listing, say: Say, known_short: KnownShort = lambda *_: False
 ) -> Iterator[Candidate]:
-    """Yield the objects that the bucket lists, with their sizes, ETags and times, each once.
+    """Yield the objects that the bucket lists, with their sizes, ETags and times, each once, series by series.
 
     What the listing says is not believed to be an answer to what was asked: objects of other series are left out.
+    Recent days that a living series lacks are yielded too, as objects to wait for.
 
     Args:
         group: The series.
         today: The current UTC day.
-        list_objects: Lists the objects under prefixes, in any interleaving but sorted by key within a prefix.
-        list_folders: Lists the folders directly under a prefix; asked only when there are globs.
+        listing: Lists the bucket.
         say: Takes a notice for each series without any object.
+        known_short: Knows monthly objects that were found to lack rows.
 
     Raises:
         EndpointUnreachable: The listing failed.
     """
-    symbols, label = group.symbols, f"{group.row.market} {group.row.data_type}"
-    if any(is_glob(symbol) for symbol in symbols):
-        folders = list_folders(group.row.key_pattern.symbols_prefix(group.partition))
-        symbols = matching(symbols, filter(_can_be_listed, folders))
-        if unfit := [name for name in folders if not _can_be_listed(name)]:
-            names = ", ".join(repr(name[:40]) for name in unfit[:3])
-            say(Notice(f"{label}: {len(unfit)} folders of the archive are left out, no symbol can be named {names}"))
-        if not symbols:
-            say(Notice(f"{label}: no symbol of the archive matches {', '.join(group.symbols)}, 0 objects"))
-    wanted = list(periods(group.partition, group.dates, today))
-    if not wanted:
+    spans = _spans(group, today)
+    if not spans:
         return
-    first, last = wanted[0], wanted[-1]
-    dates = _common_start(first, last)
-    seen = {(symbol, interval): 0 for symbol in symbols for interval in group.intervals}
-    odd: Counter[str] = Counter()
-    prefixes = (
-        group.row.key_pattern.series_prefix(group.partition, symbol, interval) + dates
-        for symbol in symbols
-        for interval in group.intervals
-    )
-
-    def is_wanted(item: ArchiveObject) -> bool:
-        period = item.period
-        return _series(item) in seen and period.partition is group.partition and first <= period <= last
-
-    for candidate in _with_sidecars(list_objects(prefixes), group, is_wanted, odd):
-        series, bit = _series(candidate.object), _bit(candidate.object, first)
-        odd["again"] += bool(seen[series] & bit)
-        if not seen[series] & bit:
-            seen[series] |= bit
-            yield candidate
-    if odd["again"]:
-        say(Notice(f"{label}: the archive lists {odd['again']} objects more than once; the first entry counts"))
-    silent = {series for series, days in seen.items() if not days}
-    for notice in _silence(group, silent, f"no {group.partition} objects in {first} to {last}"):
+    list_folders = cache(partial(_folders, group, tuple(spans), listing))
+    symbols = resolve(group, list_folders, _unless_cut_short(say, listing))
+    folders = len(list_folders()) if any(map(is_glob, group.symbols)) else None
+    reading = _Reading(group, spans, known_short, _limited(say), today, list_folders)
+    for chunk in chunked(scopes(group, spans, symbols, folders)):
+        prefixes = [prefix for scope in chunk for some in scope.prefixes.values() for prefix in some]
+        if len(prefixes) > 1:
+            listing.prepare(prefixes)
+        for scope in chunk:
+            yield from reading.of(scope, listing)
+            if listing.is_cut_short:
+                return
+    for notice in reading.remarks():
         say(notice)
 
 
-def _can_be_listed(name: str) -> bool:
-    """Whether a folder's name can be a symbol, and s5cmd can list what is below it: it cannot take signs of globs."""
-    return is_symbol(name) and not set("*?") & set(name)
+def _spans(group: SeriesGroup, today: date) -> dict[Partition, Span]:
+    """Return the wanted periods by partition; whole months first, where their objects may stand for their days."""
+    days = span_of(group, group.partition, today)
+    if days is None:
+        return {}
+    months = whole_months(group.row, group.dates, today) if group.consolidates else None
+    if months is None:
+        return {group.partition: days}
+    whole = replace(group, dates=DateRange(months[0].first_day, months[1].last_day))
+    of_months = span_of(whole, Partition.MONTHLY, today)
+    return {Partition.MONTHLY: of_months, group.partition: days} if of_months else {group.partition: days}
 
 
-def _series(item: ArchiveObject) -> tuple[str, str | None]:
+def _folders(group: SeriesGroup, partitions: Iterable[Partition], listing: Listing) -> tuple[str, ...]:
+    """Return the names of all folders of symbols, each once; a symbol may be published in one partition only."""
+    prefixes = (group.row.key_pattern.symbols_prefix(partition) for partition in partitions)
+    return tuple(dict.fromkeys(name for prefix in prefixes for name in listing.folders(prefix)))
+
+
+class _Reading:
+    """Reads the objects of a group out of a listing, scope by scope, and remembers what is odd about them."""
+
+    def __init__(
+        self,
+        group: SeriesGroup,
+        spans: Mapping[Partition, Span],
+        known_short: KnownShort,
+        say: Say,
+        today: date,
+        list_folders: Folders,
+    ) -> None:
+        self._group = group
+        self._spans = spans
+        self._known_short = known_short
+        self._say = say
+        self._today = today
+        self._list_folders = list_folders
+        self._named = frozenset(symbol for symbol in group.symbols if not is_glob(symbol))
+        self._heard: set[str] = set()
+        self._silent: list[Member] = []
+        self._again = 0
+
+    def of(self, scope: Scope, listing: Listing) -> Iterator[Candidate]:
+        """Yield the wanted objects of a scope, then those to wait for."""
+        newest: dict[Member, date] = {}
+        members = frozenset(scope.members)
+        for candidate in self._chosen(scope, members, listing):
+            member, day = _member(candidate.object), candidate.object.period.last_day
+            newest[member] = max(day, newest.get(member, day))
+            yield candidate
+        if listing.is_cut_short:
+            return
+        self._heard |= self._named.intersection(symbol for symbol, _ in newest)
+        self._silent += [member for member in scope.members if member not in newest]
+        for member in scope.members:
+            yield from self._awaited(member, newest.get(member))
+
+    def remarks(self) -> Iterator[Notice]:
+        """Say what was odd, such as symbols that there are none of, and series without any object: by name, if few."""
+        group, span = self._group, self._spans[self._group.partition]
+        if self._again:
+            twice = f"the archive lists {self._again} objects more than once; the first entry counts"
+            yield Notice(f"{group.label}: {twice}")
+        quiet = self._named - self._heard
+        folders = folders_beside(group, quiet, self._list_folders)
+        strange = quiet.difference(folders) if folders else frozenset()
+        yield from unknown(strange, folders, f"{group.label}, {group.partition}")
+        silent = sorted((member for member in self._silent if member[0] not in strange), key=str)
+        what = f"the archive lists no {group.partition} objects in {span.first} to {span.last}"
+        if len(silent) > SERIES_NAMED:
+            yield Notice(f"{group.label}: {what} for {len(silent)} of the series")
+            return
+        for symbol, interval in silent:
+            yield Notice(f"{' '.join(filter(None, (group.label, symbol, interval)))}: {what}")
+
+    def _chosen(self, scope: Scope, members: frozenset[Member], listing: Listing) -> Iterator[Candidate]:
+        streams = {partition: self._wanted(scope, partition, members, listing) for partition in scope.prefixes}
+        days = streams[self._group.partition]
+        if len(streams) == 1:
+            return days
+        return consolidated(streams[Partition.MONTHLY], days, self._known_short, self._say)
+
+    def _wanted(
+        self, scope: Scope, partition: Partition, members: frozenset[Member], listing: Listing
+    ) -> Iterator[Candidate]:
+        """Yield the listed objects that are wanted, each once."""
+        span, row = self._spans[partition], self._group.row
+        seen: dict[Member, int] = {}
+        for prefix in scope.prefixes[partition]:
+            for entry, has_sidecar in self._with_sidecars(listing.objects(prefix)):
+                item = row.parse(entry.key)
+                if item is None or (member := _member(item)) not in members:
+                    continue
+                if item.period.partition is not partition or not span.first <= item.period <= span.last:
+                    continue
+                bit, before = _bit(item, span.first), seen.get(member, 0)
+                if before & bit:
+                    self._again += 1
+                    continue
+                seen[member] = before | bit
+                yield Candidate(item, RemoteStat(entry.size, entry.etag, entry.last_modified, has_sidecar))
+
+    def _with_sidecars(self, listed: Iterable[Listed]) -> Iterator[tuple[Listed, bool]]:
+        """Join each zip with the sidecar that follows it in the order of the keys."""
+        waiting: Listed | None = None
+        for entry in listed:
+            if entry.key.endswith(SIDECAR_SUFFIX):
+                if waiting is not None and entry.key == waiting.key + SIDECAR_SUFFIX:
+                    yield waiting, True
+                    waiting = None
+            elif waiting is not None and entry.key == waiting.key:
+                self._again += 1
+            else:
+                if waiting is not None:
+                    yield waiting, False
+                waiting = entry
+        if waiting is not None:
+            yield waiting, False
+
+    def _awaited(self, member: Member, newest: date | None) -> Iterator[Candidate]:
+        """Yield the periods behind the newest one of a series that may still be on their way.
+
+        A series of which nothing is listed is only waited for if its symbol was named and is a real one, and all that
+        is wanted of it is so recent.
+        """
+        partition = self._group.partition
+        span = self._spans[partition]
+        earliest = self._today - PUBLICATION_DELAY[partition]
+        if newest is None and not (span.first.last_day >= earliest and self._is_real(member[0])):
+            return
+        period = span.first if newest is None else Period.containing(newest + timedelta(days=1), partition)
+        while period <= span.last:
+            if period.last_day >= earliest:
+                item = self._group.row.object(*member, period)
+                yield Candidate(item, action=Action.WAIT, why=Absence.NOT_YET)
+            period = period.next()
+
+    def _is_real(self, symbol: str) -> bool:
+        """Whether a symbol was named, and the archive has a folder of it."""
+        return symbol in self._named and symbol in self._list_folders()
+
+
+def _limited(say: Say) -> Say:
+    """Return the same, but silent after a number of notices that nobody would read on from."""
+    told = 0
+
+    def say_at_first(notice: Notice) -> None:
+        nonlocal told
+        told += 1
+        if told <= SERIES_NAMED:
+            say(notice)
+
+    return say_at_first
+
+
+def _unless_cut_short(say: Say, listing: Listing) -> Say:
+    """Return the same, but silent once the listing was cancelled: what it gave proves nothing then."""
+    return lambda notice: None if listing.is_cut_short else say(notice)
+
+
+def _member(item: ArchiveObject) -> Member:
     return item.series.symbol, item.series.interval
 
 
@@ -124,56 +305,3 @@ def _bit(item: ArchiveObject, first: Period) -> int:
     """
     odd_date = str(item.period) not in item.key
     return 1 << (2 * (item.period.first_day - first.first_day).days + odd_date)
-
-
-def _silence(group: SeriesGroup, silent: set[tuple[str, str | None]], what: str) -> Iterator[Notice]:
-    """Say which series have nothing: each by its name, or how many, where they are too many to read."""
-    label = f"{group.row.market} {group.row.data_type}"
-    if len(silent) > SERIES_NAMED:
-        yield Notice(f"{label}: the archive lists {what} for {len(silent)} of the series")
-        return
-    for symbol, interval in sorted(silent, key=str):
-        yield Notice(f"{' '.join(filter(None, (label, symbol, interval)))}: the archive lists {what}")
-
-
-def _common_start(first: Period, last: Period) -> str:
-    """Return what the dates of all objects between two periods begin with: ``2025-07-`` for days of one month.
-
-    Of months only the year counts: one known key has a month of one digit (``ADABKRW-1h-2020-8.zip``).
-    """
-    length = len("2025-") if first.partition is Partition.MONTHLY else None
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(str(first)[:length], str(last), strict=False))
-    return "".join(character for character, _ in same)
-
-
-def _with_sidecars(
-    listed: Iterable[Listed], group: SeriesGroup, is_wanted: Callable[[ArchiveObject], bool], odd: Counter[str]
-) -> Iterator[Candidate]:
-    """Join each wanted zip with the sidecar that follows it; at most one zip a series waits for its own.
-
-    An entry that comes again at once is left out and counted in ``odd["again"]``.
-    """
-    waiting: dict[str, tuple[ArchiveObject, Listed]] = {}
-    for entry in listed:
-        if entry.key.endswith(SIDECAR_SUFFIX):
-            key = entry.key.removesuffix(SIDECAR_SUFFIX)
-            folder = key.rpartition("/")[0]
-            if folder in waiting and waiting[folder][1].key == key:
-                yield _candidate(*waiting.pop(folder), has_sidecar=True)
-            continue
-        item = group.row.parse(entry.key)
-        if item is None or not is_wanted(item):
-            continue
-        folder = entry.key.rpartition("/")[0]
-        if folder in waiting and waiting[folder][1].key == entry.key:
-            odd["again"] += 1
-            continue
-        if folder in waiting:
-            yield _candidate(*waiting.pop(folder), has_sidecar=False)
-        waiting[folder] = (item, entry)
-    for item, entry in waiting.values():
-        yield _candidate(item, entry, has_sidecar=False)
-
-
-def _candidate(item: ArchiveObject, entry: Listed, *, has_sidecar: bool) -> Candidate:
-    return Candidate(item, RemoteStat(entry.size, entry.etag, entry.last_modified, has_sidecar))

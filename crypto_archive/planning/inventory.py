@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from crypto_archive import dayset
 from crypto_archive.model import Partition
 from crypto_archive.planning.absences import Listed
 from crypto_archive.planning.selection import Selection
-from crypto_archive.planning.stream import candidates
+from crypto_archive.planning.stream import calendar_candidates, listed_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import ArchiveObject, DateRange, Notice, Series
-    from crypto_archive.planning.candidates import Say
+    from crypto_archive.planning.candidates import Listing
+    from crypto_archive.planning.consolidation import Say
     from crypto_archive.planning.selection import SeriesGroup
-    from crypto_archive.request import Request
-    from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.request import Access
 
 NO_MATCH = "no symbol of the archive matches"
-"""What a notice says for each partition that has none; of interest where none has any."""
+"""What a notice says of a partition that has none; of interest where no other has any."""
 
 
 def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRange) -> Iterator[SeriesGroup]:
@@ -42,15 +43,16 @@ def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRang
 
 
 def listed_days(
-    request: Request, groups: Iterable[SeriesGroup], matrix: Matrix, binary: Binary | None, today: date, say: Say
+    groups: Iterable[SeriesGroup], access: Access, bucket: Listing, today: date, say: Say
 ) -> dict[Series, Listed]:
-    """Return the days of all objects of the groups, by series.
+    """Return the days of all objects that the archive lists of the groups, by series.
+
+    What there is to say of a partition beside the first one, such as that it does not have a symbol, is left out.
 
     Args:
-        request: How objects are discovered, and how the bucket is reached.
         groups: The groups of one row, as ``whole`` makes them.
-        matrix: What the archive can hold.
-        binary: s5cmd, for the listing.
+        access: How the bucket is reached, for messages.
+        bucket: Lists the bucket.
         today: The current UTC day.
         say: Takes notices that come up on the way.
 
@@ -58,20 +60,30 @@ def listed_days(
         EndpointUnreachable: The listing failed.
     """
     found: dict[Series, Listed] = {}
-    unmatched: list[Notice] = []
-
-    def sort_out(notice: Notice) -> None:
-        if NO_MATCH in notice.text:
-            unmatched.append(notice)
-        else:
+    heard: list[Notice] = []
+    for place, group in enumerate(groups):
+        hear = _nobody if place else heard.append
+        for candidate in listed_candidates(Selection((group,), ()), access, nullcontext(bucket), today, hear):
+            if candidate.action is None:  # what is only awaited is not there
+                add_object(found, candidate.object)
+    for notice in heard:
+        if notice != bucket.remark() and not (found and NO_MATCH in notice.text):
             say(notice)
+    return found
 
-    for candidate in candidates(request, Selection(tuple(groups), ()), matrix, binary, today, sort_out):
-        if candidate.action is None:  # what is only expected is not there
-            add_object(found, candidate.object)
-    if not found:
-        for notice in unmatched:
-            say(notice)
+
+def expected_days(groups: Iterable[SeriesGroup], matrix: Matrix, today: date, say: Say) -> dict[Series, Listed]:
+    """Return the days of all objects that the calendar allows of the groups, by series; nobody is asked.
+
+    Args:
+        groups: The groups of one row, as ``whole`` makes them.
+        matrix: What the archive can hold.
+        today: The current UTC day.
+        say: Takes notices that come up on the way.
+    """
+    found: dict[Series, Listed] = {}
+    for candidate in calendar_candidates(Selection(tuple(groups), ()), matrix, today, say):
+        add_object(found, candidate.object)
     return found
 
 
@@ -80,3 +92,7 @@ def add_object(found: dict[Series, Listed], item: ArchiveObject) -> None:
     days, so_far = dayset.of_period(item.period), found.get(item.series, Listed())
     daily = item.period.partition is Partition.DAILY
     found[item.series] = so_far | (Listed(daily=days) if daily else Listed(monthly=days))
+
+
+def _nobody(notice: Notice) -> None:
+    """Take no notice."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crypto_archive.matrix import Status
 from crypto_archive.model import DateRange, Notice, Partition
 from crypto_archive.planning.calendar import periods, within
+from crypto_archive.planning.consolidation import whole_months
 from crypto_archive.planning.symbols import is_glob
+from crypto_archive.request import Partitioning, SymbolFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from crypto_archive.matrix import Matrix, Row
     from crypto_archive.model import Market
     from crypto_archive.request import Wish
+
+RENAMED_SHOWN = 20
+"""How many symbols that have another name in the keys are told, of a list that may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class SeriesGroup:
         dates: The days wanted, cut to those in which the row is published.
         consolidates: Whether the listed monthly object of a whole month takes the place of its daily ones;
             ``partition`` is daily then.
+        filters: Which of the symbols count, in the row's own symbol form.
     """
 
     row: Row
@@ -39,6 +45,12 @@ class SeriesGroup:
     intervals: tuple[str | None, ...]
     dates: DateRange
     consolidates: bool = False
+    filters: SymbolFilter = field(default_factory=SymbolFilter)
+
+    @property
+    def label(self) -> str:
+        """What it is part of, for people."""
+        return f"{self.row.market} {self.row.data_type}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,49 +106,67 @@ def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[str
         return
     symbols = _symbols(row, wish, matrix, notices)
     dates = within(row, wish.dates)
+    preferred = wish.partition.preferred
     for partition, intervals in _by_partition(row, wish, notices):
-        what = (
-            label if None in intervals or partition is wish.partition else f"{label} {', '.join(map(str, intervals))}"
-        )
+        what = label if None in intervals or partition is preferred else f"{label} {', '.join(map(str, intervals))}"
         if next(periods(partition, dates, today), None) is None:
             notices.append(f"{what}: {_nothing_to_plan(row, partition, wish.dates)}, 0 objects")
             continue
-        if partition is not wish.partition:
+        if partition is not preferred:
             notices.append(f"{what}: published {partition} only, {partition} objects are planned")
         if row.last_date is not None and (wish.dates.end is None or wish.dates.end > row.last_date):
             notices.append(f"{what}: discontinued, planned up to its last day {row.last_date}")
-        yield SeriesGroup(row, partition, symbols, intervals, dates)
+        for some, consolidates in _consolidating(row, partition, intervals, wish, dates, today):
+            yield SeriesGroup(row, partition, symbols, some, dates, consolidates, wish.filters)
+
+
+def _consolidating(
+    row: Row, partition: Partition, intervals: tuple[str | None, ...], wish: Wish, dates: DateRange, today: date
+) -> Iterator[tuple[tuple[str | None, ...], bool]]:
+    """Split intervals into those whose whole months may be fetched as one object, and the others."""
+    both: tuple[str | None, ...] = ()
+    if wish.partition is Partitioning.AUTO and partition is Partition.DAILY and Partition.MONTHLY in row.partitions:
+        monthly = row.intervals(Partition.MONTHLY)
+        both = tuple(interval for interval in intervals if interval is None or interval in monthly)
+    if both and whole_months(row, dates, today) is None:
+        both = ()
+    if both:
+        yield both, True
+    if rest := tuple(interval for interval in intervals if interval not in both):
+        yield rest, False
 
 
 def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[str]) -> tuple[str, ...]:
-    names = wish.symbols.get(row.market) or matrix.symbols.get(row.market, ())
+    names = wish.symbols.get(row.market) or (("*",) if wish.filters else matrix.symbols.get(row.market, ()))
     symbols = {name: name if is_glob(name) else row.symbol(name) for name in names}
     renamed = [f"{name} is {symbol}" for name, symbol in symbols.items() if name != symbol]
     if renamed:
-        notices.append(f"{row.market} {row.data_type}: {', '.join(renamed)} there")
+        more = f" and {len(renamed) - RENAMED_SHOWN} more" if len(renamed) > RENAMED_SHOWN else ""
+        notices.append(f"{row.market} {row.data_type}: {', '.join(renamed[:RENAMED_SHOWN])} there{more}")
     return tuple(dict.fromkeys(symbols.values()))
 
 
 def _by_partition(row: Row, wish: Wish, notices: list[str]) -> Iterator[tuple[Partition, tuple[str | None, ...]]]:
-    """Split the wanted intervals by the partition that has them: the wished one first, else the other."""
+    """Split the wanted intervals by the partition that has them: the preferred one first, else the other."""
+    preferred = wish.partition.preferred
     label = f"{row.market} {row.data_type}"
     wished = wish.intervals.get(row.data_type, wish.intervals.get("*", ()))
     if not row.has_intervals:
         named = wish.intervals.get(row.data_type, ())
         if named:
             notices.append(f"{label}: has no intervals, {', '.join(named)} ignored")
-        yield (wish.partition if wish.partition in row.partitions else wish.partition.other), (None,)
+        yield (preferred if preferred in row.partitions else preferred.other), (None,)
         return
     intervals = wished or row.all_intervals
     unknown = [interval for interval in intervals if interval not in row.all_intervals]
     if unknown:
         notices.append(f"{label}: no interval {', '.join(unknown)} there, 0 objects of it")
-    here = tuple(interval for interval in intervals if interval in row.partitions.get(wish.partition, ()))
+    here = tuple(interval for interval in intervals if interval in row.partitions.get(preferred, ()))
     there = tuple(interval for interval in intervals if interval in row.all_intervals and interval not in here)
     if here:
-        yield wish.partition, here
+        yield preferred, here
     if there:
-        yield wish.partition.other, there
+        yield preferred.other, there
 
 
 def _nothing_to_plan(row: Row, partition: Partition, dates: DateRange) -> str:

@@ -2,73 +2,76 @@
 
 from __future__ import annotations
 
-import threading
-from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.planning.candidates import by_calendar, by_listing
-from crypto_archive.request import Discovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from datetime import date
 
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Candidate, Notice
-    from crypto_archive.planning.candidates import ListFolders, Say
+    from crypto_archive.planning.candidates import Listing
+    from crypto_archive.planning.consolidation import KnownShort, Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
-    from crypto_archive.request import Access, Request
-    from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.request import Access
 
 
-def candidates(
-    request: Request,
-    selection: Selection,
-    matrix: Matrix,
-    binary: Binary | None,
-    today: date,
-    say: Say,
-    cancelled: threading.Event | None = None,
-) -> Iterator[Candidate]:
-    """Yield every object of a selection that the calendar allows or the bucket lists.
+def calendar_candidates(selection: Selection, matrix: Matrix, today: date, say: Say) -> Iterator[Candidate]:
+    """Yield every object of a selection that the calendar allows.
 
     Args:
-        request: How objects are discovered, and how the bucket is reached.
         selection: What is wanted.
         matrix: What the archive can hold.
-        binary: s5cmd, for the listing; not needed for the calendar.
         today: The current UTC day.
         say: Takes notices that come up on the way.
-        cancelled: Ends a listing early, once it is set.
+    """
+    for group in selection.groups:
+        yield from by_calendar(group, matrix, today, say)
+
+
+def listed_candidates(
+    selection: Selection,
+    access: Access,
+    listing: AbstractContextManager[Listing],
+    today: date,
+    say: Say,
+    known_short: KnownShort = lambda *_: False,
+) -> Iterator[Candidate]:
+    """Yield every object of a selection that the bucket lists, and the recent ones to wait for.
+
+    Args:
+        selection: What is wanted.
+        access: How the bucket is reached, for messages.
+        listing: Lists the bucket; entered and left by whoever consumes the stream.
+        today: The current UTC day.
+        say: Takes notices that come up on the way.
+        known_short: Knows monthly objects that were found to lack rows of their days.
 
     Raises:
         EndpointUnreachable: The listing failed.
     """
-    cancelled = cancelled or threading.Event()
+    with listing as bucket:
 
-    def say_unless_cancelled(notice: Notice) -> None:
-        if not cancelled.is_set():  # a listing that was cut short proves nothing
-            say(notice)
+        def say_unless_cut_short(notice: Notice) -> None:
+            if not bucket.is_cut_short:  # a listing that was cut short proves nothing
+                say(notice)
 
-    for group in selection.groups:
-        if request.discovery is Discovery.CALENDAR or binary is None:
-            yield from by_calendar(group, matrix, today, say)
-        else:
-            # Imported here because a plan from the calendar has no use for s5cmd.
-            from crypto_archive.s5cmd.listing import list_folders, list_objects
-
-            objects = partial(list_objects, binary, request.access, cancelled=cancelled)
-            folders = partial(list_folders, binary, request.access, cancelled=cancelled)
+        for group in selection.groups:
             silent = True
-            for candidate in by_listing(group, today, objects, folders, say_unless_cancelled):
-                silent = False
+            for candidate in by_listing(group, today, bucket, say_unless_cut_short, known_short):
+                silent = silent and candidate.remote is None
                 yield candidate
-            if silent and not cancelled.is_set():
-                _see_that_it_is_an_archive(group, folders, request.access)
+            if silent and not bucket.is_cut_short:
+                _see_that_it_is_an_archive(group, bucket, access)
+        if remark := bucket.remark():
+            say(remark)
 
 
-def _see_that_it_is_an_archive(group: SeriesGroup, list_folders: ListFolders, access: Access) -> None:
+def _see_that_it_is_an_archive(group: SeriesGroup, listing: Listing, access: Access) -> None:
     """Tell an archive that has nothing of a group from a server that is none.
 
     The page of a captive portal, sent with status 200, looks to s5cmd like an empty listing (measured, v2.3.0); but an
@@ -78,7 +81,8 @@ def _see_that_it_is_an_archive(group: SeriesGroup, list_folders: ListFolders, ac
         EndpointUnreachable: The server lists nothing at all, or cannot be asked.
     """
     top = group.row.key_pattern.symbols_prefix(group.partition).partition("/")[0] + "/"
-    if not list_folders(top):
+    if not listing.folders(top):
+        listing.distrust()
         raise EndpointUnreachable(
             f"The server {access.endpoint_url} answers, but not as the archive: it lists nothing below {top!r} in the "
             f"bucket {access.bucket!r}",

@@ -142,7 +142,8 @@ class Report:
 
         ``success``: everything planned is there, or is rightly absent. ``partial``: some objects failed, were
         quarantined or cancelled. ``failed``: an error stopped the run, or every object failed. ``empty``: nothing
-        was planned, or the archive has nothing of it. ``interrupted``: a signal ended the run.
+        was planned, or the archive has nothing of it and it is not all still to come. ``interrupted``: a signal ended
+        the run.
         """
         if self.error:
             return "failed"
@@ -151,7 +152,9 @@ class Report:
         counts = self._stats()
         if counts["failed_tasks"]:
             return "failed" if counts["failed_tasks"] == counts["total_tasks"] else "partial"
-        return "empty" if counts["total_tasks"] == self.outcomes[Outcome.ABSENT] else "success"
+        absent = self.outcomes[Outcome.ABSENT]
+        nothing = counts["total_tasks"] == absent and self._absences[Absence.NOT_YET] < max(absent, 1)
+        return "empty" if nothing else "success"
 
     def exit_code(self) -> ExitCode:
         """Return how the command ends."""
@@ -281,6 +284,9 @@ def _selection_document(request: Request) -> dict[str, object]:
         "markets": [str(market) for market in wish.markets],
         "data_types": list(wish.data_types),
         "symbols": {str(market): list(symbols) for market, symbols in wish.symbols.items()},
+        "quote_assets": list(wish.filters.quotes),
+        "contract": wish.filters.contract and str(wish.filters.contract),
+        "settled": wish.filters.settled,
         "intervals": {data_type: list(intervals) for data_type, intervals in wish.intervals.items()},
         "start": wish.dates.start.isoformat() if wish.dates.start else None,
         "end": wish.dates.end.isoformat() if wish.dates.end else None,

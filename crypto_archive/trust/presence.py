@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.model import ManifestEntry, StoredStat
+from crypto_archive.model import ManifestEntry, StoredStat, Verdict
 
 if TYPE_CHECKING:
+    from crypto_archive.model import RemoteStat
     from crypto_archive.trust.manifest import Manifest
     from crypto_archive.trust.store import Root
 
@@ -51,6 +52,12 @@ class StoredFiles:
         file = files.get(name)
         size = _size(file) if file is not None else None
         return None if size is None else StoredStat(size, recorded.get(key))
+
+    def is_short(self, key: str, remote: RemoteStat) -> bool:
+        """Whether the very bytes that the listing speaks of are stored, and known to lack rows of their days."""
+        there = self.stat(key)
+        known = there.recorded if there is not None else None
+        return known is not None and known.verdict is Verdict.GAPS and known.etag == remote.etag
 
     def _read_folder(self, prefix: str) -> _Folder:
         folder = self._root.file(prefix.removesuffix("/")) if prefix else self._root.path

@@ -84,6 +84,11 @@ class Root:
         return self.private / "manifest.sqlite"
 
     @property
+    def listings_path(self) -> Path:
+        """What the archive's listing said in the last day."""
+        return self.private / "listings.sqlite"
+
+    @property
     def lock_path(self) -> Path:
         """The file whose lock makes a process the only writer."""
         return self.private / "lock"

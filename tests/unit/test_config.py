@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from crypto_archive.config import Configured, load_request
+from crypto_archive.config import Configured, list_presets, load_request
 from crypto_archive.errors import ConfigError
-from crypto_archive.model import DateRange, Market, Partition
-from crypto_archive.request import Access, Discovery, Fetching, Request, Wish
+from crypto_archive.model import Contract, DateRange, Market, Partition
+from crypto_archive.request import Access, Discovery, Fetching, Request, SymbolFilter, Wish
 
 TODAY = date(2025, 7, 16)
 
@@ -66,6 +66,9 @@ def test_every_field_of_a_preset_reaches_the_request() -> None:
         output_directory: ~/archive
         markets: [options, spot, options]
         symbols: {spot: [BTCUSDT, BTCUSDT, 币安人生USDT], "*": [BTC]}
+        quote_assets: [USDT, FDUSD, USDT]
+        contract: perpetual
+        settled: false
         data_types: [premiumIndex, klines, premiumIndexKlines, bookDepth]
         intervals: {klines: [1M, 1h, 1mo], premiumIndex: [1d], premiumIndexKlines: [1h], bookDepth: [1000ms]}
         date_range: {start: 2025-06-01, end: yesterday}
@@ -90,6 +93,7 @@ def test_every_field_of_a_preset_reaches_the_request() -> None:
             intervals={"klines": ("1mo", "1h"), "premiumIndexKlines": ("1d", "1h"), "bookDepth": ("1000ms",)},
             dates=DateRange(date(2025, 6, 1), date(2025, 7, 15)),
             partition=Partition.MONTHLY,
+            filters=SymbolFilter(("USDT", "FDUSD"), Contract.PERPETUAL, settled=False),
         ),
         root=Path.home() / "archive",
         discovery=Discovery.CALENDAR,
@@ -273,6 +277,42 @@ def test_a_symbol_in_small_letters_gets_a_notice() -> None:
     assert notices(configured) == [
         "symbol 'btcusdt' has small letters and the archive's have none; did you mean 'BTCUSDT'?"
     ]
+
+
+def test_of_many_symbols_in_small_letters_some_are_told() -> None:
+    found = notices(load(markets=["spot"], symbols=[f"coin{number}usdt" for number in range(23)]))
+    assert len(found) == 21
+    assert found[-1] == "3 more symbols have small letters and the archive's have none"
+
+
+def test_a_quote_asset_that_looks_like_a_known_one_gets_a_notice() -> None:
+    configured = load(markets=["spot"], quote_assets=["usdt", "USDT", "币"])
+    assert notices(configured) == [
+        "quote asset 'usdt' is not among those that are known; nearest are 'USDT', 'UST', 'USD'"
+    ]
+
+
+def test_all_means_every_symbol() -> None:
+    name = preset("symbols: {spot: [all, '!*UPUSDT'], options: [all]}")
+    assert load(name).request.wish.symbols == {Market.SPOT: ("*", "!*UPUSDT"), Market.OPTIONS: ("*",)}
+
+
+@pytest.mark.parametrize("options", [{"quote_assets": ["USDT"]}, {"contract": "delivery"}, {"settled": False}], ids=str)
+def test_a_filter_is_a_selection(options: dict[str, object]) -> None:
+    configured = load(**options)
+    assert configured.selects
+    assert notices(configured) == []
+
+
+def test_a_preset_that_filters_is_no_overlay(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    monkeypatch.setenv("CRYPTO_ARCHIVE_PRESET_DIR", str(here))
+    preset("settled: false\n")
+    assert [info.overlay for info in list_presets() if info.name == "my"] == [False]
+
+
+def test_options_replace_the_filters_of_a_preset_one_by_one() -> None:
+    name = preset("quote_assets: [USDT]\nsettled: false\n")
+    assert load(name, quote_assets=["USDC"]).request.wish.filters == SymbolFilter(("USDC",), settled=False)
 
 
 def test_a_misspelt_variable_gets_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     assert read(tmp_path, "\ufeffbatch_size: 1").values == {"batch_size": 1}
 
 
-QUOTES = "; a text that begins with * or ! needs quotes, such as '*USDT'"
+QUOTES = "; a text that begins with *, ! or @ needs quotes, such as '*USDT'"
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,21 @@ def told(text: str) -> str:
             "partition: dayly",
             (
                 "my.yaml, line 1, partition: 'dayly' is not a valid partition; did you mean 'daily'? "
-                "(allowed: daily, monthly)"
+                "(allowed: daily, monthly, auto)"
             ),
+        ),
+        (
+            "contract: perp",
+            (
+                "my.yaml, line 1, contract: 'perp' is not a valid kind of contract; did you mean 'perpetual'? "
+                "(allowed: perpetual, delivery)"
+            ),
+        ),
+        ("settled: never", "my.yaml, line 1, settled: 'never' is neither true nor false"),
+        ("quote_assets: USDT", "my.yaml, line 1, quote_assets: 'USDT' is not a list; write [USDT]"),
+        (
+            "quote_assets: ['*USD']",
+            "my.yaml, line 1, quote_assets[0]: '*USD' is no quote asset; write a name like USDT, and each by itself",
         ),
         (
             "discover: list",
@@ -312,7 +325,7 @@ def test_mistakes_in_options_name_the_option(options: dict[str, object], message
         ("MAX_PARALLEL_DOWNLOADS", "lots", "'lots' is not a whole number"),
         ("MAX_PARALLEL_DOWNLOADS", "100", "100 is too large; the most is 64"),
         ("STALL_SECONDS", "nan", "'nan' is not a number of seconds"),
-        ("PARTITION", "week", "'week' is not a valid partition (allowed: daily, monthly)"),
+        ("PARTITION", "week", "'week' is not a valid partition (allowed: daily, monthly, auto)"),
         ("MATRIX_PATH", "gone.yaml", "Archive matrix file not found: gone.yaml"),
     ],
 )

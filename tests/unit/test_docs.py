@@ -116,9 +116,10 @@ def test_examples_are_found() -> None:
 
 @pytest.fixture
 def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the preset files that the documents show, and nothing else."""
+    """A folder with the presets and lists of symbols that the documents show, and nothing else."""
+    shown = re.compile(r"^```(?:yaml|text)\n# (\S+\.(?:yaml|txt))\n(.*?)^```", re.DOTALL | re.MULTILINE)
     for text in TEXTS.values():
-        for name, content in re.findall(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for name, content in shown.findall(text):
             (tmp_path / name).write_text(content, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -153,11 +154,11 @@ def test_every_call_in_the_documents_works(call: tuple[str, ...], playground: Pa
     arguments = offline(call)
     if arguments is None or is_shown_to_fail(call) or call in {("plan",), ("collect",)}:
         return
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(app, arguments, input="BTCUSDT\n")
     assert done.exit_code == ExitCode.OK, (done.output, done.exception)
     assert done.output
     if "runfiles" not in call:
-        assert {path.suffix for path in playground.iterdir()} <= {".yaml"}
+        assert {path.suffix for path in playground.iterdir()} <= {".yaml", ".txt"}
 
 
 def test_selections_of_verify_are_right(playground: Path) -> None:
@@ -309,7 +310,7 @@ def test_ranges_are_true(field: str) -> None:
 
 
 def test_every_choice_of_a_field_is_named() -> None:
-    for name in ("partition", "discover"):
+    for name in ("partition", "discover", "contract"):
         (choices,) = [kind for kind in get_args(Preset.model_fields[name].annotation) if kind is not type(None)]
         assert INLINE.findall(row_of(text_of("presets.md"), name)[1]) == [str(choice) for choice in choices]
 

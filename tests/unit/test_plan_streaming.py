@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import closing
 from datetime import date, timedelta
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -11,26 +12,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.config import load_request
+from crypto_archive.listings.bucket import BucketListing
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, StoredStat
 from crypto_archive.plan import open_plan
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.candidates import by_calendar, by_listing
 from crypto_archive.planning.plan import plan
 from crypto_archive.planning.selection import SeriesGroup, select
-from crypto_archive.planning.stream import candidates
+from crypto_archive.planning.stream import listed_candidates
 from crypto_archive.planning.totals import PlanTotals
-from crypto_archive.request import Fetching
+from crypto_archive.request import Access, Fetching
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.protocol import Listed
 from tests.objects import FIRST_DAY, LISTED_AT, an_object, bundled, not_a_word, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from crypto_archive.config import Configured
-    from crypto_archive.request import Access
 
 FAR_AWAY = date(9999, 12, 31)
 TODAY = date(2025, 8, 1)
@@ -47,14 +48,23 @@ class Supply:
             self.taken += 1
             yield Candidate(an_object(number % 28))
 
-    def listed(self, prefixes: Iterable[str]) -> Iterator[Listed]:
-        """The listing of the first prefix, which never ends."""
-        series = re.sub(r"(?<=-)[0-9-]*$", "", next(iter(prefixes)))
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """The listing of a prefix, which never ends."""
+        series = re.sub(r"(?<=-)[0-9-]*$", "", prefix)
         for number in count(1):
             self.taken += 1
             for suffix in ("", SIDECAR_SUFFIX):
                 key = f"{series}{FIRST_DAY + timedelta(number)}.zip{suffix}"
                 yield Listed(key, 1, "etag", LISTED_AT)
+
+
+def listing_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, list_objects: object, list_folders: object = None
+) -> BucketListing:
+    """Return the bucket's listing with other functions in s5cmd's place."""
+    monkeypatch.setattr(listing, "list_objects", list_objects)
+    monkeypatch.setattr(listing, "list_folders", list_folders)
+    return BucketListing(Binary(tmp_path / "s5cmd", "2.3.0"), Access(), None, 0.0, threading.Event())
 
 
 def a_group(symbols: tuple[str, ...], first: date, last: date) -> SeriesGroup:
@@ -100,32 +110,37 @@ def test_the_calendar_is_walked_as_it_is_asked() -> None:
     assert [str(item.period) for item, *_ in islice(found, 2)] == ["2018-01-01", "2018-01-02"]
 
 
-def test_a_listing_is_read_as_it_is_asked() -> None:
+def test_a_listing_of_one_series_is_read_as_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     supply = Supply()
+    bucket = listing_of(tmp_path, monkeypatch, lambda _binary, _access, prefixes, **_: supply.objects(prefixes[0]))
     group = a_group(("BTCUSDT",), FIRST_DAY, FAR_AWAY)
-    stream = by_listing(group, FAR_AWAY, supply.listed, lambda _: (), not_a_word)
-    first = next(stream)
-    assert first[0].key.endswith("BTCUSDT-1h-2025-07-02.zip")
-    assert first[1] is not None
-    assert first[1].has_sidecar
-    assert supply.taken == 1
-    list(islice(stream, 99))
-    assert supply.taken == 100
+    with bucket, closing(by_listing(group, FAR_AWAY, bucket, not_a_word)) as stream:
+        first = next(stream)
+        assert first.object.key.endswith("BTCUSDT-1h-2025-07-02.zip")
+        assert first.remote is not None
+        assert first.remote.has_sidecar
+        assert supply.taken == 1
+        list(islice(stream, 99))
+        assert supply.taken == 100
 
 
-def test_prefixes_are_made_as_the_listing_asks_for_them() -> None:
-    """The listing takes a hundred prefixes at a time; so must be what makes them."""
+def test_many_series_are_listed_a_hundred_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     group = a_group(tuple(f"X{number}" for number in range(1000)), FIRST_DAY, FIRST_DAY)
     taken = []
 
-    def list_objects(prefixes: Iterable[str]) -> Iterator[Listed]:
+    def list_objects(_binary: Binary, _access: Access, prefixes: Iterable[str], **_: object) -> Iterator[Listed]:
         for prefix in prefixes:
             taken.append(prefix)
             for suffix in (".zip", ".zip" + SIDECAR_SUFFIX):
                 yield Listed(prefix + suffix, 1, "etag", LISTED_AT)
 
-    stream = by_listing(group, TODAY, list_objects, lambda _: (), not_a_word)
-    assert len(list(islice(stream, 10))) == len(taken) == 10
+    bucket = listing_of(tmp_path, monkeypatch, list_objects)
+    with bucket:
+        stream = by_listing(group, TODAY, bucket, not_a_word)
+        assert [one.object.series.symbol for one in islice(stream, 100)] == [f"X{number}" for number in range(100)]
+        assert (len(taken), bucket.requests) == (100, 100)
+        assert len(list(stream)) == 900
+    assert (len(taken), bucket.requests) == (1000, 1000)
 
 
 def configured(root: Path, **options: object) -> Configured:
@@ -138,16 +153,16 @@ def configured(root: Path, **options: object) -> Configured:
 
 def test_the_stream_of_a_request_is_lazy_from_the_listing_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     supply = Supply()
-    monkeypatch.setattr(listing, "list_objects", lambda _binary, _access, prefixes, **_: supply.listed(prefixes))
+    bucket = listing_of(tmp_path, monkeypatch, lambda _binary, _access, prefixes, **_: supply.objects(prefixes[0]))
     asked = configured(tmp_path)
-    request, matrix = asked.request, asked.matrix
-    selection = select(request.wish, matrix, TODAY)
-    binary = Binary(tmp_path / "s5cmd", "2.3.0")
-    stream = plan(candidates(request, selection, matrix, binary, TODAY, not_a_word), lambda _: None, request.fetching)
-    assert supply.taken == 0
-    batch = next(batches(stream, 4))
-    assert [item.action for item in batch.items] == [Action.FETCH, Action.FETCH]
-    assert supply.taken == 3
+    selection = select(asked.request.wish, asked.matrix, TODAY)
+    found = listed_candidates(selection, asked.request.access, bucket, TODAY, not_a_word)
+    with closing(found):
+        stream = plan(found, lambda _: None, asked.request.fetching)
+        assert supply.taken == 0
+        batch = next(batches(stream, 4))
+        assert [item.action for item in batch.items] == [Action.FETCH, Action.FETCH]
+        assert supply.taken == 3
 
 
 def test_the_plan_command_has_its_first_batch_at_once(tmp_path: Path) -> None:
@@ -164,22 +179,21 @@ def test_a_listing_that_was_cancelled_says_nothing_of_what_it_did_not_come_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No series is called empty, and no glob without a match, that nobody has looked for."""
-    cancelled = threading.Event()
 
-    def list_objects(_binary: Binary, _access: Access, prefixes: Iterable[str], **_: object) -> Iterator[Listed]:
+    def list_objects(
+        _binary: Binary, _access: Access, prefixes: Sequence[str], cancelled: threading.Event
+    ) -> Iterator[Listed]:
         if not cancelled.is_set():
-            yield from islice(Supply().listed(prefixes), 2)
+            yield from islice(Supply().objects(prefixes[0]), 2)
             cancelled.set()
 
     def list_folders(*_: object, cancelled: threading.Event) -> tuple[str, ...]:
         assert cancelled.is_set()  # so that it does not ask
         return ()
 
-    monkeypatch.setattr(listing, "list_objects", list_objects)
-    monkeypatch.setattr(listing, "list_folders", list_folders)
+    bucket = listing_of(tmp_path, monkeypatch, list_objects, list_folders)
     markets = {"spot": ["BTCUSDT", "ETHUSDT"], "futures_um": ["*USDT"]}
     asked = configured(tmp_path, markets=list(markets), symbols=markets, intervals=["1h", "1d"])
     selection = select(asked.request.wish, asked.matrix, TODAY)
-    binary = Binary(tmp_path / "s5cmd", "2.3.0")
-    found = candidates(asked.request, selection, asked.matrix, binary, TODAY, not_a_word, cancelled)
+    found = listed_candidates(selection, asked.request.access, bucket, TODAY, not_a_word)
     assert len(list(found)) <= 1

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_archive.config import load_request
-from crypto_archive.model import DateRange, Market, Partition
+from crypto_archive.model import Contract, DateRange, Market, Partition
 from crypto_archive.planning.selection import select
-from crypto_archive.request import Wish
+from crypto_archive.request import Partitioning, SymbolFilter, Wish
 from tests.objects import bundled, row_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def selected(
     symbols: tuple[str, ...] = ("X",),
     intervals: Mapping[str, tuple[str, ...]] | None = None,
     dates: DateRange = WHILE_ALL_WERE_PUBLISHED,
-    partition: Partition = DAILY,
+    partition: Partitioning = Partitioning.DAILY,
     today: date = TODAY,
 ) -> Selection:
     wish = Wish((market,), data_types, {market: symbols}, intervals or {}, dates, partition)
@@ -117,12 +117,12 @@ def test_funding_rates_are_monthly_only(market: Market) -> None:
     selection = selected(market, "fundingRate")
     assert groups_of(selection) == [Group(f"{market} fundingRate", MONTHLY, ("X",), (None,))]
     assert texts_of(selection) == [f"{market} fundingRate: published monthly only, monthly objects are planned"]
-    assert texts_of(selected(market, "fundingRate", partition=MONTHLY)) == []
+    assert texts_of(selected(market, "fundingRate", partition=Partitioning.MONTHLY)) == []
 
 
 @pytest.mark.parametrize(("market", "data_type"), [(UM, "metrics"), (CM, "bookDepth"), (OPTIONS, "BVOLIndex")])
 def test_what_is_daily_only_is_planned_daily(market: Market, data_type: str) -> None:
-    selection = selected(market, data_type, symbols=("BTCBVOLUSDT",), partition=MONTHLY)
+    selection = selected(market, data_type, symbols=("BTCBVOLUSDT",), partition=Partitioning.MONTHLY)
     assert names_of(selection) == [(f"{market} {data_type}", DAILY)]
     assert texts_of(selection) == [f"{market} {data_type}: published daily only, daily objects are planned"]
 
@@ -180,7 +180,7 @@ def test_one_second_alone_on_futures_is_nothing() -> None:
 
 def test_one_second_on_spot_is_both_daily_and_monthly() -> None:
     for partition in Partition:
-        selection = selected(SPOT, "klines", intervals={"klines": ("1s",)}, partition=partition)
+        selection = selected(SPOT, "klines", intervals={"klines": ("1s",)}, partition=Partitioning(partition))
         assert groups_of(selection) == [Group("spot klines", partition, ("X",), ("1s",))]
 
 
@@ -200,7 +200,7 @@ def test_long_intervals_alone_make_no_empty_daily_group() -> None:
 
 
 def test_all_intervals_of_a_month_are_monthly() -> None:
-    selection = selected(SPOT, "klines", partition=MONTHLY)
+    selection = selected(SPOT, "klines", partition=Partitioning.MONTHLY)
     assert groups_of(selection) == [
         Group("spot klines", MONTHLY, ("X",), row_of(SPOT, "klines").intervals(MONTHLY)),
     ]
@@ -213,7 +213,7 @@ def test_coin_margined_metrics_exist() -> None:
 
 @pytest.mark.parametrize("market", [UM, CM])
 def test_book_ticker_is_monthly_too(market: Market) -> None:
-    selection = selected(market, "bookTicker", partition=MONTHLY)
+    selection = selected(market, "bookTicker", partition=Partitioning.MONTHLY)
     assert groups_of(selection) == [Group(f"{market} bookTicker", MONTHLY, ("X",), (None,))]
     assert texts_of(selection) == []
 
@@ -371,7 +371,7 @@ WISHES = st.builds(
         st.none() | st.dates(date(2016, 1, 1), date(2022, 1, 1)),
         st.none() | st.dates(date(2022, 1, 1), date(2027, 1, 1)),
     ),
-    partition=st.sampled_from(Partition),
+    partition=st.sampled_from(Partitioning),
 )
 
 
@@ -405,3 +405,18 @@ def test_groups_hold_only_what_the_matrix_publishes_and_nothing_twice(wish: Wish
         for interval in group.intervals
     ]
     assert len(set(series)) == len(series)
+
+
+def test_a_filter_without_symbols_means_all_and_not_the_default_ones() -> None:
+    (group,) = asked(UM, data_types=["klines"], intervals=["1h"], quote_assets=["USDT"], contract="delivery").groups
+    assert group.symbols == ("*",)
+    assert group.filters == SymbolFilter(("USDT",), Contract.DELIVERY)
+    (group,) = asked(UM, data_types=["klines"], intervals=["1h"], symbols=["BTCUSDT"], settled=False).groups
+    assert (group.symbols, group.filters) == (("BTCUSDT",), SymbolFilter(settled=False))
+
+
+def test_of_many_renamed_symbols_some_are_told() -> None:
+    symbols = tuple(f"COIN{number}USD_PERP" for number in range(25))
+    (text,) = texts_of(selected(CM, "indexPriceKlines", symbols=symbols, intervals={"*": ("1h",)}))
+    assert text.startswith("futures_cm indexPriceKlines: COIN0USD_PERP is COIN0USD, ")
+    assert text.endswith("COIN19USD_PERP is COIN19USD there and 5 more")

@@ -1,4 +1,4 @@
-"""Symbols are chosen by name, by glob and by exclusion."""
+"""Symbols are chosen by name, by glob, by exclusion and by filter; those that do not exist are told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_archive.planning.symbols import is_glob, matching
+from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.model import Contract, DateRange, Market, Notice, Partition
+from crypto_archive.planning.selection import SeriesGroup
+from crypto_archive.planning.symbols import (
+    MOST_NAMED,
+    folders_beside,
+    is_glob,
+    matching,
+    passes,
+    resolve,
+    resolve_offline,
+    unknown,
+)
+from crypto_archive.request import SymbolFilter
+from tests.objects import not_a_word, row_of
 
 KNOWN = ("BTCUSDT", "ETHUSDT", "BTCDOWNUSDT", "ETHBTC", "1000SHIBUSDT", "币安人生USDT")
 
@@ -78,3 +92,180 @@ def test_every_choice_has_its_reason(patterns: list[str], known: list[str]) -> N
         meant = not wanted or any(fnmatchcase(symbol, pattern) for pattern in wanted)
         if meant and not any(fnmatchcase(symbol, pattern) for pattern in excluded):
             assert symbol in chosen
+
+
+def test_a_list_may_hold_thousands_of_words() -> None:
+    known = [f"COIN{number}USDT" for number in range(4_000)]
+    patterns = ["*", *(f"!{name}" for name in known[:2_000]), *(f"!{name[:-4]}B*" for name in known[:200])]
+    assert matching(patterns, known) == tuple(known[2_000:])
+
+
+# Filters
+
+UM_FOLDERS = ("BTCBUSD", "BTCSTUSDT_SETTLED", "BTCUSDC", "BTCUSDT", "BTCUSDT_260925", "ICPUSDTSETTLED", "币安人生USDT")
+FILTERS = st.builds(
+    SymbolFilter,
+    st.lists(st.sampled_from(["USDT", "USDC", "A"]), max_size=2).map(tuple),
+    st.sampled_from([None, *Contract]),
+    st.sampled_from([None, True, False]),
+)
+
+
+def a_group(
+    *symbols: str, filters: SymbolFilter | None = None, market: Market = Market.FUTURES_UM, data_type: str = "klines"
+) -> SeriesGroup:
+    row = row_of(market, data_type)
+    return SeriesGroup(row, Partition.DAILY, symbols, ("1h",), DateRange(), filters=filters or SymbolFilter())
+
+
+@pytest.mark.parametrize(
+    ("filters", "chosen"),
+    [
+        (SymbolFilter(), UM_FOLDERS),
+        (SymbolFilter(quotes=("BUSD", "USDC")), ("BTCBUSD", "BTCUSDC")),
+        (SymbolFilter(contract=Contract.DELIVERY), ("BTCUSDT_260925",)),
+        (SymbolFilter(settled=True), ("BTCSTUSDT_SETTLED", "ICPUSDTSETTLED")),
+        (SymbolFilter(("USDT",), Contract.PERPETUAL, settled=False), ("BTCUSDT", "币安人生USDT")),
+        (SymbolFilter(("USDC",), Contract.DELIVERY), ()),
+    ],
+)
+def test_filters_look_at_what_names_say(filters: SymbolFilter, chosen: tuple[str, ...]) -> None:
+    assert tuple(symbol for symbol in UM_FOLDERS if passes(Market.FUTURES_UM, symbol, filters)) == chosen
+
+
+@pytest.mark.parametrize("contract", Contract)
+@pytest.mark.parametrize(
+    ("market", "symbol"), [(Market.SPOT, "BTCUSDT"), (Market.OPTIONS, "BTCBVOLUSDT"), (Market.FUTURES_CM, "BTCUSD")]
+)
+def test_what_is_no_contract_stays(market: Market, symbol: str, contract: Contract) -> None:
+    assert passes(market, symbol, SymbolFilter(contract=contract))
+
+
+@pytest.mark.parametrize(
+    ("filters", "active", "text"),
+    [
+        (SymbolFilter(), False, ""),
+        (SymbolFilter(("USDT", "USDC")), True, "quote asset USDT or USDC"),
+        (SymbolFilter(contract=Contract.DELIVERY, settled=False), True, "delivery, not settled"),
+        (SymbolFilter(settled=True), True, "settled"),
+    ],
+)
+def test_a_filter_says_what_it_is(filters: SymbolFilter, active: bool, text: str) -> None:
+    assert (bool(filters), str(filters)) == (active, text)
+
+
+@given(patterns=PATTERNS, known=st.lists(WORDS, max_size=8), filters=FILTERS, market=st.sampled_from(Market))
+def test_filters_never_add_symbols(
+    patterns: list[str], known: list[str], filters: SymbolFilter, market: Market
+) -> None:
+    every = matching(patterns, known)
+    chosen = matching(patterns, known, lambda symbol: passes(market, symbol, filters))
+    assert chosen == tuple(symbol for symbol in every if passes(market, symbol, filters))
+    assert filters or chosen == every
+
+
+# Against the folders of the archive
+
+
+def test_the_folders_are_those_that_globs_are_matched_against() -> None:
+    group = a_group("*", "!BTC*", filters=SymbolFilter(settled=False))
+    assert resolve(group, lambda: UM_FOLDERS, not_a_word) == ("币安人生USDT",)
+
+
+def test_names_need_no_folders_though_they_are_filtered() -> None:
+    group = a_group("BTCUSDT", "BTCUSDT_260925", filters=SymbolFilter(contract=Contract.DELIVERY))
+    assert resolve(group, lambda: pytest.fail("nobody has to ask"), not_a_word) == ("BTCUSDT_260925",)
+
+
+def test_a_filter_looks_at_the_form_in_the_keys() -> None:
+    """The row of index prices has bare pairs, which are no contracts."""
+    group = a_group(
+        "BTCUSD",
+        filters=SymbolFilter(contract=Contract.DELIVERY),
+        market=Market.FUTURES_CM,
+        data_type="indexPriceKlines",
+    )
+    assert resolve(group, lambda: (), not_a_word) == ("BTCUSD",)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "filters", "text"),
+    [
+        (("X*",), SymbolFilter(), "futures_um klines: no symbol of the archive matches X*, 0 objects"),
+        (
+            ("*",),
+            SymbolFilter(("EUR",), settled=True),
+            "futures_um klines: no symbol of the archive matches * (quote asset EUR, settled), 0 objects",
+        ),
+        (
+            tuple(f"X{number}*" for number in range(8)),
+            SymbolFilter(),
+            "futures_um klines: no symbol of the archive matches X0*, X1*, X2*, X3*, X4* and 3 more, 0 objects",
+        ),
+    ],
+)
+def test_it_is_told_when_nothing_is_left(symbols: tuple[str, ...], filters: SymbolFilter, text: str) -> None:
+    said: list[Notice] = []
+    assert resolve(a_group(*symbols, filters=filters), lambda: UM_FOLDERS, said.append) == ()
+    assert [notice.text for notice in said] == [text]
+
+
+def test_the_calendar_knows_the_default_symbols_only() -> None:
+    said: list[Notice] = []
+    group = a_group("*", filters=SymbolFilter(("USDC",)))
+    assert resolve_offline(group, ["BTCUSDT", "ETHUSDC"], said.append) == ("ETHUSDC",)
+    assert [notice.text for notice in said] == [
+        "futures_um klines: globs and filters match the matrix's 1 default symbols in a plan from the calendar"
+    ]
+
+
+def test_the_calendar_filters_names_too() -> None:
+    said: list[Notice] = []
+    group = a_group("BTCUSDT", filters=SymbolFilter(("USDC",)))
+    assert resolve_offline(group, ["ETHUSDC"], said.append) == ()
+    assert [notice.text for notice in said] == [
+        "futures_um klines: none of the symbols passes the filters (quote asset USDC), 0 objects"
+    ]
+
+
+# Symbols that do not exist
+
+
+def told(symbols: list[str], folders: list[str]) -> list[str]:
+    return [notice.text for notice in unknown(symbols, folders, "spot klines, daily")]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "folders", "hint"),
+    [
+        ("BTCUSD", ["BTCUSDC", "BTCUSDT", "ETHBTC", "XRPRLUSD"], "; nearest are 'BTCUSDT', 'BTCUSDC'"),
+        ("btcusdt", ["BTCUSDT", "ADAEUR"], "; nearest is 'BTCUSDT'"),
+        ("币安USDT", ["币安人生USDT", "ADAEUR"], "; nearest is '币安人生USDT'"),
+        ("NOSUCH", ["BTCUSDT", "B*D"], ""),
+    ],
+)
+def test_an_unknown_symbol_comes_with_the_nearest(symbol: str, folders: list[str], hint: str) -> None:
+    assert told([symbol], folders) == [f"spot klines, daily: the archive has no symbol {symbol!r} there{hint}"]
+
+
+def test_symbols_that_exist_are_not_told() -> None:
+    assert told(["BTCUSDT"], ["BTCUSDT", "ETHUSDT"]) == []
+
+
+def test_too_many_unknown_symbols_are_counted() -> None:
+    texts = told([f"X{number}" for number in range(MOST_NAMED + 5)], ["BTCUSDT"])
+    assert len(texts) == MOST_NAMED + 1
+    assert texts[-1] == "spot klines, daily: the archive has no such symbol there for 5 more of those that were named"
+
+
+def test_folders_are_asked_for_only_where_somebody_named_a_symbol_without_objects() -> None:
+    group = a_group("BTCUSDT", "*USDC")
+    assert folders_beside(group, {"ETHUSDC"}, lambda: pytest.fail("nobody has to ask")) == ()
+    assert folders_beside(group, {"BTCUSDT"}, lambda: UM_FOLDERS) == UM_FOLDERS
+
+
+def test_a_plan_is_whole_without_knowing_what_else_there_is() -> None:
+    def denied() -> tuple[str, ...]:
+        raise EndpointUnreachable("denied")
+
+    assert folders_beside(a_group("BTCUSDT"), {"BTCUSDT"}, denied) == ()

@@ -1,0 +1,270 @@
+"""The bucket's listing as plans read it: from what is remembered, or from s5cmd, asked once for each prefix."""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_right
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
+from typing import TYPE_CHECKING, Self
+
+from crypto_archive.errors import EnvironmentFailure
+from crypto_archive.listings.store import ListingStore
+from crypto_archive.model import Notice
+from crypto_archive.s5cmd import listing
+from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.s5cmd.protocol import Listed
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from crypto_archive.listings.store import Recording, Remembered
+    from crypto_archive.request import Access, Request
+    from crypto_archive.s5cmd.binary import Binary
+
+KEYS_A_REQUEST = 1000
+"""The most that the archive gives in an answer to LIST."""
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_FOLDERS = "folders of "
+"""Stands before the prefix of a listing of folders; no key begins so."""
+
+
+class BucketListing:
+    """Lists a bucket, and remembers what it listed for others who ask within the hour.
+
+    What is remembered lies in a file in the archive root. Where that cannot be written, a file that goes with the
+    process takes its place: the same run still asks nothing twice. To be entered and used in one thread.
+
+    Attributes:
+        requests: How many LIST requests were made, reckoned by the keys that came back.
+        reused: How many prefixes were answered by what was remembered.
+    """
+
+    def __init__(
+        self, binary: Binary, access: Access, path: Path | None, max_age_seconds: float, cancelled: threading.Event
+    ) -> None:
+        """Prepare a listing.
+
+        Args:
+            binary: The s5cmd to use.
+            access: How the bucket is reached.
+            path: The file of remembered listings; None to remember nothing beyond this run.
+            max_age_seconds: How old a remembered listing may be.
+            cancelled: Ends the listing early, once it is set.
+        """
+        self._binary = binary
+        self._access = access
+        self._path = path
+        self._max_age = max_age_seconds
+        self._cancelled = cancelled
+        self._ready: dict[str, Remembered] = {}
+        self._oldest = float("inf")
+        self._began = 0.0
+        self.requests = 0
+        self.reused = 0
+
+    def __enter__(self) -> Self:
+        self._began = _now()
+        self._store = self._opened()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._store.close()
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
+        return self._cancelled.is_set()
+
+    def prepare(self, prefixes: Sequence[str]) -> None:
+        """See to it that all these prefixes can be read at once; those before them are forgotten.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+            EnvironmentFailure: There is no room to keep it.
+        """
+        self._ready = {}
+        try:
+            self._prepare(prefixes)
+        except sqlite3.Error:
+            self._do_without()
+            try:
+                self._prepare(prefixes)
+            except sqlite3.Error as error:
+                raise EnvironmentFailure(
+                    f"The archive's listing cannot be kept in a temporary file: {error}",
+                    hint="Free some space in the folder for temporary files, or name another one with TMPDIR.",
+                ) from error
+
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """Yield every object whose key starts with a prefix, sorted by key; what was not prepared as it is listed.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+            EnvironmentFailure: What was remembered of it is damaged.
+        """
+        found = self._ready.get(prefix) or self._find(prefix)
+        if found is None:
+            yield from self._streamed(prefix)
+            return
+        try:
+            yield from self._store.entries(found, prefix)
+        except (sqlite3.Error, ValueError) as error:
+            raise EnvironmentFailure(
+                f"The remembered listings in {self._path} are damaged: {error}",
+                hint="Delete that file, it is only a cache; or ask the archive again with --refresh.",
+            ) from error
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the folders directly under a prefix that ends in ``/``.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+        """
+        found = self._find(_FOLDERS + prefix, exact=True)
+        if found is not None:
+            return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
+        names = listing.list_folders(self._binary, self._access, prefix, cancelled=self._cancelled)
+        self._count(len(names))
+        if names and not self.is_cut_short:  # an empty answer is no answer of an archive
+            with suppress(sqlite3.Error):
+                recording = self._store.begin(_FOLDERS + prefix, _now())
+                for name in names:
+                    recording.add(Listed(_FOLDERS + prefix + name, 0, "", _EPOCH))
+                self._store.finish([recording])
+        return names
+
+    def distrust(self) -> None:
+        """Forget all that this run has listed: whoever answered was not the archive."""
+        with suppress(sqlite3.Error):
+            self._store.forget_since(self._began)
+
+    def remark(self) -> Notice | None:
+        """Return what a person should know of where the listing came from; None when all of it is new."""
+        if not self.reused:
+            return None
+        minutes = max(0, round((self._began - self._oldest) / 60))
+        asked = f", {self.requests} LIST requests were made" if self.requests else ""
+        return Notice(
+            f"{self.reused} listings are remembered, the oldest from {minutes} min ago{asked}; --refresh asks anew"
+        )
+
+    def _prepare(self, prefixes: Sequence[str]) -> None:
+        missing = [prefix for prefix in dict.fromkeys(prefixes) if not self._remembers(prefix)]
+        wanted = _without_covered(missing)
+        if wanted:
+            self._ask(wanted)
+            if not self.is_cut_short:
+                self._ready |= {prefix: found for prefix in missing if (found := self._store.find(prefix, self._began))}
+
+    def _remembers(self, prefix: str) -> bool:
+        found = self._find(prefix)
+        if found is not None:
+            self._ready[prefix] = found
+        return found is not None
+
+    def _find(self, prefix: str, *, exact: bool = False) -> Remembered | None:
+        try:
+            found = self._store.find(prefix, self._began - self._max_age, exact=exact)
+        except sqlite3.Error:
+            return None
+        if found is not None and found.asked_at < self._began:
+            self.reused += 1
+            self._oldest = min(self._oldest, found.asked_at)
+        return found
+
+    def _ask(self, prefixes: Sequence[str]) -> None:
+        """List several prefixes side by side; ``prefixes`` is sorted, and none of them begins with another."""
+        recordings = [self._store.begin(prefix, max(self._began, _now())) for prefix in prefixes]
+        whole = False
+        try:
+            for entry in listing.list_objects(self._binary, self._access, prefixes, cancelled=self._cancelled):
+                at = bisect_right(prefixes, entry.key) - 1
+                if at >= 0 and entry.key.startswith(prefixes[at]):
+                    recordings[at].add(entry)
+            whole = not self.is_cut_short
+        finally:
+            self._close(recordings, whole=whole)
+        for recording in recordings:
+            self._count(recording.count)
+
+    def _streamed(self, prefix: str) -> Iterator[Listed]:
+        """List one prefix and pass its objects on as they come; it is remembered if it comes to its end."""
+        recording: Recording | None = None
+        with suppress(sqlite3.Error):
+            recording = self._store.begin(prefix, max(self._began, _now()))
+        count, whole = 0, False
+        try:
+            for entry in listing.list_objects(self._binary, self._access, [prefix], cancelled=self._cancelled):
+                count += 1
+                if recording is not None:
+                    try:
+                        recording.add(entry)
+                    except sqlite3.Error:
+                        recording = None
+                yield entry
+            whole = not self.is_cut_short
+        finally:
+            self._count(count)
+            if recording is not None:
+                with suppress(sqlite3.Error):
+                    self._close([recording], whole=whole)
+
+    def _close(self, recordings: Sequence[Recording], *, whole: bool) -> None:
+        if whole:
+            self._store.finish(recordings)
+        else:
+            with suppress(sqlite3.Error):
+                self._store.discard(recordings)
+
+    def _count(self, keys: int) -> None:
+        self.requests += max(1, ceil(keys / KEYS_A_REQUEST))
+
+    def _opened(self) -> ListingStore:
+        place = f"{self._access.endpoint_url}/{self._access.bucket}"
+        if self._path is not None:
+            with suppress(sqlite3.Error, OSError):
+                return ListingStore(self._path, place)
+        return ListingStore(None, place)
+
+    def _do_without(self) -> None:
+        """Go on with a file of our own, where the one in the root cannot be used: it is full, or locked for long."""
+        self._ready = {}
+        self._path = None
+        self._store.close()
+        self._store = self._opened()
+
+
+def open_listing(request: Request, path: Path | None, cancelled: threading.Event) -> BucketListing:
+    """Return the listing that a request reads, to be entered.
+
+    Args:
+        request: How the bucket is reached, and how old a remembered listing may be.
+        path: The file of remembered listings; None to remember nothing beyond this run.
+        cancelled: Ends the listing early, once it is set.
+
+    Raises:
+        S5cmdUnusable: There is no s5cmd that can be used.
+    """
+    binary = find_binary(request.access.s5cmd)
+    return BucketListing(binary, request.access, path, request.listing_age_seconds, cancelled)
+
+
+def _without_covered(prefixes: Sequence[str]) -> list[str]:
+    """Return prefixes sorted, without those that begin with another one."""
+    kept: list[str] = []
+    for prefix in sorted(prefixes):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()

@@ -1,0 +1,207 @@
+"""A file of listings: what the archive answered, by prefix, with the time of asking.
+
+It is a cache. Whatever happens to it, nothing is lost but time; so it is never repaired, only begun anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from crypto_archive.model import SIDECAR_SUFFIX
+from crypto_archive.s5cmd.protocol import Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+KEPT_SECONDS = 86_400.0
+"""How long listings are kept; how old one may be to count is the reader's affair, and less than that."""
+PAGE = 250
+"""Entries that are written and read together."""
+
+_VERSION = 1
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE listing (
+    number INTEGER PRIMARY KEY, place TEXT NOT NULL, prefix TEXT NOT NULL, asked_at REAL NOT NULL,
+    complete INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX listing_prefix ON listing (place, prefix);
+CREATE TABLE page (
+    listing INTEGER NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, entries BLOB NOT NULL);
+CREATE INDEX page_listing ON page (listing);
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+_WAIT_SECONDS = 10.0
+_DELETE_OLD = (
+    "DELETE FROM page WHERE listing IN (SELECT number FROM listing WHERE {old})",
+    "DELETE FROM listing WHERE {old}",
+)
+
+
+class Remembered(NamedTuple):
+    """A listing that can be read: its number, the prefix that was asked for, and when, in seconds since 1970."""
+
+    number: int
+    prefix: str
+    asked_at: float
+
+
+class ListingStore:
+    """Listings of one or more buckets in an SQLite file; several processes may use it at the same time.
+
+    To be used from one thread. Every method may raise ``sqlite3.Error``, which means: do without.
+
+    Args:
+        path: The file, begun anew where it is no such file; None for one that nobody else sees and that goes with this
+            process.
+        place: Endpoint and bucket; listings of other places are not met.
+
+    Raises:
+        sqlite3.Error: There can be no such file.
+        OSError: Likewise.
+    """
+
+    def __init__(self, path: Path | None, place: str) -> None:
+        self._place = place
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = _connect(path)
+        except sqlite3.DatabaseError as error:
+            # A disk that is full or a folder that is closed is no reason to delete anything.
+            if path is None or isinstance(error, sqlite3.OperationalError):
+                raise
+            for ending in ("", "-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            self._connection = _connect(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def find(self, prefix: str, since: float, *, exact: bool = False) -> Remembered | None:
+        """Return a whole listing, not older than ``since``, that has all keys with a prefix in it, or None.
+
+        Args:
+            prefix: The beginning of the keys.
+            since: Seconds since 1970.
+            exact: Take only a listing of just this prefix.
+        """
+        beginnings = [prefix] if exact else [prefix[:length] for length in range(len(prefix) + 1)]
+        query = (
+            "SELECT number, prefix, asked_at FROM listing WHERE place = ? AND complete AND asked_at >= ? "
+            f"AND prefix IN ({','.join('?' * len(beginnings))}) ORDER BY length(prefix) DESC, asked_at DESC LIMIT 1"
+        )
+        found = self._connection.execute(query, (self._place, since, *beginnings)).fetchone()
+        return None if found is None else Remembered(*found)
+
+    def entries(self, listing: Remembered, prefix: str) -> Iterator[Listed]:
+        """Yield the entries of a listing whose keys begin with a prefix, in the order of the keys."""
+        query = "SELECT entries FROM page WHERE listing = ? AND last >= ? AND first < ? ORDER BY rowid"
+        for (packed,) in self._connection.execute(query, (listing.number, prefix, prefix + "\U0010ffff")):
+            yield from (entry for entry in _unpacked(packed) if entry.key.startswith(prefix))
+
+    def begin(self, prefix: str, asked_at: float) -> Recording:
+        """Begin to record a listing; nobody finds it before it is finished."""
+        with self._connection as connection:
+            row = (self._place, prefix, asked_at)
+            number = connection.execute("INSERT INTO listing (place, prefix, asked_at) VALUES (?, ?, ?)", row).lastrowid
+        assert number is not None
+        return Recording(self, Remembered(number, prefix, asked_at))
+
+    def finish(self, recordings: Sequence[Recording]) -> None:
+        """Make whole listings of recordings, in the place of older ones of the same prefix."""
+        for recording in recordings:
+            recording.flush()
+        numbers = [(one.listing.number,) for one in recordings]
+        done = [(one.listing.number, self._place, one.listing.prefix) for one in recordings]
+        with self._connection as connection:
+            connection.executemany("UPDATE listing SET complete = 1 WHERE number = ?", numbers)
+            for statement in _DELETE_OLD:
+                old = "complete AND number < ? AND place = ? AND prefix = ?"
+                connection.executemany(statement.format(old=old), done)
+
+    def discard(self, recordings: Sequence[Recording]) -> None:
+        """Drop recordings or listings."""
+        numbers = [(recording.listing.number,) for recording in recordings]
+        with self._connection as connection:
+            for statement in _DELETE_OLD:
+                connection.executemany(statement.format(old="number = ?"), numbers)
+
+    def forget_since(self, moment: float) -> None:
+        """Drop all listings of this place that were begun at a moment, in seconds since 1970, or later."""
+        with self._connection as connection:
+            for statement in _DELETE_OLD:
+                connection.execute(statement.format(old="asked_at >= ? AND place = ?"), (moment, self._place))
+
+    def add_page(self, listing: Remembered, entries: list[Listed]) -> None:
+        """Write a page of entries, which follow those of the pages before."""
+        keys = [entry.key for entry in entries]
+        with self._connection as connection:
+            row = (listing.number, min(keys), max(keys), _packed(entries))
+            connection.execute("INSERT INTO page VALUES (?, ?, ?, ?)", row)
+
+
+class Recording:
+    """A listing in the making."""
+
+    def __init__(self, store: ListingStore, listing: Remembered) -> None:
+        self._store = store
+        self.listing = listing
+        self.count = 0
+        self._waiting: list[Listed] = []
+
+    def add(self, entry: Listed) -> None:
+        """Take in the next entry in the order of the keys."""
+        self.count += 1
+        self._waiting.append(entry)
+        if len(self._waiting) >= PAGE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept back."""
+        if self._waiting:
+            self._store.add_page(self.listing, self._waiting)
+            self._waiting = []
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path or "", timeout=_WAIT_SECONDS)  # "" is a file without a name
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")  # a cache need not survive a power cut
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            with suppress(sqlite3.OperationalError):  # another process was as quick
+                connection.executescript(_SCHEMA)
+        elif version != _VERSION:
+            raise sqlite3.DatabaseError(f"unknown version {version}")
+        with connection:
+            oldest = datetime.now(UTC).timestamp() - KEPT_SECONDS
+            for statement in _DELETE_OLD:
+                connection.execute(statement.format(old="asked_at < ?"), (oldest,))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _packed(entries: list[Listed]) -> bytes:
+    """Pack entries; of sidecars it only matters that they are there, and their ETags do not pack."""
+    etags = ("" if entry.key.endswith(SIDECAR_SUFFIX) else entry.etag for entry in entries)
+    rows = [
+        [entry.key, entry.size, etag, entry.last_modified.timestamp()]
+        for entry, etag in zip(entries, etags, strict=True)
+    ]
+    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
+
+
+def _unpacked(packed: bytes) -> Iterator[Listed]:
+    for key, size, etag, moment in json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass")):
+        yield Listed(key, size, etag, datetime.fromtimestamp(moment, UTC))
