@@ -86,5 +86,6 @@ def _coverage(
             print_text(text)
         else:
             write_text(text, to, "--to")
-            typer.echo(f"written  {to}", err=True) if not output.quiet else None
+            if not output.quiet:
+                typer.echo(f"written  {to}", err=True)
     raise typer.Exit(report.exit_code())

@@ -80,7 +80,7 @@ def _document(report: CoverageReport) -> dict[str, object]:
     return {
         "generated": report.generated_at.isoformat(),
         "version": __version__,
-        "root": str(report.request.root),
+        "root": report.root,
         "endpoint": report.request.access.endpoint_url,
         "discovery": str(report.request.discovery),
         "first": None if first is None else first.isoformat(),

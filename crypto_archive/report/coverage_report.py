@@ -60,6 +60,11 @@ class CoverageReport:
         self.series.append(series)
 
     @property
+    def root(self) -> str:
+        """The archive root that was looked at, as an absolute path."""
+        return str(self.request.root.absolute())
+
+    @property
     def groups(self) -> list[tuple[Market, str, list[SeriesCoverage]]]:
         """The series by market and data type, in their order."""
         by_row = groupby(self.series, key=lambda one: (one.series.market, one.series.data_type))
@@ -88,7 +93,7 @@ class CoverageReport:
         return {
             "schema_version": SCHEMA_VERSION,
             "generated_at": self.generated_at.isoformat(),
-            "output_directory": str(self.request.root),
+            "output_directory": self.root,
             "source": {"endpoint_url": access.endpoint_url, "bucket": access.bucket},
             "selection": self._selection(),
             "totals": {"series": len(self.series), **counts_document(self.counts())},

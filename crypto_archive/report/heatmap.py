@@ -109,10 +109,11 @@ class _Maps:
         """Choose the scale and draw."""
         labels = (f"{len(self._report.series):,} series", *map(_label, self._report.series))
         figures = zip(_FIGURES, _figures(self._report.counts()), strict=True)
-        beside = max(map(cell_len, labels)) + sum(2 + max(map(len, pair)) for pair in figures) + 2
+        widths = (max(map(cell_len, labels)), *(max(map(len, pair)) for pair in figures))
+        beside = sum(widths) + 2 * len(widths)
         choices = list(scales(interesting_days(self._report.series)))
         fitting = (scale for scale in choices if beside + scale.columns <= options.max_width)
-        yield from _sections(self._report, next(fitting, choices[-1]), self._limit)
+        yield from _sections(self._report, next(fitting, choices[-1]), self._limit, widths)
 
 
 def interesting_days(series: Sequence[SeriesCoverage]) -> Days:
@@ -198,22 +199,25 @@ def _scale(cells: list[tuple[str, Days]], width: int = 1) -> Scale:
     return Scale(tuple(days for _, days in cells), heading, width)
 
 
-def _sections(report: CoverageReport, scale: Scale, limit: int | None) -> Iterator[RenderableType]:
+def _sections(
+    report: CoverageReport, scale: Scale, limit: int | None, widths: tuple[int, ...]
+) -> Iterator[RenderableType]:
     for market, data_type, series in report.groups:
         yield Text(f"{market} {data_type}", style="bold")
-        yield _table(series, scale, limit)
+        yield _table(series, scale, limit, widths)
         if limit is not None and len(series) > limit:
             yield Text(f"  … and {len(series) - limit:,} more series; --all shows them, "
                        "--to coverage.html draws them all", style="dim")  # fmt: skip
         yield Text()
 
 
-def _table(series: list[SeriesCoverage], scale: Scale, limit: int | None) -> Table:
+def _table(series: list[SeriesCoverage], scale: Scale, limit: int | None, widths: tuple[int, ...]) -> Table:
+    """Return the map of one market and data type, as wide as that of every other."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=widths[0])
     table.add_column(scale.heading, no_wrap=True)
-    for name in _FIGURES:
-        table.add_column(name, justify="right", no_wrap=True, vertical="bottom")
+    for name, width in zip(_FIGURES, widths[1:], strict=True):
+        table.add_column(name, justify="right", no_wrap=True, vertical="bottom", min_width=width)
     if len(series) > 1:
         _add_row(table, Text(f"{len(series):,} series", style="bold"), series, scale)
     for one in series[:limit]:

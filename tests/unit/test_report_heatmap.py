@@ -43,7 +43,7 @@ def test_it_gets_coarser_on_a_narrow_terminal(width: int, strip: str) -> None:
 
 def test_the_rest_is_explained() -> None:
     text = "\n".join(lines(200))
-    assert "XUSDT  /// /// /// /// /// /// ///        –" in text
+    assert "XUSDT                 /// /// /// /// /// /// ///        –" in text  # under the months of the others
     assert (
         "█ on disk   ▓ most of it   ▒ some of it   ░ to fetch   × the archive has a hole   ~ not published yet"
         "   · before the first day   - delisted   / never published" in text
