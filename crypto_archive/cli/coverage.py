@@ -65,10 +65,12 @@ def _format(format: CoverageFormat | None, to: Path | None) -> CoverageFormat:
 def _coverage(
     selection: SelectionOptions, output: OutputOptions, format: CoverageFormat, to: Path | None, every_series: bool
 ) -> None:
+    from contextlib import nullcontext
     from functools import partial
 
     from crypto_archive.cli.work import configure, drive, prepare_file, print_text, tell, write_text
     from crypto_archive.coverage import coverage as look
+    from crypto_archive.report.console import WAITING, waiting
     from crypto_archive.report.coverage_page import coverage_page
     from crypto_archive.report.heatmap import coverage_view
     from crypto_archive.report.tables import show
@@ -77,7 +79,8 @@ def _coverage(
     if to is not None:
         prepare_file(to, "--to")
     aside = (lambda _: None) if format is CoverageFormat.TABLE else partial(tell, output)  # the table has them itself
-    report = drive(look(configured, say=aside), lambda _: None)
+    with nullcontext() if output.quiet else waiting(sys.stderr, WAITING):
+        report = drive(look(configured, say=aside), lambda _: None)
     if format is CoverageFormat.TABLE:
         show(coverage_view(report, every_series=every_series), sys.stdout)
     else:

@@ -103,6 +103,8 @@ def symbols(
     from crypto_archive.config import load_request
     from crypto_archive.config.dates import day_of
     from crypto_archive.errors import ExitCode
+    from crypto_archive.model import Notice
+    from crypto_archive.report.console import WAITING, waiting
     from crypto_archive.report.symbols_table import symbols_table
     from crypto_archive.report.tables import show
     from crypto_archive.universe import symbols_document, universe
@@ -118,9 +120,12 @@ def symbols(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--as-of") from None
     configured = load_request([], selection.fields(), today=today)
-    found = list(
-        universe(configured, as_of=day, say=lambda notice: typer.echo(f"note  {notice.text}", err=True), today=today)
-    )
+
+    def say(notice: Notice) -> None:
+        typer.echo(f"note  {notice.text}", err=True)
+
+    with waiting(sys.stderr, WAITING):
+        found = list(universe(configured, as_of=day, say=say, today=today))
     if format is SymbolsFormat.JSON:
         print_json(symbols_document(found, day))
     elif format is SymbolsFormat.NAMES:

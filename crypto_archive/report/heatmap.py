@@ -39,7 +39,7 @@ MOST_WIDE_MONTHS = 40
 """The longest span whose months are two signs wide."""
 
 WHOLE, MOST, SOME, NOTHING, HOLED = "█", "▓", "▒", "░", "×"
-_ON_DISK, _PARTLY, _TO_FETCH, _LACKING, _FAINT = "#4f9fdf", "#8fb5cf", "#d9a23b", "bold #d96f86", "bright_black"
+_ON_DISK, _PARTLY, _TO_FETCH, _LACKING, _FAINT = "#4f9fdf", "#8fb5cf", "#cca300", "bold #d96f86", "bright_black"
 _ABSENCE_SIGNS = {
     Absence.NOT_YET: "~",
     Absence.BEFORE_FIRST: "·",
