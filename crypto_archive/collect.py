@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
 from crypto_archive.adoption import Adopter
+from crypto_archive.budget import require_sizes, within_budget
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
 from crypto_archive.model import RemoteStat
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Absence, ArchiveObject, PlannedObject
-    from crypto_archive.request import Access, Fetching
+    from crypto_archive.request import Access, Request
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.sources import Source
     from crypto_archive.transfer.descriptors import Crew
@@ -68,12 +69,15 @@ def collect(
         wait: Wait while another run holds the archive root.
 
     Raises:
+        OverBudget: Bytes are limited, and the selection is to be planned from the calendar, which knows no sizes.
         S5cmdUnusable: There is no s5cmd that can be used.
         RootUnusable: The archive root cannot be written to.
         RootLocked: Another run holds the archive root, and it is not to be waited for.
         EnvironmentFailure: An s5cmd of an earlier run cannot be ended, or too few files may be open at once.
     """
     request, matrix = configured.request, configured.matrix
+    if source is None:
+        require_sizes(request)
     today = today or datetime.now(UTC).date()
     cancellation = cancellation or Cancellation()
     binary = find_binary(request.access.s5cmd)
@@ -99,7 +103,7 @@ def collect(
         source = source or selected(configured, root, today, cancellation.requested)
         notices = source.notices + (() if crew.notice is None else (crew.notice,))
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
-        with closing(engine.run(_planned(root, run_id, source, engine, request.fetching))) as events:
+        with closing(engine.run(_planned(root, run_id, source, engine, request, cancellation))) as events:
             for event in events:
                 with _ending_in_order(engine, cancellation):
                     record.take(event)
@@ -138,14 +142,15 @@ def _workplace(
 
 
 def _planned(
-    root: Root, run_id: str, source: Source, engine: Engine, fetching: Fetching
+    root: Root, run_id: str, source: Source, engine: Engine, request: Request, cancellation: Cancellation
 ) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
     with Manifest(root.manifest_path, read_only=True) as manifest:
         stored = StoredFiles(root, manifest)
-        adopt = Adopter(root, run_id, fetching.download_checksum)
-        found = source.candidates(stored, lambda notice: engine.emit(Noticed(notice)))
-        yield from while_it_fits(plan(found, stored.stat, fetching, adopt), root)
+        adopt = Adopter(root, run_id, request.fetching.download_checksum)
+        with closing(source.candidates(stored, lambda notice: engine.emit(Noticed(notice)))) as found:
+            planned = while_it_fits(plan(found, stored.stat, request.fetching, adopt), root)
+            yield from within_budget(planned, request.budget, root.staging / run_id, cancellation.requested)
 
 
 @contextmanager
@@ -179,4 +184,6 @@ def _finished(root: Root, engine: Engine, cancellation: Cancellation, seconds: f
     error = root_unusable(root, engine.error) if isinstance(engine.error, OSError) else engine.error
     if error is not None and not isinstance(error, CryptoArchiveError):
         raise error
-    return RunFinished(seconds, cancellation.signal_number, "" if error is None else error.told)
+    if error is None:
+        return RunFinished(seconds, cancellation.signal_number)
+    return RunFinished(seconds, cancellation.signal_number, error.told, error.exit_code)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from crypto_archive.errors import ExitCode
     from crypto_archive.model import (
         ArchiveObject,
         Market,
@@ -141,11 +142,13 @@ class RunFinished:
         seconds: How long it took, by the monotonic clock.
         interrupted_by: The number of the signal that ended it, None when it ran to its end.
         error: What stopped it early, empty when nothing did.
+        error_exit_code: How the command ends for that error; None without one.
     """
 
     seconds: float
     interrupted_by: int | None = None
     error: str = ""
+    error_exit_code: ExitCode | None = None
 
 
 Event = (

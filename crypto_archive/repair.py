@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crypto_archive.collect import collect
+from crypto_archive.request import Budget
 from crypto_archive.sources import named
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.lock import hold, wait_for
@@ -30,7 +32,7 @@ def repair(
     today: date | None = None,
     wait: bool = False,
 ) -> Generator[Event, None, Report]:
-    """Move bad files into quarantine, then collect exactly the objects that are bad or missing.
+    """Move bad files into quarantine, then collect exactly the objects that are bad or missing, without a limit.
 
     Args:
         configured: Where the archive root is, and how objects are fetched.
@@ -58,4 +60,5 @@ def repair(
                 quarantine(root, file, finding.object_key, finding.reason, "verify")
     found = (configured.matrix.object_of(finding.object_key) for finding in bad)
     objects = [item for item in found if item is not None]
+    configured = replace(configured, request=replace(configured.request, budget=Budget()))
     return (yield from collect(configured, source=named(objects), cancellation=cancellation, today=today, wait=wait))

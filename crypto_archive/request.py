@@ -146,6 +146,24 @@ class Fetching:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a run may fetch; None for no limit.
+
+    Attributes:
+        max_objects: Objects to fetch, their sidecars not counted.
+        max_bytes: Bytes to fetch, sidecars not included.
+    """
+
+    max_objects: int | None = None
+    max_bytes: int | None = None
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.max_objects is not None or self.max_bytes is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """All that a run is asked to do.
 
@@ -155,6 +173,7 @@ class Request:
         discovery: Where the plan learns what exists.
         access: How the bucket is reached.
         fetching: How objects are fetched.
+        budget: The most that may be fetched.
         keep_runs: How many folders of runs are kept, the current one's included.
         listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
     """
@@ -164,5 +183,6 @@ class Request:
     discovery: Discovery = Discovery.LISTING
     access: Access = field(default_factory=Access)
     fetching: Fetching = field(default_factory=Fetching)
+    budget: Budget = field(default_factory=Budget)
     keep_runs: int = DEFAULT_KEEP_RUNS
     listing_age_seconds: float = DEFAULT_LISTING_AGE_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import RootUnusable
+from crypto_archive.planning.cost import added_bytes
 from crypto_archive.report.sizes import format_bytes
 from crypto_archive.trust.store import free_bytes
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from crypto_archive.model import PlannedObject
     from crypto_archive.trust.store import Root
-
-SIDECAR_BYTES = 100
-"""About what a sidecar has; the listing's plan does not carry its size."""
 
 
 def while_it_fits(planned: Iterable[PlannedObject], root: Root) -> Generator[PlannedObject, None, None]:
@@ -43,11 +41,3 @@ def while_it_fits(planned: Iterable[PlannedObject], root: Root) -> Generator[Pla
                 "What is there already stays.",
             )
         yield item
-
-
-def added_bytes(item: PlannedObject) -> int:
-    """Return how many bytes more there are once an object is fetched; less than 0 if it shrinks, 0 if nobody knows."""
-    if not item.action.transfers or item.remote is None:
-        return 0
-    sidecar = SIDECAR_BYTES if item.with_sidecar and not item.stored_size else 0
-    return item.remote.size - item.stored_size + sidecar

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,13 @@ class Source:
 
     Attributes:
         notices: What there is to say before the first of them.
-        candidates: Yields them, given what is stored and who takes further notices; to be consumed in one thread.
+        candidates: Yields them, given what is stored and who takes further notices; to be consumed and closed in one
+            thread.
         listing: The listing that they are read from; None where nobody is asked.
     """
 
     notices: tuple[Notice, ...]
-    candidates: Callable[[StoredFiles, Say], Iterator[Candidate]]
+    candidates: Callable[[StoredFiles, Say], Generator[Candidate, None, None]]
     listing: BucketListing | None = None
 
 
@@ -60,7 +61,7 @@ def selected(configured: Configured, root: Root, today: date, cancelled: threadi
         return Source(notices, lambda _, say: calendar_candidates(selection, matrix, today, say))
     listing = open_listing(request, root.listings_path, cancelled)
 
-    def candidates(stored: StoredFiles, say: Say) -> Iterator[Candidate]:
+    def candidates(stored: StoredFiles, say: Say) -> Generator[Candidate, None, None]:
         return listed_candidates(selection, request.access, listing, today, say, stored.is_short)
 
     return Source(notices, candidates, listing)
@@ -68,4 +69,4 @@ def selected(configured: Configured, root: Root, today: date, cancelled: threadi
 
 def named(objects: Iterable[ArchiveObject]) -> Source:
     """Return given objects, of which nothing more is known."""
-    return Source((), lambda *_: map(Candidate, objects))
+    return Source((), lambda *_: (Candidate(item) for item in objects))

@@ -24,6 +24,15 @@ class GroupTotals:
         sized: How many objects have a known size.
         present: Objects that are already there and are left alone.
         updates: Objects that are there but were replaced by the archive.
+        waiting: Objects that the archive has not published yet.
+        refused: Objects that the archive has in other bytes than are wanted.
+        to_fetch: Objects that would be fetched; with those present, waiting and refused they are all.
+        bytes_to_fetch: The bytes of those of them whose size is known, without sidecars.
+        sized_to_fetch: How many of them have a known size.
+        added_bytes: How many bytes more the disk would hold, sidecars included; less than 0 if it would hold fewer.
+        consolidated: Monthly objects that stand for daily ones.
+        saved_objects: How many objects fewer there are for that.
+        saved_bytes: How many bytes fewer, sidecars not included; less than 0 where the monthly objects are larger.
     """
 
     market: Market
@@ -36,3 +45,12 @@ class GroupTotals:
     sized: int = 0
     present: int = 0
     updates: int = 0
+    waiting: int = 0
+    refused: int = 0
+    to_fetch: int = 0
+    bytes_to_fetch: int = 0
+    sized_to_fetch: int = 0
+    added_bytes: int = 0
+    consolidated: int = 0
+    saved_objects: int = 0
+    saved_bytes: int = 0

@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import takewhile
@@ -153,14 +154,15 @@ def _of_selection(
     else:
         found = calendar_candidates(_either_partition(selection), matrix, today, say)
     either = request.wish.partition is Partitioning.AUTO
-    for candidate in found:
-        item = candidate.object
-        there = stored.stat(item.key)
-        entry = there.recorded if there is not None else manifest.entry(item.key)
-        known = there is not None or entry is not None or candidate.remote is not None
-        expected = expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)
-        if known or (expected and not (either and _is_stood_for(item, stored, matrix))):
-            yield item, entry
+    with closing(found):
+        for candidate in found:
+            item = candidate.object
+            there = stored.stat(item.key)
+            entry = there.recorded if there is not None else manifest.entry(item.key)
+            known = there is not None or entry is not None or candidate.remote is not None
+            expected = expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)
+            if known or (expected and not (either and _is_stood_for(item, stored, matrix))):
+                yield item, entry
 
 
 def _either_partition(selection: Selection) -> Selection:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, OutputOptions, SelectionOptions, takes
+from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, takes
 
 if TYPE_CHECKING:
     from crypto_archive.report.fold import Report
@@ -15,9 +15,11 @@ FETCHING = "Fetching"
 
 
 @takes("selection", SelectionOptions)
+@takes("budget", BudgetOptions)
 @takes("output", OutputOptions)
 def collect(
     selection: SelectionOptions,
+    budget: BudgetOptions,
     output: OutputOptions,
     dry_run: Annotated[
         bool,
@@ -54,11 +56,17 @@ def collect(
     Examples:
       crypto-archive collect --preset research
       crypto-archive collect -p backtest -p resilient --output /data/binance --jobs 4
+      crypto-archive collect -p backtest --max-objects 10000 --max-bytes 20GiB
       crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
     """
-    more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None}
+    more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
     if dry_run and report_to is not None:
         raise typer.BadParameter("a dry run has no report; --json prints its totals", param_hint="--report")
+    if dry_run and budget.max_bytes is not None:
+        raise typer.BadParameter(
+            "a dry run plans from the calendar, which knows no sizes; use --max-objects, or `crypto-archive plan`",
+            param_hint="--max-bytes",
+        )
     if dry_run:
         _dry_run(selection, output, more, as_json=as_json)
     else:
@@ -119,15 +127,17 @@ def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None
 
 
 def _dry_run(selection: SelectionOptions, output: OutputOptions, more: dict[str, object], *, as_json: bool) -> None:
+    from crypto_archive.budget import without_max_bytes
     from crypto_archive.cli.work import configure, print_json, require_selection
     from crypto_archive.plan import open_plan, plan_document
     from crypto_archive.report.tables import plan_table, show
     from crypto_archive.s5cmd.runfile import copy_line
 
-    configured = configure(selection, output, **more, discover="calendar")
+    configured = without_max_bytes(configure(selection, output, **more, discover="calendar"))
     require_selection(configured)
     access, fetching = configured.request.access, configured.request.fetching
     with open_plan(configured) as plan:
+        plan.hold_back()
         for batch in plan.batches():
             if not as_json:
                 print(f"# batch {batch.number}: {batch.label}, {len(batch.items)} objects")
@@ -137,5 +147,5 @@ def _dry_run(selection: SelectionOptions, output: OutputOptions, more: dict[str,
     if as_json:
         print_json(plan_document(plan))
     elif not output.quiet:
-        show(plan_table(plan.totals.groups, plan.notices), sys.stderr)
+        show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stderr)
     raise typer.Exit(plan.exit_code)

@@ -12,6 +12,7 @@ import typer
 
 SELECTION = "Selection"
 SOURCE = "Where from, where to"
+LIMITS = "Limits"
 OUTPUT = "Output"
 
 
@@ -110,6 +111,26 @@ class SelectionOptions:
         """Return the options as values of configuration fields, presets left out."""
         names = (field.name for field in dataclasses.fields(self) if field.name not in {"presets", "refresh"})
         return {name: getattr(self, name) for name in names} | {"listing_age_seconds": 0.0 if self.refresh else None}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetOptions:
+    """The most that may be fetched; the names are those of preset fields."""
+
+    max_objects: Annotated[
+        int | None,
+        typer.Option("--max-objects", metavar="N", rich_help_panel=LIMITS,
+                     help="Stop before anything is fetched, if it would be more objects than this."),
+    ] = None  # fmt: skip
+    max_bytes: Annotated[
+        str | None,
+        typer.Option("--max-bytes", metavar="SIZE", rich_help_panel=LIMITS,
+                     help="The same for bytes, such as 50GB or 1.5TiB; needs the listing."),
+    ] = None  # fmt: skip
+
+    def fields(self) -> dict[str, object]:
+        """Return the options as values of configuration fields."""
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, OutputOptions, SelectionOptions, takes
+from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, takes
 
 
 class PlanFormat(StrEnum):
@@ -21,9 +21,11 @@ class PlanFormat(StrEnum):
 
 
 @takes("selection", SelectionOptions)
+@takes("budget", BudgetOptions)
 @takes("output", OutputOptions)
 def plan(
     selection: SelectionOptions,
+    budget: BudgetOptions,
     output: OutputOptions,
     format: Annotated[
         PlanFormat,
@@ -44,6 +46,7 @@ def plan(
     Examples:
       crypto-archive plan --preset research
       crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d --format jsonl
+      crypto-archive plan -p backtest --max-bytes 20GiB
       crypto-archive plan -p backtest --discover calendar --format runfiles --to runfiles/
     """
     if list_presets:
@@ -51,15 +54,17 @@ def plan(
         return
     if (format is PlanFormat.RUNFILES) != (to is not None):
         raise typer.BadParameter("--format runfiles and --to DIR go together", param_hint="--to")
-    _plan(selection, output, format, to)
+    _plan(selection, budget, output, format, to)
 
 
-def _plan(selection: SelectionOptions, output: OutputOptions, format: PlanFormat, to: Path | None) -> None:
+def _plan(
+    selection: SelectionOptions, budget: BudgetOptions, output: OutputOptions, format: PlanFormat, to: Path | None
+) -> None:
     from crypto_archive.cli.work import configure, print_json
     from crypto_archive.plan import object_document, open_plan, plan_document, write_run_files
     from crypto_archive.report.tables import plan_table, show
 
-    configured = configure(selection, output)
+    configured = configure(selection, output, **budget.fields())
     with open_plan(configured) as plan:
         if format is PlanFormat.JSONL:
             for item in plan.objects:
@@ -72,9 +77,10 @@ def _plan(selection: SelectionOptions, output: OutputOptions, format: PlanFormat
     if format is PlanFormat.JSON:
         print_json(plan_document(plan))
     elif format is PlanFormat.TABLE:
-        show(plan_table(plan.totals.groups, plan.notices), sys.stdout)
+        show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stdout)
     elif not output.quiet:
-        show(plan_table(plan.totals.groups, plan.notices), sys.stderr)
+        show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stderr)
+    plan.require_budget()
     raise typer.Exit(plan.exit_code)
 
 

@@ -14,6 +14,7 @@ from crypto_archive.request import (
     DEFAULT_KEEP_RUNS,
     DEFAULT_LISTING_AGE_SECONDS,
     Access,
+    Budget,
     Discovery,
     Fetching,
     Partitioning,
@@ -38,6 +39,7 @@ def assemble(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Req
         discovery=values.get("discover", Discovery.LISTING),
         access=_access(values),
         fetching=_fetching(values),
+        budget=Budget(values.get("max_objects"), values.get("max_bytes")),
         keep_runs=values.get("keep_runs", DEFAULT_KEEP_RUNS),
         listing_age_seconds=values.get("listing_age_seconds", DEFAULT_LISTING_AGE_SECONDS),
     )

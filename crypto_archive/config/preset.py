@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from crypto_archive.config.amounts import byte_count
 from crypto_archive.config.dates import day_text, span_text
 from crypto_archive.model import Contract
 from crypto_archive.request import DEFAULT_ENDPOINT_URL, Discovery, Partitioning
@@ -67,6 +68,7 @@ Texts = Annotated[list[Text], Field(strict=True)]
 Names = Annotated[Texts, Field(min_length=1)]
 Groups = Annotated[dict[Text, Names], BeforeValidator(_one_group), Field(min_length=1)]
 Count = Annotated[int, Field(strict=True)]
+Bytes = Annotated[int, BeforeValidator(byte_count), Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
 ListingAge = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
 StrictSeconds = Annotated[Seconds, Field(strict=True)]
@@ -117,6 +119,8 @@ class Preset(BaseModel):
     date_range: Dates | None = None
     partition: Partitioning | None = None
     discover: Discovery | None = None
+    max_objects: Annotated[Count, Field(ge=1)] | None = None
+    max_bytes: Bytes | None = None
     batch_size: Annotated[Count, Field(ge=1, le=100)] | None = None
     max_parallel_downloads: Annotated[Jobs, Field(strict=True)] | None = None
     enable_batch_mode: bool | None = None

@@ -39,6 +39,10 @@ SERIES_NAMED = 20
 """How many series without any object, or months that are not trusted, are named one by one."""
 
 
+_LIVING = {Partition.DAILY: timedelta(days=7), Partition.MONTHLY: timedelta(days=62)}
+"""How much longer than the archive's usual delay the newest object of a series may be ago, for more to be expected."""
+
+
 class Listing(Protocol):
     """What the bucket holds, as somebody else lists it or remembers it."""
 
@@ -262,6 +266,8 @@ class _Reading:
         span = self._spans[partition]
         earliest = self._today - PUBLICATION_DELAY[partition]
         if newest is None and not (span.first.last_day >= earliest and self._is_real(member[0])):
+            return
+        if newest is not None and newest < earliest - _LIVING[partition]:
             return
         period = span.first if newest is None else Period.containing(newest + timedelta(days=1), partition)
         while period <= span.last:

@@ -8,7 +8,7 @@ from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.planning.candidates import by_calendar, by_listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from contextlib import AbstractContextManager
     from datetime import date
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from crypto_archive.request import Access
 
 
-def calendar_candidates(selection: Selection, matrix: Matrix, today: date, say: Say) -> Iterator[Candidate]:
+def calendar_candidates(
+    selection: Selection, matrix: Matrix, today: date, say: Say
+) -> Generator[Candidate, None, None]:
     """Yield every object of a selection that the calendar allows.
 
     Args:
@@ -40,7 +42,7 @@ def listed_candidates(
     today: date,
     say: Say,
     known_short: KnownShort = lambda *_: False,
-) -> Iterator[Candidate]:
+) -> Generator[Candidate, None, None]:
     """Yield every object of a selection that the bucket lists, and the recent ones to wait for.
 
     Args:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Action, Batch, Market, PlannedObject
+from crypto_archive.planning.cost import added_bytes, known_size
 from crypto_archive.totals import GroupTotals
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 COUNTS = tuple(field.name for field in fields(GroupTotals) if field.name not in {"market", "data_type"})
 """The names of what is counted."""
+
+_STAYING = {Action.KEEP: "present", Action.WAIT: "waiting", Action.REFUSE: "refused"}
 
 
 class PlanTotals:
@@ -55,9 +58,19 @@ def _count(item: PlannedObject, counts: Counter[str]) -> None:
     if item.remote is not None:
         counts["bytes"] += item.remote.size
         counts["sized"] += 1
+    if item.covers is not None:
+        counts["consolidated"] += 1
+        counts["saved_objects"] += item.covers.objects - 1
+        counts["saved_bytes"] += item.covers.bytes - (known_size(item) or 0)
     if not item.action.transfers:
-        counts["present"] += item.action is Action.KEEP
+        counts[_STAYING[item.action]] += 1
         return
+    counts["to_fetch"] += 1
     counts["updates"] += item.action is Action.UPDATE
     counts["sidecars"] += item.with_sidecar
     counts["commands"] += len(item.keys)
+    size = known_size(item)
+    if size is not None:
+        counts["bytes_to_fetch"] += size
+        counts["sized_to_fetch"] += 1
+        counts["added_bytes"] += added_bytes(item)

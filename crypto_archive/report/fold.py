@@ -67,6 +67,7 @@ class Report:
         seconds: How long the run took, 0 while it goes on.
         interrupted_by: The signal that ended it.
         error: What stopped it early, empty when nothing did.
+        error_exit_code: How the command ends for that error, if it is known.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Report:
         self.seconds = 0.0
         self.interrupted_by: int | None = None
         self.error = ""
+        self.error_exit_code: ExitCode | None = None
         self._verdicts: Counter[Verdict] = Counter()
         self._absences: Counter[str] = Counter()
         self._started_at: datetime | None = None
@@ -112,6 +114,7 @@ class Report:
         elif isinstance(event, RunFinished):
             self._finished = True
             self.seconds, self.interrupted_by, self.error = event.seconds, event.interrupted_by, event.error
+            self.error_exit_code = event.error_exit_code
 
     @property
     def outcomes(self) -> Mapping[Outcome, int]:
@@ -159,7 +162,7 @@ class Report:
     def exit_code(self) -> ExitCode:
         """Return how the command ends."""
         if self.error:
-            return ExitCode.ENVIRONMENT
+            return self.error_exit_code or ExitCode.ENVIRONMENT
         if self.interrupted_by is not None:
             return interruption_code(self.interrupted_by)
         return ExitCode.OK if self.status == "success" else ExitCode.PARTIAL

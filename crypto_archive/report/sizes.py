@@ -32,6 +32,14 @@ def format_duration(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
 
 
+def format_about(seconds: float) -> str:
+    """Return a duration that is only known roughly, no finer than it is worth: ``40 s``, ``4 min``, ``2 h 10 min``."""
+    if seconds < 59.5:
+        return f"{max(1, round(seconds))} s"
+    step = 60 if seconds < 3600 else 600 if seconds < 86_400 else 3600
+    return format_duration(round(seconds / step) * step)
+
+
 def format_clock(seconds: float) -> str:
     """Return a duration as a clock shows it, of steady width below ten hours: ``0:01:23``."""
     minutes, second = divmod(int(seconds), 60)

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from crypto_archive.errors import ExitCode
 from crypto_archive.model import Outcome, Verdict
 from crypto_archive.report.sizes import format_bytes, format_count, format_duration, format_rate, one_line
 from crypto_archive.report.styles import OUTCOME_STYLES, STATUS_STYLES, VERDICT_STYLES
@@ -162,7 +163,8 @@ def _advice(lines: Iterable[str], error: str) -> Iterator[Text]:
 
 
 def _what_next(report: Report, failed_file: Path | None) -> Iterator[str]:
-    if report.status in {"partial", "failed", "interrupted"}:
+    again = report.exit_code() is not ExitCode.USAGE  # the same command would end in the same way
+    if again and report.status in {"partial", "failed", "interrupted"}:
         yield "Run the same command again: it continues where it stopped."
     if report.status == "empty":
         yield "See what was asked for with `crypto-archive plan`, and what there can be with `crypto-archive matrix`."

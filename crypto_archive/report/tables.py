@@ -13,6 +13,7 @@ from rich.text import Text
 
 from crypto_archive.model import Partition
 from crypto_archive.report.console import SteadyConsole
+from crypto_archive.report.needs import needs_table
 from crypto_archive.report.progress import is_terminal
 from crypto_archive.report.sizes import format_bytes, one_line
 from crypto_archive.report.styles import ROW_STYLES
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.matrix import Row
     from crypto_archive.model import Notice
+    from crypto_archive.report.needs import Needs
     from crypto_archive.totals import GroupTotals
 
 __all__ = [
@@ -70,27 +72,36 @@ class Fitting:
         yield next(fitting, self._choices[-1])
 
 
-def plan_table(groups: Sequence[GroupTotals], notices: Iterable[Notice] = ()) -> RenderableType:
-    """Return what a plan adds up to, per market and data type, and what it has to say.
+def plan_table(
+    groups: Sequence[GroupTotals], notices: Iterable[Notice] = (), needs: Needs | None = None
+) -> RenderableType:
+    """Return what a plan adds up to, per market and data type, what it would take, and what it has to say.
 
     Columns without a figure are left out, and on a narrow terminal those that matter least.
 
     Args:
         groups: The totals, in the order of the plan.
         notices: What the plan has to say.
+        needs: What a collect of it would take.
     """
     if not groups:
         return Group(Text("The plan has no objects.", style="yellow"), *_notice_lines(notices))
     names = [name for name, count in _PLAN_COLUMNS.items() if name == "objects" or any(map(count, groups))]
     less = [name for name in names if name != "sidecars"]
-    least = [name for name in less if name != "commands"]
-    return Group(Fitting(*(_plan_table(groups, columns) for columns in (names, less, least))), *_notice_lines(notices))
+    fewer = [name for name in less if name != "commands"]
+    least = [name for name in fewer if name != "batches"]
+    table = Fitting(*(_plan_table(groups, columns) for columns in (names, less, fewer, least)))
+    facts = () if needs is None else (Text(), needs_table(needs))
+    lines = [*_notice_lines(notices)]
+    return Group(table, *facts, *([Text()] if facts and lines else []), *lines)
 
 
 _PLAN_COLUMNS: Mapping[str, Callable[[GroupTotals], int]] = {
     "objects": lambda group: group.objects,
     "present": lambda group: group.present,
     "updates": lambda group: group.updates,
+    "waiting": lambda group: group.waiting,
+    "refused": lambda group: group.refused,
     "sidecars": lambda group: group.sidecars,
     "commands": lambda group: group.commands,
     "batches": lambda group: group.batches,

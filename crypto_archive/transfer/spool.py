@@ -31,7 +31,7 @@ class Spool:
             RootUnusable: The file cannot be made.
         """
         self._folder = folder
-        with self._explained():
+        with kept_in(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by discard
         self._changed = threading.Condition()
@@ -46,7 +46,7 @@ class Spool:
             RootUnusable: The disk is full.
         """
         frozen = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
-        with self._changed, self._explained():
+        with self._changed, kept_in(self._folder):
             self._file.seek(0, os.SEEK_END)
             self._file.write(frozen)
             self._file.flush()
@@ -77,12 +77,18 @@ class Spool:
         with suppress(OSError):  # what a full disk did not take is not needed any more
             self._file.close()
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RootUnusable(
-                f"The plan cannot be kept in {self._folder}: {error.strerror or error}",
-                hint="Free some space, or choose another folder with --output, and run the same command again.",
-            ) from error
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Turn what the operating system says while a plan is kept on disk into words for people.
+
+    Raises:
+        RootUnusable: The system has said something.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RootUnusable(
+            f"The plan cannot be kept in {folder}: {error.strerror or error}",
+            hint="Free some space, or choose another folder with --output, and run the same command again.",
+        ) from error

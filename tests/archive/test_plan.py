@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto_archive.model import Market
+from crypto_archive.planning.cost import SIDECAR_BYTES
 from tests.archive.programs import s5cmd
 from tests.archive.results import (
     KEYS,
@@ -74,7 +75,10 @@ def test_totals_from_the_listing_are_those_of_the_bucket(run: Runner, archive: A
     expected = {
         group: {
             "objects": count, "sidecars": count, "commands": 2 * count, "batches": math.ceil(2 * count / 100),
-            "bytes": sizes[group], "sized": count, "present": 0, "updates": 0,
+            "bytes": sizes[group], "sized": count, "present": 0, "updates": 0, "waiting": 0, "refused": 0,
+            "to_fetch": count, "bytes_to_fetch": sizes[group], "sized_to_fetch": count,
+            "added_bytes": sizes[group] + count * SIDECAR_BYTES,
+            "consolidated": 0, "saved_objects": 0, "saved_bytes": 0,
         }
         for group, count in counts.items()
     }  # fmt: skip
@@ -88,7 +92,8 @@ def test_totals_from_the_calendar_are_the_same_but_for_the_sizes(run: Runner, pr
     assert proxy.requests == ()
     by_listing = totals(run, *RESEARCH, *LISTING)["totals"]
     assert by_listing["objects"] == by_listing["sized"] == 161
-    assert by_calendar == by_listing | {"bytes": 0, "sized": 0}
+    unknown = ("bytes", "sized", "bytes_to_fetch", "sized_to_fetch", "added_bytes")
+    assert by_calendar == by_listing | dict.fromkeys(unknown, 0)
 
 
 @pytest.mark.parametrize("discovery", [LISTING, CALENDAR], ids=["listing", "calendar"])

@@ -93,7 +93,7 @@ def test_an_old_sidecar_does_not_outlive_an_update_without_checksums(
     run = run.at(private_archive.endpoint_url)
     collect(run, *THREE)
     replace(private_archive.bucket, KEYS[0])
-    done = collect(run, *THREE, "-p", preset(tmp_path, "download_checksum: false\n"))
+    done = collect(run, *THREE, "--refresh", "-p", preset(tmp_path, "download_checksum: false\n"))
     assert done.outcomes == {"present": 2, "updated": 1}
     assert not (done.root / (KEYS[0] + SIDECAR)).exists()
     assert run("verify", *THREE, "-o", done.root).code == 0

@@ -196,10 +196,11 @@ class Soak:
         hasty = self._hasty if rng.random() < 0.85 else ()
         discover = ("--discover", "calendar") if rng.random() < 0.15 else ()
         force = ("--force",) if rng.random() < 0.1 else ()
+        refresh = ("--refresh",) if rng.random() < 0.7 else ()
         jobs = str(rng.randint(1, 4))
         if self._damage.bad_keys and rng.random() < 0.4:
             return ("verify", "--all", "--repair", "--json", *hasty)
-        return ("collect", "--json", *SELECTION, *hasty, *discover, *force, "--jobs", jobs)
+        return ("collect", "--json", *refresh, *SELECTION, *hasty, *discover, *force, "--jobs", jobs)
 
     def _count(self, names: Iterable[str], running: Running) -> None:
         self.counts.troubles.update(names)
@@ -246,7 +247,7 @@ class Soak:
         self.counts.clean_runs += 1
         self._proxy.clear()
         run, root = self._programs.run, self._root
-        collected = run(f"{number:04d}-clean", "collect", "--json", *SELECTION)
+        collected = run(f"{number:04d}-clean", "collect", "--json", "--refresh", *SELECTION)
         broken = list(self._broken(collected, None))
         if collected.code != 0:
             broken.append(f"a clean run ended with exit code {collected.code}: {collected.errors[-500:]}")

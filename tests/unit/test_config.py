@@ -10,7 +10,7 @@ import pytest
 from crypto_archive.config import Configured, list_presets, load_request
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Contract, DateRange, Market, Partition
-from crypto_archive.request import Access, Discovery, Fetching, Request, SymbolFilter, Wish
+from crypto_archive.request import Access, Budget, Discovery, Fetching, Request, SymbolFilter, Wish
 
 TODAY = date(2025, 7, 16)
 
@@ -74,6 +74,8 @@ def test_every_field_of_a_preset_reaches_the_request() -> None:
         date_range: {start: 2025-06-01, end: yesterday}
         partition: monthly
         discover: calendar
+        max_objects: 1000
+        max_bytes: 1.5 TiB
         batch_size: 50
         max_parallel_downloads: 3
         enable_batch_mode: true
@@ -107,6 +109,7 @@ def test_every_field_of_a_preset_reaches_the_request() -> None:
             timeout_seconds=900.0,
             part_size_mb=10,
         ),
+        budget=Budget(max_objects=1000, max_bytes=3 << 39),
     )
 
 

@@ -88,6 +88,16 @@ def told(text: str) -> str:
             ),
         ),
         (
+            "max_bytes: 50G",
+            (
+                "my.yaml, line 1, max_bytes: '50G' is not a size; write it like 50GB, 1.5TiB or 5000000: a number of "
+                "bytes, or one with a unit (B, kB, MB, GB, TB, PB, KiB, MiB, GiB, TiB, PiB)"
+            ),
+        ),
+        ("max_bytes: 0 GB", "my.yaml, line 1, max_bytes: '0 GB' is too small; the least is 1"),
+        ("max_objects: 0", "my.yaml, line 1, max_objects: 0 is too small; the least is 1"),
+        ("max_objects: many", "my.yaml, line 1, max_objects: 'many' is not a whole number"),
+        (
             "symbols: [1000]",
             'my.yaml, line 1, symbols[0]: 1000 is a number, not a text; put it in quotes: "1000"',
         ),

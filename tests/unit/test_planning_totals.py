@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_archive.model import Action, Market, PlannedObject
+from crypto_archive.model import Action, Covered, Market, PlannedObject
 from crypto_archive.planning.batches import batches
+from crypto_archive.planning.cost import SIDECAR_BYTES, added_bytes
 from crypto_archive.planning.totals import PlanTotals
 from crypto_archive.totals import GroupTotals
 from tests.objects import an_object, kept, listed, many_to_fetch, to_fetch
 
 KINDS = ((Market.SPOT, "klines"), (Market.FUTURES_UM, "trades"))
-EMPTY = {
-    "objects": 0, "sidecars": 0, "commands": 0, "batches": 0, "bytes": 0, "sized": 0, "present": 0, "updates": 0,
-}  # fmt: skip
+EMPTY = dict.fromkeys(
+    ("objects", "sidecars", "commands", "batches", "bytes", "sized", "present", "updates", "waiting", "refused",
+     "to_fetch", "bytes_to_fetch", "sized_to_fetch", "added_bytes", "consolidated", "saved_objects", "saved_bytes"),
+    0,
+)  # fmt: skip
 
 
 def test_nothing_adds_up_to_nothing() -> None:
@@ -33,12 +36,28 @@ def test_every_kind_of_object_is_counted_for_what_it_is() -> None:
         kept(an_object(3)),
         PlannedObject(an_object(4), Action.UPDATE, "another ETag", remote=listed(30)),
         PlannedObject(an_object(5), Action.KEEP, "there", remote=listed(4)),
+        PlannedObject(an_object(6), Action.WAIT, "not-yet"),
+        PlannedObject(an_object(7), Action.REFUSE, "another ETag", remote=listed(5)),
     ]
     totals = PlanTotals()
     assert list(totals.counting(plan)) == plan
     assert totals.groups == (
         GroupTotals(
-            Market.SPOT, "klines", objects=6, sidecars=3, commands=7, bytes=1234, sized=4, present=2, updates=1
+            Market.SPOT,
+            "klines",
+            objects=8,
+            sidecars=3,
+            commands=7,
+            bytes=1239,
+            sized=5,
+            present=2,
+            updates=1,
+            waiting=1,
+            refused=1,
+            to_fetch=4,
+            bytes_to_fetch=1230,
+            sized_to_fetch=3,
+            added_bytes=1000 + 200 + 30 + 2 * SIDECAR_BYTES,
         ),
     )
 
@@ -66,14 +85,35 @@ def test_batches_are_counted_and_passed_on() -> None:
     assert (totals.overall["batches"], totals.overall["objects"], totals.overall["commands"]) == (3, 101, 202)
 
 
+def test_what_monthly_objects_save_is_told_truthfully() -> None:
+    month, larger = Covered(31, 3100), Covered(30, 1500)
+    plan = [
+        replace(to_fetch(an_object(0), remote=listed(2000)), covers=month),
+        replace(kept(an_object(1)), remote=listed(2000), covers=larger),
+        to_fetch(an_object(2), remote=listed(10)),
+    ]
+    totals = PlanTotals()
+    list(totals.counting(plan))
+    found = totals.overall
+    assert (found["consolidated"], found["saved_objects"], found["saved_bytes"]) == (2, 30 + 29, 1100 - 500)
+
+
 PLANNED = st.builds(
-    lambda kind, action, sidecar, size: PlannedObject(
-        an_object(market=kind[0], data_type=kind[1]), action, "", sidecar, None if size is None else listed(size)
+    lambda kind, action, sidecar, size, covers, stored: PlannedObject(
+        an_object(market=kind[0], data_type=kind[1]),
+        action,
+        "",
+        sidecar,
+        None if size is None else listed(size),
+        stored_size=stored,
+        covers=covers,
     ),
     st.sampled_from(KINDS),
     st.sampled_from(Action),
     st.booleans(),
     st.none() | st.integers(0, 10**12),
+    st.none() | st.builds(Covered, st.integers(1, 31), st.integers(0, 10**12)),
+    st.integers(0, 10**12),
 )
 
 
@@ -85,6 +125,16 @@ def test_totals_are_the_sums_of_the_plan(plan: list[PlannedObject]) -> None:
     overall = totals.overall
     assert overall["objects"] == len(plan)
     assert overall["present"] == sum(item.action is Action.KEEP for item in plan)
+    assert overall["waiting"] == sum(item.action is Action.WAIT for item in plan)
+    assert overall["refused"] == sum(item.action is Action.REFUSE for item in plan)
+    assert overall["to_fetch"] == len(to_do)
+    assert overall["objects"] == sum(overall[part] for part in ("present", "waiting", "refused", "to_fetch"))
+    assert overall["bytes_to_fetch"] == sum(item.remote.size for item in to_do if item.remote)
+    assert overall["sized_to_fetch"] == sum(item.remote is not None for item in to_do)
+    assert overall["added_bytes"] == sum(map(added_bytes, plan))
+    covering = [item.covers for item in plan if item.covers]
+    assert overall["consolidated"] == len(covering)
+    assert overall["consolidated"] + overall["saved_objects"] == sum(covers.objects for covers in covering)
     assert overall["commands"] == sum(len(item.keys) for item in to_do)
     assert overall["sidecars"] == sum(item.with_sidecar for item in to_do)
     assert overall["updates"] == sum(item.action is Action.UPDATE for item in to_do)

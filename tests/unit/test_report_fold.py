@@ -238,6 +238,7 @@ def test_a_document_in_full() -> None:
         ([Outcome.FETCHED], RunFinished(1.0, interrupted_by=15), "interrupted", ExitCode.TERMINATED),
         ([Outcome.FETCHED], RunFinished(1.0, interrupted_by=1), "interrupted", ExitCode.TERMINATED),
         ([Outcome.FETCHED], RunFinished(1.0, interrupted_by=2, error="disk full"), "failed", ExitCode.ENVIRONMENT),
+        ([], RunFinished(1.0, error="over its limit", error_exit_code=ExitCode.USAGE), "failed", ExitCode.USAGE),
     ],
 )
 def test_status_and_exit_code(outcomes: list[Outcome], finish: RunFinished, status: str, code: ExitCode) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto_archive.report.sizes import (
+    format_about,
     format_bytes,
     format_clock,
     format_count,
@@ -54,6 +55,23 @@ def test_bytes_stay_short(size: int) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "1 s"), (3.4, "3 s"), (59.4, "59 s"), (59.5, "1 min"), (263, "4 min"), (3599, "1 h"), (7900, "2 h 10 min"),
+     (86_399, "1 d"), (200_000, "2 d 8 h")],
+)  # fmt: skip
+def test_estimates_are_no_finer_than_they_are_worth(seconds: float, text: str) -> None:
+    assert format_about(seconds) == text
+
+
+@given(st.floats(0, 10**8))
+def test_every_estimate_is_near_its_duration(seconds: float) -> None:
+    units = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+    words = format_about(seconds).split()
+    said = sum(int(number) * units[unit] for number, unit in zip(words[::2], words[1::2], strict=True))
+    assert abs(said - seconds) <= max(1, 0.5 * seconds)
 
 
 def test_clock_rate_and_counts() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console, RenderableType
 
+from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked, ObjectSettled, RunFinished
 from crypto_archive.keys import KeyPattern
 from crypto_archive.matrix import Row, Status, load_matrix
@@ -160,6 +161,13 @@ def test_the_summary_of_a_run_that_an_error_stopped() -> None:
     assert "The run failed" in lines
     assert "The disk is full" in lines
     assert "→ Run the same command again" in lines
+
+
+def test_the_same_command_is_no_advice_where_it_would_end_in_the_same_way() -> None:
+    over = RunFinished(1.0, error="The plan is over its limit", error_exit_code=ExitCode.USAGE)
+    lines = text_of(report_summary(report_of(finish=over)))
+    assert "The plan is over its limit" in lines
+    assert "→" not in lines
 
 
 def test_the_summary_of_an_interrupted_run() -> None:

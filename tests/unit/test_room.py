@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from crypto_archive import room
 from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.model import Action
-from crypto_archive.room import SIDECAR_BYTES, added_bytes, while_it_fits
+from crypto_archive.planning.cost import SIDECAR_BYTES
+from crypto_archive.room import while_it_fits
 from crypto_archive.trust.store import Root
 from tests.objects import an_object, listed, to_fetch
 
@@ -63,23 +64,6 @@ def test_the_plan_is_stopped_where_it_does_not_fit_any_more(root: Root) -> None:
     with pytest.raises(RootUnusable, match=re.escape("at least 10.0 MiB are needed")):
         next(planned)
     assert next(asked) == 10  # and no further object was looked for
-
-
-@pytest.mark.parametrize(
-    ("item", "added"),
-    [
-        (of_size(7), 7 + SIDECAR_BYTES),
-        (replace(of_size(7), with_sidecar=False), 7),
-        (of_size(7, action=Action.KEEP, stored=7), 0),
-        (of_size(9, action=Action.UPDATE, stored=7), 2),
-        (of_size(5, action=Action.UPDATE, stored=7), -2),
-        (of_size(7, action=Action.FETCH, stored=7), 0),
-        (to_fetch(an_object()), 0),
-    ],
-    ids=["new", "without its sidecar", "kept", "grown", "shrunk", "forced", "of unknown size"],
-)
-def test_only_what_is_added_counts(item: PlannedObject, added: int) -> None:
-    assert added_bytes(item) == added
 
 
 @given(st.lists(st.integers(0, 3 * MIB), max_size=20))
