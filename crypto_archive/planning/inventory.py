@@ -61,13 +61,18 @@ def listed_days(
     """
     found: dict[Series, Listed] = {}
     heard: list[Notice] = []
+
+    def hear(notice: Notice) -> None:
+        if notice != bucket.remark():  # whoever opened the listing says that, and once
+            heard.append(notice)
+
     for place, group in enumerate(groups):
-        hear = _nobody if place else heard.append
-        for candidate in listed_candidates(Selection((group,), ()), access, nullcontext(bucket), today, hear):
+        one_group, only_bucket = Selection((group,), ()), nullcontext(bucket)
+        for candidate in listed_candidates(one_group, access, only_bucket, today, hear if not place else _ignore):
             if candidate.action is None:  # what is only awaited is not there
                 add_object(found, candidate.object)
     for notice in heard:
-        if notice != bucket.remark() and not (found and NO_MATCH in notice.text):
+        if not (found and NO_MATCH in notice.text):
             say(notice)
     return found
 
@@ -94,5 +99,5 @@ def add_object(found: dict[Series, Listed], item: ArchiveObject) -> None:
     found[item.series] = so_far | (Listed(daily=days) if daily else Listed(monthly=days))
 
 
-def _nobody(notice: Notice) -> None:
+def _ignore(notice: Notice) -> None:
     """Take no notice."""

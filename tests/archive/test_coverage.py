@@ -75,6 +75,9 @@ def test_what_is_on_disk_and_what_is_not(here: Runner) -> None:
     assert (late["to_fetch"], late["missing"]) == (6, {"before-first": 70, "delisted": 16})
     assert (by_hand_only["stored"], by_hand_only["listed"], by_hand_only["first_day"]) == (1, 0, None)
     assert document["totals"]["days"] == 4 * 92
+    again = coverage(here, *KLINES, *SUMMER, "-s", "*USDT")
+    assert again["series"] == document["series"]
+    assert len([text for text in again["notices"] if "listings are remembered" in text]) == 1
 
 
 def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
