@@ -12,7 +12,7 @@ from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
 from crypto_archive.matrix import Status
 from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Series
-from crypto_archive.planning.absences import Listed, series_coverage
+from crypto_archive.planning.absences import ObjectDays, series_coverage
 from crypto_archive.planning.calendar import within
 from crypto_archive.planning.inventory import add_object, expected_days, listed_days, whole
 from crypto_archive.planning.selection import select
@@ -125,10 +125,10 @@ class _Look:
         stored = dict(_stored(self.root, group, intervals, listed))
         order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
         for series in sorted(stored, key=lambda one: (one.symbol, order.get(one.interval, 0))):
-            there = listed.get(series, Listed())
+            there = listed.get(series, ObjectDays())
             yield series_coverage(series, row, there, stored[series], wish.dates, self.today)
 
-    def _listed(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> dict[Series, Listed]:
+    def _listed(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> dict[Series, ObjectDays]:
         if self.bucket is None:
             groups = whole(group, intervals, within(group.row, DateRange()))
             return expected_days(groups, self.matrix, self.today, self.say)
@@ -142,7 +142,7 @@ class _Look:
         for symbol in (name for name in dict.fromkeys(names) if passes(row.market, name, wish.filters)):
             series = Series(row.market, row.data_type, symbol)
             stored = _on_disk(self.root, row, series)
-            yield series_coverage(series, row, Listed(), stored, wish.dates, self.today)
+            yield series_coverage(series, row, ObjectDays(), stored, wish.dates, self.today)
 
 
 def _rows(wish: Wish, matrix: Matrix) -> Iterator[Row]:
@@ -154,7 +154,7 @@ def _rows(wish: Wish, matrix: Matrix) -> Iterator[Row]:
 
 def _stored(
     root: Root, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Iterable[Series]
-) -> Iterator[tuple[Series, Listed]]:
+) -> Iterator[tuple[Series, ObjectDays]]:
     """Yield the series that are named, listed or on disk, each with what is on disk of it."""
     row = group.row
     prefixes = map(row.key_pattern.symbols_prefix, row.partitions)
@@ -163,17 +163,17 @@ def _stored(
     named = set(symbols).intersection(group.symbols)
     asked = (Series(row.market, row.data_type, symbol, interval) for symbol in symbols for interval in intervals)
     for series in dict.fromkeys((*listed, *asked)):
-        objects = _on_disk(root, row, series) if series.symbol in folders else Listed()
-        if objects != Listed() or series in listed or series.symbol in named:
+        objects = _on_disk(root, row, series) if series.symbol in folders else ObjectDays()
+        if objects != ObjectDays() or series in listed or series.symbol in named:
             yield series, objects
 
 
-def _on_disk(root: Root, row: Row, series: Series) -> Listed:
-    found: dict[Series, Listed] = {}
+def _on_disk(root: Root, row: Row, series: Series) -> ObjectDays:
+    found: dict[Series, ObjectDays] = {}
     for partition in row.partitions if row.has_intervals == (series.interval is not None) else ():
         prefix = row.key_pattern.series_prefix(partition, series.symbol, series.interval).rpartition("/")[0] + "/"
         for name in file_names(root, prefix):
             item = None if name.endswith(SIDECAR_SUFFIX) else row.parse(prefix + name)
             if item is not None and item.series == series:
                 add_object(found, item)
-    return found.get(series, Listed())
+    return found.get(series, ObjectDays())

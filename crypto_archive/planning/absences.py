@@ -26,7 +26,7 @@ now and then the archive is some days late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ObjectDays:
     """The days of a series for which there are objects, in the archive or on disk.
 
     Attributes:
@@ -37,11 +37,11 @@ class Listed:
     daily: Days = dayset.NONE
     monthly: Days = dayset.NONE
 
-    def __or__(self, other: Listed) -> Listed:
+    def __or__(self, other: ObjectDays) -> ObjectDays:
         """Return the days of both."""
-        return Listed(Days(self.daily | other.daily), Days(self.monthly | other.monthly))
+        return ObjectDays(Days(self.daily | other.daily), Days(self.monthly | other.monthly))
 
-    def covered(self, seen: Listed | None = None) -> Days:
+    def covered(self, seen: ObjectDays | None = None) -> Days:
         """Return the days that the objects hold data of.
 
         A monthly object counts for its whole month, with one exception: at either end of a stretch of months a symbol
@@ -53,7 +53,7 @@ class Listed:
         return Days((self.daily | self.monthly) & ~_unheld(seen or self))
 
 
-def _unheld(objects: Listed) -> Days:
+def _unheld(objects: ObjectDays) -> Days:
     """Return the days of months at the ends of stretches that no daily object reaches."""
     everything = Days(objects.daily | objects.monthly)
     unheld = 0
@@ -84,7 +84,7 @@ def wanted_days(row: Row, dates: DateRange, today: date) -> Days:
 
 
 def series_coverage(
-    series: Series, row: Row, listed: Listed, stored: Listed, dates: DateRange, today: date
+    series: Series, row: Row, listed: ObjectDays, stored: ObjectDays, dates: DateRange, today: date
 ) -> SeriesCoverage:
     """Return how the wanted days of a series are covered, and why the archive lacks those that it lacks.
 

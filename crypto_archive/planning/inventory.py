@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive import dayset
 from crypto_archive.model import Partition
-from crypto_archive.planning.absences import Listed
+from crypto_archive.planning.absences import ObjectDays
 from crypto_archive.planning.selection import Selection
 from crypto_archive.planning.stream import calendar_candidates, listed_candidates
 
@@ -44,7 +44,7 @@ def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRang
 
 def listed_days(
     groups: Iterable[SeriesGroup], access: Access, bucket: Listing, today: date, say: Say
-) -> dict[Series, Listed]:
+) -> dict[Series, ObjectDays]:
     """Return the days of all objects that the archive lists of the groups, by series.
 
     What there is to say of a partition beside the first one, such as that it does not have a symbol, is left out.
@@ -59,7 +59,7 @@ def listed_days(
     Raises:
         EndpointUnreachable: The listing failed.
     """
-    found: dict[Series, Listed] = {}
+    found: dict[Series, ObjectDays] = {}
     heard: list[Notice] = []
 
     def hear(notice: Notice) -> None:
@@ -77,7 +77,7 @@ def listed_days(
     return found
 
 
-def expected_days(groups: Iterable[SeriesGroup], matrix: Matrix, today: date, say: Say) -> dict[Series, Listed]:
+def expected_days(groups: Iterable[SeriesGroup], matrix: Matrix, today: date, say: Say) -> dict[Series, ObjectDays]:
     """Return the days of all objects that the calendar allows of the groups, by series; nobody is asked.
 
     Args:
@@ -86,17 +86,17 @@ def expected_days(groups: Iterable[SeriesGroup], matrix: Matrix, today: date, sa
         today: The current UTC day.
         say: Takes notices that come up on the way.
     """
-    found: dict[Series, Listed] = {}
+    found: dict[Series, ObjectDays] = {}
     for candidate in calendar_candidates(Selection(tuple(groups), ()), matrix, today, say):
         add_object(found, candidate.object)
     return found
 
 
-def add_object(found: dict[Series, Listed], item: ArchiveObject) -> None:
+def add_object(found: dict[Series, ObjectDays], item: ArchiveObject) -> None:
     """Add the days of an object to those of its series."""
-    days, so_far = dayset.of_period(item.period), found.get(item.series, Listed())
+    days, so_far = dayset.of_period(item.period), found.get(item.series, ObjectDays())
     daily = item.period.partition is Partition.DAILY
-    found[item.series] = so_far | (Listed(daily=days) if daily else Listed(monthly=days))
+    found[item.series] = so_far | (ObjectDays(daily=days) if daily else ObjectDays(monthly=days))
 
 
 def _ignore(notice: Notice) -> None:

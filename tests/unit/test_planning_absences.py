@@ -14,7 +14,7 @@ from crypto_archive import dayset
 from crypto_archive.dayset import Days
 from crypto_archive.matrix import Row, Status
 from crypto_archive.model import Absence, DateRange, Market, Series
-from crypto_archive.planning.absences import Listed, series_coverage
+from crypto_archive.planning.absences import ObjectDays, series_coverage
 from tests.objects import bundled, row_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ TODAY = date(2025, 7, 20)
 KLINES = row_of(Market.SPOT, "klines")
 FUNDING = row_of(Market.FUTURES_UM, "fundingRate")
 TICKER = row_of(Market.FUTURES_UM, "bookTicker")
-NOTHING = Listed()
+NOTHING = ObjectDays()
 
 
 def days(first: str, last: str) -> Days:
@@ -32,7 +32,12 @@ def days(first: str, last: str) -> Days:
 
 
 def covered(
-    listed: Listed, stored: Listed = NOTHING, *, dates: DateRange | None = None, row: Row = KLINES, today: date = TODAY
+    listed: ObjectDays,
+    stored: ObjectDays = NOTHING,
+    *,
+    dates: DateRange | None = None,
+    row: Row = KLINES,
+    today: date = TODAY,
 ) -> SeriesCoverage:
     interval = "1d" if row.has_intervals else None
     series = Series(row.market, row.data_type, "BTCUSDT", interval)
@@ -47,8 +52,8 @@ def reasons(coverage: SeriesCoverage) -> dict[str, list[tuple[str, str]]]:
 
 
 def test_a_series_that_goes_on() -> None:
-    listed = Listed(daily=Days(days("2025-06-03", "2025-07-17") & ~days("2025-06-10", "2025-06-11")))
-    coverage = covered(listed, Listed(daily=days("2025-06-03", "2025-06-05")))
+    listed = ObjectDays(daily=Days(days("2025-06-03", "2025-07-17") & ~days("2025-06-10", "2025-06-11")))
+    coverage = covered(listed, ObjectDays(daily=days("2025-06-03", "2025-06-05")))
     assert reasons(coverage) == {
         "not-yet": [("2025-07-18", "2025-07-19")],
         "before-first": [("2025-05-01", "2025-06-02")],
@@ -60,11 +65,11 @@ def test_a_series_that_goes_on() -> None:
 
 @pytest.mark.parametrize(("last", "reason"), [("2025-07-10", "not-yet"), ("2025-07-09", "delisted")])
 def test_an_archive_that_is_some_days_late_is_no_end(last: str, reason: str) -> None:
-    assert list(covered(Listed(daily=days("2025-05-01", last))).missing) == [reason]
+    assert list(covered(ObjectDays(daily=days("2025-05-01", last))).missing) == [reason]
 
 
 def test_a_recent_gap_may_still_close() -> None:
-    listed = Listed(daily=Days(days("2025-05-01", "2025-07-19") & ~days("2025-07-18", "2025-07-18")))
+    listed = ObjectDays(daily=Days(days("2025-05-01", "2025-07-19") & ~days("2025-07-18", "2025-07-18")))
     assert reasons(covered(listed)) == {"not-yet": [("2025-07-18", "2025-07-18")]}
 
 
@@ -85,7 +90,7 @@ def test_an_open_start_is_the_first_day_of_the_row() -> None:
 
 
 def test_a_type_that_is_published_no_more() -> None:
-    listed = Listed(daily=days("2024-02-01", "2024-03-10"))
+    listed = ObjectDays(daily=days("2024-02-01", "2024-03-10"))
     coverage = covered(listed, row=TICKER, dates=DateRange(date(2024, 2, 1), date(2024, 4, 30)))
     assert reasons(coverage) == {"discontinued": [("2024-03-11", "2024-04-30")]}
     ended = replace(TICKER, status=Status.ACTIVE)
@@ -103,14 +108,14 @@ def test_a_type_that_is_published_no_more() -> None:
 def test_a_row_that_the_archive_does_not_have(name: str, market: Market, reason: str) -> None:
     row = bundled().row(market, name)
     assert row is not None
-    stored = Listed(daily=days("2025-05-03", "2025-05-04"))
+    stored = ObjectDays(daily=days("2025-05-03", "2025-05-04"))
     coverage = covered(NOTHING, stored, row=row)
     assert list(coverage.missing) == [reason]
     assert dayset.count(coverage.stored) == 2
 
 
 def test_months_are_awaited_longer() -> None:
-    listed = Listed(monthly=days("2025-03-01", "2025-05-31"))
+    listed = ObjectDays(monthly=days("2025-03-01", "2025-05-31"))
     assert reasons(covered(listed, row=FUNDING)) == {"not-yet": [("2025-06-01", "2025-07-19")]}
     late = covered(listed, row=FUNDING, today=date(2025, 7, 23))  # the end of June, 16 days and 7 more
     assert list(late.missing) == ["not-yet"]
@@ -118,16 +123,16 @@ def test_months_are_awaited_longer() -> None:
 
 
 def test_a_monthly_object_counts_for_its_month() -> None:
-    listed = Listed(daily=days("2025-07-01", "2025-07-17"), monthly=days("2025-06-01", "2025-06-30"))
-    coverage = covered(listed, Listed(monthly=days("2025-06-01", "2025-06-30")))
+    listed = ObjectDays(daily=days("2025-07-01", "2025-07-17"), monthly=days("2025-06-01", "2025-06-30"))
+    coverage = covered(listed, ObjectDays(monthly=days("2025-06-01", "2025-06-30")))
     assert coverage.first_day == date(2025, 6, 1)
     assert dayset.count(coverage.stored) == 30
     assert dayset.count(coverage.to_fetch) == 17
 
 
 def test_daily_objects_say_on_which_day_of_a_month_a_symbol_came_and_went() -> None:
-    listed = Listed(daily=days("2025-02-10", "2025-04-20"), monthly=days("2025-02-01", "2025-04-30"))
-    stored = Listed(monthly=days("2025-04-01", "2025-04-30"))
+    listed = ObjectDays(daily=days("2025-02-10", "2025-04-20"), monthly=days("2025-02-01", "2025-04-30"))
+    stored = ObjectDays(monthly=days("2025-04-01", "2025-04-30"))
     coverage = covered(listed, stored, dates=DateRange(date(2025, 2, 1), date(2025, 5, 31)))
     assert (coverage.first_day, coverage.last_day) == (date(2025, 2, 10), date(2025, 4, 20))
     assert reasons(coverage) == {
@@ -139,13 +144,13 @@ def test_daily_objects_say_on_which_day_of_a_month_a_symbol_came_and_went() -> N
 
 def test_a_monthly_object_fills_a_hole_of_the_daily_ones() -> None:
     daily = Days(days("2025-02-10", "2025-04-20") & ~days("2025-03-01", "2025-03-09"))
-    assert "hole" in reasons(covered(Listed(daily=daily), dates=DateRange(date(2025, 2, 1))))
+    assert "hole" in reasons(covered(ObjectDays(daily=daily), dates=DateRange(date(2025, 2, 1))))
     monthly = days("2025-02-01", "2025-04-30")
-    assert "hole" not in reasons(covered(Listed(daily, monthly), dates=DateRange(date(2025, 2, 1))))
+    assert "hole" not in reasons(covered(ObjectDays(daily, monthly), dates=DateRange(date(2025, 2, 1))))
 
 
 def test_what_the_archive_no_longer_lists_is_still_on_disk() -> None:
-    coverage = covered(NOTHING, Listed(daily=days("2025-06-01", "2025-06-10")), dates=DateRange(date(2025, 6, 1)))
+    coverage = covered(NOTHING, ObjectDays(daily=days("2025-06-01", "2025-06-10")), dates=DateRange(date(2025, 6, 1)))
     assert dayset.count(coverage.only_stored) == 10
     assert reasons(coverage) == {"delisted": [("2025-06-11", "2025-07-19")]}
 
@@ -175,7 +180,7 @@ ROWS = st.builds(
     first_date=st.sampled_from([None, date(2017, 8, 17)]),
     last_date=st.sampled_from([None, date(2018, 2, 10)]),
 )
-OBJECTS = st.builds(Listed, daily=SETS, monthly=SETS.map(whole_months))
+OBJECTS = st.builds(ObjectDays, daily=SETS, monthly=SETS.map(whole_months))
 
 
 @settings(max_examples=300)
@@ -188,7 +193,7 @@ OBJECTS = st.builds(Listed, daily=SETS, monthly=SETS.map(whole_months))
     st.dates(date(2017, 12, 1), date(2018, 7, 1)),
 )
 def test_every_wanted_day_is_there_or_has_exactly_one_reason(
-    row: Row, listed: Listed, stored: Listed, start: date, length: int, today: date
+    row: Row, listed: ObjectDays, stored: ObjectDays, start: date, length: int, today: date
 ) -> None:
     wanted = DateRange(start, start + timedelta(days=length))
     coverage = covered(listed, stored, dates=wanted, row=row, today=today)
@@ -209,12 +214,12 @@ def test_every_wanted_day_is_there_or_has_exactly_one_reason(
 
 
 @given(OBJECTS)
-def test_what_is_covered_has_all_daily_objects_and_only_days_of_objects(objects: Listed) -> None:
+def test_what_is_covered_has_all_daily_objects_and_only_days_of_objects(objects: ObjectDays) -> None:
     found = objects.covered()
     assert objects.daily & ~found == 0
     assert found & ~(objects.daily | objects.monthly) == 0
 
 
 def test_absences_of_a_document_are_in_their_order() -> None:
-    listed = Listed(daily=Days(days("2025-06-03", "2025-07-17") & ~days("2025-06-10", "2025-06-11")))
+    listed = ObjectDays(daily=Days(days("2025-06-03", "2025-07-17") & ~days("2025-06-10", "2025-06-11")))
     assert list(covered(listed).missing) == [Absence.NOT_YET, Absence.BEFORE_FIRST, Absence.HOLE]

@@ -11,7 +11,7 @@ from crypto_archive import dayset
 from crypto_archive.dayset import Days
 from crypto_archive.errors import ExitCode
 from crypto_archive.model import Absence, DateRange, Market, Notice, Series
-from crypto_archive.planning.absences import Listed, series_coverage
+from crypto_archive.planning.absences import ObjectDays, series_coverage
 from crypto_archive.report.coverage_report import CoverageReport
 from crypto_archive.request import Request, Wish
 from tests.objects import row_of
@@ -42,9 +42,9 @@ def a_report(dates: DateRange | None = None) -> CoverageReport:
         (HOSTILE, days("2025-01-01", "2025-02-28"), dayset.NONE),
     ):
         series = Series(Market.SPOT, "klines", symbol, "1d")
-        report.add(series_coverage(series, klines, Listed(listed), Listed(stored), wish.dates, TODAY))
+        report.add(series_coverage(series, klines, ObjectDays(listed), ObjectDays(stored), wish.dates, TODAY))
     series = Series(Market.FUTURES_UM, "fundingRate", "XUSDT")
-    report.add(series_coverage(series, funding, Listed(), Listed(), wish.dates, TODAY))
+    report.add(series_coverage(series, funding, ObjectDays(), ObjectDays(), wish.dates, TODAY))
     report.notices.append(Notice("spot bookDepth: never published by the archive, 0 objects"))
     return report
 
