@@ -345,8 +345,24 @@ class ManifestEntry:
     run_id: str
 
 
+class Topic(StrEnum):
+    """What a notice is about, for those to whom only some of them matter."""
+
+    ANY = "any"
+    PLANNING = "planning"
+    """What a plan means to do, or has nothing to do about."""
+    NO_MATCH = "no-match"
+    """Nothing in the archive, or in one of its partitions, matches what was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line that a plan has to say to a person, of no effect on the exit code."""
+    """One line that a plan has to say to a person, of no effect on the exit code.
+
+    Attributes:
+        text: The line.
+        topic: What it is about.
+    """
 
     text: str
+    topic: Topic = Topic.ANY

@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.coverage import coverage
+from crypto_archive.cli.universe import symbols
+
 app = typer.Typer(
-    help="What the archive can hold: show the matrix, check it against the archive.", no_args_is_help=False
+    help="What the archive can hold, has, and had: matrix, coverage, symbols; the matrix against the archive.",
+    no_args_is_help=False,
 )
 
 MatrixOption = Annotated[
@@ -126,3 +130,7 @@ def _show(
         sys.stdout.write(matrix_markdown(rows))
     else:
         show_table(matrix_table(rows), sys.stdout)
+
+
+app.command("coverage")(coverage)
+app.command("symbols")(symbols)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from errno import EIO, EISDIR, EPIPE
@@ -75,8 +75,13 @@ def drive(events: Generator[E, None, R], show: Callable[[E], None]) -> R:
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output; a reader who has gone does not change how the command ends."""
+    print_text([json.dumps(document, indent=2, ensure_ascii=False) + "\n"])
+
+
+def print_text(pieces: Iterable[str]) -> None:
+    """Print a text piece by piece on standard output; a reader who has gone does not change how the command ends."""
     try:
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.writelines(pieces)
         sys.stdout.flush()
     except OSError as error:
         if error.errno not in (EPIPE, EIO):  # EIO: it was a terminal, and has been closed
@@ -84,13 +89,17 @@ def print_json(document: object) -> None:
         silence_stdout()
 
 
-def prepare_file(path: Path) -> None:
+def prepare_file(path: Path, option: str = "--report") -> None:
     """See that a report can be written to a file of the user's, before hours of work end without one.
+
+    Args:
+        path: The file.
+        option: The option that named it.
 
     Raises:
         RootUnusable: It cannot.
     """
-    with _explained(path):
+    with _explained(path, option):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(EISDIR, "it is a folder")
@@ -104,8 +113,23 @@ def write_json(document: object, path: Path) -> None:
     Raises:
         RootUnusable: The file cannot be written.
     """
-    with _explained(path):
-        _draft(path).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], path)
+
+
+def write_text(pieces: Iterable[str], path: Path, option: str = "--report") -> None:
+    """Write a text to a file of the user's, in one step.
+
+    Args:
+        pieces: The text.
+        path: The file.
+        option: The option that named it.
+
+    Raises:
+        RootUnusable: The file cannot be written.
+    """
+    with _explained(path, option):
+        with _draft(path).open("w", encoding="utf-8") as draft:
+            draft.writelines(pieces)
         _draft(path).replace(path)
 
 
@@ -114,11 +138,11 @@ def _draft(path: Path) -> Path:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise RootUnusable(
             f"The report cannot be written to {path}: {error.strerror or error}",
-            hint="Name a file in a folder that you may write to with --report.",
+            hint=f"Name a file in a folder that you may write to with {option}.",
         ) from error

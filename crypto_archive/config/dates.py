@@ -36,6 +36,15 @@ def day_text(value: object) -> object:
     raise ValueError(f"{text!r} is not a day; write YYYY-MM-DD, such as 2025-07-15, or {YESTERDAY!r}")
 
 
+def day_of(text: str, today: date) -> date:
+    """Return the day that a text names: ``YYYY-MM-DD`` or ``yesterday``.
+
+    Raises:
+        ValueError: The text names no day.
+    """
+    return _day(str(day_text(text)), today)
+
+
 def span_text(value: object) -> object:
     """Return a span as text: ``7d`` or ``2w``; what is no text is returned as it is.
 

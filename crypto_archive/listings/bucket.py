@@ -240,12 +240,12 @@ class BucketListing:
         self._store = self._opened()
 
 
-def open_listing(request: Request, path: Path) -> BucketListing:
+def open_listing(request: Request, path: Path | None) -> BucketListing:
     """Return the listing that a request reads, to be entered.
 
     Args:
         request: How the bucket is reached, and how old a remembered listing may be.
-        path: The file of remembered listings.
+        path: The file of remembered listings; None to remember nothing beyond this run.
 
     Raises:
         S5cmdUnusable: There is no s5cmd that can be used.

@@ -18,6 +18,7 @@ from crypto_archive.model import (
     Partition,
     Period,
     RemoteStat,
+    Topic,
 )
 from crypto_archive.planning.calendar import PUBLICATION_DELAY, periods
 from crypto_archive.planning.consolidation import consolidated, whole_months
@@ -93,7 +94,12 @@ def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> It
     known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
     symbols = resolve_offline(group, dict.fromkeys(known), say)
     if group.consolidates:
-        say(Notice(f"{group.label}: daily objects only, as the calendar does not say which monthly ones there are"))
+        say(
+            Notice(
+                f"{group.label}: daily objects only, as the calendar does not say which monthly ones there are",
+                Topic.PLANNING,
+            )
+        )
     for symbol in symbols:
         for interval in group.intervals:
             for period in periods(group.partition, group.dates, today):
@@ -207,10 +213,10 @@ class _Reading:
         silent = sorted((member for member in self._silent if member[0] not in strange), key=str)
         what = f"the archive lists no {group.partition} objects in {span.first} to {span.last}"
         if len(silent) > SERIES_NAMED:
-            yield Notice(f"{group.label}: {what} for {len(silent)} of the series")
+            yield Notice(f"{group.label}: {what} for {len(silent)} of the series", Topic.PLANNING)
             return
         for symbol, interval in silent:
-            yield Notice(f"{' '.join(filter(None, (group.label, symbol, interval)))}: {what}")
+            yield Notice(f"{' '.join(filter(None, (group.label, symbol, interval)))}: {what}", Topic.PLANNING)
 
     def _chosen(self, scope: Scope, members: frozenset[Member], listing: Listing) -> Iterator[Candidate]:
         streams = {partition: self._wanted(scope, partition, members, listing) for partition in scope.prefixes}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import Covered, Notice, Partition, Period, RemoteStat
+from crypto_archive.model import Covered, Notice, Partition, Period, RemoteStat, Topic
 from crypto_archive.planning.calendar import EARLIEST, periods
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def consolidated(
         else:
             yield month._replace(covers=_covered(of_month))
         if month is not None and reason:
-            say(Notice(f"{series} {month.object.period}: {reason}, its daily objects are planned"))
+            say(Notice(f"{series} {month.object.period}: {reason}, its daily objects are planned", Topic.PLANNING))
     yield from listed.values()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crypto_archive.matrix import Status
-from crypto_archive.model import DateRange, Notice, Partition
+from crypto_archive.model import DateRange, Notice, Partition, Topic
 from crypto_archive.planning.calendar import periods, within
 from crypto_archive.planning.consolidation import whole_months
 from crypto_archive.planning.symbols import is_glob
@@ -75,14 +75,14 @@ def select(wish: Wish, matrix: Matrix, today: date) -> Selection:
         today: The current UTC day.
     """
     groups: list[SeriesGroup] = []
-    notices: list[str] = []
+    notices: list[Notice] = []
     for market in wish.markets:
         for row in _rows(market, wish, matrix, notices):
             groups += _groups(row, wish, matrix, today, notices)
-    return Selection(tuple(groups), tuple(Notice(text) for text in dict.fromkeys(notices)))
+    return Selection(tuple(groups), tuple(dict.fromkeys(notices)))
 
 
-def _rows(market: Market, wish: Wish, matrix: Matrix, notices: list[str]) -> Iterator[Row]:
+def _rows(market: Market, wish: Wish, matrix: Matrix, notices: list[Notice]) -> Iterator[Row]:
     unknown = []
     seen = set()
     for name in wish.data_types or tuple(row.data_type for row in matrix.rows_of(market)):
@@ -93,16 +93,16 @@ def _rows(market: Market, wish: Wish, matrix: Matrix, notices: list[str]) -> Ite
             seen.add(row.data_type)
             yield row
     if unknown:
-        notices.append(f"{market}: the archive has no {', '.join(unknown)} there, 0 objects")
+        notices.append(Notice(f"{market}: the archive has no {', '.join(unknown)} there, 0 objects"))
 
 
-def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[str]) -> Iterator[SeriesGroup]:
+def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[Notice]) -> Iterator[SeriesGroup]:
     label = f"{row.market} {row.data_type}"
     if row.status is Status.NEVER_PUBLISHED:
-        notices.append(f"{label}: never published by the archive, 0 objects")
+        notices.append(Notice(f"{label}: never published by the archive, 0 objects"))
         return
     if row.status is Status.REMOVED:
-        notices.append(f"{label}: removed from the archive, its last day was {row.last_date}, 0 objects")
+        notices.append(Notice(f"{label}: removed from the archive, its last day was {row.last_date}, 0 objects"))
         return
     symbols = _symbols(row, wish, matrix, notices)
     dates = within(row, wish.dates)
@@ -110,12 +110,14 @@ def _groups(row: Row, wish: Wish, matrix: Matrix, today: date, notices: list[str
     for partition, intervals in _by_partition(row, wish, notices):
         what = label if None in intervals or partition is preferred else f"{label} {', '.join(map(str, intervals))}"
         if next(periods(partition, dates, today), None) is None:
-            notices.append(f"{what}: {_nothing_to_plan(row, partition, wish.dates)}, 0 objects")
+            notices.append(Notice(f"{what}: {_nothing_to_plan(row, partition, wish.dates)}, 0 objects"))
             continue
         if partition is not preferred:
-            notices.append(f"{what}: published {partition} only, {partition} objects are planned")
+            notices.append(
+                Notice(f"{what}: published {partition} only, {partition} objects are planned", Topic.PLANNING)
+            )
         if row.last_date is not None and (wish.dates.end is None or wish.dates.end > row.last_date):
-            notices.append(f"{what}: discontinued, planned up to its last day {row.last_date}")
+            notices.append(Notice(f"{what}: discontinued, planned up to its last day {row.last_date}", Topic.PLANNING))
         for some, consolidates in _consolidating(row, partition, intervals, wish, dates, today):
             yield SeriesGroup(row, partition, symbols, some, dates, consolidates, wish.filters)
 
@@ -136,17 +138,17 @@ def _consolidating(
         yield rest, False
 
 
-def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[str]) -> tuple[str, ...]:
+def _symbols(row: Row, wish: Wish, matrix: Matrix, notices: list[Notice]) -> tuple[str, ...]:
     names = wish.symbols.get(row.market) or (("*",) if wish.filters else matrix.symbols.get(row.market, ()))
     symbols = {name: name if is_glob(name) else row.symbol(name) for name in names}
     renamed = [f"{name} is {symbol}" for name, symbol in symbols.items() if name != symbol]
     if renamed:
         more = f" and {len(renamed) - RENAMED_SHOWN} more" if len(renamed) > RENAMED_SHOWN else ""
-        notices.append(f"{row.market} {row.data_type}: {', '.join(renamed[:RENAMED_SHOWN])} there{more}")
+        notices.append(Notice(f"{row.market} {row.data_type}: {', '.join(renamed[:RENAMED_SHOWN])} there{more}"))
     return tuple(dict.fromkeys(symbols.values()))
 
 
-def _by_partition(row: Row, wish: Wish, notices: list[str]) -> Iterator[tuple[Partition, tuple[str | None, ...]]]:
+def _by_partition(row: Row, wish: Wish, notices: list[Notice]) -> Iterator[tuple[Partition, tuple[str | None, ...]]]:
     """Split the wanted intervals by the partition that has them: the preferred one first, else the other."""
     preferred = wish.partition.preferred
     label = f"{row.market} {row.data_type}"
@@ -154,13 +156,13 @@ def _by_partition(row: Row, wish: Wish, notices: list[str]) -> Iterator[tuple[Pa
     if not row.has_intervals:
         named = wish.intervals.get(row.data_type, ())
         if named:
-            notices.append(f"{label}: has no intervals, {', '.join(named)} ignored")
+            notices.append(Notice(f"{label}: has no intervals, {', '.join(named)} ignored"))
         yield (preferred if preferred in row.partitions else preferred.other), (None,)
         return
     intervals = wished or row.all_intervals
     unknown = [interval for interval in intervals if interval not in row.all_intervals]
     if unknown:
-        notices.append(f"{label}: no interval {', '.join(unknown)} there, 0 objects of it")
+        notices.append(Notice(f"{label}: no interval {', '.join(unknown)} there, 0 objects of it"))
     here = tuple(interval for interval in intervals if interval in row.partitions.get(preferred, ()))
     there = tuple(interval for interval in intervals if interval in row.all_intervals and interval not in here)
     if here:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EndpointUnreachable, nearest_told
 from crypto_archive.keys import is_symbol
-from crypto_archive.model import Notice
+from crypto_archive.model import Notice, Topic
 from crypto_archive.symbols import contract_of, is_settled, quote_of
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def resolve(group: SeriesGroup, list_folders: Folders, say: Say) -> tuple[str, .
             say(Notice(f"{group.label}: {what}"))
     symbols = _chosen(group, filter(can_be_listed, folders))
     if group.symbols and not symbols:
-        say(Notice(f"{group.label}: no symbol of the archive matches {_asked(group)}, 0 objects"))
+        say(Notice(f"{group.label}: no symbol of the archive matches {_asked(group)}, 0 objects", Topic.NO_MATCH))
     return symbols
 
 

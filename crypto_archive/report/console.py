@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from crypto_archive.report.progress import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+
+WAITING = "Reading the archive's listing …"
 
 
 class SteadyConsole(Console):
@@ -31,3 +40,18 @@ class SteadyConsole(Console):
                 os.dup2(nowhere, self.file.fileno())
             finally:
                 os.close(nowhere)
+
+
+@contextmanager
+def waiting(stream: TextIO, words: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time; nothing elsewhere.
+
+    Args:
+        stream: Where to, usually standard error.
+        words: What is being done.
+    """
+    if not is_terminal(stream):
+        yield
+        return
+    with SteadyConsole(file=stream).status(words):
+        yield

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_archive.config.dates import day_text, overlay, resolve, span_text
+from crypto_archive.config.dates import day_of, day_text, overlay, resolve, span_text
 from crypto_archive.model import DateRange
 
 TODAY = date(2025, 7, 16)
@@ -30,6 +30,13 @@ TODAY = date(2025, 7, 16)
 )
 def test_resolve(parts: dict[str, str], start: date | None, end: date | None) -> None:
     assert resolve(parts, TODAY) == DateRange(start, end)
+
+
+def test_a_single_day() -> None:
+    assert day_of("2021-06-30", TODAY) == date(2021, 6, 30)
+    assert day_of("yesterday", TODAY) == date(2025, 7, 15)
+    with pytest.raises(ValueError, match="'soon' is not a day"):
+        day_of("soon", TODAY)
 
 
 def test_a_start_after_the_end_is_an_error() -> None:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from rich.text import Text
+
+from crypto_archive import dayset
+from crypto_archive.holdings import DayCounts
+from crypto_archive.model import Absence, DateRange
+from crypto_archive.report.heatmap import SERIES_SHOWN, coverage_view, format_share, interesting_days, sign_of
+
+from .test_report_coverage import NON_ASCII, a_report
+from .test_report_tables import text_of
+
+
+def lines(width: int, **options: bool) -> list[str]:
+    return text_of(coverage_view(a_report(), **options), width).splitlines()
+
+
+def test_months_have_their_names_where_there_is_room() -> None:
+    assert lines(100)[:8] == [
+        "spot klines",
+        "                      2025",
+        "                      Jan Feb Mar Apr May Jun Jul  on disk  to fetch  holes",
+        "4 series              ▓▓▓ ▒▒▒ ▒▒▒ ▓▓▓ ▓▓▓ ▒▒▒ ▒▒▒     46 %     256 d    2 d",
+        "BTCUSDT 1d            ███ ███ ××× ███ ███ ███ ███    100 %              2 d",
+        "ETHUSDT 1d            ███ ░░░ ░░░ ░░░ ░░░ ░░░ ░░░     16 %     168 d",
+        f"{NON_ASCII} 1d       ··· ··· ··· ··· ··· ░░░ ░░░      0 %      29 d",
+        "</script><b>&USDT 1d  ░░░ ░░░ --- --- --- --- ---      0 %      59 d",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "strip"),
+    [(76, "███ ███ ××× ███ ███ ███ ███"), (62, "████××████████"), (58, "██×████"), (54, "×██"), (50, "×")],
+)
+def test_it_gets_coarser_on_a_narrow_terminal(width: int, strip: str) -> None:
+    (found,) = [line for line in lines(width) if line.startswith("BTC")]
+    assert " ".join(found.split()) == f"BTCUSDT 1d {strip} 100 % 2 d"
+    assert len(found) <= width
+
+
+def test_the_rest_is_explained() -> None:
+    text = "\n".join(lines(200))
+    assert "XUSDT                 /// /// /// /// /// /// ///        –" in text  # under the months of the others
+    assert (
+        "█ on disk   ▓ most of it   ▒ some of it   ░ to fetch   × the archive has a hole   ~ not published yet"
+        "   · before the first day   - delisted   / never published" in text
+    )
+    assert "5 series: 475 days to be had, 46 % of them on disk, 256 to fetch; 2 in holes" in text
+    assert lines(120)[-1] == "note  spot bookDepth: never published by the archive, 0 objects"
+
+
+def test_a_short_span_is_shown_day_by_day() -> None:
+    report = a_report(DateRange(date(2025, 2, 26), date(2025, 3, 8)))
+    shown = text_of(coverage_view(report), 100).splitlines()
+    assert shown[1].split()[0] == "2025-02"
+    assert shown[3].startswith("BTCUSDT 1d            █████××████ ")
+
+
+def test_months_before_all_series_are_left_out() -> None:
+    report = a_report(DateRange(date(2023, 1, 1), date(2025, 7, 19)))
+    first = dayset.first(interesting_days(report.series))
+    assert first == date(2023, 1, 1)  # one of them has no first day
+    report.series.pop()
+    assert dayset.first(interesting_days(report.series)) == date(2024, 1, 1)
+
+
+def test_many_series_are_cut_unless_all_are_asked_for() -> None:
+    report = a_report()
+    report.series = [report.series[0]] * (SERIES_SHOWN + 1000)
+    cut = text_of(coverage_view(report), 120)
+    assert cut.count("BTCUSDT 1d") == SERIES_SHOWN
+    assert "… and 1,000 more series; --all shows them, --to coverage.html draws them all" in cut
+    assert text_of(coverage_view(report, every_series=True), 120).count("BTCUSDT 1d") == SERIES_SHOWN + 1000
+
+
+def test_nothing_is_said_in_words() -> None:
+    report = a_report()
+    report.series.clear()
+    assert text_of(coverage_view(report)).startswith("No series matches.")
+
+
+@pytest.mark.parametrize(
+    ("counts", "sign"),
+    [
+        (DayCounts(31, 31, 31, 0), "█"),
+        (DayCounts(31, 30, 31, 1), "▓"),
+        (DayCounts(31, 1, 31, 30), "▒"),
+        (DayCounts(31, 0, 31, 31), "░"),
+        (DayCounts(31, 30, 30, 0, {Absence.HOLE: 1}), "×"),
+        (DayCounts(31, 0, 0, 0, {Absence.HOLE: 31}), "×"),
+        (DayCounts(31, 0, 0, 0, {Absence.DELISTED: 30, Absence.NOT_YET: 1}), "-"),
+        (DayCounts(0), " "),
+    ],
+)
+def test_each_state_has_a_sign(counts: DayCounts, sign: str) -> None:
+    assert sign_of(counts)[0] == sign
+
+
+def test_every_sign_stands_for_one_thing() -> None:
+    signs = [sign_of(DayCounts(1, missing={reason: 1}))[0] for reason in Absence]
+    assert len({*signs, "█", "▓", "▒", "░"}) == len(Absence) + 4
+    assert all(Text(sign).cell_len == 1 for sign in signs)
+
+
+@pytest.mark.parametrize(
+    ("stored", "to_fetch", "text"),
+    [(0, 0, "–"), (0, 9, "0 %"), (1, 999, "<1 %"), (1, 1, "50 %"), (999, 1, ">99 %"), (9, 0, "100 %")],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(stored: int, to_fetch: int, text: str) -> None:
+    assert format_share(DayCounts(stored + to_fetch, stored, stored, to_fetch)) == text
