@@ -68,12 +68,16 @@ class ListingStore:
             process.
         place: Endpoint and bucket; listings of other places are not met.
 
+    Attributes:
+        path: The file; None for one of its own.
+
     Raises:
         sqlite3.Error: There can be no such file.
         OSError: Likewise.
     """
 
     def __init__(self, path: Path | None, place: str) -> None:
+        self.path = path
         self._place = place
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +87,7 @@ class ListingStore:
             # A disk that is full or a folder that is closed is no reason to delete anything.
             if path is None or isinstance(error, sqlite3.OperationalError):
                 raise
-            for ending in ("", "-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
+            remove(path)
             self._connection = _connect(path)
 
     def close(self) -> None:
@@ -148,9 +151,9 @@ class ListingStore:
                 old = "complete AND number < ? AND place = ? AND prefix = ?"
                 connection.executemany(statement.format(old=old), done)
 
-    def discard(self, recordings: Sequence[Recording]) -> None:
-        """Drop recordings or listings."""
-        numbers = [(recording.listing.number,) for recording in recordings]
+    def discard(self, listings: Sequence[Remembered]) -> None:
+        """Drop listings, whole or not."""
+        numbers = [(listing.number,) for listing in listings]
         with self._connection as connection:
             for statement in _DELETE_OLD:
                 connection.executemany(statement.format(old="number = ?"), numbers)
@@ -190,6 +193,16 @@ class Recording:
         if self._waiting:
             self._store.add_page(self.listing, self._waiting)
             self._waiting = []
+
+
+def remove(path: Path) -> None:
+    """Delete a file of listings.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -168,7 +168,7 @@ def test_what_is_discarded_is_gone() -> None:
         recording = store.begin(FOLDER, NOW)
         recording.add(an_entry(FOLDER + "x"))
         recording.flush()
-        store.discard([recording])
+        store.discard([recording.listing])
         assert recalled(store, FOLDER) is None
         assert rows_of(store) == (0, 0)
 
