@@ -174,7 +174,7 @@ LATER = datetime(2025, 7, 9, tzinfo=UTC)
         ({"verdict": Verdict.SIDECAR_STALE}, 5, "etag", False),
         ({}, 5, "another", False),  # it was replaced, and may be whole now
         ({}, 6, "etag", False),
-        # Of an object that no listing was asked for, the MD5 is known; one that was uploaded in parts has none to compare.
+        # Without a listing the MD5 is known; what was uploaded in parts has none to compare it with.
         ({"etag": "a" * 32, "last_modified": None}, 5, "b" * 32 + "-7", True),
         ({"etag": "a" * 32, "last_modified": None}, 5, "b" * 32, False),
         ({"etag": "a" * 32 + "-7"}, 5, "b" * 32 + "-7", False),
