@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from crypto_archive.model import Market, Partition, Verdict
 from crypto_archive.trust.manifest import Manifest
+from tests.archive.plans import plan, planned
 from tests.archive.results import ROOT, assert_same_bytes, collect, stored, validate
 from tests.archive.sample import Defect, SampleObject, SampleSpec, days, of_days, of_months, put, sidecar_bytes
 from tests.archive.sample.writing import zip_bytes
@@ -55,21 +56,6 @@ def in_month(item: SampleObject) -> tuple[str, date]:
 WHOLE = tuple(item for item in MONTHLY if item is not SHORT)
 BEST = keys(WHOLE) | {item.key for item in DAILY if in_month(item) not in set(map(in_month, WHOLE))}
 """What a plan of the best of both consists of."""
-
-
-def plan(run: Runner, *arguments: str) -> dict[str, Any]:
-    code, stdout, stderr = run("plan", "--format", "json", "-o", ROOT, *arguments)
-    assert code == 0, stderr
-    document: dict[str, Any] = json.loads(stdout)
-    return document
-
-
-def planned(run: Runner, *arguments: str) -> set[str]:
-    code, stdout, stderr = run("plan", "--format", "jsonl", "-o", ROOT, *arguments)
-    assert code == 0, stderr
-    found = [json.loads(line)["key"] for line in stdout.splitlines()]
-    assert len(set(found)) == len(found)
-    return set(found)
 
 
 def verify(run: Runner, *arguments: str) -> tuple[int, dict[str, int]]:

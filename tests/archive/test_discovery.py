@@ -9,7 +9,7 @@ import signal
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,13 +19,12 @@ from crypto_archive.model import Market
 from crypto_archive.plan import open_plan
 from tests.archive.disks import NoSuchMeans, without_privileges
 from tests.archive.fake_s3 import FakeS3
+from tests.archive.plans import keys_of, plan, planned
 from tests.archive.proxy import FaultProxy, Stall, Status
 from tests.archive.results import KEYS, RESEARCH, ROOT, SERIES, THREE, collect, in_research, keys_where
-from tests.archive.running import Ended
 from tests.archive.sample import SampleSpec, days, of_days
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -37,26 +36,6 @@ UM = ("-m", "futures_um")
 HOURS = (*UM, "-t", "klines", "-i", "1h", "-s", "BTCUSDT", "-s", "ETHUSDT", "-s", "ADAUSDT")
 DAYS = ("--start", "2025-07-13", "--end", "2025-07-15")
 OTHER_WAY = "`--discover calendar` plans without a listing."
-
-
-def plan(run: Runner, *arguments: str) -> dict[str, Any]:
-    """Return the document of a plan against the root."""
-    code, stdout, stderr = run("plan", "--format", "json", "-o", ROOT, *arguments)
-    assert code == 0, stderr
-    document: dict[str, Any] = json.loads(stdout)
-    return document
-
-
-def keys_of(ended: Ended) -> set[str]:
-    """The keys of a plan in lines, each of which must come once."""
-    assert ended.code == 0, ended.stderr
-    keys = [json.loads(line)["key"] for line in ended.stdout.splitlines()]
-    assert len(set(keys)) == len(keys)
-    return set(keys)
-
-
-def planned(run: Runner, *arguments: str) -> set[str]:
-    return keys_of(run("plan", "--format", "jsonl", "-o", ROOT, *arguments))
 
 
 def hours(archive: Archive) -> set[str]:
@@ -237,7 +216,9 @@ def test_a_root_that_may_not_be_written_is_planned_for_all_the_same(run: Runner,
         folder.chmod(0o555)
     try:
         for _ in range(2):
-            found = plan(here, *SERIES, "-s", "ETHUSDT", *DAYS)
+            code, stdout, stderr = here("plan", "--format", "json", "-o", ROOT, *SERIES, "-s", "ETHUSDT", *DAYS)
+            assert code == 0, stderr
+            found = json.loads(stdout)
             assert (found["totals"]["objects"], found["totals"]["present"]) == (6, 3)
             assert found["budget"]["requests_listed"] == 2
         assert not (private / "listings.sqlite").exists()
@@ -258,15 +239,10 @@ def test_two_plans_at_once_on_one_root(run: Runner, proxy: FaultProxy, archive: 
         stalled.wait()  # it is in the middle of a listing
         assert planned(here, "--refresh", *RESEARCH) == expected
         proxy.release()
-        assert keys_of(ended(one)) == expected
+        assert keys_of(one.communicate(timeout=30)[0]) == expected
     asked = proxy.count("LIST")
     assert planned(here, *RESEARCH) == expected
     assert proxy.count("LIST") == asked
-
-
-def ended(process: subprocess.Popen[str]) -> Ended:
-    stdout, stderr = process.communicate(timeout=30)
-    return Ended(process.returncode, stdout, stderr)
 
 
 @pytest.mark.parametrize("pattern", ["*", "*ETHUSDT*"], ids=["all", "one of them"])
