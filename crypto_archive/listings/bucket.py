@@ -76,7 +76,7 @@ class BucketListing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.requests and not self._heard:  # an archive would have said something
+        if self._is_mute:
             self.distrust()
         self._store.close()
 
@@ -84,6 +84,11 @@ class BucketListing:
     def is_cut_short(self) -> bool:
         """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
         return self.cancelled.is_set()
+
+    @property
+    def _is_mute(self) -> bool:
+        """Whether the server was asked and has said nothing yet; an archive has something to say."""
+        return bool(self.requests) and not self._heard
 
     def prepare(self, prefixes: Sequence[str]) -> None:
         """See to it that all these prefixes can be read at once; those before them are forgotten.
@@ -130,7 +135,8 @@ class BucketListing:
         Raises:
             EndpointUnreachable: The listing failed.
         """
-        found = self._find(_FOLDERS + prefix, exact=True)
+        # While the server has said nothing at all, what an archive once said does not prove that it is one.
+        found = None if self._is_mute else self._find(_FOLDERS + prefix, exact=True)
         if found is not None:
             try:
                 return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))

@@ -120,7 +120,7 @@ class ListingStore:
         # One query for listing and pages, so that both are of the same moment, whatever others write meanwhile.
         query = (
             "SELECT entries FROM listing LEFT JOIN page ON listing = number AND last >= ? AND first < ? "
-            "WHERE number = ? AND complete ORDER BY page.rowid"
+            "WHERE number = ? ORDER BY page.rowid"
         )
         start = prefix.encode()
         there = False

@@ -316,6 +316,20 @@ def test_nothing_but_silence_is_not_remembered(archive: Archive, path: Path) -> 
         assert read(bucket, A) == keys_below(A)
 
 
+def test_while_there_is_nothing_but_silence_folders_that_are_remembered_prove_nothing(
+    archive: Archive, path: Path
+) -> None:
+    with at(path) as bucket:
+        bucket.folders("data/")
+        read(bucket, A)
+    archive.keys = []
+    with at(path) as bucket:
+        assert bucket.folders("data/") == ("a", "b")  # nobody has been asked yet
+        assert read(bucket, B) == []
+        assert bucket.folders("data/") == ()
+        assert read(bucket, A) == keys_below(A)
+
+
 def test_silence_beside_an_answer_is_remembered(archive: Archive, path: Path) -> None:
     for _ in range(2):
         with at(path) as bucket:

@@ -204,6 +204,7 @@ def test_a_week_of_many_symbols_is_cheapest_series_by_series() -> None:
         (DAILY, date(2025, 2, 3), date(2026, 3, 4), ("2025-", "2026-0"), 2),
         (DAILY, date(2019, 12, 31), date(2020, 1, 1), ("2019-12-31", "2020-01-01"), 2),
         (DAILY, date(2018, 3, 1), date(2026, 3, 4), ("20",), 7),
+        (DAILY, date(2021, 1, 1), date(2026, 1, 1), ("202",), 6),  # six years would cost the same, and be more to ask
         (MONTHLY, date(2025, 12, 1), date(2026, 1, 31), ("202",), 1),
         (MONTHLY, date(2019, 12, 1), date(2020, 1, 31), ("20",), 1),
         (MONTHLY, date(2025, 1, 1), date(2025, 1, 31), ("2025-",), 1),
