@@ -95,7 +95,7 @@ class ListingStore:
         self._connection.close()
 
     def find(self, prefix: str, since: float, until: float, *, exact: bool = False) -> Remembered | None:
-        """Return a whole listing, asked for between two moments, that has all keys with a prefix in it, or None.
+        """Return the newest whole listing that has all keys with a prefix in it, asked for between two moments, or None.
 
         Args:
             prefix: The beginning of the keys.
@@ -106,7 +106,7 @@ class ListingStore:
         beginnings = [prefix] if exact else [prefix[:length] for length in range(len(prefix) + 1)]
         query = (
             "SELECT number, prefix, asked_at FROM listing WHERE place = ? AND complete AND asked_at BETWEEN ? AND ? "
-            f"AND prefix IN ({','.join('?' * len(beginnings))}) ORDER BY length(prefix) DESC, asked_at DESC LIMIT 1"
+            f"AND prefix IN ({','.join('?' * len(beginnings))}) ORDER BY asked_at DESC, length(prefix) DESC LIMIT 1"
         )
         found = self._connection.execute(query, (self._place, since, until, *beginnings)).fetchone()
         return None if found is None else Remembered(*found)

@@ -122,14 +122,14 @@ def test_an_empty_listing_is_an_answer_and_none_is_not() -> None:
         assert recalled(store, FOLDER) == []
 
 
-def test_the_narrowest_listing_is_preferred() -> None:
+@pytest.mark.parametrize("newest", ["wide", "narrow"])
+def test_the_newest_listing_counts_whether_it_is_wider_or_narrower(newest: str) -> None:
+    """Or who has the whole folder refreshed would plan a part of it by what was there before."""
     with opened() as store:
-        remember(store, FOLDER, FOLDER + "2025-07-01", FOLDER + "2025-08-01")
-        remember(store, FOLDER + "2025-07", FOLDER + "2025-07-02", at=NOW - 60)
-        found = store.find(FOLDER + "2025-07", 0.0, ALWAYS)
-        assert found is not None
-        assert found.prefix == FOLDER + "2025-07"
-        assert keys_of(recalled(store, FOLDER + "2025-08") or ()) == [FOLDER + "2025-08-01"]
+        remember(store, FOLDER, FOLDER + "2025-07-wide", FOLDER + "2025-08", at=NOW - (newest != "wide"))
+        remember(store, FOLDER + "2025-07", FOLDER + "2025-07-narrow", at=NOW - (newest != "narrow"))
+        assert keys_of(recalled(store, FOLDER + "2025-07") or ()) == [FOLDER + "2025-07-" + newest]
+        assert keys_of(recalled(store, FOLDER + "2025-08") or ()) == [FOLDER + "2025-08"]
 
 
 def test_a_wider_prefix_is_not_read_out_of_a_narrower_listing() -> None:
