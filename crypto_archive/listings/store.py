@@ -95,7 +95,7 @@ class ListingStore:
         self._connection.close()
 
     def find(self, prefix: str, since: float, until: float, *, exact: bool = False) -> Remembered | None:
-        """Return the newest whole listing that has all keys with a prefix in it, asked for between two moments, or None.
+        """Return the newest whole listing between two moments that has all keys with a prefix in it, or None.
 
         Args:
             prefix: The beginning of the keys.
