@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -243,6 +243,15 @@ def test_two_plans_at_once_on_one_root(run: Runner, proxy: FaultProxy, archive: 
     asked = proxy.count("LIST")
     assert planned(here, *RESEARCH) == expected
     assert proxy.count("LIST") == asked
+
+
+def test_many_plans_at_once_find_the_same(run: Runner, archive: Archive) -> None:
+    """Each puts its listings in the place of those that others have found and are about to read."""
+    command = ("plan", "--format", "jsonl", "-o", ROOT, *RESEARCH)
+    with ExitStack() as started:
+        plans = [started.enter_context(run.start(*command, *refresh)) for refresh in (("--refresh",), ()) * 3]
+        said = [one.communicate(timeout=60)[0] for one in plans]
+    assert [keys_of(lines) for lines in said] == [keys_where(archive.spec, in_research)] * len(plans)
 
 
 @pytest.mark.parametrize("pattern", ["*", "*ETHUSDT*"], ids=["all", "one of them"])
