@@ -89,19 +89,15 @@ def resolve(group: SeriesGroup, list_folders: Folders, say: Say) -> tuple[str, .
 
 
 def resolve_offline(group: SeriesGroup, known: Iterable[str], say: Say) -> tuple[str, ...]:
-    """Return the symbols of a group, its globs matched against the default symbols of the matrix.
+    """Return the symbols of a group, its globs matched against symbols that are known without asking the archive.
 
     Args:
         group: The series.
-        known: The default symbols, in the form that they have in the keys.
-        say: Takes a notice when globs had to be resolved that way, and when filters leave no symbol.
+        known: The symbols, in the form that they have in the keys.
+        say: Takes a notice when filters leave no symbol.
     """
     symbols = _chosen(group, known)
-    if any(is_glob(pattern) for pattern in group.symbols):
-        choice = "globs and filters" if group.filters else "globs"
-        what = f"{choice} match the matrix's {len(symbols)} default symbols in a plan from the calendar"
-        say(Notice(f"{group.label}: {what}"))
-    elif group.symbols and not symbols:
+    if group.symbols and not symbols and not any(map(is_glob, group.symbols)):
         say(Notice(f"{group.label}: none of the symbols passes the filters ({group.filters}), 0 objects"))
     return symbols
 

@@ -151,6 +151,17 @@ class Manifest:
             yield from self._entries_of(page)
             comparison, start = ">", page[-1][0]
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders directly under a prefix that ends in ``/``, one look-up for each."""
+        self.flush()
+        query = "SELECT key FROM object WHERE key >= ? AND key < ? ORDER BY key LIMIT 1"
+        start = prefix
+        while found := self._read(query, start, prefix + "\U0010ffff"):
+            name, slash, _ = found[0][0].removeprefix(prefix).partition("/")
+            if slash:
+                yield name
+            start = prefix + name + chr(ord("/") + 1)  # what follows all that the folder has in it
+
     def former(self, key: str) -> tuple[ManifestEntry, ...]:
         """Return what an object was before the archive replaced it or it was forgotten, oldest first."""
         self.flush()

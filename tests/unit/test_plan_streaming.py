@@ -24,7 +24,7 @@ from crypto_archive.request import Access, Fetching
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.protocol import Listed
-from tests.objects import FIRST_DAY, LISTED_AT, an_object, bundled, not_a_word, row_of
+from tests.objects import FIRST_DAY, LISTED_AT, an_object, not_a_word, row_of
 
 if TYPE_CHECKING:
     import threading
@@ -106,7 +106,7 @@ def test_a_plan_looks_up_an_object_when_it_comes_to_it() -> None:
 def test_the_calendar_is_walked_as_it_is_asked() -> None:
     """Eight thousand years of two symbols."""
     group = a_group(("BTCUSDT", "ETHUSDT"), date(2018, 1, 1), FAR_AWAY)
-    found = by_calendar(group, bundled(), FAR_AWAY, not_a_word)
+    found = by_calendar(group, (), FAR_AWAY, not_a_word)
     assert [str(item.period) for item, *_ in islice(found, 2)] == ["2018-01-01", "2018-01-02"]
 
 
