@@ -15,9 +15,10 @@ from crypto_archive.planning.absences import ObjectDays, series_coverage
 from crypto_archive.planning.calendar import within
 from crypto_archive.planning.inventory import add_object, expected_days, listed_days, whole
 from crypto_archive.planning.selection import select
-from crypto_archive.planning.symbols import is_glob, matching, passes
+from crypto_archive.planning.symbols import matching, passes
 from crypto_archive.report.coverage_report import CoverageReport
 from crypto_archive.request import Discovery
+from crypto_archive.symbols import is_glob
 from crypto_archive.trust.folders import file_names, folder_names
 from crypto_archive.trust.store import Root
 

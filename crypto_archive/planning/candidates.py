@@ -23,7 +23,8 @@ from crypto_archive.model import (
 from crypto_archive.planning.calendar import PUBLICATION_DELAY, periods
 from crypto_archive.planning.consolidation import consolidated, whole_months
 from crypto_archive.planning.prefixes import chunked, scopes, span_of
-from crypto_archive.planning.symbols import folders_beside, is_glob, resolve, resolve_offline, unknown
+from crypto_archive.planning.symbols import folders_beside, resolve, resolve_offline, unknown
+from crypto_archive.symbols import is_glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import Notice, Topic
 from crypto_archive.planning.candidates import by_calendar, by_listing
-from crypto_archive.planning.symbols import is_glob, resolve_offline
+from crypto_archive.planning.symbols import resolve_offline
+from crypto_archive.symbols import is_glob
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import EndpointUnreachable, nearest_told
 from crypto_archive.keys import is_symbol
 from crypto_archive.model import Notice, Topic
-from crypto_archive.symbols import contract_of, is_settled, quote_of
+from crypto_archive.symbols import contract_of, is_glob, is_settled, quote_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -27,11 +27,6 @@ Say = Callable[[Notice], None]
 MOST_NAMED = 20
 """How many symbols that the archive does not have are named one by one."""
 _PATTERNS_SHOWN = 5
-
-
-def is_glob(pattern: str) -> bool:
-    """Whether a pattern can only be resolved against a list of real symbols."""
-    return pattern.startswith("!") or any(sign in pattern for sign in "*?[")
 
 
 def passes(market: Market, symbol: str, filters: SymbolFilter) -> bool:

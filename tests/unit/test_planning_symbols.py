@@ -17,7 +17,6 @@ from crypto_archive.planning.stream import calendar_candidates
 from crypto_archive.planning.symbols import (
     MOST_NAMED,
     folders_beside,
-    is_glob,
     matching,
     passes,
     resolve,
@@ -25,6 +24,7 @@ from crypto_archive.planning.symbols import (
     unknown,
 )
 from crypto_archive.request import SymbolFilter
+from crypto_archive.symbols import is_glob
 from tests.objects import bundled, not_a_word, row_of
 
 KNOWN = ("BTCUSDT", "ETHUSDT", "BTCDOWNUSDT", "ETHBTC", "1000SHIBUSDT", "币安人生USDT")
