@@ -147,6 +147,11 @@ class Manifest:
         for page in self._pages(prefix):
             yield from self._entries_of(page)
 
+    def keys_with(self, verdict: Verdict) -> list[str]:
+        """Return the keys of all objects with a verdict; for verdicts that few have."""
+        self.flush()
+        return [key for (key,) in self._read("SELECT key FROM object WHERE verdict = ?", verdict.value)]
+
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield the names of the folders directly under a prefix that ends in ``/``, one look-up for each."""
         self.flush()
