@@ -17,7 +17,7 @@ from crypto_archive.errors import RootUnusable
 from crypto_archive.events import Checked
 from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
-from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period
+from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
 from crypto_archive.planning.calendar import absence
 from crypto_archive.planning.candidates import by_calendar
 from crypto_archive.planning.selection import Selection, SeriesGroup, select
@@ -190,14 +190,18 @@ def _either_partition(selection: Selection) -> Selection:
 
 
 def _is_stood_for(item: ArchiveObject, stored: StoredFiles, matrix: Matrix) -> bool:
-    """Whether an object that is not there need not be, where days may be stored as a month or one by one."""
+    """Whether an object that is not there need not be, where days may be stored as a month or one by one.
+
+    A month that is known to lack rows of its days does not stand for them.
+    """
     row, series = matrix.row(item.series.market, item.series.data_type), item.series
     if row is None or len(row.partitions) < len(Partition):
         return False
     if item.period.partition is Partition.MONTHLY:
         return series.interval is None or series.interval in row.intervals(Partition.DAILY)
     month = Period.containing(item.period.first_day, Partition.MONTHLY)
-    return stored.stat(row.object(series.symbol, series.interval, month).key) is not None
+    there = stored.stat(row.object(series.symbol, series.interval, month).key)
+    return there is not None and (there.recorded is None or there.recorded.verdict is not Verdict.GAPS)
 
 
 def _rightly_absent(item: ArchiveObject, manifest: Manifest, matrix: Matrix, today: date) -> bool:

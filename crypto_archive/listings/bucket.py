@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from bisect import bisect_right
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import EnvironmentFailure
-from crypto_archive.listings.store import ListingStore
+from crypto_archive.listings.store import ListingStore, remove
 from crypto_archive.model import Notice
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import find_binary
@@ -62,24 +63,32 @@ class BucketListing:
         self.cancelled = threading.Event()
         self._ready: dict[str, Remembered] = {}
         self._oldest = float("inf")
-        self._began = 0.0
+        self._began = self._started = 0.0
+        self._heard = False
         self.requests = 0
         self.reused = 0
 
     def __enter__(self) -> Self:
-        self._began = _now()
+        self._began, self._started = datetime.now(UTC).timestamp(), time.monotonic()
         self._store = self._opened()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._is_mute:
+            self.distrust()
         self._store.close()
 
     @property
     def is_cut_short(self) -> bool:
         """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
         return self.cancelled.is_set()
+
+    @property
+    def _is_mute(self) -> bool:
+        """Whether the server was asked and has said nothing yet; an archive has something to say."""
+        return bool(self.requests) and not self._heard
 
     def prepare(self, prefixes: Sequence[str]) -> None:
         """See to it that all these prefixes can be read at once; those before them are forgotten.
@@ -91,8 +100,8 @@ class BucketListing:
         self._ready = {}
         try:
             self._prepare(prefixes)
-        except sqlite3.Error:
-            self._do_without()
+        except sqlite3.Error as unusable:
+            self._do_without(unusable)
             try:
                 self._prepare(prefixes)
             except sqlite3.Error as error:
@@ -106,19 +115,19 @@ class BucketListing:
 
         Raises:
             EndpointUnreachable: The listing failed.
-            EnvironmentFailure: What was remembered of it is damaged.
         """
         found = self._ready.get(prefix) or self._find(prefix)
-        if found is None:
-            yield from self._streamed(prefix)
-            return
-        try:
-            yield from self._store.entries(found, prefix)
-        except (sqlite3.Error, ValueError) as error:
-            raise EnvironmentFailure(
-                f"The remembered listings in {self._path} are damaged: {error}",
-                hint="Delete that file, it is only a cache; or ask the archive again with --refresh.",
-            ) from error
+        last = ""
+        if found is not None:
+            try:
+                for entry in self._store.entries(found, prefix):
+                    yield entry
+                    last = entry.key
+            except sqlite3.Error:
+                self._forget(found)
+            else:
+                return
+        yield from (entry for entry in self._streamed(prefix) if entry.key > last)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         """Return the names of the folders directly under a prefix that ends in ``/``.
@@ -126,14 +135,19 @@ class BucketListing:
         Raises:
             EndpointUnreachable: The listing failed.
         """
-        found = self._find(_FOLDERS + prefix, exact=True)
+        # While the server has said nothing at all, what an archive once said does not prove that it is one.
+        found = None if self._is_mute else self._find(_FOLDERS + prefix, exact=True)
         if found is not None:
-            return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
+            try:
+                return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
+            except sqlite3.Error:
+                self._forget(found)
         names = listing.list_folders(self._binary, self._access, prefix, cancelled=self.cancelled)
         self._count(len(names))
+        self._heard = self._heard or bool(names)
         if names and not self.is_cut_short:  # an empty answer is no answer of an archive
             with suppress(sqlite3.Error):
-                recording = self._store.begin(_FOLDERS + prefix, _now())
+                recording = self._store.begin(_FOLDERS + prefix, self._now())
                 for name in names:
                     recording.add(Listed(_FOLDERS + prefix + name, 0, "", _EPOCH))
                 self._store.finish([recording])
@@ -148,11 +162,11 @@ class BucketListing:
         """Return what a person should know of where the listing came from; None when all of it is new."""
         if not self.reused:
             return None
-        minutes = max(0, round((self._began - self._oldest) / 60))
-        asked = f", {self.requests} LIST requests were made" if self.requests else ""
-        return Notice(
-            f"{self.reused} listings are remembered, the oldest from {minutes} min ago{asked}; --refresh asks anew"
-        )
+        several = self.reused > 1
+        what = f"{self.reused:,} listings are remembered, the oldest" if several else "a listing is remembered,"
+        requests = "1 LIST request was" if self.requests == 1 else f"{self.requests:,} LIST requests were"
+        asked = f", {requests} made" if self.requests else ""
+        return Notice(f"{what} of {_ago(self._began - self._oldest)}{asked}; --refresh asks anew")
 
     def _prepare(self, prefixes: Sequence[str]) -> None:
         missing = [prefix for prefix in dict.fromkeys(prefixes) if not self._remembers(prefix)]
@@ -160,7 +174,9 @@ class BucketListing:
         if wanted:
             self._ask(wanted)
             if not self.is_cut_short:
-                self._ready |= {prefix: found for prefix in missing if (found := self._store.find(prefix, self._began))}
+                self._ready |= {
+                    prefix: found for prefix in missing if (found := self._store.find(prefix, self._began, self._now()))
+                }
 
     def _remembers(self, prefix: str) -> bool:
         found = self._find(prefix)
@@ -170,7 +186,7 @@ class BucketListing:
 
     def _find(self, prefix: str, *, exact: bool = False) -> Remembered | None:
         try:
-            found = self._store.find(prefix, self._began - self._max_age, exact=exact)
+            found = self._store.find(prefix, self._began - self._max_age, self._now(), exact=exact)
         except sqlite3.Error:
             return None
         if found is not None and found.asked_at < self._began:
@@ -180,28 +196,30 @@ class BucketListing:
 
     def _ask(self, prefixes: Sequence[str]) -> None:
         """List several prefixes side by side; ``prefixes`` is sorted, and none of them begins with another."""
-        recordings = [self._store.begin(prefix, max(self._began, _now())) for prefix in prefixes]
+        recordings = [self._store.begin(prefix, self._now()) for prefix in prefixes]
         whole = False
         try:
             for entry in listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled):
+                self._heard = True
                 at = bisect_right(prefixes, entry.key) - 1
                 if at >= 0 and entry.key.startswith(prefixes[at]):
                     recordings[at].add(entry)
             whole = not self.is_cut_short
         finally:
+            for recording in recordings:
+                if whole or recording.count:
+                    self._count(recording.count)
             self._close(recordings, whole=whole)
-        for recording in recordings:
-            self._count(recording.count)
 
     def _streamed(self, prefix: str) -> Iterator[Listed]:
         """List one prefix and pass its objects on as they come; it is remembered if it comes to its end."""
         recording: Recording | None = None
         with suppress(sqlite3.Error):
-            recording = self._store.begin(prefix, max(self._began, _now()))
+            recording = self._store.begin(prefix, self._now())
         count, whole = 0, False
         try:
             for entry in listing.list_objects(self._binary, self._access, [prefix], cancelled=self.cancelled):
-                count += 1
+                count, self._heard = count + 1, True
                 if recording is not None:
                     try:
                         recording.add(entry)
@@ -220,7 +238,15 @@ class BucketListing:
             self._store.finish(recordings)
         else:
             with suppress(sqlite3.Error):
-                self._store.discard(recordings)
+                self._store.discard([recording.listing for recording in recordings])
+
+    def _forget(self, found: Remembered) -> None:
+        """Drop a listing that cannot be read to its end: it is damaged, or another process has dropped it already."""
+        self._ready = {prefix: one for prefix, one in self._ready.items() if one != found}
+        try:
+            self._store.discard([found])
+        except sqlite3.Error as unusable:
+            self._do_without(unusable)
 
     def _count(self, keys: int) -> None:
         self.requests += max(1, ceil(keys / KEYS_A_REQUEST))
@@ -232,12 +258,22 @@ class BucketListing:
                 return ListingStore(self._path, place)
         return ListingStore(None, place)
 
-    def _do_without(self) -> None:
-        """Go on with a file of our own, where the one in the root cannot be used: it is full, or locked for long."""
+    def _do_without(self, unusable: sqlite3.Error) -> None:
+        """Go on with a file of our own, where the one in the root cannot be used: it is full, or locked for long.
+
+        One that is damaged goes, so that the next run begins it anew.
+        """
+        self._store.close()
+        if self._path is not None and type(unusable) is sqlite3.DatabaseError:
+            with suppress(OSError):
+                remove(self._path)
         self._ready = {}
         self._path = None
-        self._store.close()
         self._store = self._opened()
+
+    def _now(self) -> float:
+        """Return the time of a clock that nobody sets while the listing is open, in seconds since 1970."""
+        return self._began + time.monotonic() - self._started
 
 
 def open_listing(request: Request, path: Path | None) -> BucketListing:
@@ -263,5 +299,8 @@ def _without_covered(prefixes: Sequence[str]) -> list[str]:
     return kept
 
 
-def _now() -> float:
-    return datetime.now(UTC).timestamp()
+def _ago(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "a moment ago"
+    return f"{minutes} min ago" if minutes < 120 else f"{round(minutes / 60)} h ago"

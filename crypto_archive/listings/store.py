@@ -24,15 +24,17 @@ KEPT_SECONDS = 86_400.0
 PAGE = 250
 """Entries that are written and read together."""
 
-_VERSION = 1
+_VERSION = 2
+# No number is given twice: a recording that somebody else has dropped must not go on in the place of another one.
+# Keys are bytes, so that they have an end, which is above all that begins with a prefix: no UTF-8 has a byte of 0xFF.
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE listing (
-    number INTEGER PRIMARY KEY, place TEXT NOT NULL, prefix TEXT NOT NULL, asked_at REAL NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL, prefix TEXT NOT NULL, asked_at REAL NOT NULL,
     complete INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX listing_prefix ON listing (place, prefix);
 CREATE TABLE page (
-    listing INTEGER NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, entries BLOB NOT NULL);
+    listing INTEGER NOT NULL, first BLOB NOT NULL, last BLOB NOT NULL, entries BLOB NOT NULL);
 CREATE INDEX page_listing ON page (listing);
 PRAGMA user_version = {_VERSION};
 COMMIT;
@@ -42,6 +44,10 @@ _DELETE_OLD = (
     "DELETE FROM page WHERE listing IN (SELECT number FROM listing WHERE {old})",
     "DELETE FROM listing WHERE {old}",
 )
+
+
+class Forgotten(sqlite3.Error):
+    """A listing that was found is no more: another process has put a newer one in its place."""
 
 
 class Remembered(NamedTuple):
@@ -62,12 +68,16 @@ class ListingStore:
             process.
         place: Endpoint and bucket; listings of other places are not met.
 
+    Attributes:
+        path: The file; None for one of its own.
+
     Raises:
         sqlite3.Error: There can be no such file.
         OSError: Likewise.
     """
 
     def __init__(self, path: Path | None, place: str) -> None:
+        self.path = path
         self._place = place
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,35 +87,49 @@ class ListingStore:
             # A disk that is full or a folder that is closed is no reason to delete anything.
             if path is None or isinstance(error, sqlite3.OperationalError):
                 raise
-            for ending in ("", "-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
+            remove(path)
             self._connection = _connect(path)
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def find(self, prefix: str, since: float, *, exact: bool = False) -> Remembered | None:
-        """Return a whole listing, not older than ``since``, that has all keys with a prefix in it, or None.
+    def find(self, prefix: str, since: float, until: float, *, exact: bool = False) -> Remembered | None:
+        """Return the newest whole listing between two moments that has all keys with a prefix in it, or None.
 
         Args:
             prefix: The beginning of the keys.
             since: Seconds since 1970.
+            until: Likewise; now, so that what was written by a clock that went wrong does not count for ever.
             exact: Take only a listing of just this prefix.
         """
         beginnings = [prefix] if exact else [prefix[:length] for length in range(len(prefix) + 1)]
         query = (
-            "SELECT number, prefix, asked_at FROM listing WHERE place = ? AND complete AND asked_at >= ? "
-            f"AND prefix IN ({','.join('?' * len(beginnings))}) ORDER BY length(prefix) DESC, asked_at DESC LIMIT 1"
+            "SELECT number, prefix, asked_at FROM listing WHERE place = ? AND complete AND asked_at BETWEEN ? AND ? "
+            f"AND prefix IN ({','.join('?' * len(beginnings))}) ORDER BY asked_at DESC, length(prefix) DESC LIMIT 1"
         )
-        found = self._connection.execute(query, (self._place, since, *beginnings)).fetchone()
+        found = self._connection.execute(query, (self._place, since, until, *beginnings)).fetchone()
         return None if found is None else Remembered(*found)
 
     def entries(self, listing: Remembered, prefix: str) -> Iterator[Listed]:
-        """Yield the entries of a listing whose keys begin with a prefix, in the order of the keys."""
-        query = "SELECT entries FROM page WHERE listing = ? AND last >= ? AND first < ? ORDER BY rowid"
-        for (packed,) in self._connection.execute(query, (listing.number, prefix, prefix + "\U0010ffff")):
-            yield from (entry for entry in _unpacked(packed) if entry.key.startswith(prefix))
+        """Yield the entries of a listing whose keys begin with a prefix, in the order of the keys.
+
+        Raises:
+            Forgotten: There is no such listing any more.
+        """
+        # One query for listing and pages, so that both are of the same moment, whatever others write meanwhile.
+        query = (
+            "SELECT entries FROM listing LEFT JOIN page ON listing = number AND last >= ? AND first < ? "
+            "WHERE number = ? ORDER BY page.rowid"
+        )
+        start = prefix.encode()
+        there = False
+        for (packed,) in self._connection.execute(query, (start, start + b"\xff", listing.number)):
+            there = True
+            if packed is not None:
+                yield from (entry for entry in _unpacked(packed) if entry.key.startswith(prefix))
+        if not there:
+            raise Forgotten(f"the listing of {listing.prefix!r} is gone")
 
     def begin(self, prefix: str, asked_at: float) -> Recording:
         """Begin to record a listing; nobody finds it before it is finished."""
@@ -127,9 +151,9 @@ class ListingStore:
                 old = "complete AND number < ? AND place = ? AND prefix = ?"
                 connection.executemany(statement.format(old=old), done)
 
-    def discard(self, recordings: Sequence[Recording]) -> None:
-        """Drop recordings or listings."""
-        numbers = [(recording.listing.number,) for recording in recordings]
+    def discard(self, listings: Sequence[Remembered]) -> None:
+        """Drop listings, whole or not."""
+        numbers = [(listing.number,) for listing in listings]
         with self._connection as connection:
             for statement in _DELETE_OLD:
                 connection.executemany(statement.format(old="number = ?"), numbers)
@@ -142,7 +166,7 @@ class ListingStore:
 
     def add_page(self, listing: Remembered, entries: list[Listed]) -> None:
         """Write a page of entries, which follow those of the pages before."""
-        keys = [entry.key for entry in entries]
+        keys = [entry.key.encode() for entry in entries]
         with self._connection as connection:
             row = (listing.number, min(keys), max(keys), _packed(entries))
             connection.execute("INSERT INTO page VALUES (?, ?, ?, ?)", row)
@@ -171,6 +195,16 @@ class Recording:
             self._waiting = []
 
 
+def remove(path: Path) -> None:
+    """Delete a file of listings.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
 def _connect(path: Path | None) -> sqlite3.Connection:
     connection = sqlite3.connect(path or "", timeout=_WAIT_SECONDS)  # "" is a file without a name
     try:
@@ -183,9 +217,9 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         elif version != _VERSION:
             raise sqlite3.DatabaseError(f"unknown version {version}")
         with connection:
-            oldest = datetime.now(UTC).timestamp() - KEPT_SECONDS
+            now = datetime.now(UTC).timestamp()
             for statement in _DELETE_OLD:
-                connection.execute(statement.format(old="asked_at < ?"), (oldest,))
+                connection.execute(statement.format(old="abs(asked_at - ?) > ?"), (now, KEPT_SECONDS))
     except BaseException:
         connection.close()
         raise
@@ -199,9 +233,12 @@ def _packed(entries: list[Listed]) -> bytes:
         [entry.key, entry.size, etag, entry.last_modified.timestamp()]
         for entry, etag in zip(entries, etags, strict=True)
     ]
-    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
+    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 1)
 
 
-def _unpacked(packed: bytes) -> Iterator[Listed]:
-    for key, size, etag, moment in json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass")):
-        yield Listed(key, size, etag, datetime.fromtimestamp(moment, UTC))
+def _unpacked(packed: bytes) -> list[Listed]:
+    try:
+        rows = json.loads(zlib.decompress(packed))
+        return [Listed(key, size, etag, datetime.fromtimestamp(moment, UTC)) for key, size, etag, moment in rows]
+    except (zlib.error, ValueError, TypeError, OverflowError) as error:
+        raise sqlite3.DatabaseError(f"a page is damaged: {error}") from error

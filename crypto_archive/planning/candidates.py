@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 SERIES_NAMED = 20
 """How many series without any object, or months that are not trusted, are named one by one."""
-
-
 _LIVING = {Partition.DAILY: timedelta(days=7), Partition.MONTHLY: timedelta(days=62)}
 """How much longer than the archive's usual delay the newest object of a series may be ago, for more to be expected."""
 
@@ -118,7 +116,7 @@ def by_listing(
     list_folders = cache(partial(_folders, group, tuple(spans), listing))
     symbols = resolve(group, list_folders, _unless_cut_short(say, listing))
     folders = len(list_folders()) if any(map(is_glob, group.symbols)) else None
-    reading = _Reading(group, spans, known_short, _limited(say), today, list_folders)
+    reading = _Reading(group, spans, known_short, say, today, list_folders)
     for chunk in chunked(scopes(group, spans, symbols, folders)):
         prefixes = [prefix for scope in chunk for some in scope.prefixes.values() for prefix in some]
         if len(prefixes) > 1:
@@ -172,6 +170,7 @@ class _Reading:
         self._heard: set[str] = set()
         self._silent: list[Member] = []
         self._again = 0
+        self._doubted = 0
 
     def of(self, scope: Scope, listing: Listing) -> Iterator[Candidate]:
         """Yield the wanted objects of a scope, then those to wait for."""
@@ -194,6 +193,8 @@ class _Reading:
         if self._again:
             twice = f"the archive lists {self._again} objects more than once; the first entry counts"
             yield Notice(f"{group.label}: {twice}")
+        if (more := self._doubted - SERIES_NAMED) > 0:
+            yield Notice(f"{group.label}: the same of {more} more monthly objects", Topic.PLANNING)
         quiet = self._named - self._heard
         folders = folders_beside(group, quiet, self._list_folders)
         strange = quiet.difference(folders) if folders else frozenset()
@@ -211,7 +212,7 @@ class _Reading:
         days = streams[self._group.partition]
         if len(streams) == 1:
             return days
-        return consolidated(streams[Partition.MONTHLY], days, self._known_short, self._say)
+        return consolidated(streams[Partition.MONTHLY], days, self._known_short, self._say_at_first)
 
     def _wanted(
         self, scope: Scope, partition: Partition, members: frozenset[Member], listing: Listing
@@ -270,22 +271,15 @@ class _Reading:
                 yield Candidate(item, action=Action.WAIT, why=Absence.NOT_YET)
             period = period.next()
 
+    def _say_at_first(self, notice: Notice) -> None:
+        """Say that a month is not trusted, but only so often: nobody reads on for ever."""
+        self._doubted += 1
+        if self._doubted <= SERIES_NAMED:
+            self._say(notice)
+
     def _is_real(self, symbol: str) -> bool:
         """Whether a symbol was named, and the archive has a folder of it."""
         return symbol in self._named and symbol in self._list_folders()
-
-
-def _limited(say: Say) -> Say:
-    """Return the same, but silent after a number of notices that nobody would read on from."""
-    told = 0
-
-    def say_at_first(notice: Notice) -> None:
-        nonlocal told
-        told += 1
-        if told <= SERIES_NAMED:
-            say(notice)
-
-    return say_at_first
 
 
 def _unless_cut_short(say: Say, listing: Listing) -> Say:

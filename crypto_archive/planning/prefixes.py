@@ -9,13 +9,12 @@ from the dates between which the archive publishes the row: no symbol can have m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import takewhile
 from math import ceil
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import Partition, Period
-from crypto_archive.planning.calendar import EARLIEST, bounds
+from crypto_archive.model import DateRange, Partition, Period
+from crypto_archive.planning.calendar import bounds, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,8 +79,8 @@ def span_of(group: SeriesGroup, partition: Partition, today: date) -> Span | Non
     wanted = bounds(partition, group.dates, today)
     if wanted is None:
         return None
-    row = group.row
-    begins, ends = row.first_date or EARLIEST, min(row.last_date or today, today - timedelta(days=1))
+    published = bounds(partition, within(group.row, DateRange()), today) or wanted
+    begins, ends = published[0].first_day, published[1].last_day
     dates, requests = _date_prefixes(*wanted, begins, ends)
     return Span(*wanted, dates, requests, _count(partition, begins, ends))
 

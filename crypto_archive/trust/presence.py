@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.model import StoredStat, Verdict
+from crypto_archive.model import StoredStat, Verdict, is_md5
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,10 @@ class StoredFiles:
         """Whether the very bytes that the listing speaks of are stored, and known to lack rows of their days."""
         there = self.stat(key)
         known = there.recorded if there is not None else None
-        return known is not None and known.verdict is Verdict.GAPS and known.etag == remote.etag
+        if known is None or known.verdict is not Verdict.GAPS or known.size != remote.size:
+            return False
+        # Where no listing was asked, the MD5 stands for the ETag; an object that was uploaded in parts has another one.
+        return known.etag == remote.etag or (known.last_modified is None and not is_md5(remote.etag))
 
     def _read_folder(self, prefix: str) -> _Folder:
         folder = self._root.file(prefix.removesuffix("/")) if prefix else self._root.path

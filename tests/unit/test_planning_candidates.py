@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Market, Notice, Partition, Period
+from crypto_archive.model import SIDECAR_SUFFIX, Absence, Action, Covered, DateRange, Market, Notice, Partition, Period
+from crypto_archive.planning.calendar import PUBLICATION_DELAY
 from crypto_archive.planning.candidates import SERIES_NAMED, by_calendar, by_listing
 from crypto_archive.planning.selection import Selection, SeriesGroup
 from crypto_archive.planning.stream import calendar_candidates
@@ -400,3 +401,187 @@ def test_narrowing_loses_no_day(first: int, length: int, days: set[int]) -> None
     last = min(end, TODAY - timedelta(days=1))
     listed = [one for one in found if one.action is None]
     assert keys_of(listed) == sorted(key for key, day, _ in world if start <= day <= last)
+
+
+# A month in place of its days
+
+
+def month_key(month: str, symbol: str = "BTCUSDT") -> str:
+    return f"data/spot/monthly/klines/{symbol}/1h/{symbol}-1h-{month}.zip"
+
+
+def best_of_both(*symbols: str, dates: DateRange = JULY, intervals: tuple[str | None, ...] = ("1h",)) -> SeriesGroup:
+    return replace(a_group(*symbols, dates=dates, intervals=intervals), consolidates=True)
+
+
+def test_a_month_that_is_listed_takes_the_place_of_its_days() -> None:
+    days = [hour_key(day) for day in range(1, 32)]
+    bucket = Bucket(with_sidecars(*days, month_key("2025-07")), sizes=dict.fromkeys(days, 10))
+    [found] = bucket.candidates(best_of_both("BTCUSDT"))
+    assert (found.object.key, found.covers) == (month_key("2025-07"), Covered(31, 310))
+    assert bucket.prepared == [
+        [
+            "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2025-",
+            "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-",
+        ]
+    ]
+
+
+def test_partly_wanted_months_are_not_even_listed() -> None:
+    bucket = Bucket(with_sidecars(hour_key(2), hour_key("2025-08-01"), month_key("2025-07")))
+    group = best_of_both("BTCUSDT", dates=DateRange(date(2025, 7, 2), date(2025, 8, 1)))
+    assert keys_of(bucket.candidates(group)) == [hour_key(2), hour_key("2025-08-01")]
+    assert bucket.asked == ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-0"]
+
+
+def test_globs_look_for_symbols_in_both_partitions() -> None:
+    bucket = Bucket(with_sidecars(month_key("2025-07", "OLDUSDT"), hour_key(3, "NEWUSDT")))
+    found = bucket.candidates(best_of_both("*USDT"))
+    assert keys_of(found) == [month_key("2025-07", "OLDUSDT"), hour_key(3, "NEWUSDT")]
+    assert bucket.folders_asked == ["data/spot/monthly/klines/", "data/spot/daily/klines/"]
+
+
+@given(
+    first=st.integers(-60, 31), length=st.integers(0, 120), today=st.integers(0, 90),
+    days=st.sets(st.integers(-60, 80), max_size=30), months=st.sets(st.sampled_from(range(5, 10))), short=st.booleans(),
+)  # fmt: skip
+def test_every_wanted_day_comes_once_in_one_form_or_the_other(
+    first: int, length: int, today: int, days: set[int], months: set[int], short: bool
+) -> None:
+    july, now = date(2025, 7, 1), date(2025, 7, 1) + timedelta(days=today)
+    start, end = july + timedelta(days=first), july + timedelta(days=first + length)
+    daily = {hour_key(str(day)): day for day in (july + timedelta(days=number) for number in days)}
+    monthly = {month_key(f"2025-{month:02}"): date(2025, month, 1) for month in months}
+    bucket = Bucket(with_sidecars(*daily, *monthly), short=set(monthly) if short else set())
+    found = bucket.candidates(best_of_both("BTCUSDT", dates=DateRange(start, end)), now)
+    taken = [one for one in found if one.action is None]
+    assert set(keys_of(taken)) <= {*daily, *monthly}
+    assert len(set(keys_of(found))) == len(found)
+    whole = [one.object.period for one in taken if one.object.period.partition is Partition.MONTHLY]
+    for month in whole:
+        assert start <= month.first_day
+        assert month.last_day <= end
+        assert month.last_day < now
+        assert not short or not any(month.first_day <= day <= month.last_day for day in daily.values())
+    for key, day in daily.items():
+        times = keys_of(taken).count(key) + sum(month.first_day <= day <= month.last_day for month in whole)
+        assert times == (start <= day <= end and day < now), key
+
+
+def test_no_more_months_that_are_not_trusted_are_named_than_anybody_reads() -> None:
+    names = [f"X{number:02}USDT" for number in range(SERIES_NAMED + 5)]
+    keys = [key for name in names for key in (hour_key(1, name), month_key("2025-07", name))]
+    bucket = Bucket(with_sidecars(*keys), short={key for key in keys if "monthly" in key})
+    assert len(bucket.candidates(best_of_both(*names))) == len(names)
+    assert len(bucket.texts) == SERIES_NAMED + 1
+    assert bucket.texts[0] == (
+        "spot klines X00USDT 1h 2025-07: the monthly object is known to lack rows of its days, its daily objects are "
+        "planned"
+    )
+    assert bucket.texts[-1] == "spot klines: the same of 5 more monthly objects"
+
+
+def test_the_calendar_plans_days_and_says_so() -> None:
+    said: list[Notice] = []
+    found = list(by_calendar(best_of_both("BTCUSDT"), bundled(), TODAY, said.append))
+    assert (len(found), {one.object.period.partition for one in found}) == (31, {Partition.DAILY})
+    assert [notice.text for notice in said] == [
+        "spot klines: daily objects only, as the calendar does not say which monthly ones there are"
+    ]
+
+
+# What is still on its way
+
+
+def awaited(found: Iterable[Candidate]) -> list[str]:
+    """The periods to wait for; nothing may follow them in their series."""
+    waiting = [one for one in found if one.action is not None]
+    assert all((one.action, one.why, one.remote) == (Action.WAIT, Absence.NOT_YET, None) for one in waiting)
+    return [str(one.object.period) for one in waiting]
+
+
+def test_the_days_behind_the_newest_of_a_living_series_are_waited_for() -> None:
+    bucket = Bucket(with_sidecars(hour_key("2025-08-17")))
+    found = bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)))
+    assert awaited(found) == ["2025-08-18", "2025-08-19"]  # today is the 20th; what is older is a hole
+    assert keys_of(found)[0] == hour_key("2025-08-17")
+    assert bucket.texts == []
+
+
+@pytest.mark.parametrize(
+    ("newest", "days"),
+    [
+        ("2025-08-19", []),
+        ("2025-08-18", ["2025-08-19"]),
+        ("2025-08-15", ["2025-08-18", "2025-08-19"]),
+        ("2025-08-11", ["2025-08-18", "2025-08-19"]),
+        ("2025-08-10", []),  # more than a week beside the usual delay: it is no more
+    ],
+)
+def test_a_dead_series_is_not_waited_for(newest: str, days: list[str]) -> None:
+    group = a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), date(2025, 8, 31)))
+    assert awaited(Bucket(with_sidecars(hour_key(newest))).candidates(group)) == days
+
+
+def test_a_hole_before_the_newest_day_is_not_waited_for() -> None:
+    bucket = Bucket(with_sidecars(hour_key("2025-08-17"), hour_key("2025-08-19")))
+    assert awaited(bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)))) == []
+
+
+def test_only_wanted_days_are_waited_for() -> None:
+    group = a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), date(2025, 8, 18)))
+    assert awaited(Bucket(with_sidecars(hour_key("2025-08-17"))).candidates(group)) == ["2025-08-18"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "start", "days"),
+    [
+        ("BTCUSDT", date(2025, 8, 18), ["2025-08-18", "2025-08-19"]),
+        ("BTCUSDT", date(2025, 8, 19), ["2025-08-19"]),
+        ("BTCUSDT", date(2025, 8, 17), []),  # a day that ought to be there, and is not: it does not live
+        ("NOSUCH", date(2025, 8, 19), []),
+        ("BTC*", date(2025, 8, 19), []),  # of all that ever were, most are no more
+    ],
+)
+def test_of_a_series_without_a_day_only_named_and_real_symbols_are_waited_for(
+    symbol: str, start: date, days: list[str]
+) -> None:
+    bucket = Bucket(with_sidecars(hour_key("2025-08-16")))
+    assert awaited(bucket.candidates(a_group(symbol, dates=DateRange(start, None)))) == days
+
+
+@pytest.mark.parametrize(
+    ("today", "months"),
+    [
+        (date(2025, 7, 31), []),  # it is not over
+        (date(2025, 8, 1), ["2025-07"]),
+        (date(2025, 8, 16), ["2025-07"]),
+        (date(2025, 8, 17), []),
+    ],
+)
+def test_a_month_is_waited_for_until_the_middle_of_the_next(today: date, months: list[str]) -> None:
+    bucket = Bucket(with_sidecars(month_key("2025-06")))
+    group = a_group("BTCUSDT", dates=DateRange(date(2025, 1, 1), None), partition=Partition.MONTHLY)
+    found = bucket.candidates(group, today)
+    assert (keys_of(found)[0], awaited(found)) == (month_key("2025-06"), months)
+    assert PUBLICATION_DELAY[Partition.MONTHLY] == timedelta(days=16)
+
+
+def test_a_month_that_is_late_is_not_waited_for_where_its_days_are_there() -> None:
+    days = [hour_key(f"2025-07-{day:02}") for day in range(1, 32)]
+    bucket = Bucket(with_sidecars(*days, month_key("2025-06")))
+    found = bucket.candidates(
+        best_of_both("BTCUSDT", dates=DateRange(date(2025, 6, 1), date(2025, 7, 31))), date(2025, 8, 2)
+    )
+    assert keys_of(found) == [*days, month_key("2025-06")]
+
+
+def test_days_behind_a_month_are_waited_for_day_by_day() -> None:
+    bucket = Bucket(with_sidecars(hour_key(31), month_key("2025-07")))
+    found = bucket.candidates(best_of_both("BTCUSDT", dates=DateRange(date(2025, 7, 1), None)), date(2025, 8, 2))
+    assert (keys_of(found)[0], awaited(found)) == (month_key("2025-07"), ["2025-08-01"])
+
+
+def test_nothing_is_waited_for_once_the_listing_is_cut_short() -> None:
+    bucket = Bucket(with_sidecars(hour_key("2025-08-17")), is_cut_short=True)
+    assert awaited(bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)))) == []

@@ -259,6 +259,30 @@ def test_status_and_exit_code(outcomes: list[Outcome], finish: RunFinished, stat
     assert (report.status, report.exit_code()) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("absences", "others", "status", "code"),
+    [
+        ([Absence.NOT_YET], [], "success", ExitCode.OK),
+        ([Absence.NOT_YET] * 3, [], "success", ExitCode.OK),
+        ([Absence.NOT_YET, Absence.HOLE], [], "empty", ExitCode.PARTIAL),
+        ([Absence.HOLE], [], "empty", ExitCode.PARTIAL),
+        ([Absence.NOT_YET, ""], [], "empty", ExitCode.PARTIAL),
+        ([Absence.NOT_YET, Absence.HOLE], [Outcome.PRESENT], "success", ExitCode.OK),
+        ([Absence.NOT_YET], [Outcome.FAILED], "partial", ExitCode.PARTIAL),
+    ],
+)
+def test_what_is_still_to_come_is_no_failure(
+    absences: list[str], others: list[Outcome], status: str, code: ExitCode
+) -> None:
+    report = report_of(*others, finish=None)
+    for number, reason in enumerate(absences, len(others)):
+        report.add(ObjectPlanned(PlannedObject(archive_object(number), Action.WAIT, reason)))
+        report.add(settled(Outcome.ABSENT, number, reason=reason))
+    report.add(RunFinished(1.0))
+    assert (report.status, report.exit_code()) == (status, code)
+    assert report.document()["absences"]["not-yet"] == absences.count(Absence.NOT_YET)
+
+
 def test_signals_go_by_their_names() -> None:
     assert report_of(finish=RunFinished(1.0, interrupted_by=2)).document()["interrupted_by"] == "SIGINT"
     assert report_of(finish=RunFinished(1.0, interrupted_by=250)).document()["interrupted_by"] == "signal 250"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.model import ManifestEntry, StoredStat, Verdict
+from crypto_archive.model import ManifestEntry, RemoteStat, StoredStat, Verdict
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root, open_root
@@ -187,3 +188,41 @@ def test_only_a_few_folders_are_remembered(root: Root, monkeypatch: pytest.Monke
         assert stored.stat(f"data/{number}/x.zip") is None
     put(root, "data/first/y.zip")
     assert stored.stat("data/first/y.zip") == StoredStat(5)
+
+
+MONTH = "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2025-06.zip"
+LATER = datetime(2025, 7, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("known", "size", "etag", "short"),
+    [
+        ({}, 5, "etag", True),
+        ({"verdict": Verdict.OK}, 5, "etag", False),
+        ({"verdict": Verdict.SIDECAR_STALE}, 5, "etag", False),
+        ({}, 5, "another", False),  # it was replaced, and may be whole now
+        ({}, 6, "etag", False),
+        # Without a listing the MD5 is known; what was uploaded in parts has none to compare it with.
+        ({"etag": "a" * 32, "last_modified": None}, 5, "b" * 32 + "-7", True),
+        ({"etag": "a" * 32, "last_modified": None}, 5, "b" * 32, False),
+        ({"etag": "a" * 32 + "-7"}, 5, "b" * 32 + "-7", False),
+    ],
+)
+def test_a_stored_month_is_known_to_be_short(
+    root: Root, known: dict[str, object], size: int, etag: str, short: bool
+) -> None:
+    put(root, MONTH)
+    about = {"verdict": Verdict.GAPS, "last_modified": LATER} | known
+    with Manifest(root.manifest_path) as manifest:
+        manifest.record(replace(entry(MONTH), **about))  # type: ignore[arg-type]
+    with opened(root) as stored:
+        assert stored.is_short(MONTH, RemoteStat(size, etag, LATER)) is short
+        assert stored.is_short(MONTH.replace("06", "07"), RemoteStat(size, etag, LATER)) is False
+
+
+def test_what_is_not_on_disk_or_not_known_is_not_short(root: Root) -> None:
+    record(root, MONTH)
+    put(root, KEY)
+    with opened(root) as stored:
+        assert not stored.is_short(MONTH, RemoteStat(5, "etag", LATER))
+        assert not stored.is_short(KEY, RemoteStat(5, "etag", LATER))
