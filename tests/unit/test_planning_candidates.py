@@ -483,7 +483,7 @@ def test_no_more_months_that_are_not_trusted_are_named_than_anybody_reads() -> N
 
 def test_the_calendar_plans_days_and_says_so() -> None:
     said: list[Notice] = []
-    found = list(by_calendar(best_of_both("BTCUSDT"), bundled(), TODAY, said.append))
+    found = list(calendar_candidates(Selection((best_of_both("BTCUSDT"),), ()), bundled(), TODAY, said.append))
     assert (len(found), {one.object.period.partition for one in found}) == (31, {Partition.DAILY})
     assert [notice.text for notice in said] == [
         "spot klines: daily objects only, as the calendar does not say which monthly ones there are"
