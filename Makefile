@@ -33,8 +33,8 @@ format: install  ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## Measure speed and memory, as ratios against a peer in the same run
-	$(BIN)/python -m tests.benchmarks
+bench: install  ## Measure speed and memory, as ratios against a peer in the same run; BENCH=--scale: of millions
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 soak: install  ## Run hundreds of rounds of faults, signals and kills, for minutes; SOAK="--seed 7" passes options
 	$(BIN)/python -m tests.soak $(SOAK)

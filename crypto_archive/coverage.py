@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
 from crypto_archive.matrix import Status
-from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Series, Topic
+from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Series, Topic, Verdict
 from crypto_archive.planning.absences import ObjectDays, series_coverage
 from crypto_archive.planning.calendar import within
 from crypto_archive.planning.inventory import add_object, expected_days, listed_days, whole
 from crypto_archive.planning.selection import select
-from crypto_archive.planning.symbols import is_glob, matching, passes
+from crypto_archive.planning.symbols import matching, passes
 from crypto_archive.report.coverage_report import CoverageReport
 from crypto_archive.request import Discovery
+from crypto_archive.symbols import is_glob
 from crypto_archive.trust.folders import file_names, folder_names
+from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
@@ -71,8 +73,10 @@ def coverage(
     selection = select(replace(request.wish, dates=DateRange()), matrix, today)
     for notice in (*configured.notices, *selection.notices):
         say_once(notice)
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        short = frozenset(manifest.keys_with(Verdict.GAPS))
     with _asking(request, root) as bucket:
-        for one in _Look(request, matrix, root, bucket, today, say_once).at(selection):
+        for one in _Look(request, matrix, root, bucket, today, say_once, short).at(selection):
             report.add(one)
             yield one
         if bucket is not None and (remark := bucket.remark()):
@@ -95,7 +99,10 @@ def _asking(request: Request, root: Root) -> AbstractContextManager[BucketListin
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What looking at a series takes; without a listing, the calendar speaks for the archive."""
+    """What looking at a series takes; without a listing, the calendar speaks for the archive.
+
+    The stored months in ``short`` are known to lack rows, and do not count for their days.
+    """
 
     request: Request
     matrix: Matrix
@@ -103,6 +110,7 @@ class _Look:
     bucket: BucketListing | None
     today: date
     say: Say
+    short: frozenset[str]
 
     def at(self, selection: Selection) -> Iterator[SeriesCoverage]:
         """Yield the coverage of every series of a selection, row by row."""
@@ -119,7 +127,7 @@ class _Look:
     def _at_row(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> Iterator[SeriesCoverage]:
         row, wish = group.row, self.request.wish
         listed = self._listed(group, intervals)
-        stored = dict(_stored(self.root, group, intervals, listed))
+        stored = dict(_stored(self.root, group, intervals, listed, self.short))
         order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
         for series in sorted(stored, key=lambda one: (one.symbol, order.get(one.interval, 0))):
             there = listed.get(series, ObjectDays())
@@ -138,7 +146,7 @@ class _Look:
         names = (row.symbol(name) for name in wish.symbols.get(row.market, ()) if not is_glob(name))
         for symbol in (name for name in dict.fromkeys(names) if passes(row.market, name, wish.filters)):
             series = Series(row.market, row.data_type, symbol)
-            stored = _on_disk(self.root, row, series)
+            stored = _on_disk(self.root, row, series, self.short)
             yield series_coverage(series, row, ObjectDays(), stored, wish.dates, self.today)
 
 
@@ -150,7 +158,7 @@ def _rows(wish: Wish, matrix: Matrix) -> Iterator[Row]:
 
 
 def _stored(
-    root: Root, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Iterable[Series]
+    root: Root, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Iterable[Series], short: frozenset[str]
 ) -> Iterator[tuple[Series, ObjectDays]]:
     """Yield the series that are named, listed or on disk, each with what is on disk of it."""
     row = group.row
@@ -160,17 +168,17 @@ def _stored(
     named = set(symbols).intersection(group.symbols)
     asked = (Series(row.market, row.data_type, symbol, interval) for symbol in symbols for interval in intervals)
     for series in dict.fromkeys((*listed, *asked)):
-        objects = _on_disk(root, row, series) if series.symbol in folders else ObjectDays()
+        objects = _on_disk(root, row, series, short) if series.symbol in folders else ObjectDays()
         if objects != ObjectDays() or series in listed or series.symbol in named:
             yield series, objects
 
 
-def _on_disk(root: Root, row: Row, series: Series) -> ObjectDays:
+def _on_disk(root: Root, row: Row, series: Series, short: frozenset[str]) -> ObjectDays:
     found: dict[Series, ObjectDays] = {}
     for partition in row.partitions if row.has_intervals == (series.interval is not None) else ():
         prefix = row.key_pattern.series_prefix(partition, series.symbol, series.interval).rpartition("/")[0] + "/"
         for name in file_names(root, prefix):
             item = None if name.endswith(SIDECAR_SUFFIX) else row.parse(prefix + name)
-            if item is not None and item.series == series:
+            if item is not None and item.series == series and item.key not in short:
                 add_object(found, item)
     return found.get(series, ObjectDays())

@@ -142,8 +142,12 @@ def _ends(template: str, monthly: bool, symbol: str, interval: str | None) -> tu
     return compiled.head % values, compiled.tail % values
 
 
+@lru_cache(maxsize=4096)
 def _period(text: str, partition: str | None) -> Period | None:
-    """Return the day or month that ``text`` names, None where the calendar or the partition does not agree."""
+    """Return the day or month that ``text`` names, None where the calendar or the partition does not agree.
+
+    Remembered, since the series of a listing have the same days: eleven years of them.
+    """
     parts = [int(part) for part in text.split("-")]
     found = Partition.DAILY if len(parts) == 3 else Partition.MONTHLY
     if partition is not None and partition != found.value:

@@ -14,7 +14,7 @@ from crypto_archive.model import Absence, ManifestEntry, Outcome, Verdict
 from crypto_archive.report.journal import event_line
 from crypto_archive.s5cmd.runfile import copy_line
 from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.store import explained
+from crypto_archive.trust.store import explained, root_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 2.0
 """How long what is remembered may wait in memory, in seconds; files are safe at their final paths all along."""
+JOURNAL_BYTES = 1 << 18
+"""How much of the journal may wait with it, in bytes."""
 
 
 class Record:
@@ -63,7 +65,8 @@ class Record:
                 folder.mkdir(parents=True)
                 manifest = Manifest(root.manifest_path)
                 stack.callback(manifest.close)
-                journal = stack.enter_context((folder / "events.jsonl").open("w", encoding="utf-8"))
+                path = folder / "events.jsonl"
+                journal = stack.enter_context(path.open("w", encoding="utf-8", buffering=JOURNAL_BYTES))
             stack.pop_all()
         record = cls(root, folder, report, manifest, journal)
         try:
@@ -81,8 +84,10 @@ class Record:
             RootUnusable: The disk is full, or the root cannot be written to.
         """
         self.report.add(event)
-        with explained(self._root):
+        try:  # what ``explained`` does, without its cost, for there are very many events
             self._keep(event)
+        except OSError as error:
+            raise root_unusable(self._root, error) from error
         return event
 
     def _keep(self, event: Event) -> None:

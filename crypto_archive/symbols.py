@@ -71,6 +71,11 @@ _PARTS = re.compile(
 )
 
 
+def is_glob(pattern: str) -> bool:
+    """Whether a pattern can only be resolved against a list of real symbols."""
+    return pattern.startswith("!") or any(sign in pattern for sign in "*?[")
+
+
 def pair_of(symbol: str) -> str:
     """Return the symbol without what says of which contract it is, and without what says that it was settled."""
     return _part(symbol, "pair") or symbol

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import Checked
+from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
 from crypto_archive.planning.calendar import absence
+from crypto_archive.planning.candidates import by_calendar
 from crypto_archive.planning.selection import Selection, SeriesGroup, select
-from crypto_archive.planning.stream import calendar_candidates, listed_candidates
+from crypto_archive.planning.stream import default_symbols, listed_candidates
 from crypto_archive.report.checks import VerifyReport
 from crypto_archive.request import Discovery, Partitioning
 from crypto_archive.transfer.cancellation import Cancellation
+from crypto_archive.trust.folders import folder_names
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.proof import check_stored
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import ManifestEntry, Notice
+    from crypto_archive.model import Candidate, ManifestEntry, Notice
     from crypto_archive.trust.proof import Proof
 
 THREADS = min(8, os.cpu_count() or 1)
@@ -153,7 +156,7 @@ def _of_selection(
         listing.cancelled = cancellation.requested
         found = listed_candidates(selection, request.access, listing, today, say, stored.is_short)
     else:
-        found = calendar_candidates(_either_partition(selection), matrix, today, say)
+        found = _remembered(_either_partition(selection), root, manifest, matrix, today, say)
     either = request.wish.partition is Partitioning.AUTO
     with closing(found):
         for candidate in found:
@@ -164,6 +167,16 @@ def _of_selection(
             expected = expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)
             if known or (expected and not (either and _is_stood_for(item, stored, matrix))):
                 yield item, entry
+
+
+def _remembered(
+    selection: Selection, root: Root, manifest: Manifest, matrix: Matrix, today: date, say: Callable[[Notice], None]
+) -> Generator[Candidate, None, None]:
+    """Yield every object that the calendar allows; globs are matched against what is on disk or in the manifest."""
+    for group in selection.groups:
+        prefix = group.row.key_pattern.symbols_prefix(group.partition)
+        known = (*default_symbols(group, matrix), *folder_names(root, prefix), *manifest.folders(prefix))
+        yield from by_calendar(group, filter(is_symbol, dict.fromkeys(known)), today, say)
 
 
 def _either_partition(selection: Selection) -> Selection:

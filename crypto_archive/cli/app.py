@@ -13,7 +13,8 @@ from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 from crypto_archive.errors import CryptoArchiveError
 
 EPILOG = (
-    "Exit codes: 0 all is there, 2 usage, 3 partial or nothing found, 4 bad objects, 5 environment, 130/143 stopped."
+    "Exit codes: 0 all is there, 2 usage, 3 partial or nothing found, 4 bad or different objects, 5 environment, "
+    "130/143 stopped."
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crypto_archive.matrix import Status
@@ -29,11 +30,15 @@ def periods(partition: Partition, dates: DateRange, today: date) -> Iterator[Per
         dates: The span; an open start means the archive's first day, an open end yesterday.
         today: The current UTC day; a period that it falls into is not over.
     """
-    end = min(dates.end or today, today)
-    period = Period.containing(max(dates.start or EARLIEST, EARLIEST), partition)
-    while period.first_day <= end and period.last_day < today:
-        yield period
-        period = period.next()
+    if (ends := bounds(partition, dates, today)) is None:
+        return
+    first, last = ends
+    if partition is Partition.DAILY:
+        yield from map(_day, range(first.first_day.toordinal(), last.first_day.toordinal() + 1))
+        return
+    while first <= last:
+        yield first
+        first = first.next()
 
 
 def bounds(partition: Partition, dates: DateRange, today: date) -> tuple[Period, Period] | None:
@@ -48,6 +53,12 @@ def bounds(partition: Partition, dates: DateRange, today: date) -> tuple[Period,
     last_over = Period.containing(Period.containing(today, partition).first_day - timedelta(days=1), partition)
     last = min(last_over, Period.containing(min(dates.end or today, today), partition))
     return (first, last) if first <= last else None
+
+
+@lru_cache(maxsize=4096)
+def _day(ordinal: int) -> Period:
+    """Return a day; remembered, since a plan walks through the same eleven years for each of its series."""
+    return Period(Partition.DAILY, date.fromordinal(ordinal))
 
 
 def within(row: Row, dates: DateRange) -> DateRange:

@@ -23,13 +23,13 @@ from crypto_archive.model import (
 from crypto_archive.planning.calendar import PUBLICATION_DELAY, periods
 from crypto_archive.planning.consolidation import consolidated, whole_months
 from crypto_archive.planning.prefixes import chunked, scopes, span_of
-from crypto_archive.planning.symbols import folders_beside, is_glob, resolve, resolve_offline, unknown
+from crypto_archive.planning.symbols import folders_beside, resolve, resolve_offline, unknown
+from crypto_archive.symbols import is_glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
-    from crypto_archive.matrix import Matrix
     from crypto_archive.planning.consolidation import KnownShort, Say
     from crypto_archive.planning.prefixes import Member, Scope, Span
     from crypto_archive.planning.selection import SeriesGroup
@@ -77,28 +77,16 @@ class Listing(Protocol):
         """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
 
 
-def by_calendar(group: SeriesGroup, matrix: Matrix, today: date, say: Say) -> Iterator[Candidate]:
+def by_calendar(group: SeriesGroup, known: Iterable[str], today: date, say: Say) -> Iterator[Candidate]:
     """Yield every object that the calendar allows, without asking anybody.
 
-    Globs are matched against the matrix's default symbols, since nothing else is known without a listing. For the same
-    reason no monthly object takes the place of daily ones.
-
     Args:
-        group: The series.
-        matrix: Gives the default symbols.
+        group: The series; where it consolidates, only its daily objects are given.
+        known: The symbols that globs are matched against.
         today: The current UTC day.
-        say: Takes a notice when something had to be resolved that way.
+        say: Takes a notice when filters leave no symbol.
     """
-    known = (group.row.symbol(name) for name in matrix.symbols.get(group.row.market, ()))
-    symbols = resolve_offline(group, dict.fromkeys(known), say)
-    if group.consolidates:
-        say(
-            Notice(
-                f"{group.label}: daily objects only, as the calendar does not say which monthly ones there are",
-                Topic.PLANNING,
-            )
-        )
-    for symbol in symbols:
+    for symbol in resolve_offline(group, known, say):
         for interval in group.intervals:
             for period in periods(group.partition, group.dates, today):
                 yield Candidate(group.row.object(symbol, interval, period))

@@ -7,11 +7,12 @@ from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.model import GONE, REPLACED, SIDECAR_SUFFIX, Action, Candidate, RemoteStat, is_md5
+from crypto_archive.planning.plan import is_held
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from crypto_archive.model import ArchiveObject, Pin, StoredStat
+    from crypto_archive.model import ArchiveObject, Pin
     from crypto_archive.planning.plan import Stored
     from crypto_archive.s5cmd.protocol import Listed
 
@@ -40,17 +41,6 @@ class Locked(NamedTuple):
 class _Waiting(NamedTuple):
     locked: Locked
     held: bool
-
-
-def is_held(stored: StoredStat | None, pin: Pin) -> bool:
-    """Whether the file at the final path is known to be the pinned bytes.
-
-    By its digest, where the lock has one; else by size and ETag. The manifest has to know the file.
-    """
-    known = stored.recorded if stored is not None else None
-    if stored is None or known is None or not stored.size == known.size == pin.size:
-        return False
-    return known.sha256 == pin.sha256 if pin.sha256 else known.etag == pin.etag
 
 
 def by_lock(

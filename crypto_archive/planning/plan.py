@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Action, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict
-from crypto_archive.planning.locked import is_held
 
 if TYPE_CHECKING:
     from crypto_archive.model import Candidate, Pin
@@ -49,6 +48,17 @@ def plan(
             item, action, why, with_sidecar, remote, size, adopted, candidate.covers, candidate.pin,
             _digest(remote, there),
         )  # fmt: skip
+
+
+def is_held(stored: StoredStat | None, pin: Pin) -> bool:
+    """Whether the file at the final path is known to be the pinned bytes.
+
+    By its digest, where the lock has one; else by size and ETag. The manifest has to know the file.
+    """
+    known = stored.recorded if stored is not None else None
+    if stored is None or known is None or not stored.size == known.size == pin.size:
+        return False
+    return known.sha256 == pin.sha256 if pin.sha256 else known.etag == pin.etag
 
 
 def _decide(candidate: Candidate, stored: StoredStat | None, fetching: Fetching) -> tuple[Action, str]:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 KEYS_A_REQUEST = 1000
 KEYS_AN_OBJECT = 2
 PREFIXES_AT_ONCE = 100
-REQUESTS_AT_ONCE = 400
-"""How many prefixes, and about how many requests, are listed before the first of their objects are planned."""
+FEWEST_REQUESTS_AT_ONCE = 16
+MOST_REQUESTS_AT_ONCE = 400
+"""How many prefixes, and about how many requests, are listed before the first of their objects are planned: few at
+first, so that the lanes soon have work, then more and more, so that s5cmd is seldom started."""
 
 Member = tuple[str, "str | None"]
 """Symbol and interval: a series within its group."""
@@ -110,14 +112,14 @@ def scopes(
 
 
 def chunked(all_scopes: Iterable[Scope]) -> Iterator[tuple[Scope, ...]]:
-    """Yield scopes in groups that are listed at once: few enough to begin soon, many enough to go in parallel."""
+    """Yield scopes in groups that are listed at once; the first is small."""
     chunk: list[Scope] = []
-    prefixes = requests = 0
+    prefixes, requests, most = 0, 0, FEWEST_REQUESTS_AT_ONCE
     for scope in all_scopes:
         more = sum(map(len, scope.prefixes.values()))
-        if chunk and (prefixes + more > PREFIXES_AT_ONCE or requests + scope.requests > REQUESTS_AT_ONCE):
+        if chunk and (prefixes + more > PREFIXES_AT_ONCE or requests + scope.requests > most):
             yield tuple(chunk)
-            chunk, prefixes, requests = [], 0, 0
+            chunk, prefixes, requests, most = [], 0, 0, min(2 * most, MOST_REQUESTS_AT_ONCE)
         chunk.append(scope)
         prefixes, requests = prefixes + more, requests + scope.requests
     if chunk:

@@ -9,8 +9,8 @@ from crypto_archive.matrix import Status
 from crypto_archive.model import DateRange, Notice, Partition, Topic
 from crypto_archive.planning.calendar import periods, within
 from crypto_archive.planning.consolidation import whole_months
-from crypto_archive.planning.symbols import is_glob
 from crypto_archive.request import Partitioning, SymbolFilter
+from crypto_archive.symbols import is_glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

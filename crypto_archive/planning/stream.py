@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.model import Notice, Topic
 from crypto_archive.planning.candidates import by_calendar, by_listing
+from crypto_archive.planning.symbols import resolve_offline
+from crypto_archive.symbols import is_glob
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import Candidate, Notice
+    from crypto_archive.model import Candidate
     from crypto_archive.planning.candidates import Listing
     from crypto_archive.planning.consolidation import KnownShort, Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
 def calendar_candidates(
     selection: Selection, matrix: Matrix, today: date, say: Say
 ) -> Generator[Candidate, None, None]:
-    """Yield every object of a selection that the calendar allows.
+    """Yield every object of a selection that the calendar allows, for a plan that asks nobody.
+
+    Globs are matched against the matrix's default symbols, since nothing else is known. For the same reason no monthly
+    object takes the place of daily ones.
 
     Args:
         selection: What is wanted.
@@ -32,7 +38,21 @@ def calendar_candidates(
         say: Takes notices that come up on the way.
     """
     for group in selection.groups:
-        yield from by_calendar(group, matrix, today, say)
+        known = default_symbols(group, matrix)
+        if any(map(is_glob, group.symbols)):
+            choice = "globs and filters" if group.filters else "globs"
+            count = len(resolve_offline(group, known, say))
+            of_plan = f"{choice} match the matrix's {count} default symbols in a plan from the calendar"
+            say(Notice(f"{group.label}: {of_plan}"))
+        if group.consolidates:
+            why = "daily objects only, as the calendar does not say which monthly ones there are"
+            say(Notice(f"{group.label}: {why}", Topic.PLANNING))
+        yield from by_calendar(group, known, today, say)
+
+
+def default_symbols(group: SeriesGroup, matrix: Matrix) -> tuple[str, ...]:
+    """Return the default symbols of a group's market, in the form that they have in its keys."""
+    return tuple(dict.fromkeys(map(group.row.symbol, matrix.symbols.get(group.row.market, ()))))
 
 
 def listed_candidates(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import EndpointUnreachable, nearest_told
 from crypto_archive.keys import is_symbol
 from crypto_archive.model import Notice, Topic
-from crypto_archive.symbols import contract_of, is_settled, quote_of
+from crypto_archive.symbols import contract_of, is_glob, is_settled, quote_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -27,11 +27,6 @@ Say = Callable[[Notice], None]
 MOST_NAMED = 20
 """How many symbols that the archive does not have are named one by one."""
 _PATTERNS_SHOWN = 5
-
-
-def is_glob(pattern: str) -> bool:
-    """Whether a pattern can only be resolved against a list of real symbols."""
-    return pattern.startswith("!") or any(sign in pattern for sign in "*?[")
 
 
 def passes(market: Market, symbol: str, filters: SymbolFilter) -> bool:
@@ -89,19 +84,15 @@ def resolve(group: SeriesGroup, list_folders: Folders, say: Say) -> tuple[str, .
 
 
 def resolve_offline(group: SeriesGroup, known: Iterable[str], say: Say) -> tuple[str, ...]:
-    """Return the symbols of a group, its globs matched against the default symbols of the matrix.
+    """Return the symbols of a group, its globs matched against symbols that are known without asking the archive.
 
     Args:
         group: The series.
-        known: The default symbols, in the form that they have in the keys.
-        say: Takes a notice when globs had to be resolved that way, and when filters leave no symbol.
+        known: The symbols, in the form that they have in the keys.
+        say: Takes a notice when filters leave no symbol.
     """
     symbols = _chosen(group, known)
-    if any(is_glob(pattern) for pattern in group.symbols):
-        choice = "globs and filters" if group.filters else "globs"
-        what = f"{choice} match the matrix's {len(symbols)} default symbols in a plan from the calendar"
-        say(Notice(f"{group.label}: {what}"))
-    elif group.symbols and not symbols:
+    if group.symbols and not symbols and not any(map(is_glob, group.symbols)):
         say(Notice(f"{group.label}: none of the symbols passes the filters ({group.filters}), 0 objects"))
     return symbols
 

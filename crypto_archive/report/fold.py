@@ -240,7 +240,10 @@ class Report:
         }
 
     def _group(self, market: Market, data_type: str) -> Group:
-        return self.groups.setdefault((market, data_type), Group())
+        found = self.groups.get((market, data_type))
+        if found is None:
+            found = self.groups[market, data_type] = Group()
+        return found
 
     def _settle(self, event: ObjectSettled) -> None:
         group = self._group(event.object.series.market, event.object.series.data_type)

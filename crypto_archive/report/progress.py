@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+
+from crypto_archive.report.streams import is_terminal
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -80,11 +81,6 @@ def check_progress(
     from crypto_archive.report.plain import PlainCheckProgress
 
     return _Outliving(PlainCheckProgress(stream, objects=objects, size=size))
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
 
 
 class _Silent:

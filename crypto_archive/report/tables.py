@@ -14,8 +14,8 @@ from rich.text import Text
 from crypto_archive.model import Partition
 from crypto_archive.report.console import SteadyConsole
 from crypto_archive.report.needs import needs_table
-from crypto_archive.report.progress import is_terminal
 from crypto_archive.report.sizes import format_bytes, one_line
+from crypto_archive.report.streams import is_terminal
 from crypto_archive.report.styles import ROW_STYLES
 from crypto_archive.report.summary import report_summary, verify_summary
 

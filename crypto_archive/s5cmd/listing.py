@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crypto_archive.s5cmd.protocol import Message
 
 PREFIXES_AT_ONCE = 100
-WORKERS = 16
+WORKERS = 8
 STALL_SECONDS = 60.0
 LOOK_SECONDS = 0.25
 

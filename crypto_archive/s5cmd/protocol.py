@@ -150,21 +150,22 @@ def parse_line(line: str | bytes) -> Message:
 
 
 def _message(document: dict[str, Any]) -> Message | None:
+    url = document.get("key")
+    if isinstance(url, str) and "error" not in document:  # apart from the others: a listing has very many of them
+        return _entry(document, url)
     match document:
         case {"error": str(error)}:
             return Failed(_plain_command(document.get("command")), _plain_error(error))
         case {"success": True, "source": str(source), "destination": str(destination)}:
             size = _size(document.get("object"))
             return None if size is None else Copied(source, destination, size)
-        case {"key": str(url), "type": "directory"}:
-            return Folder(_key(url))
-        case {"key": str(url), "last_modified": str(stamp)}:
-            return _listed(document, url, stamp)
     return None
 
 
-def _listed(document: dict[str, Any], url: str, stamp: str) -> Listed | None:
-    size, when, etag = _size(document), _moment(stamp), document.get("etag", "")
+def _entry(document: dict[str, Any], url: str) -> Listed | Folder | None:
+    if document.get("type") == "directory":
+        return Folder(_key(url))
+    size, when, etag = _size(document), _moment(document.get("last_modified")), document.get("etag", "")
     if size is None or when is None or not isinstance(etag, str):
         return None
     return Listed(_key(url), size, etag.strip('"'), when)
@@ -181,7 +182,9 @@ def _size(document: object) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
 
 
-def _moment(stamp: str) -> datetime | None:
+def _moment(stamp: object) -> datetime | None:
+    if not isinstance(stamp, str):
+        return None
     try:
         when = datetime.fromisoformat(stamp)
         return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from crypto_archive.transfer.lane import Workplace
 
 TICK_SECONDS = 0.25
-EVENTS_IN_FLIGHT = 4096
+HANDFULS_IN_FLIGHT = 128
+"""How many handfuls of events may wait for the consumer; those of lanes have one event each."""
+EVENTS_A_HANDFUL = 64
+"""How many events the planner hands over together: two threads that pass them on one by one spend most of their time
+with waking each other up."""
 PROOF_THREADS = 4
 UNREACHABLE_AT_FIRST = 3
 """How many copies may fail because nobody answers, before anything has arrived, until the run is given up."""
@@ -68,7 +72,8 @@ class Engine:
             cut: Cuts planned objects into batches.
         """
         self.error: Exception | None = None
-        self._events: queue.Queue[Event | None] = queue.Queue(EVENTS_IN_FLIGHT)
+        self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(HANDFULS_IN_FLIGHT)
+        self._handful: list[Event] = []  # of the planner's thread alone
         self._spool = Spool(workplace.staging)
         self._cut = cut
         self._arrived = False
@@ -85,7 +90,7 @@ class Engine:
         """Put an event among those that the run yields; from any thread, waits while too many are under way."""
         if isinstance(event, ObjectSettled) and event.lane is not None:
             self._note_sign_of_life(event)
-        self._events.put(event)
+        self._events.put((event,))
 
     def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[Event, None, None]:
         """Fetch what is planned; yield events until every planned object is settled.
@@ -113,14 +118,14 @@ class Engine:
         clock = AwakeClock(TICK_SECONDS)
         while running:
             try:
-                event = self._events.get(timeout=TICK_SECONDS)
+                handful = self._events.get(timeout=TICK_SECONDS)
             except queue.Empty:
                 pass
             else:
-                if event is None:
+                if handful is None:
                     running -= 1
                     continue
-                yield event
+                yield from handful
             if time.monotonic() >= next_look:
                 yield from self._look_after_lanes(clock.look())
                 next_look = time.monotonic() + TICK_SECONDS
@@ -148,11 +153,16 @@ class Engine:
         except Exception as error:
             self._abort(error)
         finally:
-            self.emit(PlanFinished())
+            self._tell(PlanFinished())
+            self._hand_over_events()
             self._spool.close()
 
     def _hand_over(self, batch: Batch) -> None:
-        """Put a batch into the spool; when there is no room for it, end the run and settle the batch here."""
+        """Put a batch into the spool; when there is no room for it, end the run and settle the batch here.
+
+        What was planned is told before a lane can have anything to say of it.
+        """
+        self._hand_over_events()
         try:
             self._spool.put(batch)
         except RootUnusable as error:
@@ -170,13 +180,22 @@ class Engine:
                 for item in planned:
                     if self._cancellation.requested.is_set():
                         return
-                    self.emit(ObjectPlanned(item))
+                    self._tell(ObjectPlanned(item))
                     if item.action.transfers:
                         yield item
                     else:
-                        self.emit(_settled_at_once(item))
+                        self._tell(_settled_at_once(item))
             except Exception as error:
                 self._abort(error)
+
+    def _tell(self, event: Event) -> None:
+        self._handful.append(event)
+        if len(self._handful) >= EVENTS_A_HANDFUL:
+            self._hand_over_events()
+
+    def _hand_over_events(self) -> None:
+        self._events.put(tuple(self._handful))
+        self._handful.clear()
 
     # In the lanes' threads
 

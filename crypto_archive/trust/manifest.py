@@ -6,6 +6,7 @@ without a row, never a row without a file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from crypto_archive.model import Absence, ManifestEntry, Verdict
 from crypto_archive.trust.database import FIELDS, UnreadableRow, connect_reader, connect_writer, explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -133,9 +134,9 @@ class Manifest:
         found = self._entries_of(self._read(f"SELECT {FIELDS} FROM object WHERE key = ?", key))
         return found[0] if found else None
 
-    def entries_in(self, prefix: str) -> dict[str, ManifestEntry]:
+    def entries_in(self, prefix: str) -> Mapping[str, ManifestEntry]:
         """Return all entries below a folder of keys, by key; for folders of one series, which are small."""
-        return {entry.key: entry for entry in self.iterate(prefix)}
+        return _Entries({row[0]: row for page in self._pages(prefix) for row in page}, self._entry_of)
 
     def iterate(self, prefix: str = "") -> Iterator[ManifestEntry]:
         """Yield all entries whose key begins with a prefix, in the order of the keys.
@@ -143,13 +144,24 @@ class Manifest:
         Rows are read a thousand at a time, so memory stays small, no lock is held between, and what is recorded
         meanwhile is met or not, depending on its key.
         """
-        self.flush()
-        end = prefix + "\U0010ffff"  # SQLite compares by code points; no key has the last of them in it
-        comparison, start = ">=", prefix
-        query = f"SELECT {FIELDS} FROM object WHERE key {{}} ? AND key < ? ORDER BY key LIMIT {_PAGE}"
-        while page := self._read(query.format(comparison), start, end):
+        for page in self._pages(prefix):
             yield from self._entries_of(page)
-            comparison, start = ">", page[-1][0]
+
+    def keys_with(self, verdict: Verdict) -> list[str]:
+        """Return the keys of all objects with a verdict; for verdicts that few have."""
+        self.flush()
+        return [key for (key,) in self._read("SELECT key FROM object WHERE verdict = ?", verdict.value)]
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders directly under a prefix that ends in ``/``, one look-up for each."""
+        self.flush()
+        query = "SELECT key FROM object WHERE key >= ? AND key < ? ORDER BY key LIMIT 1"
+        start = prefix
+        while found := self._read(query, start, prefix + "\U0010ffff"):
+            name, slash, _ = found[0][0].removeprefix(prefix).partition("/")
+            if slash:
+                yield name
+            start = prefix + name + chr(ord("/") + 1)  # what follows all that the folder has in it
 
     def former(self, key: str) -> tuple[ManifestEntry, ...]:
         """Return what an object was before the archive replaced it or it was forgotten, oldest first."""
@@ -169,13 +181,45 @@ class Manifest:
         if len(self._entries) + len(self._absences) >= _PAGE:
             self.flush()
 
+    def _pages(self, prefix: str) -> Iterator[list[_Row]]:
+        self.flush()
+        end = prefix + "\U0010ffff"  # SQLite compares by code points; no key has the last of them in it
+        comparison, start = ">=", prefix
+        query = f"SELECT {FIELDS} FROM object WHERE key {{}} ? AND key < ? ORDER BY key LIMIT {_PAGE}"
+        while page := self._read(query.format(comparison), start, end):
+            yield page
+            comparison, start = ">", page[-1][0]
+
     def _entries_of(self, rows: Iterable[_Row]) -> list[ManifestEntry]:
-        with explained(self.path), _reading():
-            return [_entry(row) for row in rows]
+        return [self._entry_of(row) for row in rows]
+
+    def _entry_of(self, row: _Row) -> ManifestEntry:
+        try:
+            return _entry(row)
+        except (ValueError, TypeError) as error:
+            with explained(self.path):
+                raise UnreadableRow(str(error)) from error
 
     def _read(self, query: str, *arguments: str) -> list[Any]:
         with explained(self.path):
             return self._connection.execute(query, arguments).fetchall()
+
+
+class _Entries(Mapping[str, "ManifestEntry"]):
+    """The entries of a folder, each made of its row when it is asked for: of a long series often only a few are."""
+
+    def __init__(self, rows: Mapping[str, _Row], entry_of: Callable[[_Row], ManifestEntry]) -> None:
+        self._rows = rows
+        self._entry_of = entry_of
+
+    def __getitem__(self, key: str) -> ManifestEntry:
+        return self._entry_of(self._rows[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.model import ManifestEntry, StoredStat, Verdict, is_md5
+from crypto_archive.model import StoredStat, Verdict, is_md5
 
 if TYPE_CHECKING:
-    from crypto_archive.model import RemoteStat
+    from collections.abc import Mapping
+
+    from crypto_archive.model import ManifestEntry, RemoteStat
     from crypto_archive.trust.manifest import Manifest
     from crypto_archive.trust.store import Root
 
@@ -19,16 +21,21 @@ _FOLDERS_KEPT = 16
 
 
 class _Folder(NamedTuple):
-    files: dict[str, os.DirEntry[str]]
-    recorded: dict[str, ManifestEntry]
+    """Names alone, and not what ``os.scandir`` keeps of each: a folder has thousands, and several are remembered."""
+
+    path: str
+    names: frozenset[str]
+    recorded: Mapping[str, ManifestEntry]
 
 
 class StoredFiles:
     """The files at their final paths, with what the manifest knows of them.
 
     Each folder is read once, by one look at the disk and one query, and a few folders are kept; ask for objects
-    series by series. What changes in a folder after it was read is not seen. Nothing is written, and a root that
-    does not exist has no files. To be used from the manifest's own thread.
+    series by series. What is not in its folder costs nothing more. What is there is asked for its size, since a power
+    cut may have left a file shorter than it was, and the look at the folder does not tell. What changes in a folder
+    after it was read is not seen. Nothing is written, and a root that does not exist has no files. To be used from the
+    manifest's own thread.
 
     Args:
         root: The archive root.
@@ -48,10 +55,9 @@ class StoredFiles:
             ValueError: The key leads out of the root, or no file can be named so.
         """
         prefix, slash, name = key.rpartition("/")
-        files, recorded = self._folder(prefix + slash)
-        file = files.get(name)
-        size = _size(file) if file is not None else None
-        return None if size is None else StoredStat(size, recorded.get(key))
+        folder = self._folder(prefix + slash)
+        size = _size(f"{folder.path}/{name}") if name in folder.names else None
+        return None if size is None else StoredStat(size, folder.recorded.get(key))
 
     def is_short(self, key: str, remote: RemoteStat) -> bool:
         """Whether the very bytes that the listing speaks of are stored, and known to lack rows of their days."""
@@ -66,20 +72,20 @@ class StoredFiles:
         folder = self._root.file(prefix.removesuffix("/")) if prefix else self._root.path
         try:
             with os.scandir(folder) as found:
-                files = {file.name: file for file in found}
+                names = frozenset(file.name for file in found)
         except (FileNotFoundError, NotADirectoryError):
-            files = {}
+            names = frozenset()
         except OSError as error:
             raise RootUnusable(
                 f"Cannot read the folder {folder}: {error.strerror}", hint="See that you may read the output directory."
             ) from error
-        recorded = self._manifest.entries_in(prefix) if files and self._manifest is not None else {}
-        return _Folder(files, recorded)
+        recorded = self._manifest.entries_in(prefix) if names and self._manifest is not None else {}
+        return _Folder(str(folder), names, recorded)
 
 
-def _size(file: os.DirEntry[str]) -> int | None:
+def _size(path: str) -> int | None:
     try:
-        found = file.stat()
+        found = os.stat(path)  # noqa: PTH116, a Path for each object takes longer than the question
     except OSError:  # a link to nowhere, or gone since
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None

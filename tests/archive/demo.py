@@ -22,6 +22,8 @@ COMMANDS = (
     "crypto-archive collect --preset research --output {archive}",
     "crypto-archive verify --preset research --output {archive}",
     "crypto-archive collect --preset research --output {archive}",
+    "crypto-archive matrix coverage --preset research --output {archive}",
+    "crypto-archive matrix coverage --preset research --output {archive} --format html --to {archive}.html",
 )
 
 

@@ -100,6 +100,11 @@ def test_a_short_month_moves_nothing_and_is_marked(run: Runner, serve: Callable[
     assert verdict_of(done, SHORT.key) is Verdict.GAPS
     code, stdout, _ = run("verify", "--all", "-o", done.root, "--json")
     assert (code, json.loads(stdout)["verdicts"]["gaps"]) == (0, 1)
+    days, aside = done.root / "data/futures/um/daily/klines", run.folder / "aside"
+    days.rename(aside)
+    code, stdout, _ = run("matrix", "coverage", *JUNE, "-o", done.root, "--format", "json")
+    assert json.loads(stdout)["totals"]["to_fetch"] == 30, "a month that is known to be short does not count"
+    aside.rename(days)
 
     replace(archive.bucket, SHORT.key, same_size=True)  # as the archive did: the month is whole now
     later = prune(run, "--refresh")  # the listing is remembered for a while

@@ -130,6 +130,18 @@ def test_a_spoilt_sidecar_does_not_vouch(run: Runner, root: Path) -> None:
 
 
 @needs_the_sample
+def test_globs_match_what_is_on_disk_or_in_the_manifest(run: Runner, archive: Archive) -> None:
+    day = ("--start", "2025-07-15", "--end", "2025-07-15")
+    wanted = ("-m", "futures_um", "-t", "klines", "-i", "1h", "-s", "*SETTLED", *day)
+    assert collect(run, *wanted).outcomes == {"fetched": 3}
+    gone = next((run.folder / ROOT).rglob("ICPUSDTSETTLED-*.zip"))
+    shutil.rmtree(gone.parents[1])
+    code, document, _ = verify(run, *wanted)
+    assert (code, verdicts(document)) == (4, {"ok": 2, "missing": 1})
+    assert document["bad"][0]["key"].endswith(gone.name)
+
+
+@needs_the_sample
 def test_the_archives_own_faults_are_counted_but_are_not_bad(run: Runner, archive: Archive) -> None:
     collect(run, "-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")
     code, document, _ = verify(run, "--all")

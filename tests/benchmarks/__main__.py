@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crypto_archive.s5cmd.binary import find_binary
 from tests.archive.sample import bulk, write_sample
 from tests.archive.server import ENDPOINT_VARIABLE, S3Server
 from tests.benchmarks.measuring import Command, compare, measure
+from tests.benchmarks.scale import scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 OURS = (sys.executable, "-m", "crypto_archive")
 OPTIONS = (("-m", "market"), ("-t", "data_type"), ("-s", "symbol"), ("-i", "interval"))
@@ -76,9 +82,15 @@ def collecting(folder: Path, objects: int) -> None:
         )
 
 
-def main() -> None:
-    """Run all measurements."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run all measurements, or those of scale, which take many minutes."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=main.__doc__)
+    parser.add_argument("--scale", action="store_true", help="plans of millions, second runs over a hundred thousand")
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="crypto-archive-bench-") as folder:
+        if asked.scale:
+            scale(Path(folder))
+            return
         start_up()
         plan_memory(Path(folder))
         collecting(Path(folder), 2_000)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, Action, Covered, DateRange, Market, Notice, Partition, Period
 from crypto_archive.planning.calendar import PUBLICATION_DELAY
 from crypto_archive.planning.candidates import SERIES_NAMED, by_calendar, by_listing
-from crypto_archive.planning.selection import SeriesGroup
+from crypto_archive.planning.selection import Selection, SeriesGroup
+from crypto_archive.planning.stream import calendar_candidates
 from crypto_archive.request import SymbolFilter
 from crypto_archive.s5cmd.protocol import Listed
 from tests.objects import LISTED_AT, bundled, not_a_word, row_of
@@ -105,7 +106,7 @@ def test_the_calendar_gives_every_symbol_interval_and_day() -> None:
         "BTCUSDT", "币安人生USDT", intervals=("1h", "1d"), dates=DateRange(date(2025, 7, 30), date(2025, 7, 31))
     )
     said: list[Notice] = []
-    found = list(by_calendar(group, bundled(), TODAY, said.append))
+    found = list(by_calendar(group, (), TODAY, said.append))
     assert keys_of(found) == [
         f"data/spot/daily/klines/{symbol}/{interval}/{symbol}-{interval}-2025-07-{day}.zip"
         for symbol in ("BTCUSDT", "币安人生USDT")
@@ -120,7 +121,7 @@ def test_the_calendar_gives_months_without_an_interval_layer() -> None:
     group = a_group(
         "BTCUSDT", intervals=(None,), partition=Partition.MONTHLY, market=Market.FUTURES_UM, data_type="fundingRate"
     )
-    found = list(by_calendar(group, bundled(), TODAY, not_a_word))
+    found = list(by_calendar(group, (), TODAY, not_a_word))
     assert keys_of(found) == ["data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2025-07.zip"]
     assert found[0][0].period == Period(Partition.MONTHLY, date(2025, 7, 1))
 
@@ -128,7 +129,7 @@ def test_the_calendar_gives_months_without_an_interval_layer() -> None:
 def test_the_calendar_matches_globs_against_the_default_symbols_and_says_so() -> None:
     group = a_group("NEWUSDT", "BT*", "AD*", dates=DateRange(date(2025, 7, 1), date(2025, 7, 1)))
     said: list[Notice] = []
-    found = list(by_calendar(group, bundled(), TODAY, said.append))
+    found = list(calendar_candidates(Selection((group,), ()), bundled(), TODAY, said.append))
     assert [item.series.symbol for item, *_ in found] == ["NEWUSDT", "BTCUSDT", "ADAUSDT"]
     assert [notice.text for notice in said] == [
         "spot klines: globs match the matrix's 3 default symbols in a plan from the calendar"
@@ -153,7 +154,7 @@ def test_the_default_symbols_that_a_glob_matches_take_the_form_of_the_row(
 ) -> None:
     dates = DateRange(date(2023, 7, 1), date(2023, 7, 1))
     group = a_group("*", intervals=(interval,), dates=dates, market=market, data_type=data_type)
-    found = by_calendar(group, bundled(), TODAY, lambda _: None)
+    found = calendar_candidates(Selection((group,), ()), bundled(), TODAY, lambda _: None)
     assert tuple(item.series.symbol for item, *_ in found) == symbols
 
 
@@ -482,7 +483,7 @@ def test_no_more_months_that_are_not_trusted_are_named_than_anybody_reads() -> N
 
 def test_the_calendar_plans_days_and_says_so() -> None:
     said: list[Notice] = []
-    found = list(by_calendar(best_of_both("BTCUSDT"), bundled(), TODAY, said.append))
+    found = list(calendar_candidates(Selection((best_of_both("BTCUSDT"),), ()), bundled(), TODAY, said.append))
     assert (len(found), {one.object.period.partition for one in found}) == (31, {Partition.DAILY})
     assert [notice.text for notice in said] == [
         "spot klines: daily objects only, as the calendar does not say which monthly ones there are"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, ManifestEntry, Pin, RemoteStat, StoredStat, Verdict
 from crypto_archive.planning import locked as module
-from crypto_archive.planning.locked import Locked, as_locked, by_lock, is_held
-from crypto_archive.planning.plan import plan
+from crypto_archive.planning.locked import Locked, as_locked, by_lock
+from crypto_archive.planning.plan import is_held, plan
 from crypto_archive.request import Fetching
 from crypto_archive.s5cmd.protocol import Listed
 from tests.objects import LISTED_AT, an_object, listed

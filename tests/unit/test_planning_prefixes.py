@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,9 @@ from crypto_archive.matrix import Status
 from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Market, Partition
 from crypto_archive.planning.calendar import EARLIEST, periods, within
 from crypto_archive.planning.prefixes import (
+    FEWEST_REQUESTS_AT_ONCE,
+    MOST_REQUESTS_AT_ONCE,
     PREFIXES_AT_ONCE,
-    REQUESTS_AT_ONCE,
     Scope,
     Span,
     chunked,
@@ -235,13 +236,14 @@ def test_chunks_are_as_large_as_they_may_be(found: list[Scope]) -> None:
     chunks = list(chunked(found))
     assert [scope for chunk in chunks for scope in chunk] == found
 
-    def fits(chunk: Iterable[Scope]) -> bool:
+    def fits(chunk: Iterable[Scope], number: int) -> bool:
         several = tuple(chunk)
         prefixes = sum(len(scope.prefixes[DAILY]) for scope in several)
-        return prefixes <= PREFIXES_AT_ONCE and sum(scope.requests for scope in several) <= REQUESTS_AT_ONCE
+        most = min(MOST_REQUESTS_AT_ONCE, FEWEST_REQUESTS_AT_ONCE * 2**number)
+        return prefixes <= PREFIXES_AT_ONCE and sum(scope.requests for scope in several) <= most
 
-    assert all(fits(chunk) or len(chunk) == 1 for chunk in chunks)
-    assert not any(fits((*one, other[0])) for one, other in pairwise(chunks))
+    assert all(fits(chunk, number) or len(chunk) == 1 for number, chunk in enumerate(chunks))
+    assert not any(fits((*one, other[0]), number) for number, (one, other) in enumerate(pairwise(chunks)))
 
 
 def test_chunks_are_made_as_they_are_asked_for() -> None:
@@ -249,4 +251,4 @@ def test_chunks_are_made_as_they_are_asked_for() -> None:
         while True:
             yield a_scope(1, 1)
 
-    assert len(next(iter(chunked(endless())))) == PREFIXES_AT_ONCE
+    assert [len(chunk) for chunk in islice(chunked(endless()), 5)] == [16, 32, 64, 100, 100]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from fnmatch import fnmatchcase
 
 import pytest
@@ -10,11 +12,11 @@ from hypothesis import strategies as st
 
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import Contract, DateRange, Market, Notice, Partition
-from crypto_archive.planning.selection import SeriesGroup
+from crypto_archive.planning.selection import Selection, SeriesGroup
+from crypto_archive.planning.stream import calendar_candidates
 from crypto_archive.planning.symbols import (
     MOST_NAMED,
     folders_beside,
-    is_glob,
     matching,
     passes,
     resolve,
@@ -22,7 +24,8 @@ from crypto_archive.planning.symbols import (
     unknown,
 )
 from crypto_archive.request import SymbolFilter
-from tests.objects import not_a_word, row_of
+from crypto_archive.symbols import is_glob
+from tests.objects import bundled, not_a_word, row_of
 
 KNOWN = ("BTCUSDT", "ETHUSDT", "BTCDOWNUSDT", "ETHBTC", "1000SHIBUSDT", "币安人生USDT")
 
@@ -210,12 +213,18 @@ def test_it_is_told_when_nothing_is_left(symbols: tuple[str, ...], filters: Symb
     assert [notice.text for notice in said] == [text]
 
 
-def test_the_calendar_knows_the_default_symbols_only() -> None:
-    said: list[Notice] = []
+def test_without_the_archive_globs_match_what_is_known_otherwise() -> None:
     group = a_group("*", filters=SymbolFilter(("USDC",)))
-    assert resolve_offline(group, ["BTCUSDT", "ETHUSDC"], said.append) == ("ETHUSDC",)
+    assert resolve_offline(group, ["BTCUSDT", "ETHUSDC"], not_a_word) == ("ETHUSDC",)
+
+
+def test_a_plan_from_the_calendar_says_that_it_knows_the_default_symbols_only() -> None:
+    said: list[Notice] = []
+    group = a_group("*", filters=SymbolFilter(("USDC", "USDT")))
+    selection = Selection((replace(group, dates=DateRange(date(2025, 7, 1), date(2025, 7, 1))),), ())
+    assert len(list(calendar_candidates(selection, bundled(), date(2025, 7, 9), said.append))) == 15
     assert [notice.text for notice in said] == [
-        "futures_um klines: globs and filters match the matrix's 1 default symbols in a plan from the calendar"
+        "futures_um klines: globs and filters match the matrix's 15 default symbols in a plan from the calendar"
     ]
 
 

@@ -19,6 +19,7 @@ from crypto_archive.events import (
 from crypto_archive.model import (
     Action,
     ArchiveObject,
+    ManifestEntry,
     Market,
     Notice,
     Outcome,
@@ -75,6 +76,24 @@ def test_a_planned_object_and_its_time() -> None:
     assert list(line)[:3] == ["event", "at", "key"]
     assert (line["event"], line["at"], line["action"]) == ("object-planned", "2025-07-16T12:00:00+00:00", "fetch")
     assert line["remote"] is None
+
+
+def test_of_an_object_that_stays_only_its_settlement_is_told() -> None:
+    assert event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10))) is None
+    settled = ObjectSettled(OBJECT, Outcome.PRESENT, size=10, remote=REMOTE)
+    expected = {"event": "object-settled", "key": OBJECT.key, "outcome": "present", "size": 10}
+    assert read(event_line(settled)) == expected
+    assert read(event_line(settled, at=MOMENT)) == expected | {"at": "2025-07-16T12:00:00+00:00"}
+
+
+def test_of_a_file_that_is_adopted_both_are_told() -> None:
+    entry = ManifestEntry(OBJECT.key, 10, "ff", Verdict.OK, "abc", MOMENT, MOMENT, "run")
+    line = read(event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10, adopted=entry))))
+    assert (line["event"], line["action"]) == ("object-planned", "keep")
+    assert line["adopted"] == {
+        "key": OBJECT.key, "size": 10, "sha256": "ff", "verdict": "ok", "etag": "abc", "run_id": "run",
+        "last_modified": "2025-07-16T12:00:00+00:00", "fetched_at": "2025-07-16T12:00:00+00:00",
+    }  # fmt: skip
 
 
 def test_the_frame_of_a_run() -> None:

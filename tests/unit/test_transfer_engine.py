@@ -893,22 +893,52 @@ def test_the_plan_is_not_held_up_by_the_lanes(site: Site) -> None:
     assert ran.outcomes == {"cancelled": 100}
 
 
+def test_the_first_batch_is_fetched_while_the_plan_is_made(site: Site) -> None:
+    """The plan comes to its fourth object only once the first is there: nothing may wait for the end of the plan."""
+    there = threading.Event()
+
+    def planned() -> Iterator[PlannedObject]:
+        yield from many_to_fetch(3)  # the third shows that the first batch is full
+        assert there.wait(LONGEST_TEST_SECONDS), "no object was fetched before the plan was complete"
+        yield to_fetch(an_object(3))
+
+    site.fetching = Fetching(jobs=1, batch_size=4)
+    ran = run(site.tell(), planned(), lambda event: there.set() if isinstance(event, ObjectSettled) else None)
+    kinds = [type(event) for event in ran.events]
+    assert kinds.index(BatchStarted) < kinds.index(ObjectSettled) < kinds.index(PlanFinished)
+    assert ran.outcomes == {"fetched": 4}
+
+
+def test_what_stays_is_told_in_handfuls_while_the_plan_is_made(site: Site) -> None:
+    told = threading.Event()
+
+    def planned() -> Iterator[PlannedObject]:
+        yield from (kept(an_object(number)) for number in range(engine_module.EVENTS_A_HANDFUL // 2))
+        assert told.wait(LONGEST_TEST_SECONDS), "nothing was told before the plan was complete"
+        yield kept(an_object(engine_module.EVENTS_A_HANDFUL))
+
+    ran = run(site.tell(), planned(), lambda event: told.set() if isinstance(event, ObjectSettled) else None)
+    assert ran.outcomes == {"present": engine_module.EVENTS_A_HANDFUL // 2 + 1}
+    assert ran.events[-1] == PlanFinished()
+
+
 def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endless plan runs ahead of the consumer by no more events than may be under way."""
-    monkeypatch.setattr(engine_module, "EVENTS_IN_FLIGHT", 10)
+    monkeypatch.setattr(engine_module, "HANDFULS_IN_FLIGHT", 3)
+    monkeypatch.setattr(engine_module, "EVENTS_A_HANDFUL", 4)
     site.tell(zips="hang")
-    made = count()
-    taken = []
+    taken: list[PlannedObject] = []
+    ahead = 4 * (3 + 2) + 1  # in the queue, in the consumer's hands, in the planner's; and the object that comes next
 
     def planned() -> Generator[PlannedObject, None, None]:
         for item in endless():
-            taken.append(next(made))
+            taken.append(item)
             yield item
 
     with closing(site.engine().run(planned())) as events:  # type: ignore[type-var]
         for number, event in enumerate(events):
             if isinstance(event, ObjectPlanned):
-                assert len(taken) <= number + 13
+                assert len(taken) <= number + ahead
             if number == 500:
                 break
 

@@ -146,6 +146,8 @@ def test_a_folder_does_not_take_in_its_neighbours(path: Path) -> None:
         for name in ("1h/a.zip", "1h.zip", "1h0/a.zip", "1h!/a.zip", "1hh/a.zip"):
             manifest.record(entry(f"data/{name}"))
         assert set(manifest.entries_in("data/1h/")) == {"data/1h/a.zip"}
+        assert set(manifest.folders("data/")) == {"1h", "1h0", "1h!", "1hh"}
+        assert list(manifest.folders("data/1h/")) == []
 
 
 def test_recording_while_iterating_is_fine(path: Path) -> None:

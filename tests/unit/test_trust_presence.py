@@ -17,7 +17,7 @@ from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root, open_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 FOLDER = "data/spot/daily/klines/BTCUSDT/1h/"
@@ -140,7 +140,7 @@ def test_each_folder_is_read_once(root: Root, monkeypatch: pytest.MonkeyPatch) -
         looks.append(path)
         return scandir(path)
 
-    def querying(manifest: Manifest, prefix: str) -> dict[str, ManifestEntry]:
+    def querying(manifest: Manifest, prefix: str) -> Mapping[str, ManifestEntry]:
         queries.append(prefix)
         return entries_in(manifest, prefix)
 
@@ -150,6 +150,34 @@ def test_each_folder_is_read_once(root: Root, monkeypatch: pytest.MonkeyPatch) -
         assert all(stored.stat(key) == StoredStat(5, entry(key)) for key in keys)
     assert looks == [root.data / "A", root.data / "B", root.data / "C"]
     assert queries == ["data/A/", "data/B/", "data/C/"]
+
+
+def test_a_file_is_looked_at_once_and_what_is_not_there_never(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [f"data/A/{day:03}.zip" for day in range(20)]
+    for key in keys[::2]:
+        put(root, key)
+    record(root, *keys)
+    looks: list[str] = []
+    look = os.stat
+
+    def looking(path: str, **options: bool) -> os.stat_result:
+        looks.append(path)
+        return look(path, **options)  # type: ignore[arg-type]
+
+    with opened(root) as stored:
+        monkeypatch.setattr(os, "stat", looking)
+        found = [stored.stat(key) for key in keys]
+        monkeypatch.undo()
+    assert [stat is not None for stat in found] == [True, False] * 10
+    assert looks == [str(root.path / key) for key in keys[::2]]
+
+
+def test_a_file_that_was_cut_short_is_seen(root: Root) -> None:
+    """As a power cut may leave it; neither the folder nor the manifest tells."""
+    put(root, KEY, b"byt")
+    record(root, KEY)
+    with opened(root) as stored:
+        assert stored.stat(KEY) == StoredStat(3, entry(KEY))
 
 
 def test_only_a_few_folders_are_remembered(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
