@@ -75,6 +75,7 @@ def test_an_s5cmd_that_works_in_the_folder_is_ended_with_its_group(start: Start,
 
 def test_under_another_name_it_is_known_by_its_run_file(start: Start, staging: Path) -> None:
     process = start("my-downloader", staging / "run", "--json", "run", "/x/batch-00001.s5cmd")
+    helper_of(process)  # it is up: for a moment after its start, a process has no arguments to be known by
     assert end_orphans(staging) >= 1
     assert not psutil.pid_exists(process.pid)
 

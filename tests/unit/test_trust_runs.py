@@ -35,9 +35,9 @@ def left(root: Root) -> list[str]:
 
 
 def test_names_sort_by_time_and_differ() -> None:
-    names = [new_run_id(FIRST + timedelta(seconds=second)) for second in (0, 1, 61, 3601)]
+    names = [new_run_id(FIRST + timedelta(seconds=second)) for second in (0, 0.001, 0.5, 0.501, 1, 61, 3601)]
     assert names == sorted(names)
-    assert new_run_id(FIRST) != new_run_id(FIRST)
+    assert len({new_run_id(FIRST) for _ in range(20)}) > 1
     assert names[0].startswith("20250715T120000Z-")
 
 
