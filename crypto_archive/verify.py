@@ -151,13 +151,14 @@ def _of_selection(
     for notice in selection.notices:
         say(notice)
     stored = StoredFiles(root, manifest)
+    either = request.wish.partition is Partitioning.AUTO
     if expect is Discovery.LISTING:
         listing = open_listing(request, root.listings_path)
         listing.cancelled = cancellation.requested
         found = listed_candidates(selection, request.access, listing, today, say, stored.is_short)
     else:
-        found = _remembered(_either_partition(selection), root, manifest, matrix, today, say)
-    either = request.wish.partition is Partitioning.AUTO
+        selection = _either_partition(selection) if either else selection
+        found = _remembered(selection, root, manifest, matrix, today, say)
     with closing(found):
         for candidate in found:
             item = candidate.object
@@ -180,12 +181,14 @@ def _remembered(
 
 
 def _either_partition(selection: Selection) -> Selection:
-    """Return a selection that also has the monthly objects which may have taken the place of daily ones."""
+    """Return a selection that also has the monthly objects which may hold its days, also those of months in part."""
     groups: list[SeriesGroup] = []
     for group in selection.groups:
         groups.append(replace(group, consolidates=False))
-        if group.consolidates:
-            groups.append(replace(groups[-1], partition=Partition.MONTHLY))
+        if group.partition is Partition.DAILY and Partition.MONTHLY in group.row.partitions:
+            monthly = group.row.intervals(Partition.MONTHLY)
+            intervals = tuple(interval for interval in group.intervals if interval is None or interval in monthly)
+            groups.append(replace(groups[-1], partition=Partition.MONTHLY, intervals=intervals))
     return Selection(tuple(groups), selection.notices)
 
 

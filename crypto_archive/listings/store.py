@@ -39,7 +39,7 @@ CREATE INDEX page_listing ON page (listing);
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
-_WAIT_SECONDS = 10.0
+_WAIT_SECONDS = 3.0
 _DELETE_OLD = (
     "DELETE FROM page WHERE listing IN (SELECT number FROM listing WHERE {old})",
     "DELETE FROM listing WHERE {old}",
