@@ -109,10 +109,12 @@ def collect(
         yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
         with closing(engine.run(_planned(root, run_id, source, engine, request, cancellation))) as events:
             for event in events:
-                with _ending_in_order(engine, cancellation):
+                try:  # what ``_ending_in_order`` does, without its cost, for there are very many events
                     record.take(event)
                     if months is not None:
                         months.note(event)
+                except EnvironmentFailure as error:
+                    _end_in_order(engine, cancellation, error)
                 yield event
         with _ending_in_order(engine, cancellation):
             sweep_staging(root)
@@ -179,12 +181,16 @@ def _pruned(
 
 @contextmanager
 def _ending_in_order(engine: Engine, cancellation: Cancellation) -> Iterator[None]:
-    """Let what cannot be kept on disk end the run as any other error does: what is under way is still settled."""
     try:
         yield
     except EnvironmentFailure as error:
-        engine.error = engine.error or error
-        cancellation.requested.set()
+        _end_in_order(engine, cancellation, error)
+
+
+def _end_in_order(engine: Engine, cancellation: Cancellation, error: EnvironmentFailure) -> None:
+    """Let what cannot be kept on disk end the run as any other error does: what is under way is still settled."""
+    engine.error = engine.error or error
+    cancellation.requested.set()
 
 
 def _look_up(binary: Binary, access: Access, cancellation: Cancellation, key: str) -> RemoteStat | None:
