@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Candidate
-    from crypto_archive.planning.candidates import Listing
     from crypto_archive.planning.consolidation import KnownShort, Say
+    from crypto_archive.planning.reading import Listing
     from crypto_archive.planning.selection import Selection, SeriesGroup
     from crypto_archive.request import Access
 

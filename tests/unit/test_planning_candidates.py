@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, Action, Covered, DateRange, Market, Notice, Partition, Period
 from crypto_archive.planning.calendar import PUBLICATION_DELAY
-from crypto_archive.planning.candidates import SERIES_NAMED, by_calendar, by_listing
+from crypto_archive.planning.candidates import by_calendar, by_listing
+from crypto_archive.planning.reading import SERIES_NAMED
 from crypto_archive.planning.selection import Selection, SeriesGroup
 from crypto_archive.planning.stream import calendar_candidates
 from crypto_archive.request import SymbolFilter
