@@ -321,3 +321,10 @@ def test_what_is_awaited_is_no_failure(run: Runner, own_archive: Callable[[Sampl
     only = collect(here, *SERIES, "--start", "yesterday")
     assert (only.code, only.report["status"], only.outcomes) == (0, "success", {"absent": 1})
     assert plan(here, *SERIES, "--start", "yesterday")["totals"]["waiting"] == 1
+
+
+def test_s5cmd_leaves_out_what_is_newer_than_the_clock(run: Runner, private_archive: Archive) -> None:
+    """A fact of s5cmd's that docs/reliability.md tells of; should it change, tell of it no more."""
+    ahead = (datetime.now(UTC) + timedelta(days=1)).timestamp()
+    os.utime(private_archive.bucket / KEYS[1], (ahead, ahead))
+    assert planned(run.at(private_archive.endpoint_url), *THREE) == {KEYS[0], KEYS[2]}
