@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.matrix import Matrix, Row
     from crypto_archive.model import Notice
-    from crypto_archive.planning.consolidation import Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
+    from crypto_archive.planning.symbols import Say
     from crypto_archive.request import Request, Wish
 
 UNPUBLISHED = frozenset({Status.NEVER_PUBLISHED, Status.REMOVED})

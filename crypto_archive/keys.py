@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
 
-__all__ = ["LONGEST_SYMBOL", "SIDECAR_SUFFIX", "KeyPattern", "ParsedKey", "is_symbol", "sidecar_key"]
+__all__ = ["KEYS_A_REQUEST", "LONGEST_SYMBOL", "SIDECAR_SUFFIX", "KeyPattern", "ParsedKey", "is_symbol", "sidecar_key"]
 
 _FIELDS = ("partition", "symbol", "interval", "date")
+KEYS_A_REQUEST = 1000
+"""The most that the archive gives in an answer to LIST."""
 LONGEST_SYMBOL = 200
 """In bytes: with interval, date and endings it has to make a file name, for which file systems have 255 bytes, and
 s5cmd puts up to ten digits behind it while it copies."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,16 +13,15 @@ from crypto_archive.request import Discovery
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable
+    from collections.abc import Callable, Generator, Iterable
     from datetime import date
 
     from crypto_archive.config import Configured
     from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.model import ArchiveObject
+    from crypto_archive.planning.symbols import Say
     from crypto_archive.trust.presence import StoredFiles
     from crypto_archive.trust.store import Root
-
-Say = Callable[[Notice], None]
 
 
 @dataclass(frozen=True, slots=True)

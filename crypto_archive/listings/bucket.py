@@ -12,6 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import EnvironmentFailure
+from crypto_archive.keys import KEYS_A_REQUEST
 from crypto_archive.listings.store import ListingStore, remove
 from crypto_archive.model import Notice
 from crypto_archive.s5cmd import listing
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from crypto_archive.listings.store import Recording, Remembered
     from crypto_archive.request import Access, Request
     from crypto_archive.s5cmd.binary import Binary
-
-KEYS_A_REQUEST = 1000
-"""The most that the archive gives in an answer to LIST."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _FOLDERS = "folders of "

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from crypto_archive.matrix import Row
     from crypto_archive.model import Candidate, DateRange, Series
+    from crypto_archive.planning.symbols import Say
 
 KnownShort = Callable[[str, RemoteStat], bool]
 """Whether the very bytes that the listing gives of a monthly object were found to lack rows of its days."""
-Say = Callable[[Notice], None]
 
 SHORT_SHARE = 0.6
 """A monthly object with less than this share of its days' bytes does not hold all of them."""

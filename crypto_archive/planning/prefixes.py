@@ -13,6 +13,7 @@ from itertools import takewhile
 from math import ceil
 from typing import TYPE_CHECKING
 
+from crypto_archive.keys import KEYS_A_REQUEST
 from crypto_archive.model import DateRange, Partition, Period
 from crypto_archive.planning.calendar import bounds, within
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from crypto_archive.planning.selection import SeriesGroup
 
-KEYS_A_REQUEST = 1000
 KEYS_AN_OBJECT = 2
 PREFIXES_AT_ONCE = 100
 FEWEST_REQUESTS_AT_ONCE = 16
