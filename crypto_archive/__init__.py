@@ -1,3 +1,3 @@
 """Keep a complete, proven and current copy of Binance's public data archive."""
 
-__version__ = "0.1.0"
+from crypto_archive.version import __version__ as __version__

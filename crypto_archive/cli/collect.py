@@ -103,8 +103,8 @@ def _collect(
     from crypto_archive.cli.locking import configure_wanted
     from crypto_archive.cli.signals import stopping
     from crypto_archive.cli.work import drive, mode_of, prepare_file, write_json
-    from crypto_archive.collect import collect as collect_events
-    from crypto_archive.report.progress import progress
+    from crypto_archive.jobs.collect import collect as collect_events
+    from crypto_archive.render.progress import progress
     from crypto_archive.transfer.cancellation import Cancellation
 
     configured, source = configure_wanted(selection, output, more, locked)
@@ -125,7 +125,7 @@ def _collect(
 
 def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None:
     from crypto_archive.cli.work import print_json
-    from crypto_archive.report.tables import report_summary, show
+    from crypto_archive.render.tables import report_summary, show
     from crypto_archive.trust.store import Root
 
     if as_json:
@@ -143,11 +143,11 @@ def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None
 def _dry_run(
     selection: SelectionOptions, output: OutputOptions, more: dict[str, object], locked: Path | None, *, as_json: bool
 ) -> None:
-    from crypto_archive.budget import without_max_bytes
     from crypto_archive.cli.locking import configure_wanted
     from crypto_archive.cli.work import print_json
-    from crypto_archive.plan import open_plan, plan_document
-    from crypto_archive.report.tables import plan_table, show
+    from crypto_archive.jobs.budget import without_max_bytes
+    from crypto_archive.jobs.plan import open_plan, plan_document
+    from crypto_archive.render.tables import plan_table, show
     from crypto_archive.s5cmd.runfile import copy_line
 
     configured, source = configure_wanted(selection, output, more, locked, ask=False)

@@ -69,11 +69,11 @@ def _coverage(
     from functools import partial
 
     from crypto_archive.cli.work import configure, drive, prepare_file, print_text, tell, write_text
-    from crypto_archive.coverage import coverage as look
-    from crypto_archive.report.console import WAITING, waiting
-    from crypto_archive.report.coverage_page import coverage_page
-    from crypto_archive.report.heatmap import coverage_view
-    from crypto_archive.report.tables import show
+    from crypto_archive.jobs.coverage import coverage as look
+    from crypto_archive.render.console import WAITING, waiting
+    from crypto_archive.render.coverage_page import coverage_page
+    from crypto_archive.render.heatmap import coverage_view
+    from crypto_archive.render.tables import show
 
     configured = configure(selection, output)
     if to is not None:

@@ -11,14 +11,14 @@ import typer
 from crypto_archive.cli.options import OutputOptions, SelectionOptions
 from crypto_archive.cli.work import configure, require_selection
 from crypto_archive.config import Configured
+from crypto_archive.jobs.pinning import compare, lock_to_compare, locked_request, noting, require_listing, write_plan
+from crypto_archive.jobs.plan import Plan
+from crypto_archive.jobs.sources import Source
 from crypto_archive.lockfile.sorting import LineSorter
 from crypto_archive.lockfile.writing import prepare_lock
-from crypto_archive.pinning import compare, lock_to_compare, locked_request, noting, require_listing, write_plan
-from crypto_archive.plan import Plan
 from crypto_archive.report.differences import Counted
 from crypto_archive.report.sizes import format_count
 from crypto_archive.request import Request
-from crypto_archive.sources import Source
 
 WHERE_AND_HOW = frozenset({"presets", "discover", "refresh", "output_directory", "endpoint_url", "matrix_path"})
 """The shared options that go together with a lock file, since they say nothing of what is wanted."""

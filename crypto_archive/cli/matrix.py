@@ -81,9 +81,9 @@ def check(
     from crypto_archive.cli.work import print_json
     from crypto_archive.config import load_request
     from crypto_archive.errors import ExitCode
-    from crypto_archive.matrix_check import check_matrix
-    from crypto_archive.report.tables import folders_table
-    from crypto_archive.report.tables import show as show_table
+    from crypto_archive.jobs.matrix_check import check_matrix
+    from crypto_archive.render.tables import folders_table
+    from crypto_archive.render.tables import show as show_table
 
     options = {"matrix_path": matrix_path, "endpoint_url": endpoint_url}
     configured = load_request([], options, today=datetime.now(UTC).date())
@@ -111,9 +111,9 @@ def _show(
     from crypto_archive.cli.work import print_json
     from crypto_archive.config import load_request
     from crypto_archive.matrix import matrix_document
-    from crypto_archive.report.markdown import matrix_markdown
-    from crypto_archive.report.tables import matrix_table
-    from crypto_archive.report.tables import show as show_table
+    from crypto_archive.render.markdown import matrix_markdown
+    from crypto_archive.render.tables import matrix_table
+    from crypto_archive.render.tables import show as show_table
 
     options = {"markets": markets, "data_types": data_types, "matrix_path": matrix_path}
     configured = load_request([], options, today=datetime.now(UTC).date())

@@ -84,8 +84,8 @@ def _plan(
 ) -> None:
     from crypto_archive.cli.locking import locking
     from crypto_archive.cli.work import configure, print_json
-    from crypto_archive.plan import object_document, open_plan, plan_document, write_run_files
-    from crypto_archive.report.tables import plan_table, show
+    from crypto_archive.jobs.plan import object_document, open_plan, plan_document, write_run_files
+    from crypto_archive.render.tables import plan_table, show
 
     configured = configure(selection, output, **budget.fields())
     with open_plan(configured) as plan, locking(plan, configured.request, lock, output):
@@ -113,8 +113,9 @@ def _compare(
     from crypto_archive.cli.locking import compared
     from crypto_archive.cli.work import configure, tell
     from crypto_archive.errors import ExitCode
-    from crypto_archive.plan import open_plan
-    from crypto_archive.report.differences import difference_document, difference_lines, show_differences
+    from crypto_archive.jobs.plan import open_plan
+    from crypto_archive.render.difference_lines import show_differences
+    from crypto_archive.report.differences import difference_document, difference_lines
 
     configured = configure(selection, output)
     with open_plan(configured) as plan, compared(plan, configured.request, diff, lock, output) as found:
@@ -133,7 +134,7 @@ def _compare(
 
 def _list_presets() -> None:
     from crypto_archive.config import list_presets
-    from crypto_archive.report.tables import presets_table, show
+    from crypto_archive.render.tables import presets_table, show
 
     presets = list_presets()
     rows = ((one.name, one.description, "the package" if one.bundled else str(one.path)) for one in presets)

@@ -103,11 +103,11 @@ def symbols(
     from crypto_archive.config import load_request
     from crypto_archive.config.dates import day_of
     from crypto_archive.errors import ExitCode
+    from crypto_archive.jobs.universe import symbols_document, universe
     from crypto_archive.model import Notice
-    from crypto_archive.report.console import WAITING, waiting
-    from crypto_archive.report.symbols_table import symbols_table
-    from crypto_archive.report.tables import show
-    from crypto_archive.universe import symbols_document, universe
+    from crypto_archive.render.console import WAITING, waiting
+    from crypto_archive.render.symbols_table import symbols_table
+    from crypto_archive.render.tables import show
 
     today = datetime.now(UTC).date()
     selection = SelectionOptions(

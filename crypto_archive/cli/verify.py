@@ -55,13 +55,13 @@ def verify(
     from crypto_archive.cli.signals import stopping
     from crypto_archive.cli.work import configure, drive, mode_of, print_json, tell
     from crypto_archive.events import Checked
-    from crypto_archive.rebuild import rebuild
-    from crypto_archive.repair import repair as fetch_again
+    from crypto_archive.jobs.rebuild import rebuild
+    from crypto_archive.jobs.repair import repair as fetch_again
+    from crypto_archive.jobs.verify import verify as findings
+    from crypto_archive.render.progress import check_progress, progress
+    from crypto_archive.render.tables import report_summary, show, verify_summary
     from crypto_archive.report.checks import BAD
-    from crypto_archive.report.progress import check_progress, progress
-    from crypto_archive.report.tables import report_summary, show, verify_summary
     from crypto_archive.transfer.cancellation import Cancellation
-    from crypto_archive.verify import verify as findings
 
     if rebuild_manifest and selection.discover:
         raise typer.BadParameter("a manifest is made anew from the files alone", param_hint="--discover")

@@ -16,7 +16,7 @@ from crypto_archive.cli.stdout import silence_stdout
 from crypto_archive.config import Configured, load_request
 from crypto_archive.errors import RootUnusable, UsageError
 from crypto_archive.model import Notice
-from crypto_archive.report.progress import Mode
+from crypto_archive.render.progress import Mode
 
 E = TypeVar("E")
 R = TypeVar("R")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crypto_archive import __version__
 from crypto_archive.errors import ExitCode
 from crypto_archive.model import Verdict
 from crypto_archive.report.fold import interruption_code, signal_name
 from crypto_archive.report.sizes import format_bytes
+from crypto_archive.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crypto_archive import __version__, dayset
+from crypto_archive import dayset
 from crypto_archive.errors import ExitCode
 from crypto_archive.holdings import total
 from crypto_archive.model import Absence
+from crypto_archive.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

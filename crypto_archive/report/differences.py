@@ -1,4 +1,4 @@
-"""What sets a plan apart from a lock file, as lines for people and as documents for programs."""
+"""What sets a plan apart from a lock file, as documents for programs."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from crypto_archive.lockfile.difference import Kind
-from crypto_archive.report.console import SteadyConsole
-from crypto_archive.report.sizes import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from typing import TextIO
 
     from crypto_archive.lockfile.difference import Difference
     from crypto_archive.model import Pin
 
 SCHEMA_VERSION = 1
-
-_SIGNS = {Kind.NEW: ("+", "green"), Kind.GONE: ("-", "red"), Kind.REPLACED: ("~", "yellow")}
 
 
 class Counted:
@@ -54,13 +47,6 @@ class Counted:
         return ", ".join(f"{count:,} {name}" for name, count in self.by_name.items())
 
 
-def show_differences(found: Iterable[Difference], stream: TextIO) -> None:
-    """Print a line a difference as it comes, in colour on a terminal: ``+ key size``, ``- key``, ``~ key what``."""
-    console = SteadyConsole(file=stream)
-    for difference in found:
-        console.print(_line(difference), soft_wrap=True)
-
-
 def difference_lines(found: Iterable[Difference]) -> Iterator[str]:
     """Yield a JSON line a difference."""
     return (json.dumps(_document(difference), ensure_ascii=False) for difference in found)
@@ -75,16 +61,6 @@ def difference_document(found: Counted, lock: Path) -> Iterator[str]:
         yield between + line
         between = ",\n"
     yield f'\n], "counts": {json.dumps(found.by_name)}}}\n'
-
-
-def _line(difference: Difference) -> Text:
-    sign, style = _SIGNS[difference.kind]
-    what = ""
-    if difference.kind is Kind.NEW and difference.planned is not None:
-        what = f"{difference.planned.size:,} bytes"
-    elif difference.kind is Kind.REPLACED:
-        what = ", ".join(f"{name} {before} → {after}" for name, before, after in difference.changes)
-    return Text.assemble((f"{sign} {one_line(difference.key)}", style), (f"  {one_line(what)}" if what else "", "dim"))
 
 
 def _document(difference: Difference) -> dict[str, object]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.config import load_request
+from crypto_archive.jobs.plan import open_plan
 from crypto_archive.listings import store
 from crypto_archive.model import Market
-from crypto_archive.plan import open_plan
 from tests.archive.disks import NoSuchMeans, without_privileges
 from tests.archive.fake_s3 import FakeS3
 from tests.archive.plans import keys_of, plan, planned

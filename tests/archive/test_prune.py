@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.collect import collect as collect_events
 from crypto_archive.config import load_request
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import DaysCovered, RunFinished
+from crypto_archive.jobs.collect import collect as collect_events
 from crypto_archive.model import Market, Verdict
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.manifest import Manifest

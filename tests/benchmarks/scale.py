@@ -10,9 +10,9 @@ from contextlib import closing
 from datetime import date
 from typing import TYPE_CHECKING
 
-from crypto_archive.collect import collect
 from crypto_archive.config import load_request
 from crypto_archive.events import BatchStarted, ObjectPlanned, PlanFinished
+from crypto_archive.jobs.collect import collect
 from crypto_archive.s5cmd.binary import find_binary
 from tests.archive.sample import BUCKET
 from tests.archive.server import ENDPOINT_VARIABLE, S3Server

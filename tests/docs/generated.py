@@ -16,7 +16,7 @@ from crypto_archive.config.preset import SELECTION, Preset
 from crypto_archive.config.sources import SUFFIXES
 from crypto_archive.matrix import Header, Matrix, Row, TimeUnit, load_matrix
 from crypto_archive.model import Market
-from crypto_archive.report.markdown import matrix_markdown
+from crypto_archive.render.markdown import matrix_markdown
 from tests.docs.commands import Command, Option, commands
 
 if TYPE_CHECKING:

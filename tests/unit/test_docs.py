@@ -22,9 +22,9 @@ from crypto_archive.cli.app import app
 from crypto_archive.config import Preset, Settings, load_request
 from crypto_archive.config.settings import PREFIX
 from crypto_archive.errors import ExitCode
+from crypto_archive.jobs.plan import object_document, open_plan, plan_document
 from crypto_archive.matrix import Status, load_matrix
 from crypto_archive.model import Absence, Outcome, Verdict
-from crypto_archive.plan import object_document, open_plan, plan_document
 from crypto_archive.request import Fetching, Request, Wish
 from tests.docs.commands import Command, commands, examples, lines_in, parse
 from tests.docs.generated import (

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.config import load_request
+from crypto_archive.jobs.plan import open_plan
 from crypto_archive.listings.bucket import BucketListing
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, StoredStat
-from crypto_archive.plan import open_plan
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.candidates import by_calendar, by_listing
 from crypto_archive.planning.plan import plan

@@ -12,8 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked
 from crypto_archive.model import Market, Verdict
-from crypto_archive.report import VerifyReport
-from crypto_archive.report.checks import BAD, BAD_KEPT
+from crypto_archive.report.checks import BAD, BAD_KEPT, VerifyReport
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "verify.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())

@@ -36,8 +36,7 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.report import Report
-from crypto_archive.report.fold import FAILURES_KEPT, UNPRUNED_KEPT
+from crypto_archive.report.fold import FAILURES_KEPT, UNPRUNED_KEPT, Report
 from crypto_archive.request import Request, Wish
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.report import event_line
+from crypto_archive.report.journal import event_line
 
 MOMENT = datetime(2025, 7, 16, 12, tzinfo=UTC)
 OBJECT = ArchiveObject(

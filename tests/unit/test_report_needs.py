@@ -10,14 +10,15 @@ from rich.console import Console
 
 from crypto_archive.model import Market
 from crypto_archive.planning.totals import PlanTotals
+from crypto_archive.render.needs_table import needs_table
+from crypto_archive.render.tables import plan_table
 from crypto_archive.report.estimate import Estimate
-from crypto_archive.report.needs import Needs, needs_table
-from crypto_archive.report.tables import plan_table
+from crypto_archive.report.needs import Needs
 from crypto_archive.request import Budget
 from crypto_archive.totals import GroupTotals
 from tests.docs.generated import DOCS
 
-from .test_report_tables import text_of
+from .test_render_tables import text_of
 
 GIB = 1 << 30
 KNOWN = {

@@ -20,14 +20,15 @@ from crypto_archive.events import (
 from crypto_archive.keys import KeyPattern
 from crypto_archive.matrix import Row, Status, load_matrix
 from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Verdict
-from crypto_archive.report import VerifyReport, matrix_markdown
-from crypto_archive.report.tables import matrix_table, plan_table, report_summary, show, verify_summary
+from crypto_archive.render.markdown import matrix_markdown
+from crypto_archive.render.tables import matrix_table, plan_table, report_summary, show, verify_summary
+from crypto_archive.report.checks import VerifyReport
 from crypto_archive.totals import GroupTotals
 
 from .test_report_fold import archive_object, new_report, report_of
 
 if TYPE_CHECKING:
-    from crypto_archive.report import Report
+    from crypto_archive.report.fold import Report
 
 ROWS = (
     Row(

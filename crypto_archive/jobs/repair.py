@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crypto_archive.collect import collect
+from crypto_archive.jobs.collect import collect
+from crypto_archive.jobs.sources import named
 from crypto_archive.request import Budget
-from crypto_archive.sources import named
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.lock import hold, wait_for
 from crypto_archive.trust.store import open_root, quarantine

@@ -9,24 +9,23 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crypto_archive import __version__
-from crypto_archive.adoption import Adopter
-from crypto_archive.budget import require_sizes, within_budget
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
+from crypto_archive.jobs.adoption import Adopter
+from crypto_archive.jobs.budget import require_sizes, within_budget
+from crypto_archive.jobs.prune import CoveringMonths, prune
+from crypto_archive.jobs.record import Record
+from crypto_archive.jobs.room import while_it_fits
+from crypto_archive.jobs.settlement import Settler
+from crypto_archive.jobs.sources import selected
 from crypto_archive.model import RemoteStat
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.calendar import absence
 from crypto_archive.planning.plan import plan
-from crypto_archive.prune import CoveringMonths, prune
-from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
-from crypto_archive.room import while_it_fits
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.orphans import end_orphans
-from crypto_archive.settlement import Settler
-from crypto_archive.sources import selected
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.transfer.descriptors import crew_for
 from crypto_archive.transfer.engine import Engine
@@ -36,16 +35,17 @@ from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.runs import new_run_id, prune_runs
 from crypto_archive.trust.store import Root, open_root, root_unusable, sweep_staging
+from crypto_archive.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from crypto_archive.config import Configured
+    from crypto_archive.jobs.sources import Source
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
     from crypto_archive.request import Access, Request
     from crypto_archive.s5cmd.binary import Binary
-    from crypto_archive.sources import Source
     from crypto_archive.transfer.descriptors import Crew
 
 

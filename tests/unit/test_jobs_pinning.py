@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from crypto_archive.cli.app import app
 from crypto_archive.config import load_request
 from crypto_archive.errors import ConfigError, EnvironmentFailure, ExitCode, UsageError
+from crypto_archive.jobs.pinning import locked_request, noting, write_plan
 from crypto_archive.lockfile.difference import differences
 from crypto_archive.lockfile.form import LockedObject, line_of
 from crypto_archive.lockfile.sorting import LineSorter
 from crypto_archive.lockfile.writing import write_lock
 from crypto_archive.model import Action, Pin, PlannedObject
-from crypto_archive.pinning import locked_request, noting, write_plan
 from crypto_archive.report.differences import Counted, difference_document
 from tests.objects import FIRST_DAY, LISTED_AT, an_object, kept, listed, to_fetch
 

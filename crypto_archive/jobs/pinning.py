@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EnvironmentFailure, UsageError
+from crypto_archive.jobs.sources import Source
 from crypto_archive.lockfile.difference import differences
 from crypto_archive.lockfile.form import LockedObject, line_of, parse_line
 from crypto_archive.lockfile.reading import fault, open_lock
@@ -17,7 +18,6 @@ from crypto_archive.request import Discovery
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.runfile import list_line
-from crypto_archive.sources import Source
 from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:

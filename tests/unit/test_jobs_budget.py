@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_archive import budget as module
-from crypto_archive.budget import (
+from crypto_archive.config import Configured
+from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.jobs import budget as module
+from crypto_archive.jobs.budget import (
     ITEMS_A_PIECE,
     OverBudget,
     check_budget,
@@ -22,8 +24,6 @@ from crypto_archive.budget import (
     within_budget,
     without_max_bytes,
 )
-from crypto_archive.config import Configured
-from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.model import Action, PlannedObject
 from crypto_archive.request import Budget, Discovery, Request, Wish
 from tests.objects import an_object, bundled, kept, listed, many_to_fetch, to_fetch

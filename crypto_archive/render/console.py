@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from crypto_archive.report.streams import is_terminal
+from crypto_archive.render.streams import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

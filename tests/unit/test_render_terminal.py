@@ -24,7 +24,7 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Action, Market, Notice, Outcome, PlannedObject, RemoteStat, Verdict
-from crypto_archive.report.terminal import LINES_ABOVE, TerminalCheckProgress, TerminalProgress
+from crypto_archive.render.terminal import LINES_ABOVE, TerminalCheckProgress, TerminalProgress
 
 from .test_report_fold import archive_object
 

@@ -10,8 +10,8 @@ import pytest
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import ObjectSettled
+from crypto_archive.jobs.settlement import Settler
 from crypto_archive.model import Action, Outcome, Pin, PlannedObject, RemoteStat, Verdict
-from crypto_archive.settlement import Settler
 from crypto_archive.transfer.arrival import Arrival, Doubt
 from crypto_archive.trust.store import Root, open_root
 from tests.objects import LISTED_AT, an_object, listed
@@ -289,7 +289,7 @@ def test_a_root_that_cannot_be_written_to_ends_the_run(
     def full(*_: object) -> None:
         raise RootUnusable("The disk of the output directory is full")
 
-    monkeypatch.setattr("crypto_archive.settlement.publish", full)
+    monkeypatch.setattr("crypto_archive.jobs.settlement.publish", full)
     with pytest.raises(RootUnusable, match="full"):
         settler(arrive(root))
 

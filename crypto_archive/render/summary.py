@@ -12,8 +12,8 @@ from rich.text import Text
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.model import Outcome, Verdict
+from crypto_archive.render.styles import OUTCOME_STYLES, STATUS_STYLES, VERDICT_STYLES
 from crypto_archive.report.sizes import format_bytes, format_count, format_duration, format_rate, one_line
-from crypto_archive.report.styles import OUTCOME_STYLES, STATUS_STYLES, VERDICT_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto_archive import record as record_module
 from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.events import (
     BytesArrived,
@@ -24,8 +23,9 @@ from crypto_archive.events import (
     RunFinished,
     RunStarted,
 )
+from crypto_archive.jobs import record as record_module
+from crypto_archive.jobs.record import Record
 from crypto_archive.model import Absence, Action, ManifestEntry, Market, Outcome, PlannedObject, Verdict
-from crypto_archive.record import Record
 from crypto_archive.report.fold import Report
 from crypto_archive.request import Fetching, Request, Wish
 from crypto_archive.trust.manifest import Manifest

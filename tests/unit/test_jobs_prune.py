@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive import prune as prune_module
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import Comparing, DaysCovered, DaysKept, Event, ObjectPlanned, ObjectSettled
+from crypto_archive.jobs import prune as prune_module
+from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.model import ArchiveObject, ManifestEntry, Market, Outcome, Partition, Period, Verdict
-from crypto_archive.prune import CoveringMonths, prune
 from crypto_archive.trust.covered import move_aside, stored_days
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.proof import check_stored

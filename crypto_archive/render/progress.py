@@ -6,7 +6,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from crypto_archive.report.streams import is_terminal
+from crypto_archive.render.streams import is_terminal
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,11 +49,11 @@ def progress(stream: TextIO, mode: Mode = Mode.AUTO) -> Progress[Event]:
     if mode is Mode.QUIET:
         return _Silent()
     if mode is Mode.AUTO and is_terminal(stream):
-        from crypto_archive.report.console import SteadyConsole
-        from crypto_archive.report.terminal import TerminalProgress
+        from crypto_archive.render.console import SteadyConsole
+        from crypto_archive.render.terminal import TerminalProgress
 
         return _Outliving(TerminalProgress(SteadyConsole(file=stream, force_terminal=True)))
-    from crypto_archive.report.plain import PlainProgress
+    from crypto_archive.render.plain import PlainProgress
 
     return _Outliving(PlainProgress(stream))
 
@@ -72,13 +72,13 @@ def check_progress(
     if mode is Mode.QUIET:
         return _Silent()
     if mode is Mode.AUTO and is_terminal(stream):
-        from crypto_archive.report.console import SteadyConsole
-        from crypto_archive.report.terminal import TerminalCheckProgress
+        from crypto_archive.render.console import SteadyConsole
+        from crypto_archive.render.terminal import TerminalCheckProgress
 
         return _Outliving(
             TerminalCheckProgress(SteadyConsole(file=stream, force_terminal=True), objects=objects, size=size)
         )
-    from crypto_archive.report.plain import PlainCheckProgress
+    from crypto_archive.render.plain import PlainCheckProgress
 
     return _Outliving(PlainCheckProgress(stream, objects=objects, size=size))
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from crypto_archive.budget import check_budget, require_sizes, within_budget
 from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.jobs.budget import check_budget, require_sizes, within_budget
+from crypto_archive.jobs.sources import selected
 from crypto_archive.planning.batches import batches
 from crypto_archive.planning.plan import plan
 from crypto_archive.planning.totals import PlanTotals
@@ -18,7 +19,6 @@ from crypto_archive.report.history import past_runs
 from crypto_archive.report.needs import Needs
 from crypto_archive.request import Budget
 from crypto_archive.s5cmd.runfile import run_files
-from crypto_archive.sources import selected
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root, free_bytes
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config import Configured
+    from crypto_archive.jobs.sources import Source
     from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.model import Batch, Notice, PlannedObject
     from crypto_archive.request import Request
-    from crypto_archive.sources import Source
 
 SCHEMA_VERSION = 1
 

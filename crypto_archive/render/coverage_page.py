@@ -8,10 +8,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive import __version__, dayset
+from crypto_archive import dayset
 from crypto_archive.dayset import Days
 from crypto_archive.model import Absence
-from crypto_archive.report.heatmap import interesting_days
+from crypto_archive.render.heatmap import interesting_days
+from crypto_archive.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,11 +20,11 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Outcome, Verdict
+from crypto_archive.render.pace import CheckTally
+from crypto_archive.render.tally import Tally
 from crypto_archive.report.checks import BAD
 from crypto_archive.report.fold import REPORTED_AS_FAILURES, signal_name
-from crypto_archive.report.pace import CheckTally
 from crypto_archive.report.sizes import format_bytes, format_count, format_duration, format_rate, one_line
-from crypto_archive.report.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

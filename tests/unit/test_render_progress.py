@@ -9,7 +9,7 @@ import pytest
 
 from crypto_archive.events import Checked, PlanFinished, RunFinished
 from crypto_archive.model import Market, Verdict
-from crypto_archive.report import Mode, check_progress, progress
+from crypto_archive.render.progress import Mode, check_progress, progress
 
 CHECKED = Checked("a.zip", Market.SPOT, "klines", Verdict.OK)
 
@@ -101,7 +101,7 @@ def test_an_error_of_the_run_is_not_swallowed() -> None:
 
 def test_cheap_parts_do_not_load_rich() -> None:
     code = (
-        "import sys, crypto_archive.report, crypto_archive.report.plain, crypto_archive.report.sizes; "
+        "import sys, crypto_archive.report, crypto_archive.render.plain, crypto_archive.report.sizes; "
         "print([name for name in sys.modules if name.split('.')[0] in ('rich', 'typer', 'pydantic')])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -23,7 +23,7 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Action, Market, Notice, Outcome, PlannedObject, Verdict
-from crypto_archive.report.plain import LINES_OF_A_KIND, PROGRESS_SECONDS, PlainCheckProgress, PlainProgress
+from crypto_archive.render.plain import LINES_OF_A_KIND, PROGRESS_SECONDS, PlainCheckProgress, PlainProgress
 
 from .test_report_fold import archive_object
 

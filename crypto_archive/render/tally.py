@@ -22,7 +22,7 @@ from crypto_archive.events import (
     PlanFinished,
 )
 from crypto_archive.model import Outcome
-from crypto_archive.report.pace import Pace
+from crypto_archive.render.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from crypto_archive.model import Partition
-from crypto_archive.report.console import SteadyConsole
-from crypto_archive.report.needs import needs_table
+from crypto_archive.render.console import SteadyConsole
+from crypto_archive.render.needs_table import needs_table
+from crypto_archive.render.streams import is_terminal
+from crypto_archive.render.styles import ROW_STYLES
+from crypto_archive.render.summary import report_summary, verify_summary
 from crypto_archive.report.sizes import format_bytes, one_line
-from crypto_archive.report.streams import is_terminal
-from crypto_archive.report.styles import ROW_STYLES
-from crypto_archive.report.summary import report_summary, verify_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -25,12 +25,12 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Notice, Outcome, Verdict
+from crypto_archive.render.pace import CheckTally
+from crypto_archive.render.styles import OUTCOME_STYLES, VERDICT_STYLES
+from crypto_archive.render.tally import LaneState, Tally
 from crypto_archive.report.checks import BAD
 from crypto_archive.report.fold import REPORTED_AS_FAILURES
-from crypto_archive.report.pace import CheckTally
 from crypto_archive.report.sizes import format_bytes, format_clock, format_count, format_rate, one_line
-from crypto_archive.report.styles import OUTCOME_STYLES, VERDICT_STYLES
-from crypto_archive.report.tally import LaneState, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

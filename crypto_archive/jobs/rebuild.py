@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
+from crypto_archive.jobs.verify import existing_root, finding_of, proven, stored_objects
 from crypto_archive.model import ManifestEntry, Notice
 from crypto_archive.report.checks import BAD, VerifyReport
 from crypto_archive.transfer.cancellation import Cancellation
@@ -16,7 +17,6 @@ from crypto_archive.trust.lock import hold, wait_for
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import explained, open_root
-from crypto_archive.verify import existing_root, finding_of, proven, stored_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

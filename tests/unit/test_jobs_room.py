@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_archive import room
 from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.jobs import room
+from crypto_archive.jobs.room import while_it_fits
 from crypto_archive.model import Action
 from crypto_archive.planning.cost import SIDECAR_BYTES
-from crypto_archive.room import while_it_fits
 from crypto_archive.trust.store import Root
 from tests.objects import an_object, listed, to_fetch
 

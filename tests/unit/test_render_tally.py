@@ -28,8 +28,8 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.report.pace import CheckTally, Pace
-from crypto_archive.report.tally import Tally
+from crypto_archive.render.pace import CheckTally, Pace
+from crypto_archive.render.tally import Tally
 
 OBJECT = ArchiveObject("k.zip", Series(Market.SPOT, "klines", "X", "1h"), Period(Partition.DAILY, date(2025, 7, 1)))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from crypto_archive.report.console import waiting
+from crypto_archive.render.console import waiting
 
 if TYPE_CHECKING:
     import pytest

@@ -1,0 +1,4 @@
+"""How results and progress are shown to people: the only place that knows Rich.
+
+Rich is loaded when something is drawn with it: what needs it is imported by name where it is needed.
+"""

@@ -1,0 +1,36 @@
+"""What sets a plan apart from a lock file, as lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from crypto_archive.lockfile.difference import Kind
+from crypto_archive.render.console import SteadyConsole
+from crypto_archive.report.sizes import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from crypto_archive.lockfile.difference import Difference
+
+_SIGNS = {Kind.NEW: ("+", "green"), Kind.GONE: ("-", "red"), Kind.REPLACED: ("~", "yellow")}
+
+
+def show_differences(found: Iterable[Difference], stream: TextIO) -> None:
+    """Print a line a difference as it comes, in colour on a terminal: ``+ key size``, ``- key``, ``~ key what``."""
+    console = SteadyConsole(file=stream)
+    for difference in found:
+        console.print(_line(difference), soft_wrap=True)
+
+
+def _line(difference: Difference) -> Text:
+    sign, style = _SIGNS[difference.kind]
+    what = ""
+    if difference.kind is Kind.NEW and difference.planned is not None:
+        what = f"{difference.planned.size:,} bytes"
+    elif difference.kind is Kind.REPLACED:
+        what = ", ".join(f"{name} {before} → {after}" for name, before, after in difference.changes)
+    return Text.assemble((f"{sign} {one_line(difference.key)}", style), (f"  {one_line(what)}" if what else "", "dim"))

@@ -1,0 +1,3 @@
+"""The version of crypto-archive."""
+
+__version__ = "0.1.0"
