@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     )
 
 
+NO_SIGNAL = 0
+"""In the place of a signal's number where a program asked a run to end."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """A run begins.
@@ -194,7 +198,8 @@ class RunFinished:
 
     Attributes:
         seconds: How long it took, by the monotonic clock.
-        interrupted_by: The number of the signal that ended it, None when it ran to its end.
+        interrupted_by: The number of the signal that ended it, ``NO_SIGNAL`` where a program did, None when it
+            ran to its end.
         error: What stopped it early, empty when nothing did.
         error_exit_code: How the command ends for that error; None without one.
     """

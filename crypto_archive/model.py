@@ -307,6 +307,15 @@ class Verdict(StrEnum):
     UNPROVEN = "unproven"
     GAPS = "gaps"
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether it makes a verification fail.
+
+        What the archive itself got wrong (a sidecar that is missing or stale), and what nobody can prove, is counted
+        and shown, but no new download would cure it.
+        """
+        return self in {Verdict.MISSING, Verdict.CORRUPT}
+
 
 class Absence(StrEnum):
     """Why the archive does not have an object."""

@@ -7,10 +7,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from crypto_archive import CryptoArchiveError, __version__
 from crypto_archive.cli import collect, matrix, plan, verify
 from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
-from crypto_archive.errors import CryptoArchiveError
-from crypto_archive.version import __version__
 
 EPILOG = (
     "Exit codes: 0 all is there, 2 usage, 3 partial or nothing found, 4 bad or different objects, 5 environment, "

@@ -9,7 +9,7 @@ import typer
 from crypto_archive.cli.options import OUTPUT, SELECTION, BudgetOptions, OutputOptions, SelectionOptions, takes
 
 if TYPE_CHECKING:
-    from crypto_archive.report.fold import Report
+    from crypto_archive import Report
 
 FETCHING = "Fetching"
 
@@ -100,23 +100,22 @@ def _collect(
     as_json: bool,
     report_to: Path | None,
 ) -> None:
+    from crypto_archive import Cancellation, collect_events
     from crypto_archive.cli.locking import configure_wanted
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import drive, mode_of, prepare_file, write_json
-    from crypto_archive.jobs.collect import collect as collect_events
+    from crypto_archive.cli.work import mode_of, prepare_file, write_json
     from crypto_archive.render.progress import progress
-    from crypto_archive.transfer.cancellation import Cancellation
 
-    configured, source = configure_wanted(selection, output, more, locked)
+    configured = configure_wanted(selection, output, more, locked)
     if report_to is not None:
         prepare_file(report_to)
     cancellation = Cancellation()
     with stopping(cancellation):  # up to the last line, so that a late ^C does not cut the report short
+        run = collect_events(
+            configured, locked=locked, cancellation=cancellation, wait=wait, prune_covered=prune_covered
+        )
         with progress(sys.stderr, mode_of(output)) as shown:
-            events = collect_events(
-                configured, source=source, cancellation=cancellation, wait=wait, prune_covered=prune_covered
-            )
-            report = drive(events, shown.show)
+            report = run.finish(shown.show)
         if report_to is not None:
             write_json(report.document(), report_to)
         _tell_end(report, output, as_json=as_json)
@@ -126,7 +125,6 @@ def _collect(
 def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None:
     from crypto_archive.cli.work import print_json
     from crypto_archive.render.tables import report_summary, show
-    from crypto_archive.trust.store import Root
 
     if as_json:
         print_json(report.document())
@@ -134,35 +132,27 @@ def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None
         if report.error:
             typer.echo(f"Error: {report.error}", err=True)
     else:
-        folder = Root(report.request.root).runs / report.run_id
-        written, failed = folder / "report.json", folder / "failed.s5cmd"
-        kept = (path if path.exists() else None for path in (written, failed))
-        show(report_summary(report, *kept), sys.stdout)
+        show(report_summary(report, *report.files()), sys.stdout)
 
 
 def _dry_run(
     selection: SelectionOptions, output: OutputOptions, more: dict[str, object], locked: Path | None, *, as_json: bool
 ) -> None:
+    from crypto_archive import plan as plan_of
     from crypto_archive.cli.locking import configure_wanted
     from crypto_archive.cli.work import print_json
-    from crypto_archive.jobs.budget import without_max_bytes
-    from crypto_archive.jobs.plan import open_plan, plan_document
     from crypto_archive.render.tables import plan_table, show
-    from crypto_archive.s5cmd.runfile import copy_line
 
-    configured, source = configure_wanted(selection, output, more, locked, ask=False)
-    configured = without_max_bytes(configured)
-    access, fetching = configured.request.access, configured.request.fetching
-    with open_plan(configured, source=source) as plan:
+    configured = configure_wanted(selection, output, {**more, "discover": "calendar"}, locked)
+    with plan_of(configured, locked=locked, offline=True) as plan:
         plan.hold_back()
         for batch in plan.batches():
             if not as_json:
                 print(f"# batch {batch.number}: {batch.label}, {len(batch.items)} objects")
-            for key in (key for item in batch.items for key in item.keys):
-                if not as_json:
-                    print(copy_line(access.bucket, key, key, fetching.part_size_mb))
+                for command in plan.commands(batch):
+                    print(command)
     if as_json:
-        print_json(plan_document(plan))
+        print_json(plan.document())
     elif not output.quiet:
         show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stderr)
     raise typer.Exit(plan.exit_code)

@@ -68,8 +68,8 @@ def _coverage(
     from contextlib import nullcontext
     from functools import partial
 
-    from crypto_archive.cli.work import configure, drive, prepare_file, print_text, tell, write_text
-    from crypto_archive.jobs.coverage import coverage as look
+    from crypto_archive import coverage as coverage_of
+    from crypto_archive.cli.work import configure, prepare_file, print_text, tell, write_text
     from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.coverage_page import coverage_page
     from crypto_archive.render.heatmap import coverage_view
@@ -80,7 +80,7 @@ def _coverage(
         prepare_file(to, "--to")
     aside = (lambda _: None) if format is CoverageFormat.TABLE else partial(tell, output)  # the table has them itself
     with nullcontext() if output.quiet else waiting(sys.stderr, WAITING):
-        report = drive(look(configured, say=aside), lambda _: None)
+        report = coverage_of(configured, on_notice=aside)
     if format is CoverageFormat.TABLE:
         show(coverage_view(report, every_series=every_series), sys.stdout)
     else:

@@ -76,17 +76,12 @@ def check(
       crypto-archive matrix check
       crypto-archive matrix check --json
     """
-    from datetime import UTC, datetime
-
-    from crypto_archive.cli.work import print_json
-    from crypto_archive.config import load_request
-    from crypto_archive.errors import ExitCode
-    from crypto_archive.jobs.matrix_check import check_matrix
-    from crypto_archive.render.tables import folders_table
-    from crypto_archive.render.tables import show as show_table
+    from crypto_archive import ExitCode, check_matrix
+    from crypto_archive.cli.work import print_json, request_of
+    from crypto_archive.render.tables import folders_table, show as show_table
 
     options = {"matrix_path": matrix_path, "endpoint_url": endpoint_url}
-    configured = load_request([], options, today=datetime.now(UTC).date())
+    configured = request_of(options)
     folders = list(check_matrix(configured.matrix, configured.request.access))
     differing = [folder for folder in folders if not folder.agrees]
     if as_json:
@@ -106,17 +101,13 @@ def check(
 def _show(
     markets: list[str] | None, data_types: list[str] | None, matrix_path: Path | None, format: MatrixFormat
 ) -> None:
-    from datetime import UTC, datetime
-
-    from crypto_archive.cli.work import print_json
-    from crypto_archive.config import load_request
-    from crypto_archive.matrix import matrix_document
+    from crypto_archive import matrix_document
+    from crypto_archive.cli.work import print_json, request_of
     from crypto_archive.render.markdown import matrix_markdown
-    from crypto_archive.render.tables import matrix_table
-    from crypto_archive.render.tables import show as show_table
+    from crypto_archive.render.tables import matrix_table, show as show_table
 
     options = {"markets": markets, "data_types": data_types, "matrix_path": matrix_path}
-    configured = load_request([], options, today=datetime.now(UTC).date())
+    configured = request_of(options)
     matrix, wish = configured.matrix, configured.request.wish
     wanted = {row for name in wish.data_types for market in wish.markets if (row := matrix.row(market, name))}
     rows = [row for row in matrix.rows if row.market in wish.markets and (not wish.data_types or row in wanted)]

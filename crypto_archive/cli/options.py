@@ -145,6 +145,25 @@ class OutputOptions:
     ] = False
 
 
+_ELSEWHERE = {"presets": "--preset", "max_parallel_downloads": "--jobs", "force_redownload": "--force"}
+"""The options of fields that are declared at a command, or under another name."""
+
+
+def flag_of(field: str) -> str:
+    """Return the option that stands for a field of presets, or for ``presets``."""
+    for options in (SelectionOptions, BudgetOptions):
+        if field in options.__dataclass_fields__:
+            return declared_flag(options, field)
+    return _ELSEWHERE.get(field, f"--{field.replace('_', '-')}")
+
+
+def declared_flag(options: type[Any], field: str) -> str:
+    """Return the long name of an option that a dataclass declares."""
+    option = get_type_hints(options, include_extras=True)[field].__metadata__[0]
+    # Typer takes the first of an annotation's names for the option's default, until it makes a command of it.
+    return next(str(name) for name in (option.default, *option.param_decls) if str(name).startswith("--"))
+
+
 def takes(parameter: str, options: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command all options of a dataclass, which reach it as one value.
 

@@ -82,23 +82,24 @@ def _plan(
     to: Path | None,
     lock: Path | None,
 ) -> None:
-    from crypto_archive.cli.locking import locking
+    from crypto_archive import object_document, plan as plan_of, write_run_files
     from crypto_archive.cli.work import configure, print_json
-    from crypto_archive.jobs.plan import object_document, open_plan, plan_document, write_run_files
+    from crypto_archive.render.lock_lines import lock_told
     from crypto_archive.render.tables import plan_table, show
 
     configured = configure(selection, output, **budget.fields())
-    with open_plan(configured) as plan, locking(plan, configured.request, lock, output):
+    with plan_of(configured, lock=lock) as plan:
         if format is PlanFormat.JSONL:
-            for item in plan.objects:
+            for item in plan:
                 print(json.dumps(object_document(item), ensure_ascii=False))
         elif to is not None:
-            write_run_files(plan, configured.request, to)
+            write_run_files(plan, to)
         else:
-            for _ in plan.batches():
-                pass  # the totals are what is asked for
+            plan.consume()
+    if lock is not None and not output.quiet:
+        typer.echo(lock_told(lock, plan.locked), err=True)
     if format is PlanFormat.JSON:
-        print_json(plan_document(plan))
+        print_json(plan.document())
     elif format is PlanFormat.TABLE:
         show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stdout)
     elif not output.quiet:
@@ -110,21 +111,21 @@ def _plan(
 def _compare(
     selection: SelectionOptions, output: OutputOptions, format: PlanFormat, diff: Path, lock: Path | None
 ) -> None:
-    from crypto_archive.cli.locking import compared
+    from crypto_archive import ExitCode, compare, plan as plan_of
     from crypto_archive.cli.work import configure, tell
-    from crypto_archive.errors import ExitCode
-    from crypto_archive.jobs.plan import open_plan
-    from crypto_archive.render.difference_lines import show_differences
-    from crypto_archive.report.differences import difference_document, difference_lines
+    from crypto_archive.render.lock_lines import lock_told, show_differences
 
     configured = configure(selection, output)
-    with open_plan(configured) as plan, compared(plan, configured.request, diff, lock, output) as found:
+    with plan_of(configured) as plan:
+        found = compare(plan, diff, lock=lock)
         if format is PlanFormat.JSON:
-            sys.stdout.writelines(difference_document(found, diff))
+            sys.stdout.writelines(found.document())
         elif format is PlanFormat.JSONL:
-            sys.stdout.writelines(f"{line}\n" for line in difference_lines(found))
+            sys.stdout.writelines(f"{line}\n" for line in found.lines())
         else:
             show_differences(found, sys.stdout)
+    if lock is not None and not output.quiet:
+        typer.echo(lock_told(lock, plan.locked), err=True)
     for notice in plan.notices:
         tell(output, notice)
     if not output.quiet:
@@ -133,7 +134,7 @@ def _compare(
 
 
 def _list_presets() -> None:
-    from crypto_archive.config import list_presets
+    from crypto_archive import list_presets
     from crypto_archive.render.tables import presets_table, show
 
     presets = list_presets()

@@ -97,35 +97,28 @@ def symbols(
       crypto-archive matrix symbols -m futures_um --quote USDT --as-of 2021-06-30 --format names
       crypto-archive matrix symbols -t fundingRate --format json
     """
-    from datetime import UTC, datetime
-
-    from crypto_archive.cli.work import print_json, print_text
-    from crypto_archive.config import load_request
-    from crypto_archive.config.dates import day_of
-    from crypto_archive.errors import ExitCode
-    from crypto_archive.jobs.universe import symbols_document, universe
-    from crypto_archive.model import Notice
+    from crypto_archive import ExitCode, Notice, day_of, symbols_document, universe
+    from crypto_archive.cli.work import print_json, print_text, request_of
     from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.symbols_table import symbols_table
     from crypto_archive.render.tables import show
 
-    today = datetime.now(UTC).date()
     selection = SelectionOptions(
         markets=markets, symbols=symbols, quote_assets=quote_assets, contract=contract, settled=settled,
         data_types=[data_type], intervals=[interval] if interval else None, refresh=refresh,
         output_directory=output_directory, endpoint_url=endpoint_url, matrix_path=matrix_path,
     )  # fmt: skip
     try:
-        day = None if as_of is None else day_of(as_of, today)
+        day = None if as_of is None else day_of(as_of)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--as-of") from None
-    configured = load_request([], selection.fields(), today=today)
+    configured = request_of(selection.fields())
 
     def say(notice: Notice) -> None:
         typer.echo(f"note  {notice.text}", err=True)
 
     with waiting(sys.stderr, WAITING):
-        found = list(universe(configured, as_of=day, say=say, today=today))
+        found = list(universe(configured, as_of=day, say=say))
     if format is SymbolsFormat.JSON:
         print_json(symbols_document(found, day))
     elif format is SymbolsFormat.NAMES:

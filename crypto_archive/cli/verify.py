@@ -1,7 +1,6 @@
 """``crypto-archive verify``."""
 
 import sys
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -52,16 +51,18 @@ def verify(
       crypto-archive verify --all --output /data/binance --json
       crypto-archive verify --rebuild-manifest --output /data/binance
     """
+    from crypto_archive import (
+        Cancellation,
+        Checked,
+        Noticed,
+        rebuild_manifest_events,
+        repair_events,
+        verify_events,
+    )
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import configure, drive, mode_of, print_json, tell
-    from crypto_archive.events import Checked
-    from crypto_archive.jobs.rebuild import rebuild
-    from crypto_archive.jobs.repair import repair as fetch_again
-    from crypto_archive.jobs.verify import verify as findings
+    from crypto_archive.cli.work import configure, mode_of, print_json, tell
     from crypto_archive.render.progress import check_progress, progress
     from crypto_archive.render.tables import report_summary, show, verify_summary
-    from crypto_archive.report.checks import BAD
-    from crypto_archive.transfer.cancellation import Cancellation
 
     if rebuild_manifest and selection.discover:
         raise typer.BadParameter("a manifest is made anew from the files alone", param_hint="--discover")
@@ -70,26 +71,24 @@ def verify(
     bad: list[Checked] = []
     with stopping(cancellation), check_progress(sys.stderr, mode_of(output)) as shown:
 
-        def take(finding: Checked) -> None:
-            shown.show(finding)
-            if finding.verdict in BAD:
-                bad.append(finding)
+        def take(event: Checked | Noticed) -> None:
+            if isinstance(event, Noticed):
+                tell(output, event.notice)
+                return
+            shown.show(event)
+            if event.verdict.is_bad:
+                bad.append(event)
 
-        say = partial(tell, output)
         if rebuild_manifest:
-            checks = rebuild(configured, say=say, cancellation=cancellation, wait=wait)
+            run = rebuild_manifest_events(configured, cancellation=cancellation, wait=wait)
         else:
-            checks = findings(
-                configured,
-                whole_root=whole_root or not (configured.selects or selection.discover),
-                expect=configured.request.discovery if selection.discover else None,
-                say=say,
-                cancellation=cancellation,
-            )
-        report = drive(checks, take)
+            expect = configured.request.discovery if selection.discover else None
+            run = verify_events(configured, whole_root=whole_root or None, expect=expect, cancellation=cancellation)
+        report = run.finish(take)
     if repair and report.status == "bad":
         with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown_repair:
-            report.repair = drive(fetch_again(configured, bad, cancellation=cancellation, wait=wait), shown_repair.show)
+            fetched_again = repair_events(configured, bad, cancellation=cancellation, wait=wait)
+            report.repair = fetched_again.finish(shown_repair.show)
     if as_json:
         print_json(report.document())
     elif not output.quiet:

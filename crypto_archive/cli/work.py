@@ -2,24 +2,18 @@
 
 import json
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from errno import EIO, EISDIR, EPIPE
 from pathlib import Path
-from typing import TypeVar
 
 import typer
 
-from crypto_archive.cli.options import OutputOptions, SelectionOptions
+from crypto_archive import Configured, Notice, RootUnusable, load_request
+from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
 from crypto_archive.cli.stdout import silence_stdout
-from crypto_archive.config import Configured, load_request
-from crypto_archive.errors import RootUnusable, UsageError
-from crypto_archive.model import Notice
 from crypto_archive.render.progress import Mode
-
-E = TypeVar("E")
-R = TypeVar("R")
 
 
 def configure(selection: SelectionOptions, output: OutputOptions, **more: object) -> Configured:
@@ -28,26 +22,21 @@ def configure(selection: SelectionOptions, output: OutputOptions, **more: object
     Raises:
         ConfigError: Something is wrong with one of them.
     """
-    options = selection.fields() | more
-    configured = load_request(selection.presets or [], options, today=datetime.now(UTC).date())
+    configured = request_of(selection.fields() | more, selection.presets or ())
     if output.verbose:
         for field, origin in configured.origins.items():
             typer.echo(f"{field}: from {origin}", err=True)
     return configured
 
 
-def require_selection(configured: Configured) -> None:
-    """Refuse to fetch the whole archive because somebody forgot to say what they want.
+def request_of(options: Mapping[str, object], presets: Sequence[str] = ()) -> Configured:
+    """Return the request that options make, with the environment and presets.
 
     Raises:
-        UsageError: Nothing is selected.
+        ConfigError: Something is wrong with one of them.
     """
-    if not configured.selects:
-        raise UsageError(
-            "Nothing is selected, and the whole archive is too much to fetch by accident",
-            hint="Name a preset, such as --preset research, or say what you want with --market, --symbol, --data-type, "
-            "--interval or dates; `crypto-archive plan --list-presets` says what presets there are.",
-        )
+    today = datetime.now(UTC).date()
+    return load_request(presets, options, today=today, named=flag_of, standard_input=True)
 
 
 def tell(output: OutputOptions, notice: Notice) -> None:
@@ -59,18 +48,6 @@ def tell(output: OutputOptions, notice: Notice) -> None:
 def mode_of(output: OutputOptions) -> Mode:
     """Return how progress is to be shown."""
     return Mode.QUIET if output.quiet else Mode.AUTO
-
-
-def drive(events: Generator[E, None, R], show: Callable[[E], None]) -> R:
-    """Show every event of a job, and return its result."""
-    with closing(events):
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as end:
-                result: R = end.value
-                return result
-            show(event)
 
 
 def print_json(document: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import DateRange
@@ -36,13 +36,17 @@ def day_text(value: object) -> object:
     raise ValueError(f"{text!r} is not a day; write YYYY-MM-DD, such as 2025-07-15, or {YESTERDAY!r}")
 
 
-def day_of(text: str, today: date) -> date:
-    """Return the day that a text names: ``YYYY-MM-DD`` or ``yesterday``.
+def day_of(text: str, today: date | None = None) -> date:
+    """Return the UTC day that a text names: ``YYYY-MM-DD`` or ``yesterday``.
+
+    Args:
+        text: The text.
+        today: The current UTC day; read from the clock when not given.
 
     Raises:
         ValueError: The text names no day.
     """
-    return _day(str(day_text(text)), today)
+    return _day(str(day_text(text)), today or datetime.now(UTC).date())
 
 
 def span_text(value: object) -> object:

@@ -23,19 +23,6 @@ if TYPE_CHECKING:
     from crypto_archive.config.document import Document, Place
     from crypto_archive.errors import Problem
 
-# Where the command line's name of an option is not the field's.
-_FLAGS = {
-    "markets": "--market",
-    "symbols": "--symbol",
-    "quote_assets": "--quote",
-    "data_types": "--data-type",
-    "intervals": "--interval",
-    "output_directory": "--output",
-    "matrix_path": "--matrix",
-    "max_parallel_downloads": "--jobs",
-    "force_redownload": "--force",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -83,10 +70,10 @@ def environment_layer() -> Layer:
     return Layer(raw, values, place, ())
 
 
-def options_layer(options: Mapping[str, object]) -> Layer:
-    """Return the layer of the command line; None and empty lists are options that were not given.
+def options_layer(options: Mapping[str, object], named: Callable[[str], str], *, standard_input: bool) -> Layer:
+    """Return the layer of what a caller gives; None and empty lists are options that were not given.
 
-    Lists of symbols are read, from files and from standard input.
+    Lists of symbols are read, from files and, where that is allowed, from standard input.
     """
     given = {field: list(value) if isinstance(value, tuple) else value for field, value in options.items()}
     raw = {field: value for field, value in given.items() if value is not None and value != []}
@@ -97,11 +84,10 @@ def options_layer(options: Mapping[str, object]) -> Layer:
 
     def place(where: Place) -> str:
         if where == ("date_range",) and dates:
-            return ", ".join(f"--{part}" for part in dates)
-        field = str(where[-1] if where[0] == "date_range" else where[0])
-        return _FLAGS.get(field, f"--{field.replace('_', '-')}")
+            return ", ".join(map(named, dates))
+        return named(str(where[-1] if where[0] == "date_range" else where[0]))
 
-    read = with_lists(raw, place, Path(), standard_input=True)
+    read = with_lists(raw, place, Path(), standard_input=standard_input)
     values, problems = _validated(Options, read.raw, read.place)
     return Layer(read.raw, values, read.place, (*read.problems, *problems))
 

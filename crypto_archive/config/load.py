@@ -14,14 +14,14 @@ from crypto_archive.config.preset import SELECTION
 from crypto_archive.config.settings import expanded, misspelt_variables, preset_folder
 from crypto_archive.config.sources import find_preset
 from crypto_archive.config.vocabulary import vocabulary_problems
-from crypto_archive.errors import ConfigError, Problem, nearest_told
+from crypto_archive.errors import ConfigError, Problem, UsageError, nearest_told
 from crypto_archive.matrix import load_matrix
 from crypto_archive.model import DateRange, Notice
 from crypto_archive.request import Wish
 from crypto_archive.symbols import QUOTE_ASSETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
 
     from crypto_archive.config.sources import Found
@@ -71,6 +71,19 @@ class Configured:
         """Whether anything says what is wanted; without it a request means the whole archive."""
         return any(field in self.origins for field in SELECTION)
 
+    def require_selection(self) -> None:
+        """Refuse to fetch the whole archive because somebody forgot to say what they want.
+
+        Raises:
+            UsageError: Nothing is selected.
+        """
+        if not self.selects:
+            raise UsageError(
+                "Nothing is selected, and the whole archive is too much to fetch by accident",
+                hint="Name a preset, such as --preset research, or say what you want with --market, --symbol, "
+                "--data-type, --interval or dates; `crypto-archive plan --list-presets` says what presets there are.",
+            )
+
 
 class _Faults:
     """Collects what is wrong, so that a person learns of all of it at once."""
@@ -91,7 +104,14 @@ class _Faults:
             raise ConfigError(dict.fromkeys(self.problems), hint="\n".join(self.hints))
 
 
-def load_request(presets: Sequence[str], options: Mapping[str, object], *, today: date) -> Configured:
+def load_request(
+    presets: Sequence[str],
+    options: Mapping[str, object],
+    *,
+    today: date,
+    named: Callable[[str], str] = str,
+    standard_input: bool = False,
+) -> Configured:
     """Return the request that presets, environment and options make together.
 
     A value counts from the option if it is given, else from the environment or ``.env``, else from the last preset
@@ -100,18 +120,21 @@ def load_request(presets: Sequence[str], options: Mapping[str, object], *, today
 
     Args:
         presets: Names or paths; a later one covers the earlier ones field by field.
-        options: Values from the command line by the names of preset fields, and ``start``, ``end``, ``last``,
+        options: Values of the caller's by the names of preset fields, and ``start``, ``end``, ``last``,
             ``endpoint_url``, ``region``, ``bucket``, ``s5cmd``, ``stall_seconds``. None and empty lists are options
             that were not given.
         today: The current day, UTC.
+        named: Says what the caller calls an option, and ``presets``, for the messages.
+        standard_input: Whether the symbol ``-`` stands for a list on standard input.
 
     Raises:
         ConfigError: All that is wrong with the presets, the environment, the options and the matrix file.
     """
     faults = _Faults()
     environment = _environment(faults)
-    found = _found_presets(presets, preset_folder(_text(environment.raw.get("preset_dir"))), faults)
-    layers = [*_preset_layers(found, faults), environment, options_layer(options)]
+    found = _found_presets(presets, preset_folder(_text(environment.raw.get("preset_dir"))), named, faults)
+    given = options_layer(options, named, standard_input=standard_input)
+    layers = [*_preset_layers(found, faults), environment, given]
     matrix = _matrix(layers, faults)
     for layer in layers:
         faults.problems.extend(_problems(layer, matrix))
@@ -143,11 +166,11 @@ def _environment(faults: _Faults) -> Layer:
         return Layer({}, {}, dotted, ())
 
 
-def _found_presets(presets: Iterable[str], folder: Path, faults: _Faults) -> list[Found]:
+def _found_presets(presets: Iterable[str], folder: Path, named: Callable[[str], str], faults: _Faults) -> list[Found]:
     found = []
     for wanted in presets:
         try:
-            found.append(find_preset(wanted, folder))
+            found.append(find_preset(wanted, folder, named("presets")))
         except ConfigError as error:
             faults.add(error)
     return found

@@ -76,11 +76,16 @@ def user_folder() -> Path:
     return preset_folder((dotenv | environment).get("preset_dir"))
 
 
-def find_preset(wanted: str, folder: Path) -> Found:
+def find_preset(wanted: str, folder: Path, place: str) -> Found:
     """Return the file that ``wanted`` means.
 
     What has a slash or ends in .yaml, .yml or .json is a path. All else is a name: the user's own preset in
     ``folder`` if there is one, else the bundled one, else a file of that name here.
+
+    Args:
+        wanted: The name or path.
+        folder: Where the user's own presets are.
+        place: Where it was asked for, for people.
 
     Raises:
         ConfigError: There is no such file, or no such name.
@@ -88,7 +93,7 @@ def find_preset(wanted: str, folder: Path) -> Found:
     path = expanded(Path(wanted))
     bundled, own = _bundled(), _files(folder)
     if _is_path(wanted):
-        return _at_path(wanted, path, {**bundled, **own})
+        return _at_path(wanted, path, {**bundled, **own}, place)
     if wanted in own:
         return Found(str(own[wanted]), own[wanted], hides=wanted in bundled)
     if wanted in bundled:
@@ -96,7 +101,7 @@ def find_preset(wanted: str, folder: Path) -> Found:
     if _is(path, Path.is_file):
         return Found(wanted, path)
     names = tuple({**bundled, **own})
-    problem = Problem("--preset", f"unknown preset {wanted!r}", names, nearest(wanted, names))
+    problem = Problem(place, f"unknown preset {wanted!r}", names, nearest(wanted, names))
     raise ConfigError([problem], hint=f"Own presets are YAML or JSON files in {folder}, or any path with a suffix.")
 
 
@@ -104,13 +109,13 @@ def _is_path(wanted: str) -> bool:
     return Path(wanted).suffix.lower() in SUFFIXES or "/" in wanted or "\\" in wanted
 
 
-def _at_path(wanted: str, path: Path, named: dict[str, Path]) -> Found:
+def _at_path(wanted: str, path: Path, named: dict[str, Path], place: str) -> Found:
     if _is(path, Path.is_file):
         return Found(wanted, path)
     reason = "it is a folder" if _is(path, Path.is_dir) else "there is no such file"
     name = Path(wanted).stem
     near = name if name in named else None
-    raise ConfigError([Problem("--preset", f"Preset file not found: {wanted} ({reason})", nearest=near)])
+    raise ConfigError([Problem(place, f"Preset file not found: {wanted} ({reason})", nearest=near)])
 
 
 def _is(path: Path, kind: Callable[[Path], bool]) -> bool:

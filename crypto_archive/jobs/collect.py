@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
-from crypto_archive.events import Event, Noticed, RunFinished, RunStarted
+from crypto_archive.events import NO_SIGNAL, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.adoption import Adopter
 from crypto_archive.jobs.budget import require_sizes, within_budget
 from crypto_archive.jobs.prune import CoveringMonths, prune
@@ -100,26 +100,31 @@ def collect(
         prune_runs(root, request.keep_runs, run_id)
         record = held.enter_context(Record.opened(root, run_id, report))
         months = held.enter_context(CoveringMonths(root, matrix)) if prune_covered else None
-        engine = Engine(
-            _workplace(configured, root, record, binary, crew, cancellation, today),
-            partial(batches, batch_size=request.fetching.batch_size),
-        )
+        workplace = _workplace(configured, root, record, binary, crew, cancellation, today)
+        cut = partial(batches, batch_size=request.fetching.batch_size)
+        engine = held.enter_context(closing(Engine(workplace, cut)))
         source = source or selected(configured, root, today)
         notices = source.notices + (() if crew.notice is None else (crew.notice,))
-        yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
-        with closing(engine.run(_planned(root, run_id, source, engine, request, cancellation))) as events:
-            for event in events:
-                try:  # what ``_ending_in_order`` does, without its cost, for there are very many events
-                    record.take(event)
-                    if months is not None:
-                        months.note(event)
-                except EnvironmentFailure as error:
-                    _end_in_order(engine, cancellation, error)
-                yield event
-        with _ending_in_order(engine, cancellation):
-            sweep_staging(root)
-        if months is not None:
-            yield from _pruned(root, matrix, record, months, engine, cancellation)
+        try:
+            yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
+            with closing(engine.run(_planned(root, run_id, source, engine, request, cancellation))) as events:
+                for event in events:
+                    try:  # what ``_ending_in_order`` does, without its cost, for there are very many events
+                        record.take(event)
+                        if months is not None:
+                            months.note(event)
+                    except EnvironmentFailure as error:
+                        _end_in_order(engine, cancellation, error)
+                    yield event
+            with _ending_in_order(engine, cancellation):
+                sweep_staging(root)
+            if months is not None:
+                yield from _pruned(root, matrix, record, months, engine, cancellation)
+        except GeneratorExit:  # whoever iterates has left early
+            with _ending_in_order(engine, cancellation):
+                sweep_staging(root)
+                record.take(RunFinished(time.monotonic() - started, NO_SIGNAL))
+            raise
         finished = _finished(root, engine, cancellation, time.monotonic() - started)
         with _ending_in_order(engine, cancellation):
             record.take(finished)

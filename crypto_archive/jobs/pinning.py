@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EnvironmentFailure, UsageError
 from crypto_archive.jobs.sources import Source
-from crypto_archive.lockfile.difference import differences
-from crypto_archive.lockfile.form import LockedObject, line_of, parse_line
+from crypto_archive.lockfile.form import LockedObject, line_of
 from crypto_archive.lockfile.reading import fault, open_lock
 from crypto_archive.lockfile.writing import write_lock
 from crypto_archive.model import Action, Pin
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config import Configured
-    from crypto_archive.lockfile.difference import Difference
     from crypto_archive.lockfile.reading import Lock
     from crypto_archive.lockfile.sorting import LineSorter
     from crypto_archive.model import Candidate, PlannedObject
@@ -106,28 +103,11 @@ def lock_to_compare(path: Path, request: Request) -> Lock:
     return lock
 
 
-def compare(lock: Lock, sorter: LineSorter) -> Iterator[Difference]:
-    """Yield what sets a plan, once it is noted, apart from a lock."""
-    return differences(lock, map(parse_line, sorter.sorted()))
+def locked_request(configured: Configured, path: Path) -> tuple[Configured, Source]:
+    """Return the request to collect exactly what a lock file pins, and its objects.
 
-
-@dataclass(frozen=True, slots=True)
-class LockedRequest:
-    """What a lock file asks for.
-
-    Attributes:
-        configured: The request, with the lock in the place of a selection.
-        source: Its objects, each with what the archive has of it now, or as ``unasked`` where no listing is wanted.
-        unasked: The same objects, as if the archive still had all of them; their bytes are judged when they arrive.
-    """
-
-    configured: Configured
-    source: Source
-    unasked: Source
-
-
-def locked_request(configured: Configured, path: Path) -> LockedRequest:
-    """Return the request to collect exactly what a lock file pins; the file is read through once beforehand.
+    Each object comes with what the archive has of it now; where no listing is wanted, as if the archive still had all
+    of them, so that their bytes are judged when they arrive. The file is read through once beforehand.
 
     Args:
         configured: Where to collect to, and how.
@@ -149,9 +129,11 @@ def locked_request(configured: Configured, path: Path) -> LockedRequest:
         list_now = partial(list_objects, binary, request.access, cancelled=cancelled)
         return by_lock(_objects(lock, configured), stored.stat, list_now, ask_all=not request.fetching.skips_present)
 
-    unasked = Source(configured.notices, lambda *_: as_locked(_objects(lock, configured)))
-    source = unasked if request.discovery is Discovery.CALENDAR else Source(configured.notices, asked)
-    return LockedRequest(configured, source, unasked)
+    def unasked(*_: object) -> Generator[Candidate, None, None]:
+        return as_locked(_objects(lock, configured))
+
+    candidates = unasked if request.discovery is Discovery.CALENDAR else asked
+    return configured, Source(configured.notices, candidates)
 
 
 def _objects(lock: Lock, configured: Configured) -> Iterator[Locked]:

@@ -3,81 +3,124 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import closing
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.jobs.budget import check_budget, require_sizes, within_budget
+from crypto_archive.jobs.budget import check_budget, require_sizes, within_budget, without_max_bytes
+from crypto_archive.jobs.pinning import locked_request, noting, require_listing, write_plan
 from crypto_archive.jobs.sources import selected
+from crypto_archive.lockfile.sorting import LineSorter
+from crypto_archive.lockfile.writing import prepare_lock
 from crypto_archive.planning.batches import batches
-from crypto_archive.planning.plan import plan
+from crypto_archive.planning.plan import plan as planned
 from crypto_archive.planning.totals import PlanTotals
 from crypto_archive.report.estimate import estimate
 from crypto_archive.report.history import past_runs
 from crypto_archive.report.needs import Needs
-from crypto_archive.request import Budget
-from crypto_archive.s5cmd.runfile import run_files
+from crypto_archive.request import Discovery
+from crypto_archive.s5cmd.runfile import copy_line, run_files
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import Root, free_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     from crypto_archive.config import Configured
     from crypto_archive.jobs.sources import Source
-    from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.model import Batch, Notice, PlannedObject
     from crypto_archive.request import Request
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(slots=True)
 class Plan:
-    """A plan in the making: consume ``objects`` or ``batches``, one of them and once; the totals grow meanwhile.
+    """A plan in the making: go through it or through its ``batches``, once; the totals grow meanwhile.
+
+    To be used in one thread. A plan that is not gone through to its end is to be closed, as a context manager does.
 
     Attributes:
+        request: What the plan is of.
         objects: Every object with what is to be done to it.
-        totals: What was consumed so far, per market and data type.
+        totals: What was gone through so far, per market and data type.
         notices: What there is to say, so far.
-        root: The archive root that it is of.
-        budget: The most that may be fetched.
-        listing: The listing that the plan is made from; None where nobody is asked.
+        locked: How many objects were written to a lock file; None where none is to be written, or not yet.
     """
 
-    objects: Iterator[PlannedObject]
-    batch_size: int
-    root: Root
-    budget: Budget = field(default_factory=Budget)
-    totals: PlanTotals = field(default_factory=PlanTotals)
-    notices: list[Notice] = field(default_factory=list)
-    listing: BucketListing | None = None
+    def __init__(self, request: Request, root: Root, source: Source, *, lock: Path | None = None) -> None:
+        """Begin a plan; use ``plan`` for it.
+
+        Args:
+            request: What is wanted, and how it would be fetched.
+            root: The archive root that it is of.
+            source: Its objects.
+            lock: A lock file to write in the end.
+        """
+        self.request = request
+        self.totals = PlanTotals()
+        self.notices: list[Notice] = [*source.notices]
+        self.locked: int | None = None
+        self._root = root
+        self._source = source
+        self._lock = lock
+        self._planned = self._plan()
+        self.objects: Iterator[PlannedObject] = self.totals.counting(self._planned)
+
+    def __iter__(self) -> Iterator[PlannedObject]:
+        """Yield every object with what is to be done to it; a lock file is written after the last.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+            RootUnusable: What is there cannot be read, or the lock file cannot be written.
+        """
+        return self.objects if self._lock is None else self._locking(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what the plan is made from."""
+        self._planned.close()
+
+    def consume(self) -> Self:
+        """Go through all of it for the sake of its totals, and return it."""
+        for _ in self.batches():
+            pass
+        return self
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches of what is to be fetched, and count them."""
+        to_fetch = (item for item in self if item.action.transfers)
+        return self.totals.counting_batches(batches(to_fetch, self.request.fetching.batch_size))
+
+    def commands(self, batch: Batch) -> Iterator[str]:
+        """Yield the s5cmd commands that fetch the objects of a batch, as they stand in run-files."""
+        bucket, part_size_mb = self.request.access.bucket, self.request.fetching.part_size_mb
+        return (copy_line(bucket, key, key, part_size_mb) for item in batch.items for key in item.keys)
 
     @property
     def requests_listed(self) -> int:
         """How many LIST requests the plan has taken so far."""
-        return self.listing.requests if self.listing is not None else 0
+        return self._source.listing.requests if self._source.listing is not None else 0
 
     @property
     def exit_code(self) -> ExitCode:
         """Whether there is anything in it, once it is consumed."""
         return ExitCode.OK if self.totals.overall["objects"] else ExitCode.PARTIAL
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the batches of what is to be fetched, and count them."""
-        to_fetch = (item for item in self.objects if item.action.transfers)
-        return self.totals.counting_batches(batches(to_fetch, self.batch_size))
-
     def needs(self) -> Needs:
         """Return what a collect of it would take, once it is consumed."""
         totals = self.totals.overall
         objects, size = totals["to_fetch"], self._bytes_to_fetch(totals)
-        expected = estimate(past_runs(self.root.runs), objects, size)
-        return Needs(totals, self.requests_listed, free_bytes(self.root), expected, self.budget)
+        expected = estimate(past_runs(self._root.runs), objects, size)
+        return Needs(totals, self.requests_listed, free_bytes(self._root), expected, self.request.budget)
 
     def require_budget(self) -> None:
         """See that it keeps within its budget, once it is consumed.
@@ -86,7 +129,7 @@ class Plan:
             OverBudget: It does not.
         """
         totals = self.totals.overall
-        check_budget(self.budget, totals["to_fetch"], self._bytes_to_fetch(totals))
+        check_budget(self.request.budget, totals["to_fetch"], self._bytes_to_fetch(totals))
 
     def hold_back(self) -> None:
         """Let nothing of it through before all of it is known to keep within its budget.
@@ -94,53 +137,76 @@ class Plan:
         Raises:
             OverBudget: While it is consumed: it does not.
         """
-        self.objects = within_budget(self.objects, self.budget)
+        self.objects = within_budget(self.objects, self.request.budget)
+
+    def document(self) -> dict[str, object]:
+        """Return its totals, once it is consumed, as ``docs/report.md`` describes them."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "totals": self.totals.overall,
+            "by_market_and_type": [asdict(group) for group in self.totals.groups],
+            "batch_size": self.request.fetching.batch_size,
+            "budget": self.needs().document(),
+            "notices": [notice.text for notice in self.notices],
+        }
+
+    def _plan(self) -> Generator[PlannedObject, None, None]:
+        with Manifest(self._root.manifest_path, read_only=True) as manifest:
+            stored = StoredFiles(self._root, manifest)
+            with closing(self._source.candidates(stored, self.notices.append, threading.Event())) as found:
+                yield from planned(found, stored.stat, self.request.fetching)
+
+    def _locking(self, path: Path) -> Iterator[PlannedObject]:
+        with LineSorter() as sorter:
+            yield from noting(self.objects, sorter)
+            self.locked = write_plan(sorter, path, self.request)
 
     @staticmethod
     def _bytes_to_fetch(totals: Mapping[str, int]) -> int | None:
         return totals["bytes_to_fetch"] if totals["sized_to_fetch"] == totals["to_fetch"] else None
 
 
-@contextmanager
-def open_plan(configured: Configured, *, source: Source | None = None, today: date | None = None) -> Iterator[Plan]:
-    """Open the plan of a request.
+def plan(
+    configured: Configured,
+    *,
+    locked: Path | None = None,
+    lock: Path | None = None,
+    offline: bool = False,
+    today: date | None = None,
+) -> Plan:
+    """Return the plan of a request: what a collect of it would do, against what is on disk now. It fetches nothing.
 
     Args:
         configured: What is wanted, and where it would be kept.
-        source: Plan the objects of this source instead of what is selected.
+        locked: Plan exactly what this lock file pins, instead of what is selected.
+        lock: Write the exact objects to this lock file, once all of the plan was gone through.
+        offline: Ask nobody: plan from the calendar, and take the word of a lock file. A limit of bytes is not looked at
+            then, since the calendar knows no sizes.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
         OverBudget: Bytes are limited, and the plan is to come from the calendar, which knows no sizes.
+        UsageError: The lock file cannot be used, or a plan from the calendar is to be locked.
+        RootUnusable: The lock file cannot be written.
         S5cmdUnusable: The listing is asked for, and there is no s5cmd that can be used.
-        EndpointUnreachable: While the plan is consumed: the listing failed.
     """
+    configured = _offline(configured) if offline else configured
+    source = None
+    if locked is not None:
+        configured, source = locked_request(configured, locked)
     request = configured.request
     require_sizes(request)
-    today = today or datetime.now(UTC).date()
     root = Root(request.root.absolute())
-    source = source or selected(configured, root, today)
-    with Manifest(root.manifest_path, read_only=True) as manifest:
-        stored = StoredFiles(root, manifest)
-        notices = [*source.notices]
-        result = Plan(
-            iter(()), request.fetching.batch_size, root, request.budget, notices=notices, listing=source.listing
-        )
-        with closing(source.candidates(stored, result.notices.append, threading.Event())) as found:
-            result.objects = result.totals.counting(plan(found, stored.stat, request.fetching))
-            yield result
+    source = source or selected(configured, root, today or datetime.now(UTC).date())
+    if lock is not None:
+        require_listing(request)
+        prepare_lock(lock)
+    return Plan(request, root, source, lock=lock)
 
 
-def plan_document(plan: Plan) -> dict[str, object]:
-    """Return the totals of a consumed plan as one document."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "totals": plan.totals.overall,
-        "by_market_and_type": [asdict(group) for group in plan.totals.groups],
-        "batch_size": plan.batch_size,
-        "budget": plan.needs().document(),
-        "notices": [notice.text for notice in plan.notices],
-    }
+def _offline(configured: Configured) -> Configured:
+    configured = without_max_bytes(configured)
+    return replace(configured, request=replace(configured.request, discovery=Discovery.CALENDAR))
 
 
 def object_document(item: PlannedObject) -> dict[str, object]:
@@ -163,18 +229,18 @@ def object_document(item: PlannedObject) -> dict[str, object]:
     }
 
 
-def write_run_files(plan: Plan, request: Request, folder: Path) -> None:
+def write_run_files(plan: Plan, folder: Path) -> None:
     """Write the very run-files that a collect would run; each also runs by hand, in any folder.
 
     Args:
         plan: The plan; it is consumed.
-        request: What the plan is of.
         folder: Where to write them; made when it is not there, and left alone when it holds run-files already.
 
     Raises:
         OverBudget: The plan needs more than it may; no run-file is written then.
         RootUnusable: The folder cannot be written to, or holds run-files.
     """
+    request = plan.request
     plan.hold_back()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
+from crypto_archive.events import Noticed
 from crypto_archive.jobs.verify import existing_root, finding_of, proven, stored_objects
 from crypto_archive.model import ManifestEntry, Notice
-from crypto_archive.report.checks import BAD, VerifyReport
+from crypto_archive.report.checks import VerifyReport
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.lock import hold, wait_for
 from crypto_archive.trust.manifest import Manifest
@@ -19,7 +20,7 @@ from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import explained, open_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from crypto_archive.config import Configured
@@ -38,10 +39,9 @@ _SUFFIXES = ("", "-wal", "-shm")
 def rebuild(
     configured: Configured,
     *,
-    say: Callable[[Notice], None] = lambda _: None,
     cancellation: Cancellation | None = None,
     wait: bool = False,
-) -> Generator[Checked, None, VerifyReport]:
+) -> Generator[Checked | Noticed, None, VerifyReport]:
     """Check every file below ``data/`` and write those that are sound into a new manifest; yield each finding.
 
     The old manifest, damaged or not, stays beside the new one under another name, and takes its place only once all
@@ -52,7 +52,6 @@ def rebuild(
 
     Args:
         configured: Where the archive root is, and the matrix that knows its keys.
-        say: Takes what there is to say beside the findings.
         cancellation: A token to stop from outside.
         wait: Wait while another run holds the archive root.
 
@@ -67,7 +66,7 @@ def rebuild(
     with ExitStack() as held:
         if not wait:
             held.enter_context(hold(root, PURPOSE))
-        elif not _waited(held, root, say, cancellation):
+        elif not (yield from wait_for(held, root, PURPOSE, cancellation.requested)):
             report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
             return report
         draft = root.private / "manifest.rebuilt"
@@ -76,24 +75,15 @@ def rebuild(
         subjects = stored_objects(root, StoredFiles(root), configured.matrix)
         with explained(root), Manifest(draft) as manifest:
             for item, proof in proven(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
-                if proof.verdict not in BAD:
+                if not proof.verdict.is_bad:
                     manifest.record(_entry(root, item, proof))
                 finding = finding_of(item, proof)
                 report.add(finding)
                 yield finding
         if not cancellation.requested.is_set():
-            _take_place(root, draft, say)
+            yield from _taken_place(root, draft)
     report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
     return report
-
-
-def _waited(held: ExitStack, root: Root, say: Callable[[Notice], None], cancellation: Cancellation) -> bool:
-    waiting = wait_for(held, root, PURPOSE, cancellation.requested)
-    while True:
-        try:
-            say(next(waiting).notice)
-        except StopIteration as end:
-            return bool(end.value)
 
 
 def _entry(root: Root, item: ArchiveObject, proof: Proof) -> ManifestEntry:
@@ -102,18 +92,18 @@ def _entry(root: Root, item: ArchiveObject, proof: Proof) -> ManifestEntry:
     return ManifestEntry(item.key, digest.size, digest.sha256, proof.verdict, digest.md5, None, written, RUN_ID)
 
 
-def _take_place(root: Root, draft: Path, say: Callable[[Notice], None]) -> None:
+def _taken_place(root: Root, draft: Path) -> Iterator[Noticed]:
     """Put the new manifest in place of the old one, which is kept under the first free name."""
     old = root.manifest_path
+    kept = _free_name(old) if os.path.lexists(old) else None
     with explained(root):
-        if os.path.lexists(old):
-            kept = _free_name(old)
-            for suffix in _SUFFIXES:
-                if os.path.lexists(f"{old}{suffix}"):
-                    old.with_name(old.name + suffix).replace(kept.with_name(kept.name + suffix))
-            say(Notice(f"the former manifest is kept as {kept}"))
+        for suffix in _SUFFIXES:
+            if kept is not None and os.path.lexists(f"{old}{suffix}"):
+                old.with_name(old.name + suffix).replace(kept.with_name(kept.name + suffix))
         draft.replace(old)
-    say(Notice(f"the manifest was made anew from the files: {old}"))
+    if kept is not None:
+        yield Noticed(Notice(f"the former manifest is kept as {kept}"))
+    yield Noticed(Notice(f"the manifest was made anew from the files: {old}"))
 
 
 def _free_name(old: Path) -> Path:

@@ -69,6 +69,7 @@ class Record:
                 journal = stack.enter_context(path.open("w", encoding="utf-8", buffering=JOURNAL_BYTES))
             stack.pop_all()
         record = cls(root, folder, report, manifest, journal)
+        report.folder = folder
         try:
             yield record
         except CryptoArchiveError as error:

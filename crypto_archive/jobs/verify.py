@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.events import Checked
+from crypto_archive.events import Checked, Noticed
 from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
@@ -51,10 +51,9 @@ def verify(
     *,
     whole_root: bool = False,
     expect: Discovery | None = None,
-    say: Callable[[Notice], None] = lambda _: None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
-) -> Generator[Checked, None, VerifyReport]:
+) -> Generator[Checked | Noticed, None, VerifyReport]:
     """Check every object of a selection, or of the whole archive root; yield each finding, return the report.
 
     What ought to be there is what the manifest remembers and what lies on disk; with ``expect`` it is also what the
@@ -64,7 +63,6 @@ def verify(
         configured: What is to be there, and where.
         whole_root: Check all that is on disk or in the manifest instead of the selection.
         expect: Where else to learn what ought to be there.
-        say: Takes what the selection has to say.
         cancellation: A token to stop the verification from outside.
         today: The current UTC day; read from the clock when not given.
 
@@ -77,17 +75,26 @@ def verify(
     cancellation = cancellation or Cancellation()
     started = time.monotonic()
     report = VerifyReport(str(root.path))
+    notices: deque[Notice] = deque()
     with Manifest(root.manifest_path, read_only=True) as manifest:
         if whole_root:
             subjects = _of_root(root, manifest, configured.matrix)
         else:
-            subjects = _of_selection(configured, root, manifest, today, expect, say, cancellation)
+            subjects = _of_selection(configured, root, manifest, today, expect, notices.append, cancellation)
         for item, proof in proven(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
             finding = finding_of(item, proof)
             report.add(finding)
+            yield from told(notices)
             yield finding
+    yield from told(notices)
     report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
     return report
+
+
+def told(notices: deque[Notice]) -> Iterator[Noticed]:
+    """Yield what has come up since the last time, and forget it."""
+    while notices:
+        yield Noticed(notices.popleft())
 
 
 def existing_root(configured: Configured) -> Root:

@@ -22,7 +22,6 @@ from crypto_archive.events import (
 from crypto_archive.model import Outcome, Verdict
 from crypto_archive.render.pace import CheckTally
 from crypto_archive.render.tally import Tally
-from crypto_archive.report.checks import BAD
 from crypto_archive.report.fold import REPORTED_AS_FAILURES, signal_name
 from crypto_archive.report.sizes import format_bytes, format_count, format_duration, format_rate, one_line
 
@@ -183,7 +182,7 @@ class PlainCheckProgress:
     def show(self, event: Checked) -> None:
         """Take in one check, and write a line where it deserves one or where one is due."""
         self._tally.add(event)
-        if event.verdict in BAD:
+        if event.verdict.is_bad:
             text = f"{event.verdict}: {_because(event.object_key, event.reason)}"
             self._lines.say_some("bad", text, rest="further bad objects stand in the report only")
         if self._lines.progress_is_due():

@@ -28,7 +28,6 @@ from crypto_archive.model import Notice, Outcome, Verdict
 from crypto_archive.render.pace import CheckTally
 from crypto_archive.render.styles import OUTCOME_STYLES, VERDICT_STYLES
 from crypto_archive.render.tally import LaneState, Tally
-from crypto_archive.report.checks import BAD
 from crypto_archive.report.fold import REPORTED_AS_FAILURES
 from crypto_archive.report.sizes import format_bytes, format_clock, format_count, format_rate, one_line
 
@@ -185,7 +184,7 @@ class TerminalCheckProgress(_LiveProgress[Checked]):
     def take(self, event: Checked) -> None:
         """Take in one check; bad objects are printed above the bar."""
         self._tally.add(event)
-        if event.verdict in BAD:
+        if event.verdict.is_bad:
             self._told += 1
             if self._told <= LINES_ABOVE:
                 self.say(_trouble(event.verdict, event.object_key, event.reason))

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 BAD_KEPT = 1000
 
-BAD = frozenset({Verdict.MISSING, Verdict.CORRUPT})
-"""The verdicts that make a verification fail. What the archive itself got wrong (a sidecar that is missing or stale),
-and what nobody can prove, is counted and shown, but no new download would cure it."""
-
 
 @dataclass(slots=True)
 class CheckedGroup:
@@ -85,7 +81,7 @@ class VerifyReport:
         group = self.groups.setdefault((checked.market, checked.data_type), CheckedGroup())
         group.verdicts[checked.verdict] += 1
         group.bytes += checked.size
-        if checked.verdict not in BAD:
+        if not checked.verdict.is_bad:
             return
         if len(self.bad) < BAD_KEPT:
             self.bad.append(checked)

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-class Counted:
-    """Passes differences on and counts them.
+class Differences:
+    """What sets a plan apart from a lock file; iterate it, once.
 
     Attributes:
         counts: How many there were of each kind so far.
+        lock: The lock file.
     """
 
-    def __init__(self, found: Iterable[Difference]) -> None:
+    def __init__(self, found: Iterable[Difference], lock: Path) -> None:
         self.counts: Counter[Kind] = Counter()
+        self.lock = lock
         self._found = found
 
     def __iter__(self) -> Iterator[Difference]:
@@ -46,21 +48,19 @@ class Counted:
             return "The plan is as the lock file says."
         return ", ".join(f"{count:,} {name}" for name, count in self.by_name.items())
 
+    def lines(self) -> Iterator[str]:
+        """Yield a JSON line a difference."""
+        return (json.dumps(_document(difference), ensure_ascii=False) for difference in self)
 
-def difference_lines(found: Iterable[Difference]) -> Iterator[str]:
-    """Yield a JSON line a difference."""
-    return (json.dumps(_document(difference), ensure_ascii=False) for difference in found)
-
-
-def difference_document(found: Counted, lock: Path) -> Iterator[str]:
-    """Yield one JSON document in pieces, so that it may be of any length; the counts come last."""
-    head = json.dumps({"schema_version": SCHEMA_VERSION, "lock": str(lock)}, ensure_ascii=False)
-    yield head[:-1] + ', "differences": ['
-    between = "\n"
-    for line in difference_lines(found):
-        yield between + line
-        between = ",\n"
-    yield f'\n], "counts": {json.dumps(found.by_name)}}}\n'
+    def document(self) -> Iterator[str]:
+        """Yield one JSON document in pieces, so that it may be of any length; the counts come last."""
+        head = json.dumps({"schema_version": SCHEMA_VERSION, "lock": str(self.lock)}, ensure_ascii=False)
+        yield head[:-1] + ', "differences": ['
+        between = "\n"
+        for line in self.lines():
+            yield between + line
+            between = ",\n"
+        yield f'\n], "counts": {json.dumps(self.by_name)}}}\n'
 
 
 def _document(difference: Difference) -> dict[str, object]:

@@ -6,10 +6,11 @@ import signal
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import (
+    NO_SIGNAL,
     DaysCovered,
     DaysKept,
     Event,
@@ -25,6 +26,7 @@ from crypto_archive.report.sizes import format_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from crypto_archive.model import Market
     from crypto_archive.request import Request
@@ -94,9 +96,10 @@ class Report:
         notices: What the plan had to say, and why daily objects were not moved aside.
         pruned: What became of daily objects that a monthly one may stand for.
         seconds: How long the run took, 0 while it goes on.
-        interrupted_by: The signal that ended it.
+        interrupted_by: The signal that ended it, ``NO_SIGNAL`` where a program did.
         error: What stopped it early, empty when nothing did.
         error_exit_code: How the command ends for that error, if it is known.
+        folder: Where the run keeps its files, such as ``report.json`` and ``failed.s5cmd``; None before it has started.
     """
 
     def __init__(
@@ -121,12 +124,21 @@ class Report:
         self.interrupted_by: int | None = None
         self.error = ""
         self.error_exit_code: ExitCode | None = None
+        self.folder: Path | None = None
         self._verdicts: Counter[Verdict] = Counter()
         self._absences: Counter[str] = Counter()
         self._started_at: datetime | None = None
         self._finished = False
         self._presets = presets
         self._versions = {"crypto_archive": version, "s5cmd": "", "matrix": matrix_version}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field of the document by its name, such as ``success_rate``.
+
+        Raises:
+            KeyError: The document has no such field.
+        """
+        return self.document()[name]
 
     def add(self, event: Event) -> None:
         """Take in one event; those that change no total are ignored."""
@@ -153,6 +165,13 @@ class Report:
             self._finished = True
             self.seconds, self.interrupted_by, self.error = event.seconds, event.interrupted_by, event.error
             self.error_exit_code = event.error_exit_code
+
+    def files(self) -> tuple[Path | None, Path | None]:
+        """Return where ``report.json`` and ``failed.s5cmd`` of the run are; None for what there is none of."""
+        if self.folder is None:
+            return None, None
+        report, failed = (self.folder / name for name in ("report.json", "failed.s5cmd"))
+        return report if report.exists() else None, failed if failed.exists() else None
 
     @property
     def outcomes(self) -> Mapping[Outcome, int]:
@@ -183,8 +202,8 @@ class Report:
 
         ``success``: everything planned is there, or is rightly absent. ``partial``: some objects failed, were
         quarantined or cancelled. ``failed``: an error stopped the run, or every object failed. ``empty``: nothing
-        was planned, or the archive has nothing of it and it is not all still to come. ``interrupted``: a signal ended
-        the run.
+        was planned, or the archive has nothing of it and it is not all still to come. ``interrupted``: a signal or
+        another program ended the run.
         """
         if self.error:
             return "failed"
@@ -291,12 +310,14 @@ class Report:
 
 
 def interruption_code(signal_number: int) -> ExitCode:
-    """Return the exit code of a command that a signal ended: ^C apart from all that asks a process to go."""
-    return ExitCode.INTERRUPTED if signal_number == signal.SIGINT else ExitCode.TERMINATED
+    """Return the exit code of what was interrupted: apart from ^C and programs, a signal asks a process to go."""
+    return ExitCode.INTERRUPTED if signal_number in {signal.SIGINT, NO_SIGNAL} else ExitCode.TERMINATED
 
 
 def signal_name(number: int) -> str:
     """Return a signal's name, such as ``SIGINT``; its number where the platform has no name for it."""
+    if number == NO_SIGNAL:
+        return "request"
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -110,8 +110,12 @@ class Engine:
         finally:
             for thread in (*threads, *(watch.stopper for watch in self._watches.values() if watch.stopper)):
                 thread.join()
-            self._proofs.shutdown()
-            self._spool.discard()
+            self.close()
+
+    def close(self) -> None:
+        """Give back what a run needs beside its threads; for a run that was never begun, too."""
+        self._proofs.shutdown()
+        self._spool.discard()
 
     def _events_of(self, running: int) -> Iterator[Event]:
         next_look = time.monotonic() + TICK_SECONDS

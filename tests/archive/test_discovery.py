@@ -9,12 +9,11 @@ import signal
 import sqlite3
 from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto_archive.config import load_request
-from crypto_archive.jobs.plan import open_plan
+from crypto_archive import load_preset, plan as plan_of
 from crypto_archive.listings import store
 from crypto_archive.model import Market
 from tests.archive.disks import NoSuchMeans, without_privileges
@@ -190,15 +189,15 @@ def test_a_file_that_another_process_keeps_locked_is_done_without(
 ) -> None:
     monkeypatch.setattr(store, "_WAIT_SECONDS", 0.05)
     plan(run, *HOURS, *DAYS)
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "markets": ["futures_um"], "symbols": ["BTCUSDT", "ETHUSDT", "ADAUSDT"], "data_types": ["klines"],
         "intervals": ["1h"], "start": "2025-07-13", "end": "2025-07-15", "endpoint_url": archive.endpoint_url,
         "output_directory": str(run.folder / ROOT),
     }  # fmt: skip
     with closing(sqlite3.connect(run.folder / REMEMBERED)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with open_plan(load_request([], options, today=date(2025, 8, 1))) as made:
-            assert {item.object.key for item in made.objects} == hours(archive)
+        with plan_of(load_preset(**options, today=date(2025, 8, 1))) as made:
+            assert {item.object.key for item in made} == hours(archive)
             assert (made.requests_listed, made.notices) == (3, [])
         other.rollback()
 

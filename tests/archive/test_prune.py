@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import signal
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto_archive.config import load_request
+from crypto_archive import collect_events, load_preset
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import DaysCovered, RunFinished
-from crypto_archive.jobs.collect import collect as collect_events
 from crypto_archive.model import Market, Verdict
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.manifest import Manifest
@@ -126,24 +125,21 @@ def test_a_plan_from_the_calendar_prunes_too(run: Runner, serve: Callable[..., A
 def test_the_first_signal_ends_it_between_two_months(run: Runner, serve: Callable[..., Archive]) -> None:
     endpoint = serve().endpoint_url
     before = collect(run.at(endpoint), *JUNE, "--partition", "daily")
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "markets": ["futures_um"], "symbols": list(SYMBOLS), "data_types": ["klines"], "intervals": ["1h"],
         "start": str(FIRST), "end": str(LAST), "partition": "monthly", "endpoint_url": endpoint,
         "output_directory": str(before.root),
     }  # fmt: skip
     cancellation = Cancellation()
-    events = collect_events(
-        load_request([], options, today=date(2025, 8, 1)), cancellation=cancellation, prune_covered=True
-    )
     told = []
-    while True:
-        try:
-            told.append(next(events))
-        except StopIteration as end:
-            report = end.value
-            break
-        if isinstance(told[-1], DaysCovered):
+    events = collect_events(
+        load_preset(**options, today=date(2025, 8, 1)), cancellation=cancellation, prune_covered=True
+    )
+    for event in events:
+        told.append(event)
+        if isinstance(event, DaysCovered):
             cancellation.request(signal.SIGINT)
+    report = events.report
     assert report.exit_code() is ExitCode.INTERRUPTED
     assert (report.pruned.months, report.pruned.objects) == (1, 30)
     assert len(stored(before.root)) == 32

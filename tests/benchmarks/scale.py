@@ -6,13 +6,11 @@ import json
 import shutil
 import sys
 import time
-from contextlib import closing
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from crypto_archive.config import load_request
+from crypto_archive import collect_events, load_preset
 from crypto_archive.events import BatchStarted, ObjectPlanned, PlanFinished
-from crypto_archive.jobs.collect import collect
 from crypto_archive.s5cmd.binary import find_binary
 from tests.archive.sample import BUCKET
 from tests.archive.server import ENDPOINT_VARIABLE, S3Server
@@ -107,14 +105,14 @@ def present_objects(folder: Path, objects: int) -> None:
 
 def _first_batch(root: Path, server: S3Server, objects: int) -> None:
     """Collect until the plan is complete, and print how much of it there was when the first batch was started."""
-    options = {
+    options: dict[str, Any] = {
         "markets": ["spot"], "data_types": ["klines"], "symbols": symbols_of(objects), "intervals": list(INTERVALS),
         "start": FIRST_DAY.isoformat(), "end": LAST_DAY.isoformat(), "partition": "daily",
         "endpoint_url": server.endpoint_url, "output_directory": str(root),
     }  # fmt: skip
     began = time.monotonic()
     planned, first = 0, ""
-    with closing(collect(load_request([], options, today=date(2025, 8, 1)))) as events:
+    with collect_events(load_preset(**options, today=date(2025, 8, 1))) as events:
         for event in events:
             planned += isinstance(event, ObjectPlanned)
             if isinstance(event, BatchStarted) and not first:

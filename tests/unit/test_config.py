@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from crypto_archive.config import Configured, list_presets, load_request
+from crypto_archive.config import Configured, list_presets
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Contract, DateRange, Market, Partition
 from crypto_archive.request import Access, Budget, Discovery, Fetching, Request, SymbolFilter, Wish
+
+from .asking import load_request
 
 TODAY = date(2025, 7, 16)
 

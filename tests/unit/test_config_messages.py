@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crypto_archive.config import Configured, Preset, load_request
+from crypto_archive.config import Configured, Preset
 from crypto_archive.errors import ConfigError, ExitCode
+
+from .asking import load_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from crypto_archive.config import list_presets, load_request
+from crypto_archive.config import list_presets
 from crypto_archive.config.settings import preset_folder
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import DateRange, Market
 from crypto_archive.request import Access, Fetching, Wish
+
+from .asking import load_request
 
 TODAY = date(2025, 7, 16)
 SEED_CONFIGS = Path(__file__).parent / "seed_configs"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crypto_archive.config import load_request
 from crypto_archive.config.symbol_lists import LARGEST_BYTES
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Market
+
+from .asking import load_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from crypto_archive.cli.app import app
 from crypto_archive.config import Preset, Settings, load_request
 from crypto_archive.config.settings import PREFIX
 from crypto_archive.errors import ExitCode
-from crypto_archive.jobs.plan import object_document, open_plan, plan_document
+from crypto_archive.jobs.plan import object_document, plan
 from crypto_archive.matrix import Status, load_matrix
 from crypto_archive.model import Absence, Outcome, Verdict
 from crypto_archive.request import Fetching, Request, Wish
@@ -384,9 +384,9 @@ def test_keys_of_plans_are_explained(tmp_path: Path) -> None:
     options = {"markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["trades"], "discover": "calendar",
                "last": "1d", "output_directory": str(tmp_path)}  # fmt: skip
     said = set(INLINE.findall(text_of("report.md")))
-    with open_plan(load_request([], options, today=TODAY), today=TODAY) as plan:
-        (item,) = plan.objects
-        document = plan_document(plan)
+    with plan(load_request([], options, today=TODAY), today=TODAY) as made:
+        (item,) = made
+        document = made.document()
     groups = document["by_market_and_type"]
     assert isinstance(groups, list)
     budget = document["budget"]

@@ -19,7 +19,7 @@ from crypto_archive.lockfile.form import LockedObject, line_of
 from crypto_archive.lockfile.sorting import LineSorter
 from crypto_archive.lockfile.writing import write_lock
 from crypto_archive.model import Action, Pin, PlannedObject
-from crypto_archive.report.differences import Counted, difference_document
+from crypto_archive.report.differences import Differences
 from tests.objects import FIRST_DAY, LISTED_AT, an_object, kept, listed, to_fetch
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_nothing_to_lock_leaves_what_is_there_alone() -> None:
 
 def test_a_lock_takes_the_place_of_what_was_selected() -> None:
     asked = configured(markets=["spot"], output_directory="elsewhere", max_parallel_downloads=3)
-    made = locked_request(asked, a_lock(ITEM.key, bucket="mirror")).configured.request
+    made = locked_request(asked, a_lock(ITEM.key, bucket="mirror"))[0].request
     assert (made.locked, made.wish.markets, made.access.bucket) == (Path("some.lock"), (), "mirror")
     assert (made.root, made.fetching) == (asked.request.root, asked.request.fetching)
 
@@ -96,7 +96,7 @@ def test_a_lock_takes_the_place_of_what_was_selected() -> None:
 def test_the_notice_that_everything_is_meant_is_not_said() -> None:
     asked = configured()
     assert any("this means all markets" in notice.text for notice in asked.notices)
-    assert locked_request(asked, a_lock(ITEM.key)).source.notices == ()
+    assert locked_request(asked, a_lock(ITEM.key))[1].notices == ()
 
 
 def test_a_bucket_that_was_asked_for_has_to_be_the_lock_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_bucket_that_was_asked_for_has_to_be_the_lock_s(monkeypatch: pytest.Mo
     assert str(raised.value) == (
         "CRYPTO_ARCHIVE_BUCKET: 'mirror', but some.lock locks objects of the bucket 'data.binance.vision'"
     )
-    assert locked_request(configured(), a_lock(ITEM.key, bucket="mirror")).configured.request.access.bucket == "mirror"
+    assert locked_request(configured(), a_lock(ITEM.key, bucket="mirror"))[0].request.access.bucket == "mirror"
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_a_lock_file_that_is_not_there_is_told() -> None:
 def test_differences_are_one_document_of_any_length() -> None:
     locked = [LockedObject("a", PIN), LockedObject("b", PIN)]
     planned = [LockedObject("b", replace(PIN, size=101, sha256=SHA256)), LockedObject("c", PIN)]
-    found = Counted(differences(locked, planned))
-    document = json.loads("".join(difference_document(found, Path("some.lock"))))
+    found = Differences(differences(locked, planned), Path("some.lock"))
+    document = json.loads("".join(found.document()))
     told = {"size": 100, "etag": "e" * 32, "last_modified": "2025-07-16T00:10:11+00:00", "sha256": None}
     assert document == {
         "schema_version": 1,
@@ -213,4 +213,4 @@ def test_differences_are_one_document_of_any_length() -> None:
         "counts": {"new": 1, "gone": 1, "replaced": 1},
     }
     assert found.summary == "1 new, 1 gone, 1 replaced"
-    assert Counted([]).summary == "The plan is as the lock file says."
+    assert Differences([], Path("some.lock")).summary == "The plan is as the lock file says."

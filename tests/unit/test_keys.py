@@ -3,8 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from crypto_archive.keys import SIDECAR_SUFFIX, KeyPattern, ParsedKey, is_symbol, sidecar_key
 from crypto_archive.model import Partition, Period

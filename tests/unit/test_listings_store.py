@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.listings import store as store_module
 from crypto_archive.listings.store import KEPT_SECONDS, PAGE, Forgotten, ListingStore

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from crypto_archive.errors import ExitCode, RootUnusable, UsageError
 from crypto_archive.lockfile.form import LockedObject, is_comment, line_of, parse_line

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.lockfile.difference import Kind, differences
 from crypto_archive.lockfile.form import LockedObject

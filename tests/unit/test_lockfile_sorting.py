@@ -7,8 +7,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.lockfile.sorting import LineSorter

@@ -7,8 +7,7 @@ from datetime import date
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.matrix import Header, Matrix, Row, Status, TimeUnit, load_matrix
 from crypto_archive.model import Market, Partition, Period, Series

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.config import load_request
-from crypto_archive.jobs.plan import open_plan
+from crypto_archive.jobs.plan import plan as plan_of
 from crypto_archive.listings.bucket import BucketListing
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, StoredStat
 from crypto_archive.planning.batches import batches
@@ -172,7 +172,7 @@ def test_the_stream_of_a_request_is_lazy_from_the_listing_on(tmp_path: Path, mon
 def test_the_plan_command_has_its_first_batch_at_once(tmp_path: Path) -> None:
     """Thousands of years lie ahead, of which only the first hundred days are planned."""
     wanted = configured(tmp_path / "root", start="2018-01-01", end="9999-12-30", discover="calendar", batch_size=100)
-    with open_plan(wanted, today=FAR_AWAY) as plan_in_the_making:
+    with plan_of(wanted, today=FAR_AWAY) as plan_in_the_making:
         batch = next(plan_in_the_making.batches())
         assert plan_in_the_making.totals.overall["objects"] == 51
     assert (len(batch.items), str(batch.items[0].object.period)) == (50, "2018-01-01")

@@ -6,8 +6,7 @@ from datetime import date, timedelta
 from itertools import islice, pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.model import Absence, ArchiveObject, DateRange, Market, Partition, Period, Series
 from crypto_archive.planning.calendar import EARLIEST, PUBLICATION_DELAY, absence, periods, within

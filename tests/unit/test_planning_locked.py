@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, ManifestEntry, Pin, RemoteStat, StoredStat, Verdict
 from crypto_archive.planning import locked as module

@@ -9,8 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.matrix import Status
 from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Market, Partition

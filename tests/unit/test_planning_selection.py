@@ -7,8 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.config import load_request
 from crypto_archive.model import Contract, DateRange, Market, Partition

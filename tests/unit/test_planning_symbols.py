@@ -7,8 +7,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import Contract, DateRange, Market, Notice, Partition

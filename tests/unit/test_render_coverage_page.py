@@ -8,8 +8,7 @@ from datetime import date, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive import dayset
 from crypto_archive.model import Absence

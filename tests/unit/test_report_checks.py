@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked
 from crypto_archive.model import Market, Verdict
-from crypto_archive.report.checks import BAD, BAD_KEPT, VerifyReport
+from crypto_archive.report.checks import BAD_KEPT, VerifyReport
 
+BAD = {verdict for verdict in Verdict if verdict.is_bad}
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "verify.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
 

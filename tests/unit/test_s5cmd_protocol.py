@@ -4,8 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from crypto_archive.s5cmd.protocol import Copied, Failed, Fault, Folder, Listed, Noise, fault_of, parse_line
 

@@ -4,8 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from crypto_archive.s5cmd.runfile import copy_line, folders_line, list_line, run_files, write_run_file
 

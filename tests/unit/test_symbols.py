@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.model import Contract, Market
 from crypto_archive.symbols import QUOTE_ASSETS, contract_of, is_settled, pair_of, quote_of

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.model import Batch
 from crypto_archive.s5cmd.protocol import Copied, Failed, Fault, Folder, Listed, Message, Noise

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tenacity.wait import wait_none
 
 from crypto_archive.errors import EndpointUnreachable, RootUnusable, S5cmdUnusable
@@ -42,8 +41,7 @@ from crypto_archive.planning.batches import batches
 from crypto_archive.request import Access, Fetching
 from crypto_archive.s5cmd.awake import AwakeClock
 from crypto_archive.s5cmd.binary import Binary
-from crypto_archive.transfer import engine as engine_module
-from crypto_archive.transfer import lane as lane_module
+from crypto_archive.transfer import engine as engine_module, lane as lane_module
 from crypto_archive.transfer.arrival import Arrival, Doubt
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.transfer.engine import Engine

@@ -7,8 +7,7 @@ import string
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.trust.checksum import Sidecar, digest_file, parse_sidecar, read_sidecar
 

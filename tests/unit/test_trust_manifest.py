@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.errors import EnvironmentFailure, RootUnusable
 from crypto_archive.model import Absence, ManifestEntry, Verdict

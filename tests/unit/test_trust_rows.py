@@ -9,8 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crypto_archive.trust import rows as rows_module
 from crypto_archive.trust.rows import LONGEST_ROW, BrokenZip, held, rows

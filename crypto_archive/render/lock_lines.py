@@ -1,4 +1,4 @@
-"""What sets a plan apart from a lock file, as lines for people."""
+"""Lock files, as lines for people: what was written to one, and what sets a plan apart from one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from rich.text import Text
 
 from crypto_archive.lockfile.difference import Kind
 from crypto_archive.render.console import SteadyConsole
-from crypto_archive.report.sizes import one_line
+from crypto_archive.report.sizes import format_count, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import TextIO
 
     from crypto_archive.lockfile.difference import Difference
 
 _SIGNS = {Kind.NEW: ("+", "green"), Kind.GONE: ("-", "red"), Kind.REPLACED: ("~", "yellow")}
+
+
+def lock_told(path: Path, count: int | None) -> str:
+    """Say how many objects were written to a lock file."""
+    said = f"locks {format_count(count, 'object')}" if count else "was not written: there is nothing to lock"
+    return f"{path} {said}"
 
 
 def show_differences(found: Iterable[Difference], stream: TextIO) -> None:

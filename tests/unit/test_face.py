@@ -1,0 +1,76 @@
+"""The public face: what it hands on, and that it costs nothing before it is used."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crypto_archive
+
+SOURCE = Path(crypto_archive.__file__)
+
+
+def test_every_name_is_there() -> None:
+    for name in crypto_archive.__all__:
+        assert getattr(crypto_archive, name) is not None
+    assert set(crypto_archive.__all__) <= set(dir(crypto_archive))
+
+
+def test_type_checkers_see_the_names_that_are_there() -> None:
+    tree = ast.parse(SOURCE.read_text("utf-8"))
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    imported = {
+        alias.asname: f"{node.module}.{alias.name}"
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    handed_on = {name: f"{home}.{name}" for name, home in crypto_archive._HOME.items()}
+    assert imported == handed_on
+    assert SOURCE.with_name("py.typed").is_file()
+
+
+def test_a_name_that_is_not_there_is_told_as_usual() -> None:
+    with pytest.raises(AttributeError, match="module 'crypto_archive' has no attribute 'colect'"):
+        crypto_archive.colect  # noqa: B018
+    with pytest.raises(ImportError):
+        exec("from crypto_archive import colect")
+
+
+def test_importing_it_loads_nothing() -> None:
+    program = "import sys, crypto_archive; print(*sorted(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    loaded = [name for name in said.split() if name.startswith("crypto_archive")]
+    assert loaded == ["crypto_archive", "crypto_archive.version"]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """Neither the jobs nor the extras: help is to be there at once."""
+    program = (
+        "import sys; sys.argv = ['crypto-archive', '--help']\n"
+        "from crypto_archive.__main__ import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "crypto_archive.cli.app" in loaded
+    assert not loaded & {
+        "pydantic",
+        "sqlite3",
+        "prefect",
+        "dask",
+        "distributed",
+        "crypto_archive.api",
+        "crypto_archive.jobs",
+    }
+
+
+def test_every_name_stands_in_the_documents() -> None:
+    said = set(re.findall(r"`(\w+)`", (SOURCE.parents[1] / "docs" / "library.md").read_text("utf-8")))
+    assert set(crypto_archive.__all__) - {"__version__"} <= said
