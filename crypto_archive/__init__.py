@@ -72,8 +72,10 @@ if TYPE_CHECKING:
         object_document as object_document,
         plan as plan,
         write_run_files as write_run_files,
+        write_shards as write_shards,
     )
     from crypto_archive.jobs.universe import symbols_document as symbols_document, universe as universe
+    from crypto_archive.lockfile.shards import Shard as Shard
     from crypto_archive.matrix import Matrix as Matrix, Row as Row, matrix_document as matrix_document
     from crypto_archive.model import (
         Absence as Absence,
@@ -108,8 +110,9 @@ _HOMES = {
     "holdings": "SymbolHistory",
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
-    "jobs.plan": "Plan object_document plan write_run_files",
+    "jobs.plan": "Plan object_document plan write_run_files write_shards",
     "jobs.universe": "symbols_document universe",
+    "lockfile.shards": "Shard",
     "matrix": "Matrix Row matrix_document",
     "model": "Absence Action ArchiveObject Batch Market Notice Outcome Partition Period PlannedObject Series Verdict",
     "report.checks": "VerifyReport",

@@ -211,6 +211,29 @@ class Pin:
     sha256: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ShardName:
+    """Which shard of which plan.
+
+    Attributes:
+        plan: A short digest of the plan's objects, the same for all of its shards.
+        number: Which of them, from 1.
+        count: How many the plan was cut into.
+    """
+
+    plan: str
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        """Return it as people and lock files read it: ``3/8 of 0a1b2c3d4e5f``."""
+        return f"{self.number}/{self.count} of {self.plan}"
+
+    def is_beside(self, other: ShardName) -> bool:
+        """Whether the other is another shard of the same plan, cut in the same way, so that they share no object."""
+        return (self.plan, self.count) == (other.plan, other.count) and self.number != other.number
+
+
 class Candidate(NamedTuple):
     """An object that may be wanted, as calendar, listing or a lock file give it.
 

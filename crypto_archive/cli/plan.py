@@ -34,7 +34,13 @@ def plan(
     ] = PlanFormat.TABLE,
     to: Annotated[
         Path | None,
-        typer.Option("--to", metavar="DIR", rich_help_panel=OUTPUT, help="Where --format runfiles writes."),
+        typer.Option("--to", metavar="DIR", rich_help_panel=OUTPUT,
+                     help="Where --format runfiles and --shards write."),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option("--shards", metavar="K", min=1, max=999_999, rich_help_panel=OUTPUT,
+                     help="Cut the plan into so many lock files, to collect on as many machines; --to says where."),
     ] = None,
     lock: Annotated[
         Path | None,
@@ -60,18 +66,23 @@ def plan(
       crypto-archive plan -p backtest --discover calendar --format runfiles --to runfiles/
       crypto-archive plan --preset backtest --lock backtest.lock
       crypto-archive plan --preset backtest --diff backtest.lock
+      crypto-archive plan --preset backtest --shards 8 --to shards/
     """
     if list_presets:
         _list_presets()
         return
-    if (format is PlanFormat.RUNFILES) != (to is not None):
+    if shards is not None and to is None:
+        raise typer.BadParameter("name the folder for the shards with --to DIR", param_hint="--shards")
+    if shards is not None and format in {PlanFormat.JSONL, PlanFormat.RUNFILES}:
+        raise typer.BadParameter(f"shards do not go together with --format {format}", param_hint="--shards")
+    if shards is None and (format is PlanFormat.RUNFILES) != (to is not None):
         raise typer.BadParameter("--format runfiles and --to DIR go together", param_hint="--to")
     if diff is not None and to is not None:
-        raise typer.BadParameter("a comparison writes no run-files", param_hint="--diff")
+        raise typer.BadParameter("a comparison writes no run-files and no shards", param_hint="--diff")
     if diff is not None:
         _compare(selection, output, format, diff, lock)
     else:
-        _plan(selection, budget, output, format, to, lock)
+        _plan(selection, budget, output, format, to, lock, shards)
 
 
 def _plan(
@@ -81,10 +92,11 @@ def _plan(
     format: PlanFormat,
     to: Path | None,
     lock: Path | None,
+    shards: int | None,
 ) -> None:
-    from crypto_archive import object_document, plan as plan_of, write_run_files
+    from crypto_archive import object_document, plan as plan_of, write_run_files, write_shards
     from crypto_archive.cli.work import configure, print_json
-    from crypto_archive.render.lock_lines import lock_told
+    from crypto_archive.render.lock_lines import lock_told, shards_told
     from crypto_archive.render.tables import plan_table, show
 
     configured = configure(selection, output, **budget.fields())
@@ -92,12 +104,16 @@ def _plan(
         if format is PlanFormat.JSONL:
             for item in plan:
                 print(json.dumps(object_document(item), ensure_ascii=False))
+        elif shards is not None and to is not None:
+            written = write_shards(plan, shards, to)
         elif to is not None:
             write_run_files(plan, to)
         else:
             plan.consume()
     if lock is not None and not output.quiet:
         typer.echo(lock_told(lock, plan.locked), err=True)
+    if shards is not None and to is not None and not output.quiet:
+        typer.echo(shards_told(to, written, shards), err=True)
     if format is PlanFormat.JSON:
         print_json(plan.document())
     elif format is PlanFormat.TABLE:

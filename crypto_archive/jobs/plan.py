@@ -12,6 +12,7 @@ from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.jobs.budget import check_budget, require_sizes, within_budget, without_max_bytes
 from crypto_archive.jobs.pinning import locked_request, noting, require_listing, write_plan
 from crypto_archive.jobs.sources import selected
+from crypto_archive.lockfile.shards import cut_into_files, prepare_shards
 from crypto_archive.lockfile.sorting import LineSorter
 from crypto_archive.lockfile.writing import prepare_lock
 from crypto_archive.planning.batches import batches
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config import Configured
     from crypto_archive.jobs.sources import Source
+    from crypto_archive.lockfile.shards import Shard
     from crypto_archive.model import Batch, Notice, PlannedObject
     from crypto_archive.request import Request
 
@@ -227,6 +229,35 @@ def object_document(item: PlannedObject) -> dict[str, object]:
         "etag": remote.etag if remote else None,
         "last_modified": remote.last_modified.isoformat() if remote else None,
     }
+
+
+def write_shards(plan: Plan, count: int, folder: Path) -> tuple[Shard, ...]:
+    """Cut a plan into shards: lock files that share no object, have much the same bytes, and together are the plan.
+
+    Each is all that another machine needs to collect its share; those that are collected into one root may run at the
+    same time.
+
+    Args:
+        plan: The plan; it is consumed.
+        count: How many shards there are to be; fewer are written where there are fewer objects.
+        folder: Where to write them; made when it is not there, and left alone when it holds lock files already.
+
+    Returns:
+        The shards; none where the plan has no object that the archive has.
+
+    Raises:
+        UsageError: The plan is one from the calendar.
+        OverBudget: The plan needs more than it may; no shard is written then.
+        RootUnusable: The folder cannot be written to, or holds lock files.
+        EndpointUnreachable: The listing failed.
+    """
+    require_listing(plan.request)
+    prepare_shards(folder)
+    with LineSorter() as sorter:
+        plan.objects = noting(plan.objects, sorter)
+        plan.consume()
+        plan.require_budget()
+        return cut_into_files(sorter.sorted, plan.request.access.bucket, count, folder)
 
 
 def write_run_files(plan: Plan, folder: Path) -> None:

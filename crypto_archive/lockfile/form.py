@@ -10,11 +10,12 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from crypto_archive.model import Pin
+from crypto_archive.model import Pin, ShardName
 
 FORMAT = "# crypto-archive lock 1"
 BUCKET = "# bucket: "
 COLUMNS = "# columns: key, size, etag, last_modified, sha256, sidecar"
+SHARD = "# shard: "
 END = "# end"
 """The last line: a file without it was cut short."""
 
@@ -25,6 +26,7 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would end, gar
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}) of ([0-9a-f]{12})")
 
 
 class LockedObject(NamedTuple):
@@ -41,9 +43,24 @@ class LockedObject(NamedTuple):
     has_sidecar: bool = True
 
 
-def head_of(bucket: str) -> tuple[str, ...]:
-    """Return the lines that a lock of a bucket begins with."""
-    return FORMAT, BUCKET + bucket, COLUMNS
+def head_of(bucket: str, shard: ShardName | None = None) -> tuple[str, ...]:
+    """Return the lines that a lock of a bucket, or a shard of one, begins with."""
+    return FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS
+
+
+def parse_shard(text: str) -> ShardName:
+    """Return the shard that a head speaks of, by what stands behind ``SHARD``.
+
+    Raises:
+        ValueError: It is none; the text says why.
+    """
+    found = _SHARD.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no shard such as '3/8 of 0a1b2c3d4e5f'")
+    number, count = int(found[1]), int(found[2])
+    if number > count:
+        raise ValueError(f"there is no shard {number} of {count}")
+    return ShardName(found[3], number, count)
 
 
 def is_comment(line: str) -> bool:
@@ -91,6 +108,11 @@ def parse_line(line: str) -> LockedObject:
     digest = "" if sha256 == _NONE else sha256
     pin = Pin(int(size), "" if etag == _NONE else etag, _moment(moment), digest)
     return LockedObject(key, pin, sidecar == _SIDECAR)
+
+
+def size_in(line: str) -> int:
+    """Return the size, in bytes, of the object that a sound line stands for."""
+    return int(line.split("\t", 2)[1])
 
 
 def _moment(text: str) -> datetime:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from crypto_archive.errors import UsageError
-from crypto_archive.lockfile.form import BUCKET, END, FORMAT, LockedObject, is_comment, parse_line
+from crypto_archive.lockfile.form import BUCKET, END, FORMAT, SHARD, LockedObject, is_comment, parse_line, parse_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import IO
+
+    from crypto_archive.model import ShardName
 
 LONGEST_LINE = 1 << 14
 """In bytes; a key has 1,024 at most."""
@@ -27,10 +29,12 @@ class Lock:
     Attributes:
         path: The file.
         bucket: The bucket that it is of.
+        shard: Which shard of a plan it is; None where it is a whole one.
     """
 
     path: Path
     bucket: str
+    shard: ShardName | None = None
 
     def numbered(self) -> Iterator[tuple[int, LockedObject]]:
         """Yield every object in the order of the keys, with the number of its line.
@@ -61,7 +65,7 @@ def open_lock(path: Path) -> Lock:
         bucket = second.removeprefix(BUCKET)
         if not second.startswith(BUCKET) or not bucket.strip():
             fault(path, number, f"the line {BUCKET.strip()!r} with the bucket's name belongs here")
-    return Lock(path, bucket)
+        return Lock(path, bucket, _shard(path, lines))
 
 
 def fault(path: Path, number: int, what: str) -> NoReturn:
@@ -71,6 +75,19 @@ def fault(path: Path, number: int, what: str) -> NoReturn:
         UsageError: Always.
     """
     raise UsageError(f"The lock file {path} is not as it was written: line {number}: {what}", hint=_TAKE_ANOTHER)
+
+
+def _shard(path: Path, lines: Iterator[tuple[int, str]]) -> ShardName | None:
+    """Look for the shard's name among the comments that follow, which people may have added some to."""
+    for number, line in lines:
+        if not is_comment(line):
+            break
+        if line.startswith(SHARD):
+            try:
+                return parse_shard(line.removeprefix(SHARD))
+            except ValueError as error:
+                fault(path, number, str(error))
+    return None
 
 
 def _refuse_format(path: Path, first: str) -> NoReturn:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from crypto_archive.model import ShardName
+
 
 def prepare_lock(path: Path) -> None:
     """See that a lock file can be written, before a long plan ends without one; makes its folder.
@@ -43,21 +45,37 @@ def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
     Raises:
         RootUnusable: It cannot be written. What was there stays then, as it does when ``lines`` fails.
     """
-    count = 0
     with _explained(path):
         draft = _draft(path)
         try:
-            with draft.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(f"{line}\n" for line in head_of(bucket))
-                for line in lines:
-                    file.write(f"{line}\n")
-                    count += 1
-                file.write(f"{END}\n")
+            count = write_content(draft, bucket, lines)
             draft.replace(path)
         except BaseException:
             with suppress(OSError):
                 draft.unlink()
             raise
+    return count
+
+
+def write_content(path: Path, bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> int:
+    """Write all that a lock file holds, and return how many objects that is.
+
+    Args:
+        path: The file, which nobody may take for a lock yet.
+        bucket: The bucket that it is of.
+        lines: A line an object, in the order of the keys.
+        shard: Which shard of a plan it is; None for a whole one.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in head_of(bucket, shard))
+        for line in lines:
+            file.write(f"{line}\n")
+            count += 1
+        file.write(f"{END}\n")
     return count
 
 

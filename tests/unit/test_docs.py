@@ -131,7 +131,7 @@ def offline(call: tuple[str, ...]) -> list[str] | None:
         at = call.index("--max-bytes")
         call = (*call[:at], *call[at + 2 :])
     match call:
-        case ("plan" | "collect", *rest) if {"--lock", "--diff", "--locked"}.intersection(rest):
+        case ("plan" | "collect", *rest) if {"--lock", "--diff", "--locked", "--shards"}.intersection(rest):
             return None
         case ("collect", *rest) if "--report" in rest:  # a dry run has no report
             at = call.index("--report")
