@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -103,7 +104,27 @@ class RootUnusable(EnvironmentFailure):
 
 
 class RootLocked(EnvironmentFailure):
-    """Another run holds the lock of the archive root."""
+    """Another run holds the lock of the archive root, or of a part of it.
+
+    Attributes:
+        brief: Whether it is about to let it go, as far as is known.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", brief: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.brief = brief
+
+
+class ManifestUnreadable(EnvironmentFailure):
+    """A manifest is damaged, or of a version that this one does not know.
+
+    Attributes:
+        path: Its file.
+    """
+
+    def __init__(self, message: str, path: Path, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:

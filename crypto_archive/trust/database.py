@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from crypto_archive.errors import EnvironmentFailure, RootUnusable
+from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable, RootUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SCHEMA_VERSION = 1
+SIDE_FILES = ("-wal", "-shm")
+"""What SQLite puts behind the name of a database for the files that it keeps beside it."""
 
 FIELDS = "key, size, sha256, verdict, etag, last_modified, fetched_at, run_id"
 _COLUMNS = """
@@ -70,8 +72,13 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, unchanging: bool = False) -> sqlite3.Connection:
     """Open the manifest for reading; one that does not exist is an empty one, and is not created.
+
+    Args:
+        path: The database file.
+        unchanging: Nobody writes to it as long as it is open, and its log was folded in: then nothing is written beside
+            it, so that any number of machines may read it in a folder that they share.
 
     Raises:
         EnvironmentFailure: It is no manifest that this version knows.
@@ -80,6 +87,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     if not path.exists():
         return _empty()
     uri = path.absolute().as_uri()
+    if unchanging:
+        return _open_reader(path, f"{uri}?mode=ro&immutable=1")
     try:
         # Not mode=ro: a reader that may not write leaves its -shm and -wal files behind.
         return _open_reader(path, f"{uri}?mode=rw")
@@ -88,6 +97,18 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             raise
         # A read-only folder has no place for those files. What a killed writer left in its -wal stays unread then.
         return _open_reader(path, f"{uri}?mode=ro&immutable=1")
+
+
+def fold_log(path: Path) -> None:
+    """Write into a manifest what a killed writer has left in the log beside it, if anything.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    if path.with_name(f"{path.name}-wal").exists():
+        with closing(connect_writer(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint")
 
 
 @contextmanager
@@ -145,12 +166,13 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version > SCHEMA_VERSION:
-        raise EnvironmentFailure(
+        raise ManifestUnreadable(
             f"A newer crypto-archive wrote the manifest {path} (schema {version}; this one knows {SCHEMA_VERSION})",
+            path,
             hint=f"Update crypto-archive, or do without what the newer one remembers: {_REBUILD}",
         )
     if version != SCHEMA_VERSION and tables:
-        raise EnvironmentFailure(f"The file {path} is no manifest of crypto-archive", hint=_REBUILD)
+        raise ManifestUnreadable(f"The file {path} is no manifest of crypto-archive", path, hint=_REBUILD)
     return not tables
 
 
@@ -183,4 +205,4 @@ def _explanation(path: Path, error: sqlite3.DatabaseError) -> EnvironmentFailure
 
 def _damaged(path: Path, error: Exception) -> EnvironmentFailure:
     what = " ".join(str(error).split())
-    return EnvironmentFailure(f"The manifest is damaged: {path} ({what[:200]})", hint=_REBUILD)
+    return ManifestUnreadable(f"The manifest is damaged: {path} ({what[:200]})", path, hint=_REBUILD)

@@ -7,18 +7,21 @@ without a row, never a row without a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
-from crypto_archive.model import Absence, ManifestEntry, Verdict
+from crypto_archive.model import Absence
 from crypto_archive.trust.database import FIELDS, UnreadableRow, connect_reader, connect_writer, explained
+from crypto_archive.trust.entries import absence_of, entry_of, row_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
+
+    from crypto_archive.model import ManifestEntry, Verdict
+    from crypto_archive.trust.entries import AbsenceRecord, Row
 
 _RECORD = f"""
 INSERT INTO object ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -29,23 +32,6 @@ ON CONFLICT (key) DO UPDATE SET
 _RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
 _TO_HISTORY = f"INSERT INTO history ({FIELDS}) SELECT {FIELDS} FROM object WHERE key = ?"
 _PAGE = 1000  # rows read, or kept back before they are written, at a time
-
-_Row = tuple[str, int, str, str, str, str | None, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class AbsenceRecord:
-    """That the archive did not have an object.
-
-    Attributes:
-        key: The object's key.
-        reason: Why not.
-        seen_at: When that was found, UTC.
-    """
-
-    key: str
-    reason: Absence
-    seen_at: datetime
 
 
 class Manifest:
@@ -60,18 +46,23 @@ class Manifest:
     Args:
         path: The database file; its folder must exist for writing.
         read_only: Open it for reading.
+        unchanging: It is read only, and nobody writes to it as long as it is open, nor has left anything in its log;
+            needed where several machines read it in a folder that they share.
 
     Raises:
         EnvironmentFailure: It is damaged, or a newer version of this tool wrote it. All methods raise this, too.
         RootUnusable: It cannot be opened or written, or the disk is full. Likewise.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, unchanging: bool = False) -> None:
         self.path = path
-        self._entries: dict[str, _Row] = {}
+        self._entries: dict[str, Row] = {}
         self._absences: dict[str, tuple[str, str, str]] = {}
         with explained(self.path):
-            self._connection = connect_reader(path) if read_only else connect_writer(path)
+            if read_only or unchanging:
+                self._connection = connect_reader(path, unchanging=unchanging)
+            else:
+                self._connection = connect_writer(path)
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +83,7 @@ class Manifest:
         Raises:
             ValueError: A time has no time zone.
         """
-        row = _row(entry)
+        row = row_of(entry)
         if entry.key in self._entries:
             self.flush()  # or the one before would miss its place in the history
         self._absences.pop(entry.key, None)
@@ -105,7 +96,7 @@ class Manifest:
         Raises:
             ValueError: The time has no time zone.
         """
-        self._absences[key] = (key, Absence(reason).value, _text(seen_at))
+        self._absences[key] = (key, Absence(reason).value, text_of(seen_at))
         self._flush_when_many()
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -130,7 +121,7 @@ class Manifest:
     def entry(self, key: str) -> ManifestEntry | None:
         """Return what is known of a stored object."""
         if key in self._entries:
-            return _entry(self._entries[key])
+            return entry_of(self._entries[key])
         found = self._entries_of(self._read(f"SELECT {FIELDS} FROM object WHERE key = ?", key))
         return found[0] if found else None
 
@@ -174,14 +165,14 @@ class Manifest:
         row = self._absences.get(key)
         if row is None and key not in self._entries:
             row = next(iter(self._read("SELECT key, reason, seen_at FROM absence WHERE key = ?", key)), None)
-        with explained(self.path), _reading():
-            return None if row is None else AbsenceRecord(key, Absence(row[1]), datetime.fromisoformat(row[2]))
+        with explained(self.path):
+            return None if row is None else absence_of(row)
 
     def _flush_when_many(self) -> None:
         if len(self._entries) + len(self._absences) >= _PAGE:
             self.flush()
 
-    def _pages(self, prefix: str) -> Iterator[list[_Row]]:
+    def _pages(self, prefix: str) -> Iterator[list[Row]]:
         self.flush()
         end = prefix + "\U0010ffff"  # SQLite compares by code points; no key has the last of them in it
         comparison, start = ">=", prefix
@@ -190,15 +181,15 @@ class Manifest:
             yield page
             comparison, start = ">", page[-1][0]
 
-    def _entries_of(self, rows: Iterable[_Row]) -> list[ManifestEntry]:
+    def _entries_of(self, rows: Iterable[Row]) -> list[ManifestEntry]:
         return [self._entry_of(row) for row in rows]
 
-    def _entry_of(self, row: _Row) -> ManifestEntry:
-        try:
-            return _entry(row)
-        except (ValueError, TypeError) as error:
+    def _entry_of(self, row: Row) -> ManifestEntry:
+        try:  # what ``explained`` does, without its cost, for there are very many entries
+            return entry_of(row)
+        except UnreadableRow:
             with explained(self.path):
-                raise UnreadableRow(str(error)) from error
+                raise
 
     def _read(self, query: str, *arguments: str) -> list[Any]:
         with explained(self.path):
@@ -208,7 +199,7 @@ class Manifest:
 class _Entries(Mapping[str, "ManifestEntry"]):
     """The entries of a folder, each made of its row when it is asked for: of a long series often only a few are."""
 
-    def __init__(self, rows: Mapping[str, _Row], entry_of: Callable[[_Row], ManifestEntry]) -> None:
+    def __init__(self, rows: Mapping[str, Row], entry_of: Callable[[Row], ManifestEntry]) -> None:
         self._rows = rows
         self._entry_of = entry_of
 
@@ -220,37 +211,3 @@ class _Entries(Mapping[str, "ManifestEntry"]):
 
     def __len__(self) -> int:
         return len(self._rows)
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise UnreadableRow(str(error)) from error
-
-
-def _row(entry: ManifestEntry) -> _Row:
-    modified = None if entry.last_modified is None else _text(entry.last_modified)
-    fetched = _text(entry.fetched_at)
-    return (entry.key, entry.size, entry.sha256, entry.verdict.value, entry.etag, modified, fetched, entry.run_id)
-
-
-def _entry(row: _Row) -> ManifestEntry:
-    key, size, sha256, verdict, etag, modified, fetched, run_id = row
-    return ManifestEntry(
-        key=key,
-        size=size,
-        sha256=sha256,
-        verdict=Verdict(verdict),
-        etag=etag,
-        last_modified=datetime.fromisoformat(modified) if modified else None,
-        fetched_at=datetime.fromisoformat(fetched),
-        run_id=run_id,
-    )
-
-
-def _text(moment: datetime) -> str:
-    if moment.tzinfo is None:
-        raise ValueError(f"The time {moment} has no zone; times are UTC here.")
-    return moment.astimezone(UTC).isoformat()
