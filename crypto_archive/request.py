@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from crypto_archive.model import ShardName
+
 DEFAULT_BUCKET = "data.binance.vision"
 DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
 DEFAULT_REGION = "ap-northeast-1"
@@ -177,6 +179,7 @@ class Request:
         keep_runs: How many folders of runs are kept, the current one's included.
         listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
         locked: The lock file that says what is wanted, in place of a wish; None where the wish says it.
+        shard: Which shard of a plan that lock file is; None where it is none.
     """
 
     wish: Wish
@@ -188,3 +191,4 @@ class Request:
     keep_runs: int = DEFAULT_KEEP_RUNS
     listing_age_seconds: float = DEFAULT_LISTING_AGE_SECONDS
     locked: Path | None = None
+    shard: ShardName | None = None

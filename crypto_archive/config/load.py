@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config.sources import Found
     from crypto_archive.matrix import Matrix
+    from crypto_archive.model import ShardName
     from crypto_archive.request import Request
 
 NOTICES_OF_A_KIND = 20
@@ -54,8 +55,13 @@ class Configured:
     notices: tuple[Notice, ...]
     origins: Mapping[str, str]
 
-    def locked_by(self, path: Path, bucket: str) -> Configured:
+    def locked_by(self, path: Path, bucket: str, shard: ShardName | None = None) -> Configured:
         """Return the same, but with a lock file that says what is wanted and from which bucket.
+
+        Args:
+            path: The lock file.
+            bucket: The bucket that it is of.
+            shard: Which shard of a plan it is; None where it is none.
 
         Raises:
             ConfigError: Another bucket was asked for.
@@ -63,7 +69,8 @@ class Configured:
         access = self.request.access
         if access.bucket != bucket and (asked := self.origins.get("bucket")):
             raise ConfigError([Problem(asked, f"{access.bucket!r}, but {path} locks objects of the bucket {bucket!r}")])
-        request = replace(self.request, wish=Wish(()), access=replace(access, bucket=bucket), locked=path)
+        access = replace(access, bucket=bucket)
+        request = replace(self.request, wish=Wish(()), access=access, locked=path, shard=shard)
         return replace(self, request=request, notices=tuple(one for one in self.notices if one is not EVERYTHING))
 
     @property

@@ -13,6 +13,7 @@ from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, Envir
 from crypto_archive.events import NO_SIGNAL, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.adoption import Adopter
 from crypto_archive.jobs.budget import require_sizes, within_budget
+from crypto_archive.jobs.occupancy import leave, occupied, place_for, refuse_to_prune
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Record
 from crypto_archive.jobs.room import while_it_fits
@@ -25,16 +26,15 @@ from crypto_archive.planning.plan import plan
 from crypto_archive.report.fold import Report
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
-from crypto_archive.s5cmd.orphans import end_orphans
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.transfer.descriptors import crew_for
 from crypto_archive.transfer.engine import Engine
 from crypto_archive.transfer.lane import Workplace
-from crypto_archive.trust.lock import hold, wait_for
+from crypto_archive.trust.lock import wait_for
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
-from crypto_archive.trust.runs import new_run_id, prune_runs
-from crypto_archive.trust.store import Root, open_root, root_unusable, sweep_staging
+from crypto_archive.trust.runs import new_run_id
+from crypto_archive.trust.store import Root, root_unusable, sweep_staging
 from crypto_archive.version import __version__
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def collect(
 ) -> Generator[Event, None, Report]:
     """Fetch everything that is asked for and not there yet; yield what happens, return the report.
 
+    A shard has a part of the archive root to itself, so that other shards of its plan may be collected beside it.
+
     The report is also written to ``runs/<run id>/report.json`` below the archive root, whatever happens. What ends a
     run early once it has begun stands in its report; only what keeps it from beginning is raised.
 
@@ -73,6 +75,7 @@ def collect(
 
     Raises:
         OverBudget: Bytes are limited, and the selection is to be planned from the calendar, which knows no sizes.
+        UsageError: Daily objects are to be moved aside, and the request is for a shard.
         S5cmdUnusable: There is no s5cmd that can be used.
         RootUnusable: The archive root cannot be written to.
         RootLocked: Another run holds the archive root, and it is not to be waited for.
@@ -81,30 +84,29 @@ def collect(
     request, matrix = configured.request, configured.matrix
     if source is None:
         require_sizes(request)
+    if prune_covered:
+        refuse_to_prune(request)
     today = today or datetime.now(UTC).date()
     cancellation = cancellation or Cancellation()
     binary = find_binary(request.access.s5cmd)
-    root = open_root(request.root)
+    root = place_for(request)
     crew = crew_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
     with ExitStack() as held:
-        if not wait:
-            held.enter_context(hold(root, "collect"))
-        elif not (yield from wait_for(held, root, "collect", cancellation.requested)):
+        occupy = partial(occupied, root, request.keep_runs)
+        left_over = yield from wait_for(held, occupy, cancellation.requested, wait=wait)
+        if left_over is None:
             report.add(RunFinished(0.0, cancellation.signal_number))
             return report
-        end_orphans(root.staging)
         started = time.monotonic()
         run_id = new_run_id(datetime.now(UTC))
-        sweep_staging(root)  # before anything is written, since what a killed run left may be what fills the disk
-        prune_runs(root, request.keep_runs, run_id)
         record = held.enter_context(Record.opened(root, run_id, report))
         months = held.enter_context(CoveringMonths(root, matrix)) if prune_covered else None
         workplace = _workplace(configured, root, record, binary, crew, cancellation, today)
         cut = partial(batches, batch_size=request.fetching.batch_size)
         engine = held.enter_context(closing(Engine(workplace, cut)))
         source = source or selected(configured, root, today)
-        notices = source.notices + (() if crew.notice is None else (crew.notice,))
+        notices = (*left_over, *source.notices, *(() if crew.notice is None else (crew.notice,)))
         try:
             yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
             with closing(engine.run(_planned(root, run_id, source, engine, request, cancellation))) as events:
@@ -129,6 +131,10 @@ def collect(
         with _ending_in_order(engine, cancellation):
             record.take(finished)
         yield finished
+    if root.part:
+        for told in leave(root, cancellation.requested):
+            report.add(told)
+            yield told
     return report
 
 
@@ -164,8 +170,10 @@ def _planned(
     def say(notice: Notice) -> None:
         engine.emit(Noticed(notice))
 
-    with Manifest(root.manifest_path, read_only=True) as manifest:
-        stored = StoredFiles(root, manifest)
+    with ExitStack() as manifests:
+        own = manifests.enter_context(Manifest(root.manifest_path, read_only=True))
+        beneath = manifests.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.part else None
+        stored = StoredFiles(root, own, beneath)
         adopt = Adopter(root, run_id, request.fetching.download_checksum)
         with closing(source.candidates(stored, say, cancellation.requested)) as found:
             planned = while_it_fits(plan(found, stored.stat, request.fetching, adopt), root)

@@ -118,7 +118,7 @@ def locked_request(configured: Configured, path: Path) -> tuple[Configured, Sour
         ConfigError: Another bucket was asked for.
     """
     lock = open_lock(path)
-    configured = configured.locked_by(path, lock.bucket)
+    configured = configured.locked_by(path, lock.bucket, lock.shard)
     for _ in _objects(lock, configured):
         pass
     request = configured.request

@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from crypto_archive.jobs.verify import existing_root, finding_of, proven, stored
 from crypto_archive.model import ManifestEntry, Notice
 from crypto_archive.report.checks import VerifyReport
 from crypto_archive.transfer.cancellation import Cancellation
-from crypto_archive.trust.lock import hold, wait_for
+from crypto_archive.trust.lock import wait_for
 from crypto_archive.trust.manifest import Manifest
+from crypto_archive.trust.parts import hold_whole
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.store import explained, open_root
 
@@ -64,9 +66,8 @@ def rebuild(
     report = VerifyReport(str(root.path))
     started = time.monotonic()
     with ExitStack() as held:
-        if not wait:
-            held.enter_context(hold(root, PURPOSE))
-        elif not (yield from wait_for(held, root, PURPOSE, cancellation.requested)):
+        attempt = partial(hold_whole, root, PURPOSE)
+        if (yield from wait_for(held, attempt, cancellation.requested, wait=wait)) is None:
             report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
             return report
         draft = root.private / "manifest.rebuilt"

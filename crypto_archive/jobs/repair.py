@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.jobs.collect import collect
 from crypto_archive.jobs.sources import named
 from crypto_archive.request import Budget
 from crypto_archive.transfer.cancellation import Cancellation
-from crypto_archive.trust.lock import hold, wait_for
+from crypto_archive.trust.lock import wait_for
+from crypto_archive.trust.parts import hold_whole
 from crypto_archive.trust.store import open_root, quarantine
 
 if TYPE_CHECKING:
@@ -50,9 +52,8 @@ def repair(
     root = open_root(configured.request.root)
     cancellation = cancellation or Cancellation()
     with ExitStack() as held:
-        if not wait:
-            held.enter_context(hold(root, PURPOSE))
-        elif not (yield from wait_for(held, root, PURPOSE, cancellation.requested)):
+        attempt = partial(hold_whole, root, PURPOSE)
+        if (yield from wait_for(held, attempt, cancellation.requested, wait=wait)) is None:
             bad = ()
         for finding in bad:
             file = root.file(finding.object_key)

@@ -26,6 +26,7 @@ class _Folder(NamedTuple):
     path: str
     names: frozenset[str]
     recorded: Mapping[str, ManifestEntry]
+    beneath: Mapping[str, ManifestEntry]
 
 
 class StoredFiles:
@@ -40,11 +41,13 @@ class StoredFiles:
     Args:
         root: The archive root.
         manifest: The manifest, None to go by the disk alone.
+        beneath: The manifest that is asked about what the first one does not know.
     """
 
-    def __init__(self, root: Root, manifest: Manifest | None = None) -> None:
+    def __init__(self, root: Root, manifest: Manifest | None = None, beneath: Manifest | None = None) -> None:
         self._root = root
         self._manifest = manifest
+        self._beneath = beneath
         self._folder = lru_cache(maxsize=_FOLDERS_KEPT)(self._read_folder)
 
     def stat(self, key: str) -> StoredStat | None:
@@ -57,7 +60,9 @@ class StoredFiles:
         prefix, slash, name = key.rpartition("/")
         folder = self._folder(prefix + slash)
         size = _size(f"{folder.path}/{name}") if name in folder.names else None
-        return None if size is None else StoredStat(size, folder.recorded.get(key))
+        if size is None:
+            return None
+        return StoredStat(size, folder.recorded.get(key) or folder.beneath.get(key))
 
     def is_short(self, key: str, remote: RemoteStat) -> bool:
         """Whether the very bytes that the listing speaks of are stored, and known to lack rows of their days."""
@@ -79,8 +84,11 @@ class StoredFiles:
             raise RootUnusable(
                 f"Cannot read the folder {folder}: {error.strerror}", hint="See that you may read the output directory."
             ) from error
-        recorded = self._manifest.entries_in(prefix) if names and self._manifest is not None else {}
-        return _Folder(str(folder), names, recorded)
+        known = (
+            manifest.entries_in(prefix) if names and manifest is not None else {}
+            for manifest in (self._manifest, self._beneath)
+        )
+        return _Folder(str(folder), names, *known)
 
 
 def _size(path: str) -> int | None:

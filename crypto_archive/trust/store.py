@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PRIVATE_FOLDER = ".crypto-archive"
+PARTS_FOLDER = "parts"
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -45,13 +46,18 @@ class Refused(CryptoArchiveError):
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """An archive root; the folder need not exist, and making the value touches nothing.
+    """An archive root, or a part of one; the folder need not exist, and making the value touches nothing.
+
+    A part is what one of several runs that go on side by side in a root has to itself: lock, staging and manifest. All
+    else is that of the whole root.
 
     Attributes:
         path: The output directory.
+        part: The name of the part; empty for the whole root.
     """
 
     path: Path
+    part: str = ""
 
     @property
     def data(self) -> Path:
@@ -59,9 +65,24 @@ class Root:
         return self.path / "data"
 
     @property
-    def private(self) -> Path:
-        """Our own folder inside the root."""
+    def whole(self) -> Root:
+        """The root that this is a part of; itself where it is none."""
+        return Root(self.path) if self.part else self
+
+    @property
+    def shared(self) -> Path:
+        """Our own folder inside the root, the same for all of its parts."""
         return self.path / PRIVATE_FOLDER
+
+    @property
+    def parts(self) -> Path:
+        """Where the parts have a folder each, while there are any."""
+        return self.shared / PARTS_FOLDER
+
+    @property
+    def private(self) -> Path:
+        """Our own folder inside the root; of a part, what it has to itself."""
+        return self.parts / self.part if self.part else self.shared
 
     @property
     def staging(self) -> Path:
@@ -71,17 +92,17 @@ class Root:
     @property
     def quarantine(self) -> Path:
         """Bytes that failed a check, with the reason."""
-        return self.private / "quarantine"
+        return self.shared / "quarantine"
 
     @property
     def covered(self) -> Path:
         """Daily objects that a monthly one holds the rows of, below their keys; nobody reads there."""
-        return self.private / "covered"
+        return self.shared / "covered"
 
     @property
     def runs(self) -> Path:
         """One folder a run."""
-        return self.private / "runs"
+        return self.shared / "runs"
 
     @property
     def manifest_path(self) -> Path:
@@ -91,7 +112,7 @@ class Root:
     @property
     def listings_path(self) -> Path:
         """What the archive's listing said in the last day."""
-        return self.private / "listings.sqlite"
+        return self.shared / "listings.sqlite"
 
     @property
     def lock_path(self) -> Path:
@@ -226,7 +247,7 @@ def root_unusable(root: Root, error: OSError) -> RootUnusable:
             f"Permission denied writing to output directory: {root.path}",
             hint=f"{place}. Choose another folder with --output, or make this one writable for you.",
         )
-    if error.errno == errno.ENOENT and not root.private.is_dir():
+    if error.errno == errno.ENOENT and not root.shared.is_dir():
         return RootUnusable(
             f"The output directory is gone: {root.path}",
             hint="It was deleted or moved, or its disk was taken away, while the run went on. Bring it back, then run "

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import filelock
 import pytest
 
 from crypto_archive.errors import ExitCode, RootLocked, RootUnusable
-from crypto_archive.trust.lock import hold, read_holder, wait_for
+from crypto_archive.trust import lock
+from crypto_archive.trust.lock import TURN_SECONDS, Holder, hold, is_held, read_holder, wait_for
 from crypto_archive.trust.store import Root, open_root
 
 if TYPE_CHECKING:
@@ -178,9 +180,22 @@ def test_a_file_system_without_locks_is_told(root: Root, monkeypatch: pytest.Mon
 # Waiting for it
 
 
+class Turns(threading.Event):
+    """Ends a wait after some turns; remembers how long each was, and does not take that long."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        return len(self.seconds) >= self.count
+
+
 def test_a_lock_that_is_free_is_not_waited_for(root: Root) -> None:
     with ExitStack() as held:
-        assert outcome_of(wait_for(held, root, "collect", threading.Event())) == ([], True)
+        assert outcome_of(wait_for(held, partial(hold, root, "collect"), Turns(0))) == ([], True)
         assert read_holder(root) is not None
     assert read_holder(root) is None
 
@@ -188,7 +203,7 @@ def test_a_lock_that_is_free_is_not_waited_for(root: Root) -> None:
 @pytest.mark.parametrize("how", ["ends", "is killed"])
 def test_who_waits_is_told_once_for_whom_and_goes_on_when_the_holder(root: Root, how: str) -> None:
     with another_process(root) as child, ExitStack() as held:
-        waiting = wait_for(held, root, "collect", threading.Event())
+        waiting = wait_for(held, partial(hold, root, "collect"), threading.Event())
         told = next(waiting)
         assert told.notice.text.startswith(
             f"Another run holds the lock of {root.path}: collect --preset research, process {child.pid} on "
@@ -207,31 +222,64 @@ def test_who_waits_is_told_once_for_whom_and_goes_on_when_the_holder(root: Root,
 
 
 def test_a_wait_ends_when_it_is_told_to(root: Root) -> None:
-    stop_waiting = threading.Event()
     with another_process(root), ExitStack() as held:
-        waiting = wait_for(held, root, "collect", stop_waiting)
+        waiting = wait_for(held, partial(hold, root, "collect"), Turns(1))
         next(waiting)
-        stop_waiting.set()
         assert outcome_of(waiting) == ([], False)
         assert read_holder(root) is not None
 
 
-def test_a_wait_does_not_keep_the_processor_busy(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries: list[tuple[float, float]] = []
-    stop_waiting = threading.Event()
+def test_a_wait_does_not_keep_the_processor_busy(root: Root) -> None:
+    turns = Turns(4)
+    with hold(root, "collect"), ExitStack() as held:
+        told, got = outcome_of(wait_for(held, partial(hold, root, "collect"), turns))
+    assert (len(told), got) == (1, False)
+    assert turns.seconds == [TURN_SECONDS] * 4
 
-    def taken(_: object, timeout: float, poll_interval: float) -> None:
-        tries.append((timeout, poll_interval))
-        if len(tries) == 4:
-            stop_waiting.set()
-        raise filelock.Timeout(str(root.lock_path))
 
-    monkeypatch.setattr(filelock.FileLock, "acquire", taken)
-    with ExitStack() as held:
-        waiting = wait_for(held, root, "collect", stop_waiting)
-        next(waiting)
-        assert outcome_of(waiting) == ([], False)
-    assert tries == [(0.0, 0.1), (0.5, 0.1), (0.5, 0.1), (0.5, 0.1)]
+def test_who_is_not_to_wait_is_turned_away_at_once(root: Root) -> None:
+    turns = Turns(1)
+    with hold(root, "collect"), ExitStack() as held, pytest.raises(RootLocked):
+        outcome_of(wait_for(held, partial(hold, root, "collect"), turns, wait=False))
+    assert turns.seconds == []
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_lock_that_is_held_for_moments_is_waited_for_in_silence(root: Root, noted: bool) -> None:
+    """It says so itself, or has not got round to saying who it is."""
+    with ExitStack() as other, ExitStack() as held:
+        other.enter_context(hold(root, "the beginning of something", brief=True))
+        if not noted:
+            note(root).unlink()
+
+        class Letting(Turns):
+            def wait(self, timeout: float | None = None) -> bool:
+                if len(self.seconds) == 1:
+                    other.close()
+                return super().wait(timeout)
+
+        turns = Letting(9)
+        assert outcome_of(wait_for(held, partial(hold, root, "collect"), turns, wait=False)) == ([], True)
+        assert len(turns.seconds) == 2
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_patience_ends(root: Root, monkeypatch: pytest.MonkeyPatch, wait: bool) -> None:
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.0)
+    with hold(root, "the beginning of something", brief=True), ExitStack() as held:
+        waiting = wait_for(held, partial(hold, root, "collect"), Turns(1), wait=wait)
+        if wait:
+            assert "the beginning of something" in next(waiting).notice.text
+        else:
+            with pytest.raises(RootLocked, match="the beginning of something"):
+                next(waiting)
+
+
+def test_a_lock_is_seen_to_be_held(root: Root) -> None:
+    assert not is_held(root)
+    with hold(root, "collect"):
+        assert is_held(root)
+    assert not is_held(root)
 
 
 def test_the_note_of_a_dead_run_on_another_machine_stops_nobody(root: Root) -> None:
@@ -243,11 +291,11 @@ def test_the_note_of_a_dead_run_on_another_machine_stops_nobody(root: Root) -> N
     assert not note(root).exists()
 
 
-def outcome_of(waiting: Generator[Noticed, None, bool]) -> tuple[list[Noticed], bool]:
+def outcome_of(waiting: Generator[Noticed, None, Holder | None]) -> tuple[list[Noticed], bool]:
     """Return what is told from now on, and whether the lock was got."""
     told = []
     while True:
         try:
             told.append(next(waiting))
         except StopIteration as end:
-            return told, end.value
+            return told, end.value is not None
