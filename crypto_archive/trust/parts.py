@@ -41,11 +41,16 @@ def part_for(root: Root, shard: ShardName) -> Root:
 
 
 def parts_of(root: Root) -> tuple[Root, ...]:
-    """Return the parts that there are, whether their shards run or have left them behind."""
-    try:
-        names = sorted(folder.name for folder in root.parts.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return ()
+    """Return the parts that there are, whether their shards run or have left them behind.
+
+    Raises:
+        RootUnusable: Their folder cannot be read.
+    """
+    with explained(root):
+        try:
+            names = sorted(folder.name for folder in root.parts.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
     return tuple(Root(root.path, name) for name in names if _PART.fullmatch(name))
 
 

@@ -164,13 +164,15 @@ def test_two_shards_at_once_into_one_root(run: Runner, proxy: FaultProxy, archiv
     assert proxy.count("GET") == proxy_count
 
 
-def test_what_the_root_has_already_is_not_asked_for(run: Runner, proxy: FaultProxy) -> None:
-    collect(run, *THREE)
+def test_what_the_root_has_already_is_not_asked_for_nor_read(run: Runner, proxy: FaultProxy) -> None:
+    first = collect(run, *THREE)
     for path in cut(run, *THREE, count=3):
         done = collect(run.at(proxy.endpoint_url), "--locked", path)
         assert (done.code, done.outcomes) == (0, {"present": 1})
     assert proxy.requests == ()
     assert remembered(done.root) == set(KEYS)
+    with Manifest(done.root / ".crypto-archive" / "manifest.sqlite", read_only=True) as manifest:
+        assert {entry.run_id for entry in manifest.iterate()} == {first.report["run_id"]}  # none was adopted anew
 
 
 def test_a_shard_that_is_killed_is_taken_up_again(run: Runner, proxy: FaultProxy, archive: Archive) -> None:

@@ -208,6 +208,13 @@ def test_a_part_that_cannot_be_made_is_told(root: Root) -> None:
     assert read_holder(root) is None
 
 
+def test_parts_that_cannot_be_read_are_told(root: Root) -> None:
+    root.parts.symlink_to(root.parts)
+    with pytest.raises(RootUnusable, match="Cannot write to output directory"):
+        hold_whole(root, "collect").__enter__()
+    assert read_holder(root) is None
+
+
 # What is left of them
 
 

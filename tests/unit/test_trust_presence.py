@@ -80,6 +80,21 @@ def test_what_a_writer_has_not_flushed_is_seen_through_its_own_manifest(root: Ro
         assert StoredFiles(root, manifest).stat(KEY) == StoredStat(5, entry(KEY))
 
 
+def test_what_one_manifest_does_not_know_is_asked_of_the_one_beneath(root: Root, tmp_path: Path) -> None:
+    other, neither = FOLDER + "other.zip", FOLDER + "neither.zip"
+    for key in (KEY, other, neither):
+        put(root, key)
+    with Manifest(root.manifest_path) as beneath, Manifest(tmp_path / "own.sqlite") as own:
+        for key in (KEY, other):
+            beneath.record(entry(key))
+        newer = replace(entry(KEY), etag="newer")
+        own.record(newer)
+        stored = StoredFiles(root, own, beneath)
+        assert stored.stat(KEY) == StoredStat(5, newer)
+        assert stored.stat(other) == StoredStat(5, entry(other))
+        assert stored.stat(neither) == StoredStat(5, None)
+
+
 def test_a_root_that_does_not_exist_is_empty_and_stays_away(tmp_path: Path) -> None:
     with opened(Root(tmp_path / "none")) as stored:
         assert stored.stat(KEY) is None
