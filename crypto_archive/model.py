@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -398,3 +399,7 @@ class Notice:
 
     text: str
     topic: Topic = Topic.ANY
+
+
+Say = Callable[[Notice], None]
+"""Takes what there is to say, as it comes up."""

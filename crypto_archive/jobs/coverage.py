@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from crypto_archive.holdings import SeriesCoverage
     from crypto_archive.listings.bucket import BucketListing
     from crypto_archive.matrix import Matrix, Row
-    from crypto_archive.model import Notice
+    from crypto_archive.model import Notice, Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
-    from crypto_archive.planning.symbols import Say
     from crypto_archive.request import Request, Wish
 
 UNPUBLISHED = frozenset({Status.NEVER_PUBLISHED, Status.REMOVED})

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config import Configured
     from crypto_archive.listings.bucket import BucketListing
-    from crypto_archive.model import ArchiveObject
-    from crypto_archive.planning.symbols import Say
+    from crypto_archive.model import ArchiveObject, Say
     from crypto_archive.trust.presence import StoredFiles
     from crypto_archive.trust.store import Root
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from crypto_archive.config import Configured
     from crypto_archive.matrix import Matrix, Row
+    from crypto_archive.model import Say
     from crypto_archive.planning.selection import SeriesGroup
-    from crypto_archive.planning.symbols import Say
     from crypto_archive.request import Wish
 
 SCHEMA_VERSION = 1

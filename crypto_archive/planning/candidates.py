@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date
 
+    from crypto_archive.model import Say
     from crypto_archive.planning.consolidation import KnownShort
     from crypto_archive.planning.prefixes import Span
     from crypto_archive.planning.reading import Listing
     from crypto_archive.planning.selection import SeriesGroup
-    from crypto_archive.planning.symbols import Say
 
 
 def by_calendar(group: SeriesGroup, known: Iterable[str], today: date, say: Say) -> Iterator[Candidate]:

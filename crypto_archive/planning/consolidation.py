@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crypto_archive.matrix import Row
-    from crypto_archive.model import Candidate, DateRange, Series
-    from crypto_archive.planning.symbols import Say
+    from crypto_archive.model import Candidate, DateRange, Say, Series
 
 KnownShort = Callable[[str, RemoteStat], bool]
 """Whether the very bytes that the listing gives of a monthly object were found to lack rows of its days."""

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import ArchiveObject, DateRange, Notice, Series
+    from crypto_archive.model import ArchiveObject, DateRange, Notice, Say, Series
     from crypto_archive.planning.reading import Listing
     from crypto_archive.planning.selection import SeriesGroup
-    from crypto_archive.planning.symbols import Say
     from crypto_archive.request import Access
 
 

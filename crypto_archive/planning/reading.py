@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
-    from crypto_archive.model import ArchiveObject
+    from crypto_archive.model import ArchiveObject, Say
     from crypto_archive.planning.consolidation import KnownShort
     from crypto_archive.planning.prefixes import Member, Scope, Span
     from crypto_archive.planning.selection import SeriesGroup
-    from crypto_archive.planning.symbols import Folders, Say
+    from crypto_archive.planning.symbols import Folders
     from crypto_archive.s5cmd.protocol import Listed
 
 SERIES_NAMED = 20

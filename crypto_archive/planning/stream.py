@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crypto_archive.matrix import Matrix
-    from crypto_archive.model import Candidate
+    from crypto_archive.model import Candidate, Say
     from crypto_archive.planning.consolidation import KnownShort
     from crypto_archive.planning.reading import Listing
     from crypto_archive.planning.selection import Selection, SeriesGroup
-    from crypto_archive.planning.symbols import Say
     from crypto_archive.request import Access
 
 

@@ -16,13 +16,12 @@ from crypto_archive.symbols import contract_of, is_glob, is_settled, quote_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from crypto_archive.model import Market
+    from crypto_archive.model import Market, Say
     from crypto_archive.planning.selection import SeriesGroup
     from crypto_archive.request import SymbolFilter
 
 Folders = Callable[[], tuple[str, ...]]
 """Lists the folders that the archive has for the symbols of a group, in all partitions that count."""
-Say = Callable[[Notice], None]
 
 MOST_NAMED = 20
 """How many symbols that the archive does not have are named one by one."""
