@@ -129,7 +129,7 @@ def join(root: Root) -> tuple[Notice, ...]:
         if part.manifest_path.exists():
             notices += _take_in(part)
             with explained(part):
-                part.manifest_path.unlink(missing_ok=True)  # before its log, without which it must not be read
+                part.manifest_path.unlink(missing_ok=True)  # where it stayed, it would be joined for ever
         # What somebody keeps open on another machine may stay for now: it says nothing any more.
         shutil.rmtree(part.private, ignore_errors=True)
     with suppress(OSError):

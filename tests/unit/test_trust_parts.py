@@ -270,6 +270,20 @@ def test_killed_while_its_folder_is_removed_a_stale_log_is_no_manifest(root: Roo
     assert not root.parts.exists()
 
 
+def test_a_part_that_cannot_be_removed_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_behind(root, 1, KEYS[0])
+
+    def denied(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(root.path), "unlink", denied)
+        with pytest.raises(RootUnusable, match="Permission denied writing to output directory"):
+            join(root)
+    assert join(root) == ()
+    assert known(root) == [KEYS[0]]
+
+
 def test_a_manifest_that_cannot_be_read_is_kept_and_said(root: Root) -> None:
     kept = root.private / f"manifest.sqlite.{PLAN}-1-of-3"
     for name in (kept, kept.with_name(kept.name + ".2")):
