@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.config.document import read_document
 from crypto_archive.config.preset import SELECTION, Preset
-from crypto_archive.config.sources import SUFFIXES
 from crypto_archive.matrix import Header, Matrix, Row, TimeUnit, load_matrix
 from crypto_archive.model import Market
+from crypto_archive.preset_files import SUFFIXES
 from crypto_archive.render.markdown import matrix_markdown
 from tests.docs.commands import Command, Option, commands
 
