@@ -30,9 +30,16 @@ if TYPE_CHECKING:
     )
     from crypto_archive.config import (
         Configured as Configured,
+        EffectiveField as EffectiveField,
         PresetInfo as PresetInfo,
+        effective_document as effective_document,
+        effective_fields as effective_fields,
         list_presets as list_presets,
         load_request as load_request,
+        new_preset as new_preset,
+        preset_problems as preset_problems,
+        preset_schema as preset_schema,
+        presets_document as presets_document,
     )
     from crypto_archive.config.dates import day_of as day_of
     from crypto_archive.errors import (
@@ -102,7 +109,8 @@ _HOMES = {
     "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events repair_events verify "
     "verify_events",
     "config.dates": "day_of",
-    "config": "Configured PresetInfo list_presets load_request",
+    "config": "Configured EffectiveField PresetInfo effective_document effective_fields list_presets load_request "
+    "new_preset preset_problems preset_schema presets_document",
     "errors": "ConfigError CryptoArchiveError EndpointUnreachable EnvironmentFailure ExitCode Problem RootLocked "
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "

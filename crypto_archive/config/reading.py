@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from pydantic import ValidationError
+
 from crypto_archive.config.dates import resolve
 from crypto_archive.config.document import dotted, line_number, read_document
 from crypto_archive.config.layers import Layer, environment_layer, merged, options_layer, preset_layer
+from crypto_archive.config.preset import Dates
 from crypto_archive.config.sources import find_preset, user_folder
 from crypto_archive.config.vocabulary import vocabulary_problems
 from crypto_archive.errors import ConfigError, Problem
@@ -16,7 +19,7 @@ from crypto_archive.matrix import load_matrix
 from crypto_archive.preset_files import expanded, preset_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from crypto_archive.config.sources import Found
@@ -105,11 +108,7 @@ def preset_problems(wanted: str, *, today: date, place: str = "presets") -> tupl
     matrix = _matrix_of(layers, faults)
     for layer in layers:
         faults.problems.extend(_problems_of(layer, matrix))
-    if not faults.problems:
-        try:
-            _dates_of(*merged(layers), today)
-        except ConfigError as error:
-            faults.add(error)
+        faults.problems.extend(_order_of_dates(layer, today))
     return tuple(dict.fromkeys(faults.problems))
 
 
@@ -177,6 +176,19 @@ def _with_origin(error: ConfigError, layer: Layer) -> ConfigError:
     if len(error.problems) != 1 or "not found" not in str(error):
         return error
     return ConfigError([Problem(layer.place(("matrix_path",)), str(error))], hint=error.hint)
+
+
+def _order_of_dates(layer: Layer, today: date) -> Iterator[Problem]:
+    """Yield a problem where a layer's own first day is after its last, whatever else is wrong with it."""
+    where = ("date_range",)
+    try:
+        parts = Dates.model_validate(layer.raw.get(*where) or {}).model_dump(exclude_none=True)
+    except ValidationError:
+        return  # that is told already
+    try:
+        resolve(parts, today)
+    except ValueError as error:
+        yield Problem(layer.place(where), str(error))
 
 
 def _dates_of(values: Mapping[str, object], origins: Mapping[str, str], today: date) -> DateRange:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from crypto_archive.errors import ConfigError, Problem, nearest
 from crypto_archive.preset_files import SUFFIXES, bundled_presets, expanded, preset_folder, presets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ def list_presets() -> tuple[PresetInfo, ...]:
     kept = [_info(name, path, bundled=True, hides=False) for name, path in bundled.items() if name not in own]
     kept += [_info(name, path, bundled=False, hides=name in bundled) for name, path in own.items()]
     return tuple(kept)
+
+
+def presets_document(presets: Iterable[PresetInfo]) -> dict[str, object]:
+    """Return presets as a JSON document."""
+    return {"schema_version": 1, "presets": [{**asdict(one), "path": str(one.path)} for one in presets]}
 
 
 def user_folder() -> Path:
