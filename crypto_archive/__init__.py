@@ -71,6 +71,13 @@ if TYPE_CHECKING:
         RunFinished as RunFinished,
         RunStarted as RunStarted,
     )
+    from crypto_archive.health.check import Check as Check, CheckStatus as CheckStatus
+    from crypto_archive.health.examination import (
+        doctor as doctor,
+        doctor_document as doctor_document,
+        doctor_exit_code as doctor_exit_code,
+        doctor_status as doctor_status,
+    )
     from crypto_archive.holdings import SymbolHistory as SymbolHistory
     from crypto_archive.jobs.compare import compare as compare
     from crypto_archive.jobs.matrix_check import TypeFolder as TypeFolder, check_matrix as check_matrix
@@ -115,6 +122,8 @@ _HOMES = {
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "
     "Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
+    "health.check": "Check CheckStatus",
+    "health.examination": "doctor doctor_document doctor_exit_code doctor_status",
     "holdings": "SymbolHistory",
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
