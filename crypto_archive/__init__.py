@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         write_run_files as write_run_files,
         write_shards as write_shards,
     )
+    from crypto_archive.jobs.suggestions import suggestions as suggestions
     from crypto_archive.jobs.universe import symbols_document as symbols_document, universe as universe
     from crypto_archive.lockfile.shards import Shard as Shard
     from crypto_archive.matrix import Matrix as Matrix, Row as Row, matrix_document as matrix_document
@@ -128,6 +129,7 @@ _HOMES = {
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
     "jobs.plan": "Plan object_document plan write_run_files write_shards",
+    "jobs.suggestions": "suggestions",
     "jobs.universe": "symbols_document universe",
     "lockfile.shards": "Shard",
     "matrix": "Matrix Row matrix_document",

@@ -65,7 +65,7 @@ def run() -> NoReturn:
     """Run the command line and exit with the code of the table."""
     open_closed_streams()
     try:
-        app()
+        app(prog_name="crypto-archive")  # however it was started: completion goes by the name
     except CryptoArchiveError as error:
         with suppress(OSError):  # nobody is there to read it
             _tell(error)

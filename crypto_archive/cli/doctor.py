@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.completion import completing
+
 
 def doctor(
     presets: Annotated[
         list[str] | None,
-        typer.Option("--preset", "-p", metavar="NAME|FILE",
+        typer.Option("--preset", "-p", metavar="NAME|FILE", autocompletion=completing("presets"),
                      help="A preset of the runs in question, if it says where to or how; repeatable."),
     ] = None,
     output_directory: Annotated[

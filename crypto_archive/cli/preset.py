@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.completion import completing
+
 app = typer.Typer(
     help="Presets: which there are, what they come to, whether they are right; a new one, and a schema for editors.",
     no_args_is_help=True,
@@ -12,7 +14,12 @@ app = typer.Typer(
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="NAME|FILE...", help="Presets by name or path.", show_default=False),
+    typer.Argument(
+        metavar="NAME|FILE...",
+        autocompletion=completing("presets"),
+        help="Presets by name or path.",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -94,8 +101,9 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called.", show_default=False)],
     start_from: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME|FILE", help="Begin with a copy of this preset. (default: all fields, "
-                     "commented out)"),
+        typer.Option("--from", metavar="NAME|FILE",
+                     autocompletion=completing("presets"),
+                     help="Begin with a copy of this preset. (default: all fields, commented out)"),
     ] = None,
 ) -> None:  # fmt: skip
     """Write a new preset into your configuration folder, every field in it and explained; overwrites nothing.
