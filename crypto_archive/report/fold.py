@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import (
@@ -82,6 +82,13 @@ class Pruning:
     objects: int = 0
     bytes: int = 0
     kept_months: int = 0
+
+    def __iadd__(self, other: Pruning) -> Self:
+        self.months += other.months
+        self.objects += other.objects
+        self.bytes += other.bytes
+        self.kept_months += other.kept_months
+        return self
 
 
 class Report:
@@ -257,6 +264,44 @@ class Report:
             "source": {"endpoint_url": self.request.access.endpoint_url, "bucket": self.request.access.bucket},
             "versions": dict(self._versions),
         }
+
+    def include(self, other: Report) -> None:
+        """Take in what another run came to, such as one shard of several; no object may be in both.
+
+        The sum has all counts and failures of both, as if they had been one run. It began when the first of them began
+        and has ended when all have; the first error is the sum's. Folder and name of a run are nobody's.
+        """
+        for (market, data_type), theirs in other.groups.items():
+            ours = self._group(market, data_type)
+            ours.planned += theirs.total
+            ours.outcomes += theirs.outcomes
+            ours.bytes += theirs.bytes
+            ours.bytes_fetched += theirs.bytes_fetched
+        for failure in other.failures:
+            self._keep_failure(failure)
+        self.failures_omitted += other.failures_omitted
+        self.notices += [notice for notice in other.notices if notice not in self.notices]
+        self.pruned += other.pruned
+        self._verdicts += other._verdicts
+        self._absences += other._absences
+        if self.interrupted_by is None:
+            self.interrupted_by = other.interrupted_by
+        if not self.error:
+            self.error, self.error_exit_code = other.error, other.error_exit_code
+        self._versions |= {name: version for name, version in other._versions.items() if version}
+        self._span(other)
+
+    def _span(self, other: Report) -> None:
+        """Stretch the time that the run took by that of another one."""
+        if other._started_at is None:
+            return
+        if self._started_at is None:
+            self._started_at, self.seconds, self._finished = other._started_at, other.seconds, other._finished
+            return
+        ends = [one._started_at + timedelta(seconds=one.seconds) for one in (self, other) if one._started_at]
+        self._started_at = min(self._started_at, other._started_at)
+        self.seconds = (max(ends) - self._started_at).total_seconds()
+        self._finished = self._finished and other._finished
 
     def _group(self, market: Market, data_type: str) -> Group:
         found = self.groups.get((market, data_type))
