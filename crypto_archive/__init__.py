@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         RunFinished as RunFinished,
         RunStarted as RunStarted,
     )
+    from crypto_archive.extras import ExtraMissing as ExtraMissing, require_extra as require_extra
     from crypto_archive.holdings import SymbolHistory as SymbolHistory
     from crypto_archive.jobs.compare import compare as compare
     from crypto_archive.jobs.matrix_check import TypeFolder as TypeFolder, check_matrix as check_matrix
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
         Verdict as Verdict,
     )
     from crypto_archive.report.checks import VerifyReport as VerifyReport
+    from crypto_archive.report.combined import combine_reports as combine_reports
     from crypto_archive.report.coverage_report import CoverageReport as CoverageReport
     from crypto_archive.report.differences import Differences as Differences
     from crypto_archive.report.fold import Report as Report
@@ -107,6 +109,7 @@ _HOMES = {
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "
     "Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
+    "extras": "ExtraMissing require_extra",
     "holdings": "SymbolHistory",
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
@@ -116,6 +119,7 @@ _HOMES = {
     "matrix": "Matrix Row matrix_document",
     "model": "Absence Action ArchiveObject Batch Market Notice Outcome Partition Period PlannedObject Series Verdict",
     "report.checks": "VerifyReport",
+    "report.combined": "combine_reports",
     "report.coverage_report": "CoverageReport",
     "report.differences": "Differences",
     "report.fold": "Report",

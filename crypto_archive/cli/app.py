@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crypto_archive import CryptoArchiveError, __version__
-from crypto_archive.cli import collect, matrix, plan, verify
+from crypto_archive.cli import collect, flow, matrix, plan, verify
 from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 
 EPILOG = (
@@ -42,6 +42,7 @@ app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.command("verify")(verify.verify)
 app.add_typer(matrix.app, name="matrix")
+app.add_typer(flow.app, name="flow")
 
 
 def _show_version(wanted: bool) -> None:
