@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -21,7 +22,7 @@ from crypto_archive import (
     __version__,
     combine_reports,
 )
-from crypto_archive.flows.cancelling import cancel, is_cancelled, stop
+from crypto_archive.flows.cancelling import cancel, is_cancelled
 from crypto_archive.flows.outcome import CollectionFailed, ShardIncomplete
 from crypto_archive.flows.result import result_document
 from crypto_archive.flows.runners import THREADS, check_runner, let_go, runner_for
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 
 NAME = "archive-collection"
 STOPPING_SECONDS = 20.0
-"""How long a flow run that is terminated waits for its shards to put away their work; Prefect kills it after 30."""
+"""How long a flow run that is to end waits for its shards to put away their work; Prefect kills it after 30."""
+NO_SIGNAL = 0
+"""In a report: a program has interrupted the run."""
 _THREADS: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=THREADS)
 _THERE = (Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT)
 
@@ -119,8 +122,8 @@ def _collected(
         names[futures[-1].task_run_id] = name
     ended: dict[str, Report] = {}
 
-    def gather() -> None:
-        for future in as_completed([one for one in futures if names[one.task_run_id] not in ended]):
+    def gather(seconds: float | None = None) -> None:
+        for future in as_completed([one for one in futures if names[one.task_run_id] not in ended], seconds):
             ended[names[future.task_run_id]] = _report_of(future, configured)
             let_go(future)
 
@@ -129,12 +132,13 @@ def _collected(
             gather()
         except KeyboardInterrupt:
             cancel()
-            gather()  # they stop, and say how far they came
+            with suppress(TimeoutError):
+                gather(STOPPING_SECONDS)  # they say how far they came
     except BaseException:
-        stop()
+        cancel()
         _wait_for(futures, STOPPING_SECONDS)
         raise
-    return {name: ended[name] for name in planned}
+    return {name: ended.get(name) or _lost(configured) for name in planned}
 
 
 def _report_of(future: PrefectFuture[Any], configured: Configured) -> Report:
@@ -153,6 +157,13 @@ def _report_of(future: PrefectFuture[Any], configured: Configured) -> Report:
 def _failed(configured: Configured, error: str, exit_code: ExitCode) -> Report:
     report = combine_reports(configured, ())
     report.error, report.error_exit_code = error, exit_code
+    return report
+
+
+def _lost(configured: Configured) -> Report:
+    """Return the report of a shard that was to stop and has not said anything since."""
+    report = combine_reports(configured, ())
+    report.interrupted_by = NO_SIGNAL
     return report
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.context import FlowRunContext
 
 from crypto_archive import UsageError, require_extra
+from crypto_archive.flows import dask_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 THREADS = 4
 """How many shards a flow without Dask collects side by side; each has as many lanes as its preset says."""
+
+_LOCAL = {"threads_per_worker": 1, "dashboard_address": None, "preload": [dask_worker.__name__]}
+"""The cluster that a flow starts. One thread is enough, since a shard has lanes."""
 
 
 def check_runner(dask_scheduler: str | None, dask_workers: int | None) -> None:
@@ -55,8 +59,7 @@ def runner_for(dask_scheduler: str | None, dask_workers: int | None) -> Iterator
     if dask_scheduler is not None:
         runner = DaskTaskRunner(address=dask_scheduler)
     else:
-        local = {"n_workers": dask_workers, "threads_per_worker": 1, "dashboard_address": None}
-        runner = DaskTaskRunner(cluster_kwargs=local)
+        runner = DaskTaskRunner(cluster_kwargs=_LOCAL | {"n_workers": dask_workers})
     with runner:
         yield runner
 

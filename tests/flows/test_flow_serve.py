@@ -112,10 +112,3 @@ def test_a_flow_that_is_cancelled_where_it_runs_stops_its_lanes(
     assert after.state is not None
     assert (after.state_name, after.state.message) == ("Cancelled", result["reason"])
     assert prefect.tasks(flow_run, "report")["collect-1-of-1"].state_name == "Cancelled"
-
-
-def test_a_schedule_needs_a_server_that_answers(flow: Runner) -> None:
-    for address, said in (("", "There is no Prefect server"), ("http://127.0.0.1:9/api", "cannot be reached")):
-        code, _, stderr = flow.with_environment(PREFECT_API_URL=address)("serve", *THREE, "--cron", CRON)
-        assert code == 5
-        assert said in stderr
