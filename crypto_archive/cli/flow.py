@@ -98,6 +98,7 @@ def run(
       crypto-archive flow run -p backtest --shards 8 --dask-workers 4 --no-verify
     """
     parameters = _parameters("flow run", selection, budget, flow, output)
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # of a server that is started for this run
     if output.quiet:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     from crypto_archive.cli.work import print_json, print_text

@@ -9,6 +9,6 @@ from crypto_archive import require_extra
 
 require_extra("prefect", "crypto_archive.flows")
 
-from crypto_archive.flows.collection import (  # noqa: E402, what it imports is there now
-    archive_collection_flow as archive_collection_flow,
-)
+# What these import is there now.
+from crypto_archive.flows.collection import archive_collection_flow as archive_collection_flow  # noqa: E402
+from crypto_archive.flows.outcome import CollectionFailed as CollectionFailed  # noqa: E402

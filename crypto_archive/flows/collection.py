@@ -107,7 +107,7 @@ def archive_collection_flow(
     if result["exit_code"] == ExitCode.OK:
         forget_shards(folder)
         return Completed(message=result["reason"], data=result)
-    ending = Cancelled if report.interrupted_by is not None and is_cancelled() else Failed
+    ending = Cancelled if result["status"] == "interrupted" and is_cancelled() else Failed
     return ending(message=result["reason"], data=CollectionFailed(result))
 
 

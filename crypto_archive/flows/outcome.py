@@ -24,9 +24,6 @@ class ShardIncomplete(CryptoArchiveError):
         self.report = report
         self.exit_code = report.exit_code()
 
-    def __str__(self) -> str:
-        return self.message
-
 
 class CollectionFailed(CryptoArchiveError):
     """A flow run that did not end whole: partial, failed, empty, interrupted, or with a bad verification.
@@ -40,9 +37,6 @@ class CollectionFailed(CryptoArchiveError):
         self.args = (result,)
         self.result = result
         self.exit_code = ExitCode(result["exit_code"])
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def helps_to_try_again(report: Report) -> bool:

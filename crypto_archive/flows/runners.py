@@ -59,6 +59,7 @@ def runner_for(dask_scheduler: str | None, dask_workers: int | None) -> Iterator
     if dask_scheduler is not None:
         runner = DaskTaskRunner(address=dask_scheduler)
     else:
+        dask_worker.be_quiet()
         runner = DaskTaskRunner(cluster_kwargs=_LOCAL | {"n_workers": dask_workers})
     with runner:
         yield runner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from tests.archive.proxy import Stall, Status
@@ -117,6 +118,23 @@ def test_what_another_attempt_can_help_is_tried_again(
     assert collected.run_count == 2
     assert prefect.states(collected) == ["Pending", "Running", "Retrying", "Completed"]
     assert_same_bytes(flow.folder / ROOT, archive.bucket, KEYS)
+
+
+def test_a_bad_verification_is_a_failed_flow_run(flow: Runner, prefect: Prefect) -> None:
+    assert flow("run", *THREE, "-o", ROOT, "--no-verify", "-q").code == 0
+    stored_file = flow.folder / ROOT / KEYS[1]
+    spoilt = bytes([stored_file.read_bytes()[0] ^ 1]) + stored_file.read_bytes()[1:]
+    times = stored_file.stat()
+    stored_file.write_bytes(spoilt)
+    os.utime(stored_file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    ended = flow("run", *THREE, "-o", ROOT, "--json")
+    result = result_of(ended)
+    assert (ended.code, result["status"]) == (4, "bad")
+    flow_run = prefect.run_named_in(ended.stderr)
+    assert flow_run.state is not None
+    assert (flow_run.state_name, flow_run.state.message) == ("Failed", result["reason"])
+    assert f"verification bad: 3 objects, 1 bad; first: {KEYS[1]}: corrupt" in result["reason"]
+    assert f"| {KEYS[1]} | corrupt | " in prefect.artifact(flow_run)
 
 
 def test_a_shard_outlives_the_dask_worker_that_collects_it(

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto_archive import ExitCode, load_preset
-from crypto_archive.events import ObjectPlanned, ObjectSettled, RunFinished
+from crypto_archive import ConfigError, ExitCode, VerifyReport, load_preset
+from crypto_archive.events import Checked, ObjectPlanned, ObjectSettled, RunFinished
 from crypto_archive.flows.outcome import CollectionFailed, ShardIncomplete, helps_to_try_again
 from crypto_archive.flows.result import result_document
 from crypto_archive.flows.shard_files import RUNS_KEPT, forget_old_shards, forget_shards, shard_folder
-from crypto_archive.model import Action, Outcome, PlannedObject
+from crypto_archive.model import Action, Market, Outcome, PlannedObject, Verdict
 from crypto_archive.report.combined import combine_reports
 from tests.objects import an_object
 
@@ -56,6 +56,24 @@ def test_the_errors_survive_the_way_from_another_process() -> None:
         assert (type(again), str(again), again.exit_code) == (type(error), str(error), ExitCode.PARTIAL)
         assert str(again).startswith("partial: 2 objects, 0 B, 1 failed; first: ")
     assert pickle.loads(pickle.dumps(ShardIncomplete(report))).report.document() == report.document()
+
+
+def test_what_is_wrong_with_a_configuration_survives_it_too() -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_preset("reserch", "reserch2")
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), again.hint, again.problems) == (str(raised.value), raised.value.hint, raised.value.problems)
+
+
+def test_a_verification_decides_where_all_was_collected() -> None:
+    bad = VerifyReport("root")
+    bad.add(Checked(an_object().key, Market.SPOT, "klines", Verdict.CORRUPT, 7, "the manifest says otherwise"))
+    whole, partial = report_of((Outcome.PRESENT, 0)), report_of((Outcome.FAILED, 1), (Outcome.PRESENT, 0))
+    result = result_document(whole, bad, {"1-of-1": whole})
+    assert (result["status"], result["exit_code"]) == ("bad", ExitCode.VERIFICATION)
+    assert "; verification bad: 1 object, 1 bad; first: " in result["reason"]
+    result = result_document(partial, bad, {"1-of-1": partial})
+    assert (result["status"], result["exit_code"]) == ("partial", ExitCode.PARTIAL)
 
 
 def test_shards_of_flow_runs_that_failed_are_kept_for_a_while(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.objects import an_object
 NOTICE = Notice("spot bookDepth: never published")
 
 
+@cache
 def wanted() -> Configured:
     return load_preset("research", output_directory=Path("root"), today=date(2025, 7, 20))
 
