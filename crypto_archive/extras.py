@@ -10,7 +10,7 @@ _MODULES = {"prefect": ("prefect",), "dask": ("prefect_dask", "distributed")}
 """What each extra installs, by the names of its modules."""
 
 
-class ExtraMissing(UsageError):
+class ExtraMissing(UsageError, ImportError):
     """What was asked for needs an extra that is not installed."""
 
 

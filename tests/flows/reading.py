@@ -124,7 +124,7 @@ class Prefect:
         """Cancel a flow run, as ``prefect flow-run cancel`` does."""
         self.client.set_flow_run_state(flow_run_id, Cancelling())
 
-    def ended(self, flow_run_id: UUID, seconds: float = 60.0) -> FlowRun:
+    def ended(self, flow_run_id: UUID, seconds: float = 120.0) -> FlowRun:
         """Wait for the end of a flow run."""
 
         def is_final() -> bool:

@@ -147,6 +147,7 @@ def test_a_shard_outlives_the_dask_worker_that_collects_it(
         held.wait(seconds=60.0)
         until(lambda: len(stored(flow.folder / ROOT)) == 2)  # the others are through
         prefect.until_running(flow_run, "collect-2-of-3")
+        until(lambda: len(processes_of(flow.folder)) == 1)
         (s5cmd,) = processes_of(flow.folder)
         worker = s5cmd.parent()
         assert worker is not None
