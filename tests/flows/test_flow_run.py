@@ -120,8 +120,8 @@ def test_what_another_attempt_can_help_is_tried_again(
     assert_same_bytes(flow.folder / ROOT, archive.bucket, KEYS)
 
 
-def test_a_bad_verification_is_a_failed_flow_run(flow: Runner, prefect: Prefect) -> None:
-    assert flow("run", *THREE, "-o", ROOT, "--no-verify", "-q").code == 0
+def test_a_bad_verification_is_a_failed_flow_run(run: Runner, flow: Runner, prefect: Prefect) -> None:
+    assert run("collect", *THREE, "-o", ROOT, "-q").code == 0
     stored_file = flow.folder / ROOT / KEYS[1]
     spoilt = bytes([stored_file.read_bytes()[0] ^ 1]) + stored_file.read_bytes()[1:]
     times = stored_file.stat()
