@@ -96,6 +96,7 @@ class Report:
 
     Attributes:
         request: What the run was asked to do.
+        presets: Names of the presets that the request was made of.
         run_id: Name of the run's folder, empty before the run has started.
         groups: Totals by market and data type, in the order of the plan.
         failures: The first objects that failed or were quarantined.
@@ -136,7 +137,7 @@ class Report:
         self._absences: Counter[str] = Counter()
         self._started_at: datetime | None = None
         self._finished = False
-        self._presets = presets
+        self.presets = presets
         self._versions = {"crypto_archive": version, "s5cmd": "", "matrix": matrix_version}
 
     def __getitem__(self, name: str) -> Any:
@@ -185,7 +186,7 @@ class Report:
         """How many objects ended how; every outcome is there, and together they are the plan."""
         total: Counter[Outcome] = Counter()
         for group in self.groups.values():
-            total += self._whole(group)
+            total += self.whole(group)
         return {outcome: total[outcome] for outcome in Outcome}
 
     @property
@@ -223,6 +224,13 @@ class Report:
         nothing = counts["total_tasks"] == absent and self._absences[Absence.NOT_YET] < max(absent, 1)
         return "empty" if nothing else "success"
 
+    @property
+    def finished_at(self) -> datetime | None:
+        """When the run ended, UTC; None while it goes on."""
+        if self._started_at is None or not self._finished:
+            return None
+        return self._started_at + timedelta(seconds=self.seconds)
+
     def exit_code(self) -> ExitCode:
         """Return how the command ends."""
         if self.error:
@@ -236,7 +244,6 @@ class Report:
         counts = self._stats()
         stats = counts | {"total_size_bytes": self.bytes, "processing_time_seconds": round(self.seconds, 3)}
         started = self._started_at
-        finished = started + timedelta(seconds=self.seconds) if started and self._finished else None
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
@@ -244,7 +251,7 @@ class Report:
             "exit_code": int(self.exit_code()),
             "success_rate": _success_rate(counts["total_tasks"], counts["failed_tasks"]),
             "started_at": started.isoformat() if started else None,
-            "finished_at": finished.isoformat() if finished else None,
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
             "interrupted_by": None if self.interrupted_by is None else signal_name(self.interrupted_by),
             "error": self.error or None,
             "output_directory": str(self.request.root),
@@ -259,7 +266,7 @@ class Report:
             "failures": [_failure_document(failure) for failure in self.failures],
             "failures_omitted": self.failures_omitted,
             "notices": [notice.text for notice in self.notices],
-            "presets": list(self._presets),
+            "presets": list(self.presets),
             "selection": _selection_document(self.request),
             "source": {"endpoint_url": self.request.access.endpoint_url, "bucket": self.request.access.bucket},
             "versions": dict(self._versions),
@@ -328,7 +335,7 @@ class Report:
         else:
             self.failures_omitted += 1
 
-    def _whole(self, group: Group) -> Counter[Outcome]:
+    def whole(self, group: Group) -> Counter[Outcome]:
         """Return the outcomes of a group with what no event accounts for: cancelled, since it is not there."""
         return group.outcomes + Counter({Outcome.CANCELLED: group.total - group.outcomes.total()})
 
@@ -350,7 +357,7 @@ class Report:
                 "objects": group.total,
                 "bytes": group.bytes,
                 "bytes_fetched": group.bytes_fetched,
-                "outcomes": _by_name(self._whole(group)),
+                "outcomes": _by_name(self.whole(group)),
             }
 
 
