@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         preset_schema as preset_schema,
         presets_document as presets_document,
     )
+    from crypto_archive.config.amounts import seconds_of as seconds_of
     from crypto_archive.config.dates import day_of as day_of
     from crypto_archive.errors import (
         ConfigError as ConfigError,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         RunFinished as RunFinished,
         RunStarted as RunStarted,
     )
+    from crypto_archive.extras import ExtraMissing as ExtraMissing, require_extra as require_extra
     from crypto_archive.health.check import Check as Check, CheckStatus as CheckStatus
     from crypto_archive.health.examination import (
         doctor as doctor,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
         write_run_files as write_run_files,
         write_shards as write_shards,
     )
+    from crypto_archive.jobs.rounds import rounds as rounds
     from crypto_archive.jobs.suggestions import suggestions as suggestions
     from crypto_archive.jobs.universe import symbols_document as symbols_document, universe as universe
     from crypto_archive.lockfile.shards import Shard as Shard
@@ -107,15 +110,18 @@ if TYPE_CHECKING:
         Verdict as Verdict,
     )
     from crypto_archive.report.checks import VerifyReport as VerifyReport
+    from crypto_archive.report.combined import combine_reports as combine_reports
     from crypto_archive.report.coverage_report import CoverageReport as CoverageReport
     from crypto_archive.report.differences import Differences as Differences
     from crypto_archive.report.fold import Report as Report
+    from crypto_archive.report.metrics import metrics_text as metrics_text, write_metrics as write_metrics
     from crypto_archive.request import Discovery as Discovery, Partitioning as Partitioning, Request as Request
     from crypto_archive.transfer.cancellation import Cancellation as Cancellation
 
 _HOMES = {
     "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events repair_events verify "
     "verify_events",
+    "config.amounts": "seconds_of",
     "config.dates": "day_of",
     "config": "Configured EffectiveField PresetInfo effective_document effective_fields list_presets load_request "
     "new_preset preset_problems preset_schema presets_document",
@@ -123,21 +129,25 @@ _HOMES = {
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "
     "Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
+    "extras": "ExtraMissing require_extra",
     "health.check": "Check CheckStatus",
     "health.examination": "doctor doctor_document doctor_exit_code doctor_status",
     "holdings": "SymbolHistory",
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
     "jobs.plan": "Plan object_document plan write_run_files write_shards",
+    "jobs.rounds": "rounds",
     "jobs.suggestions": "suggestions",
     "jobs.universe": "symbols_document universe",
     "lockfile.shards": "Shard",
     "matrix": "Matrix Row matrix_document",
     "model": "Absence Action ArchiveObject Batch Market Notice Outcome Partition Period PlannedObject Series Verdict",
     "report.checks": "VerifyReport",
+    "report.combined": "combine_reports",
     "report.coverage_report": "CoverageReport",
     "report.differences": "Differences",
     "report.fold": "Report",
+    "report.metrics": "metrics_text write_metrics",
     "request": "Discovery Partitioning Request",
     "transfer.cancellation": "Cancellation",
 }

@@ -54,11 +54,14 @@ def check_extras() -> Check:
     except importlib.metadata.PackageNotFoundError:
         return ok("extras", "unknown: it runs from its source, not from an installed package")
     versions = {name: {one: _version(one) for one in needed} for name, needed in wanted.items()}
-    told = ", ".join(_told(name, found) for name, found in versions.items()) or "there are none"
-    half = [name for name, found in versions.items() if any(found.values()) and not all(found.values())]
+    begun = {name: found for name, found in versions.items() if any(found[one] for one in _own(name, wanted))}
+    told = ", ".join(
+        _told(name, found) if name in begun else f"{name} not installed" for name, found in versions.items()
+    )
+    half = [name for name, found in begun.items() if not all(found.values())]
     if half:
-        return warning("extras", told, f"pip install '{DISTRIBUTION}[{','.join(half)}]' completes what is missing")
-    return ok("extras", told)
+        return warning("extras", told, f"`pip install '{DISTRIBUTION}[{','.join(half)}]'` completes what is missing.")
+    return ok("extras", told or "there are none")
 
 
 def find_s5cmd(configured: Configured, seconds: float) -> Binary:
@@ -88,9 +91,15 @@ def _extras(requirements: list[str]) -> Mapping[str, list[str]]:
     """Return what each extra installs, by the extra's name."""
     wanted: dict[str, list[str]] = {}
     for requirement in requirements:
-        if found := _REQUIREMENT.match(requirement):
+        if (found := _REQUIREMENT.match(requirement)) and found[1] != DISTRIBUTION:
             wanted.setdefault(found[2], []).append(found[1])
     return wanted
+
+
+def _own(extra: str, wanted: Mapping[str, list[str]]) -> list[str]:
+    """Return what only this extra installs, as far as there is any: what others install too is no sign of it."""
+    others = {one for name, needed in wanted.items() if name != extra for one in needed}
+    return [one for one in wanted[extra] if one not in others] or wanted[extra]
 
 
 def _version(distribution: str) -> str | None:
@@ -101,7 +110,5 @@ def _version(distribution: str) -> str | None:
 
 
 def _told(extra: str, found: Mapping[str, str | None]) -> str:
-    if not any(found.values()):
-        return f"{extra} not installed"
     parts = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items())
     return f"{extra} ({parts})"

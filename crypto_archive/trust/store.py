@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PRIVATE_FOLDER = ".crypto-archive"
 PARTS_FOLDER = "parts"
+ROUNDS = "rounds"
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -126,6 +127,11 @@ class Root:
             ValueError: The key would lead out of the root or into our own folder, or no file can be named so.
         """
         return self.path.joinpath(*_parts(key))
+
+
+def rounds_of(root: Root) -> Root:
+    """Return what the process that makes rounds of a root has to itself: a lock beside that of the root."""
+    return Root(root.path, ROUNDS)
 
 
 def open_root(path: Path) -> Root:

@@ -261,16 +261,20 @@ def test_another_program_s_database_is_no_manifest(root: Root) -> None:
 
 def test_extras_are_those_that_the_package_declares(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = ["typer>=0.15", 'prefect>=3.4; extra == "prefect"', "prefect-dask>=0.3 ; extra == 'dask'",
+                "prefect<4,>=3.4; extra == 'dask'", "crypto-archive[prefect]; extra == 'dask'",
                 'distributed[x]>=2024; python_version > "3" and extra == "dask"']  # fmt: skip
     installed = {"prefect": "3.4.1", "distributed": "2025.1"}
     monkeypatch.setattr(installation.importlib.metadata, "requires", lambda _: declared)
     monkeypatch.setattr(installation, "_version", installed.get)
     check = installation.check_extras()
-    assert check.found == "prefect (prefect 3.4.1), dask (prefect-dask missing, distributed 2025.1)"
+    assert check.found == "prefect (prefect 3.4.1), dask (prefect-dask missing, prefect 3.4.1, distributed 2025.1)"
     assert (check.status, check.advice) == (
         WARNING,
-        "pip install 'crypto-archive[dask]' completes what is missing",
+        "`pip install 'crypto-archive[dask]'` completes what is missing.",
     )
+    del installed["distributed"]
+    check = installation.check_extras()
+    assert (check.status, check.found) == (OK, "prefect (prefect 3.4.1), dask not installed")
     installed.clear()
     check = installation.check_extras()
     assert (check.status, check.found) == (OK, "prefect not installed, dask not installed")
