@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crypto_archive.config.amounts import UNITS
 from crypto_archive.config.fields import FIELDS, default_values, left_out
+from crypto_archive.config.layers import SCHEMA_FIELD
 from crypto_archive.config.preset import EVERY, Preset
 from crypto_archive.config.vocabulary import rows_named
 from crypto_archive.matrix import load_matrix
@@ -43,6 +44,7 @@ def preset_schema() -> Schema:
         name: _described(name, written.get(name) or _plain(checked, checked["properties"][name]))
         for name in Preset.model_fields
     }
+    properties[SCHEMA_FIELD] = {"description": "Where this schema is, for editors.", "type": "string"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:crypto-archive:preset:1",

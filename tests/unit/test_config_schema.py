@@ -82,6 +82,7 @@ RIGHT: list[dict[str, Any]] = [
     {"date_range": {"last": "2W", "end": " 2025-07-15 "}},
     {"max_bytes": "1.5tib"},
     {"max_bytes": 5000000},
+    {"$schema": "preset.schema.json", "markets": ["spot"]},
     {"timeout_seconds": 0.5, "s5cmd_extra_args": []},
     {"batch_size": 100, "max_parallel_downloads": 64, "part_size_mb": 5120, "max_objects": 1},
 ]
