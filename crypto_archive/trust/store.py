@@ -142,8 +142,14 @@ def open_root(path: Path) -> Root:
     """
     root = Root(path.absolute())
     with explained(root):
-        for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # parents are made: it is a place such as /proc
+            raise RootUnusable(
+                f"The output directory cannot be made: {root.path}",
+                hint="No folder can be made there. Choose another one with --output.",
+            ) from error
         for folder in (root.path, root.private):
             with tempfile.TemporaryFile(dir=folder):
                 pass
