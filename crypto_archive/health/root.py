@@ -31,9 +31,8 @@ def check_writable(root: Root) -> Check:
     there = _nearest(root.path)
     if not there.is_dir():
         return failed("archive root", f"{there} is no folder", "Move it away, or choose another folder with --output.")
-    folders = [folder for folder in (there, root.data, root.shared, root.staging) if folder.is_dir()]
-    for folder in folders if there == root.path else [there]:
-        if not os.access(folder, os.W_OK | os.X_OK):
+    for folder in (there, root.data, root.shared, root.staging):
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
             return failed("archive root", f"{folder} cannot be written to", _ELSEWHERE)
     if there != root.path:
         return ok("archive root", f"{root.path} does not exist yet; {there} can be written to")
