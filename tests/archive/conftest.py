@@ -91,7 +91,7 @@ def proxy(request: pytest.FixtureRequest) -> Iterator[FaultProxy]:
 def run(
     archive: Archive, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, no_outside_settings: None
 ) -> Runner:
-    """Run ``crypto-archive`` as a process in an empty folder: ``code, stdout, stderr = run("plan", "-p", "research")``.
+    """Run ``crypto-archive`` in an empty folder: ``code, stdout, stderr = run("plan", "-p", "research")``.
 
     The endpoint is the shared archive's; ``run.at(proxy.endpoint_url)(...)`` takes another.
     """
