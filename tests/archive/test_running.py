@@ -107,7 +107,7 @@ def instead(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]],
         (("plan", *THREE, "--format", "jsonl", "--quiet", "--refresh"), 0),
         (("plan", "-m", "spot", "-t", "bookDepth", "-s", "BTCUSDT", "--start", "2025-07-13"), 3),
         (("plan", *THREE, "-s", "-"), 2),
-        (("verify", "--all", "-o", "nowhere"), 5),
+        (("verify", "--all", "-o", "nowhere", "--quiet"), 5),
     ],
     ids=lambda arguments: " ".join(arguments) if isinstance(arguments, tuple) else None,
 )
