@@ -186,11 +186,9 @@ def collect_events(
         >>> wanted = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]},
         ...                      symbols=["BTCUSDT"], start="2025-07-14", end="2025-07-15")
         >>> with collect_events(wanted) as run:
-        ...     for event in run:
-        ...         if isinstance(event, ObjectSettled):
-        ...             print(event.outcome, event.object.key.rpartition("/")[2])
-        fetched BTCUSDT-1d-2025-07-14.zip
-        fetched BTCUSDT-1d-2025-07-15.zip
+        ...     settled = [event for event in run if isinstance(event, ObjectSettled)]
+        >>> sorted(f"{event.object.period} {event.outcome}" for event in settled)
+        ['2025-07-14 fetched', '2025-07-15 fetched']
         >>> run.report.status
         'success'
     """

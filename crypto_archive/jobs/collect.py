@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -98,7 +98,6 @@ def collect(
         if left_over is None:
             report.add(RunFinished(0.0, cancellation.signal_number))
             return report
-        started = time.monotonic()
         run_id = new_run_id(datetime.now(UTC))
         record = held.enter_context(Record.opened(root, run_id, report))
         months = held.enter_context(CoveringMonths(root, matrix)) if prune_covered else None
@@ -107,35 +106,102 @@ def collect(
         engine = held.enter_context(closing(Engine(workplace, cut)))
         source = source or selected(configured, root, today)
         notices = (*left_over, *source.notices, *(() if crew.notice is None else (crew.notice,)))
-        try:
-            yield record.take(RunStarted(run_id, datetime.now(UTC), notices, binary.version))
-            with closing(engine.run(_planned(root, run_id, source, engine, request, cancellation))) as events:
-                for event in events:
-                    try:  # what ``_ending_in_order`` does, without its cost, for there are very many events
-                        record.take(event)
-                        if months is not None:
-                            months.note(event)
-                    except EnvironmentFailure as error:
-                        _end_in_order(engine, cancellation, error)
-                    yield event
-            with _ending_in_order(engine, cancellation):
-                sweep_staging(root)
-            if months is not None:
-                yield from _pruned(root, matrix, record, months, engine, cancellation)
-        except GeneratorExit:  # whoever iterates has left early
-            with _ending_in_order(engine, cancellation):
-                sweep_staging(root)
-                record.take(RunFinished(time.monotonic() - started, NO_SIGNAL))
-            raise
-        finished = _finished(root, engine, cancellation, time.monotonic() - started)
-        with _ending_in_order(engine, cancellation):
-            record.take(finished)
-        yield finished
+        planned = _planned(root, run_id, source, engine, request, cancellation)
+        begun = _Begun(root, matrix, record, engine, cancellation, months)
+        yield from begun.events(RunStarted(run_id, datetime.now(UTC), notices, binary.version), planned)
     if root.part:
         for told in leave(root, cancellation.requested):
             report.add(told)
             yield told
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A run that holds its root.
+
+    Attributes:
+        root: The root, or the part of it that a shard has.
+        matrix: What the archive can hold.
+        record: Takes every event before anybody else sees it.
+        engine: Fetches.
+        cancellation: Ends the run early.
+        months: Notes the monthly objects that may stand for daily ones; None where those stay in any case.
+        started: When it began, by the monotonic clock.
+    """
+
+    root: Root
+    matrix: Matrix
+    record: Record
+    engine: Engine
+    cancellation: Cancellation
+    months: CoveringMonths | None
+    started: float = field(default_factory=time.monotonic)
+
+    def events(self, start: RunStarted, planned: Generator[PlannedObject, None, None]) -> Iterator[Event]:
+        """Yield the events of the run, from ``start`` to its end; what is under way is stopped when nobody asks on."""
+        try:
+            yield self.record.take(start)
+            yield from self._fetched(planned)
+            with self._ending_in_order():
+                sweep_staging(self.root)
+            yield from self._pruned()
+        except GeneratorExit:
+            with self._ending_in_order():
+                sweep_staging(self.root)
+                self.record.take(RunFinished(self._seconds, NO_SIGNAL))
+            raise
+        finished = self._finished()
+        with self._ending_in_order():
+            self.record.take(finished)
+        yield finished
+
+    def _fetched(self, planned: Generator[PlannedObject, None, None]) -> Iterator[Event]:
+        with closing(self.engine.run(planned)) as events:
+            for event in events:
+                try:  # what ``_ending_in_order`` does, without its cost, for there are very many events
+                    self.record.take(event)
+                    if self.months is not None:
+                        self.months.note(event)
+                except EnvironmentFailure as error:
+                    self._end_in_order(error)
+                yield event
+
+    def _pruned(self) -> Iterator[Event]:
+        """Go through the monthly objects that may stand for daily ones, until the run is to end."""
+        with self._ending_in_order():
+            for month in self.months or ():
+                if self.cancellation.requested.is_set():
+                    return
+                for event in prune(self.root, self.matrix, self.record.manifest, month, self.cancellation.requested):
+                    yield self.record.take(event)
+
+    def _finished(self) -> RunFinished:
+        """Say how the run ended; an error that is no news for a person is a bug, and raised as one."""
+        error, signal_number = self.engine.error, self.cancellation.signal_number
+        if isinstance(error, OSError):
+            error = root_unusable(self.root, error)
+        if error is None:
+            return RunFinished(self._seconds, signal_number)
+        if not isinstance(error, CryptoArchiveError):
+            raise error
+        return RunFinished(self._seconds, signal_number, error.told, error.exit_code)
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @contextmanager
+    def _ending_in_order(self) -> Iterator[None]:
+        try:
+            yield
+        except EnvironmentFailure as error:
+            self._end_in_order(error)
+
+    def _end_in_order(self, error: EnvironmentFailure) -> None:
+        """Let what cannot be kept on disk end the run as any other error does: what is under way is still settled."""
+        self.engine.error = self.engine.error or error
+        self.cancellation.requested.set()
 
 
 def _workplace(
@@ -180,32 +246,6 @@ def _planned(
             yield from within_budget(planned, request.budget, root.staging / run_id, cancellation.requested)
 
 
-def _pruned(
-    root: Root, matrix: Matrix, record: Record, months: CoveringMonths, engine: Engine, cancellation: Cancellation
-) -> Iterator[Event]:
-    """Go through the monthly objects that may stand for daily ones, until the run is to end."""
-    with _ending_in_order(engine, cancellation):
-        for month in months:
-            if cancellation.requested.is_set():
-                return
-            for event in prune(root, matrix, record.manifest, month, cancellation.requested):
-                yield record.take(event)
-
-
-@contextmanager
-def _ending_in_order(engine: Engine, cancellation: Cancellation) -> Iterator[None]:
-    try:
-        yield
-    except EnvironmentFailure as error:
-        _end_in_order(engine, cancellation, error)
-
-
-def _end_in_order(engine: Engine, cancellation: Cancellation, error: EnvironmentFailure) -> None:
-    """Let what cannot be kept on disk end the run as any other error does: what is under way is still settled."""
-    engine.error = engine.error or error
-    cancellation.requested.set()
-
-
 def _look_up(binary: Binary, access: Access, cancellation: Cancellation, key: str) -> RemoteStat | None:
     """List one object; None when the bucket does not list it, or cannot be asked."""
     with suppress(EndpointUnreachable, ValueError):
@@ -220,13 +260,3 @@ def _absence(matrix: Matrix, today: date, item: ArchiveObject) -> Absence:
     if row is None:
         raise ValueError(f"no row of the matrix has the key {item.key}")
     return absence(row, item, today)
-
-
-def _finished(root: Root, engine: Engine, cancellation: Cancellation, seconds: float) -> RunFinished:
-    """Say how the run ended; an error that is no news for a person is a bug, and raised as one."""
-    error = root_unusable(root, engine.error) if isinstance(engine.error, OSError) else engine.error
-    if error is not None and not isinstance(error, CryptoArchiveError):
-        raise error
-    if error is None:
-        return RunFinished(seconds, cancellation.signal_number)
-    return RunFinished(seconds, cancellation.signal_number, error.told, error.exit_code)
