@@ -191,6 +191,22 @@ def test_what_a_process_would_die_of_fails_the_test(
     assert raised.value.__notes__ == ["It had said:\nso far\n\n"]
 
 
+def test_what_a_call_forgets_to_close_is_noticed_at_once(
+    run: Runner, instead: Callable[[Callable[[], object]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: noticed.append(str(found.exc_value)))
+
+    def forget() -> None:
+        circle: list[object] = [Path(os.devnull).open()]  # noqa: SIM115
+        circle.append(circle)
+
+    instead(forget)
+    run()
+    assert len(noticed) == 1
+    assert noticed[0].startswith("unclosed file")
+
+
 def test_a_call_that_hangs_fails_the_test_with_what_it_said(
     run: Runner, instead: Callable[[Callable[[], object]], None]
 ) -> None:
