@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from unittest.mock import patch
 
@@ -28,7 +29,6 @@ with contextlib.suppress(ImportError):  # on Windows, where all calls are proces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import FrameType
 
 AGAIN_SECONDS = 1.0
@@ -149,7 +149,7 @@ def _streams(out: BinaryIO, err: BinaryIO) -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     with ExitStack() as put_back:
-        nothing = put_back.enter_context(open(os.devnull, "rb"))  # noqa: PTH123, as the others
+        nothing = put_back.enter_context(Path(os.devnull).open("rb"))
         for number, file in enumerate((nothing, out, err)):
             put_back.callback(os.close, kept := os.dup(number))
             put_back.callback(os.dup2, kept, number)
@@ -195,7 +195,7 @@ class _TooLong(BaseException):
 def _limited(seconds: float) -> Iterator[_Limit]:
     limit = _Limit()
     former = signal.signal(signal.SIGALRM, limit.interrupt)
-    faulthandler.dump_traceback_later(seconds + LAST_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(seconds + LAST_SECONDS, exit=True, file=2)
     signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
     try:
         yield limit
