@@ -206,14 +206,16 @@ def _collected(asked: _Asked, configured: "Configured", cancellation: "Cancellat
 
 def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None:
     from crypto_archive.cli.work import print_json
+    from crypto_archive.render.headline import headline
     from crypto_archive.render.tables import report_summary, show
 
     if as_json:
         print_json(report.document())
-    if as_json or output.quiet:
-        if report.error:
-            typer.echo(f"Error: {report.error}", err=True)
-    else:
+    if report.error and (as_json or output.quiet):
+        typer.echo(f"Error: {report.error}", err=True)
+    elif output.quiet and report.status in {"partial", "failed", "empty"}:
+        typer.echo(f"Error: {headline(report)}", err=True)
+    if not as_json and not output.quiet:
         show(report_summary(report, *report.files()), sys.stdout)
 
 

@@ -149,8 +149,10 @@ class OutputOptions:
     """How much is said, and how."""
 
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="No progress and no summary; errors only.")
-    ] = False
+        bool,
+        typer.Option("--quiet", "-q", rich_help_panel=OUTPUT,
+                     help="No progress and no summary: one line if something is not there or bad, else nothing."),
+    ] = False  # fmt: skip
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", rich_help_panel=OUTPUT, help="Say where each setting comes from.")
     ] = False

@@ -61,6 +61,7 @@ def verify(
     )
     from crypto_archive.cli.signals import stopping
     from crypto_archive.cli.work import configure, mode_of, print_json, tell
+    from crypto_archive.render.headline import check_headline, headline
     from crypto_archive.render.progress import check_progress, progress
     from crypto_archive.render.tables import report_summary, show, verify_summary
 
@@ -91,7 +92,11 @@ def verify(
             report.repair = fetched_again.finish(shown_repair.show)
     if as_json:
         print_json(report.document())
-    elif not output.quiet:
+    elif output.quiet:
+        if report.exit_code():
+            told = check_headline(report) if report.repair is None else headline(report.repair)
+            typer.echo(f"Error: {told}", err=True)
+    else:
         show(verify_summary(report), sys.stdout)
         if report.repair is not None:
             show(report_summary(report.repair), sys.stdout)
