@@ -61,7 +61,8 @@ def rebuild(
         RootUnusable: There is no such root, it cannot be written to, or its disk is full.
         RootLocked: Another run holds the archive root, and it is not to be waited for.
     """
-    root = open_root(existing_root(configured).path)
+    root = existing_root(configured)
+    root = open_root(root.path, root.layout)
     cancellation = cancellation or Cancellation()
     report = VerifyReport(str(root.path))
     started = time.monotonic()

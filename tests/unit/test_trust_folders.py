@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.trust.folders import file_names, folder_names
+from crypto_archive.trust.folders import KeysOnDisk
 from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
