@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         coverage as coverage,
         load_preset as load_preset,
         rebuild_manifest_events as rebuild_manifest_events,
+        relayout as relayout,
         repair_events as repair_events,
         verify as verify,
         verify_events as verify_events,
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
         DaysCovered as DaysCovered,
         DaysKept as DaysKept,
         Event as Event,
+        LeftAlone as LeftAlone,
+        Moved as Moved,
+        MovesCounted as MovesCounted,
         Noticed as Noticed,
         ObjectPlanned as ObjectPlanned,
         ObjectSettled as ObjectSettled,
@@ -75,6 +79,7 @@ if TYPE_CHECKING:
         write_shards as write_shards,
     )
     from crypto_archive.jobs.universe import symbols_document as symbols_document, universe as universe
+    from crypto_archive.layouts import Layout as Layout
     from crypto_archive.lockfile.shards import Shard as Shard
     from crypto_archive.matrix import Matrix as Matrix, Row as Row, matrix_document as matrix_document
     from crypto_archive.model import (
@@ -95,23 +100,25 @@ if TYPE_CHECKING:
     from crypto_archive.report.coverage_report import CoverageReport as CoverageReport
     from crypto_archive.report.differences import Differences as Differences
     from crypto_archive.report.fold import Report as Report
+    from crypto_archive.report.relayout_report import RelayoutReport as RelayoutReport
     from crypto_archive.request import Discovery as Discovery, Partitioning as Partitioning, Request as Request
     from crypto_archive.transfer.cancellation import Cancellation as Cancellation
 
 _HOMES = {
-    "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events repair_events verify "
-    "verify_events",
+    "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events relayout "
+    "repair_events verify verify_events",
     "config.dates": "day_of",
     "config": "Configured PresetInfo list_presets load_request",
     "errors": "ConfigError CryptoArchiveError EndpointUnreachable EnvironmentFailure ExitCode Problem RootLocked "
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "
-    "Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
+    "LeftAlone Moved MovesCounted Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
     "holdings": "SymbolHistory",
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
     "jobs.plan": "Plan object_document plan write_run_files write_shards",
     "jobs.universe": "symbols_document universe",
+    "layouts": "Layout",
     "lockfile.shards": "Shard",
     "matrix": "Matrix Row matrix_document",
     "model": "Absence Action ArchiveObject Batch Market Notice Outcome Partition Period PlannedObject Series Verdict",
@@ -119,6 +126,7 @@ _HOMES = {
     "report.coverage_report": "CoverageReport",
     "report.differences": "Differences",
     "report.fold": "Report",
+    "report.relayout_report": "RelayoutReport",
     "request": "Discovery Partitioning Request",
     "transfer.cancellation": "Cancellation",
 }

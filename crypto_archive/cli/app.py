@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crypto_archive import CryptoArchiveError, __version__
-from crypto_archive.cli import collect, matrix, plan, verify
+from crypto_archive.cli import collect, matrix, plan, relayout, verify
 from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 
 EPILOG = (
@@ -41,6 +41,7 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.command("verify")(verify.verify)
+app.command("relayout")(relayout.relayout)
 app.add_typer(matrix.app, name="matrix")
 
 

@@ -37,6 +37,19 @@ def root_of(configured: Configured) -> Root:
     return root
 
 
+def require_there(root: Root) -> None:
+    """See that there is such a root.
+
+    Raises:
+        RootUnusable: There is none.
+    """
+    if not root.path.is_dir():
+        raise RootUnusable(
+            f"There is no archive root at {root.path}",
+            hint="Name the folder that a collect has filled with --output, or collect first.",
+        )
+
+
 def take_layout(root: Root) -> None:
     """Let a root remember its layout; only who holds the whole root may.
 
@@ -44,8 +57,9 @@ def take_layout(root: Root) -> None:
         UsageError: It has got another one in the meantime.
         RootUnusable: Its files are being moved to another, or it cannot be written to.
     """
+    own = _own_name(root)
     if holds_objects(root):
-        _agree(root, _own_name(root))
+        _agree(root, own)
     note = LayoutNote(root.layout.name)
     if read_note(root) != note:
         write_note(root, note)

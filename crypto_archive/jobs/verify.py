@@ -13,9 +13,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.errors import RootUnusable
 from crypto_archive.events import Checked, Noticed
-from crypto_archive.jobs.placing import root_of
+from crypto_archive.jobs.placing import require_there, root_of
 from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
@@ -106,11 +105,7 @@ def existing_root(configured: Configured) -> Root:
         UsageError: It has another layout than the one that is asked for.
     """
     root = root_of(configured)
-    if not root.path.is_dir():
-        raise RootUnusable(
-            f"There is no archive root at {root.path}",
-            hint="Name the folder that a collect has filled with --output, or collect first.",
-        )
+    require_there(root)
     return root
 
 

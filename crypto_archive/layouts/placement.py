@@ -107,8 +107,9 @@ class ByFolder:
 
         The file's name tells which object it could be of each row; the one that is put here is it.
         """
-        root, *folders, name = path.split("/")
-        if root != DATA_FOLDER:
+        inside = path.removeprefix(f"{DATA_FOLDER}/")
+        *folders, name = inside.split("/")
+        if inside == path:
             return None
         for row in self.rows(folders):
             item = row.object_named(name)

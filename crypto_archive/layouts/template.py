@@ -22,6 +22,9 @@ FIELDS = ("market", "data_type", "partition", "symbol", "interval", "year", "mon
 ALONE = ("market", "data_type")
 """The fields that a template must have, each as the only one of its folder: file names do not tell these two."""
 
+_LONGEST = {"symbol": LONGEST_SYMBOL}
+_LONG = 24
+"""How long the values of fields may be, in bytes; those that are escaped may get longer, which the disk would tell."""
 _ESCAPED = re.compile(r"""["#%'*/:=?\\{}\[\]^]""")
 """What Hive escapes in the value of ``field=value``, and its readers undo."""
 
@@ -115,7 +118,7 @@ def _folder(part: str) -> _Folder:
         raise ValueError(
             f"{part!r} cannot be a folder" if part else "it must be relative, and no folder in it may be empty"
         )
-    if len(literals.encode()) + LONGEST_SYMBOL * len(fields) > LONGEST_NAME:
+    if len(literals.encode()) + sum(_LONGEST.get(field, _LONG) for field in fields) > LONGEST_NAME:
         raise ValueError(f"the folder {part!r} could get longer than {LONGEST_NAME} bytes")
     return _Folder(text, tuple(fields), escapes=parsed[0][0].endswith("="))
 

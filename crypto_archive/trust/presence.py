@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.layouts import NoPlace, plain_parts
+from crypto_archive.layouts import plain_parts
 from crypto_archive.model import StoredStat, Verdict, is_md5
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class StoredFiles:
 
     Each folder is read once, by one look at the disk and, for the keys of a series, one query of the manifest, and a
     few of both are kept; ask for objects series by series. What is not in its folder costs nothing more. What is there
-    is asked for its size, since a power cut may have left a file shorter than it was, and the look at the folder does not tell. What changes in a folder
-    after it was read is not seen. Nothing is written, and a root that does not exist has no files. To be used from the
-    manifest's own thread.
+    is asked for its size, since a power cut may have left a file shorter than it was, and the look at the folder does
+    not tell. What changes in a folder after it was read is not seen. Nothing is written, and a root that does not exist
+    has no files. To be used from the manifest's own thread.
 
     Args:
         root: The archive root.
@@ -74,10 +74,10 @@ class StoredFiles:
         return StoredStat(size, rows.recorded.get(key) or rows.beneath.get(key))
 
     def find(self, key: str) -> StoredStat | None:
-        """Return what is known of the file of an object, None also where the layout has no place for it."""
+        """Return what is known of the file of an object, None also where it can have no place."""
         try:
             return self.stat(key)
-        except NoPlace:
+        except ValueError:
             return None
 
     def is_short(self, key: str, remote: RemoteStat) -> bool:
