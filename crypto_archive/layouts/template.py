@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 NAME = "{name}"
 FIELDS = ("market", "data_type", "partition", "symbol", "interval", "year", "month", "date")
-ALONE = ("market", "data_type")
-"""The fields that a template must have, each as the only one of its folder: file names do not tell these two."""
+ALONE = {"market": "markets", "data_type": "data types"}
+"""The fields that a template must have, each as the only one of its folder, since file names do not tell them; and what
+differs between two objects with one file name."""
 
 _LONGEST = {"symbol": LONGEST_SYMBOL}
 _LONG = 24
@@ -134,14 +135,13 @@ def _check_field(name: str, spec: str | None, conversion: str | None) -> None:
 
 
 def _check(folders: tuple[_Folder, ...]) -> None:
-    for field in ALONE:
+    for field, kinds in ALONE.items():
         if not any(one.fields == (field,) for one in folders):
             held = any(field in one.fields for one in folders)
-            what = "a folder without another field" if held else "a folder of its own"
-            raise ValueError(
-                f"{{{field}}} must stand in {what}, or objects of different "
-                f"{'markets' if field == 'market' else 'data types'} with the same file name would share a path"
-            )
+            why = f"or objects of different {kinds} with the same file name would share a path"
+            if held:
+                raise ValueError(f"{{{field}}} must stand in a folder without another field, {why}")
+            raise ValueError(f"{{{field}}} must stand in a folder of its own, {why}")
 
 
 def _check_matrix(matrix: Matrix) -> None:
