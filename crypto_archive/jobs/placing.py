@@ -66,7 +66,7 @@ def take_layout(root: Root) -> None:
 
 
 def confirm_layout(root: Root) -> None:
-    """See that a root, beside whose other writers one is about to write, has the layout that is meant.
+    """See that a root still has the layout that is meant, now that it, or a part of it, is held.
 
     Raises:
         UsageError: It has another one.

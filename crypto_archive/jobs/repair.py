@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.jobs.collect import collect
-from crypto_archive.jobs.placing import root_of
+from crypto_archive.jobs.placing import confirm_layout, root_of
 from crypto_archive.jobs.sources import named
 from crypto_archive.layouts import NoPlace
 from crypto_archive.request import Budget
@@ -60,6 +60,8 @@ def repair(
         attempt = partial(hold_whole, root, PURPOSE)
         if (yield from wait_for(held, attempt, cancellation.requested, wait=wait)) is None:
             bad = ()
+        else:
+            confirm_layout(root)
         for finding in bad:
             file = _stored(root, finding.object_key)
             if file is not None:

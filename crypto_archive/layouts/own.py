@@ -54,9 +54,10 @@ class Own:
                 name would stand there, too. Only those of the matrix's rows can have it, so it is certain.
         """
         folder = self._chosen(item)
+        self._check(folder, item)
         name = item.key.rpartition("/")[2]
         for other in self.named(name):
-            if other.key != item.key and self._chosen(other).casefold() == folder.casefold():
+            if other.key != item.key and self._would_stand_in(folder, other):
                 path = f"{DATA_FOLDER}/{folder}/{name}"
                 raise NoPlace(f"the layout {self.name} puts {item.key} and {other.key} at the same path: {path}")
         return folder
@@ -65,21 +66,30 @@ class Own:
         """Return all rows: nobody knows what the folders mean."""
         return self.matrix.rows
 
+    def _would_stand_in(self, folder: str, item: ArchiveObject) -> bool:
+        try:
+            return self._chosen(item).casefold() == folder.casefold()
+        except NoPlace:
+            return False
+
     def _chosen(self, item: ArchiveObject) -> str:
         try:
             answer = self.choose(item)
         except Exception as error:
             raise NoPlace(f"the layout {self.name} failed for {item.key}: {type(error).__name__}: {error}") from error
-        if not isinstance(answer, str | PurePath):
-            raise NoPlace(f"the layout {self.name} gave no path for {item.key} but {answer!r}")
-        folder = answer if isinstance(answer, str) else answer.as_posix()
+        if isinstance(answer, str):
+            return answer
+        if isinstance(answer, PurePath):
+            return answer.as_posix()
+        raise NoPlace(f"the layout {self.name} gave no path for {item.key} but {answer!r}")
+
+    def _check(self, folder: str, item: ArchiveObject) -> None:
         try:
             parts = plain_parts(f"{DATA_FOLDER}/{folder}")
         except ValueError as error:
             raise NoPlace(f"the layout {self.name} gave {folder!r} for {item.key}, no plain relative path") from error
         if any(len(part.encode()) > LONGEST_NAME for part in parts):
             raise NoPlace(f"the layout {self.name} gave a folder of more than {LONGEST_NAME} bytes for {item.key}")
-        return folder
 
 
 def own_layout(name: str, found: object, matrix: Matrix) -> Own:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache, partial
 from string import Formatter
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import nearest_told
 from crypto_archive.keys import LONGEST_SYMBOL
 from crypto_archive.layouts.paths import LONGEST_NAME, is_name
+from crypto_archive.model import Partition, Period
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from crypto_archive.matrix import Matrix, Row
-    from crypto_archive.model import ArchiveObject
+    from crypto_archive.model import ArchiveObject, Series
 
 NAME = "{name}"
 FIELDS = ("market", "data_type", "partition", "symbol", "interval", "year", "month", "date")
@@ -23,6 +26,8 @@ ALONE = {"market": "markets", "data_type": "data types"}
 """The fields that a template must have, each as the only one of its folder, since file names do not tell them; and what
 differs between two objects with one file name."""
 
+_DATES = frozenset({"year", "month", "date"})
+_ANY = {partition: Period(partition, date.min) for partition in Partition}
 _LONGEST = {"symbol": LONGEST_SYMBOL}
 _LONG = 24
 """How long the values of fields may be, in bytes; those that are escaped may get longer, which the disk would tell."""
@@ -54,20 +59,20 @@ class Template:
 
     Attributes:
         text: The template as it is remembered, without the file name.
-        folders: Its folders.
+        dated: Whether its folders tell objects of a series apart by their dates.
+        filled: Returns the folders of a series and a period; those of a day of its partition, where they are not dated.
         rows_by_folders: For each number of folders, the places of market and data type, and the rows by what stands
             there.
     """
 
     text: str
-    folders: tuple[_Folder, ...]
+    dated: bool
+    filled: Callable[[Series, Period], str]
     rows_by_folders: Mapping[int, tuple[int, int, Mapping[tuple[str, str], Row]]]
 
     def folder(self, item: ArchiveObject) -> str:
         """Return the folder of an object; one that names the interval is left out where there is none."""
-        values = _values(item)
-        has_interval = item.series.interval is not None
-        return "/".join(one.filled(values) for one in self.folders if has_interval or "interval" not in one.fields)
+        return self.filled(item.series, item.period if self.dated else _ANY[item.period.partition])
 
     def rows(self, folders: Sequence[str]) -> Iterable[Row]:
         """Return the row that market and data type among these folders mean, if any."""
@@ -93,7 +98,10 @@ def template_of(text: str, matrix: Matrix) -> Template:
     folders = tuple(_folder(part) for part in canonical.split("/"))
     _check(folders)
     _check_matrix(matrix)
-    return Template(canonical, folders, _rows_by_folders(folders, matrix))
+    dated = any(field in _DATES for one in folders for field in one.fields)
+    # Remembered, since a plan walks a series date by date.
+    filled = lru_cache(maxsize=1024)(partial(_filled, folders))
+    return Template(canonical, dated, filled, _rows_by_folders(folders, matrix))
 
 
 def names_tell_all(matrix: Matrix) -> str:
@@ -165,9 +173,8 @@ def _rows_by_folders(
     return found
 
 
-def _values(item: ArchiveObject) -> dict[str, str]:
-    series, period = item.series, item.period
-    return {
+def _filled(folders: tuple[_Folder, ...], series: Series, period: Period) -> str:
+    values = {
         "market": series.market.value,
         "data_type": series.data_type,
         "partition": period.partition.value,
@@ -177,6 +184,8 @@ def _values(item: ArchiveObject) -> dict[str, str]:
         "month": f"{period.first_day.month:02d}",
         "date": str(period),
     }
+    has_interval = series.interval is not None
+    return "/".join(one.filled(values) for one in folders if has_interval or "interval" not in one.fields)
 
 
 def _escape(found: re.Match[str]) -> str:

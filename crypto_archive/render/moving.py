@@ -88,7 +88,7 @@ class PlainMoves:
             self._total = event.objects
             self._lines.say(f"{format_count(event.objects, 'object')} to move")
         elif isinstance(event, Noticed):
-            self._lines.say(f"note  {event.notice.text}")
+            self._lines.say(f"note: {event.notice.text}")
         elif event.in_the_way:
             self._lines.say_some(
                 "left", f"in the way: {event.path}: {event.reason}", rest="further files are in the way"
@@ -139,7 +139,8 @@ def relayout_lines(report: RelayoutReport) -> RenderableType:
     facts.add_column(overflow="fold")
     facts.add_row("layout", f"{report.source} → {report.goal}")
     facts.add_row("would move" if report.dry_run else "moved", format_count(report.moved, "object"))
-    facts.add_row("in place", f"{format_count(report.in_place, 'object')} before")
+    if report.in_place:
+        facts.add_row("in place", f"{format_count(report.in_place, 'object')} already")
     facts.add_row("took", format_duration(report.seconds))
     facts.add_row("kept in", report.output_directory)
     total = len(report.left) + report.left_omitted
