@@ -8,7 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from crypto_archive import CryptoArchiveError, __version__
-from crypto_archive.cli import collect, matrix, plan, relayout, verify
+from crypto_archive.cli import collect, doctor, flow, matrix, plan, preset, relayout, verify
+from crypto_archive.cli.errors import tell_error
 from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 
 EPILOG = (
@@ -42,7 +43,10 @@ app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.command("verify")(verify.verify)
 app.command("relayout")(relayout.relayout)
+app.command("doctor")(doctor.doctor)
 app.add_typer(matrix.app, name="matrix")
+app.add_typer(preset.app, name="preset")
+app.add_typer(flow.app, name="flow")
 
 
 def _show_version(wanted: bool) -> None:
@@ -64,17 +68,9 @@ def run() -> NoReturn:
     """Run the command line and exit with the code of the table."""
     open_closed_streams()
     try:
-        app()
+        app(prog_name="crypto-archive")  # however it was started: completion goes by the name
     except CryptoArchiveError as error:
         with suppress(OSError):  # nobody is there to read it
-            _tell(error)
+            tell_error(error)
         sys.exit(error.exit_code)
     raise AssertionError("Typer always exits")
-
-
-def _tell(error: CryptoArchiveError) -> None:
-    lines = error.message.splitlines() or [""]
-    heading = "Error: " if len(lines) == 1 else f"Error: {len(lines)} problems\n  "
-    typer.echo(heading + "\n  ".join(lines), err=True)
-    if error.hint:
-        typer.echo("\n".join(f"Hint: {line}" for line in error.hint.splitlines()), err=True)

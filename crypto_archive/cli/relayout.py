@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.completion import completing
 from crypto_archive.cli.options import OUTPUT, OutputOptions, flag_of, takes
 
 TO = "--to"
@@ -16,13 +17,13 @@ def relayout(
     output: OutputOptions,
     to: Annotated[
         str,
-        typer.Option(TO, metavar="LAYOUT",
+        typer.Option(TO, metavar="LAYOUT", autocompletion=completing("layout"),
                      help="Where objects are to stand: mirror, hive, a template such as "
                           "'{market}/{data_type}/{symbol}', or module:attribute."),
     ],
     presets: Annotated[
         list[str] | None,
-        typer.Option("--preset", "-p", metavar="NAME|FILE",
+        typer.Option("--preset", "-p", metavar="NAME|FILE", autocompletion=completing("presets"),
                      help="Presets that say where the archive root is and which matrix it has; all else in them is of "
                           "no effect."),
     ] = None,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS_FOLDER = "parts"
+ROUNDS = "rounds"
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -138,6 +139,11 @@ class Root:
         return self.layout.key(path.relative_to(self.path).as_posix())
 
 
+def rounds_of(root: Root) -> Root:
+    """Return what the process that makes rounds of a root has to itself: a lock beside that of the root."""
+    return replace(root, part=ROUNDS)
+
+
 def open_root(path: Path, layout: Placement = MIRROR) -> Root:
     """Make the root's folders where they are missing, and see that they can be written to.
 
@@ -150,8 +156,14 @@ def open_root(path: Path, layout: Placement = MIRROR) -> Root:
     """
     root = Root(path.absolute(), layout=layout)
     with explained(root):
-        for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # parents are made: it is a place such as /proc
+            raise RootUnusable(
+                f"The output directory cannot be made: {root.path}",
+                hint="No folder can be made there. Choose another one with --output.",
+            ) from error
         for folder in (root.path, root.private):
             with tempfile.TemporaryFile(dir=folder):
                 pass

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +26,7 @@ from crypto_archive.jobs.plan import object_document, plan
 from crypto_archive.matrix import Status, load_matrix
 from crypto_archive.model import Absence, Outcome, Verdict
 from crypto_archive.request import Fetching, Request, Wish
+from tests.archive.inside import run_inside
 from tests.docs.commands import Command, commands, examples, lines_in, parse
 from tests.docs.generated import (
     DOCS,
@@ -110,41 +111,44 @@ def called() -> list[tuple[str, ...]]:
 def test_examples_are_found() -> None:
     calls = called()
     assert ("collect", "--preset", "research") in calls
-    assert ("plan", "--list-presets") in calls
+    assert ("preset", "list") in calls
     assert len(calls) > 30
 
 
 @pytest.fixture
-def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def playground(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the presets and lists of symbols that the documents show, and nothing else."""
     shown = re.compile(r"^```(?:yaml|text)\n# (\S+\.(?:yaml|txt))\n(.*?)^```", re.DOTALL | re.MULTILINE)
     for text in TEXTS.values():
         for name, content in shown.findall(text):
             (tmp_path / name).write_text(content, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CRYPTO_ARCHIVE_PRESET_DIR", str(tmp_path_factory.mktemp("presets")))
     return tmp_path
 
 
 def offline(call: tuple[str, ...]) -> list[str] | None:
     """Return a call such that it needs no network; None where it is made for one, or for a full archive root."""
-    if "--max-bytes" in call:  # the calendar knows no sizes
-        at = call.index("--max-bytes")
+    # The calendar knows no sizes, and a dry run has no report and is over at once.
+    for option in {"--max-bytes", "--report", "--metrics-file", "--every"}.intersection(call):
+        at = call.index(option)
         call = (*call[:at], *call[at + 2 :])
     match call:
         case ("plan" | "collect", *rest) if {"--lock", "--diff", "--locked", "--shards"}.intersection(rest):
             return None
-        case ("collect", *rest) if "--report" in rest:  # a dry run has no report
-            at = call.index("--report")
-            return [*call[:at], *call[at + 2 :], "--dry-run"]
         case ("collect", *_):
             return [*call, "--dry-run"]
-        case ("plan", *_) if "--list-presets" not in call:
+        case ("plan", *_):
             return [*call, "--discover", "calendar"]
         case ("matrix", "coverage", *_) if "--to" not in call and "--discover" not in call:
             return [*call, "--discover", "calendar"]
         case ("matrix", "coverage" | "symbols", *_) if "--discover" not in call:
             return None
         case ("relayout", *_):
+            return None
+        case ("doctor", *_):
+            return None
+        case ("flow", "run" | "serve", *_):  # tests/flows runs them
             return None
         case ("verify" | "matrix", *_) if call[0] == "verify" or "check" in call:
             return None
@@ -195,12 +199,10 @@ def shown_runs() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("run", shown_runs(), ids=lambda run: run[0])
 def test_shown_runs_say_what_is_shown(run: tuple[str, str], tmp_path: Path) -> None:
     (call,) = lines_in(f"```sh\n{run[0]}\n```")
-    done = subprocess.run(
-        [sys.executable, "-m", "crypto_archive", *call], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_inside(call, tmp_path, os.environ, seconds=60)
     expected = ".*".join(re.escape(piece) for piece in run[1].split("…"))
     assert re.fullmatch(expected, done.stdout + done.stderr), done.stdout + done.stderr
-    assert done.returncode == ExitCode.USAGE
+    assert done.code == ExitCode.USAGE
 
 
 def shown_messages() -> list[str]:
@@ -210,6 +212,7 @@ def shown_messages() -> list[str]:
     return lines + sorted(reason for reason in reasons if reason.startswith(("Refused", "SHA-256", "s5cmd ended")))
 
 
+@cache
 def texts_in_code() -> list[str]:
     """Return every text of the package's code, implicit joins undone, ``…`` where a value is put in."""
     found = []
@@ -363,7 +366,9 @@ def keys_of(schema: dict[str, Any]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["report.schema.json", "verify.schema.json", "coverage.schema.json"])
+@pytest.mark.parametrize(
+    "name", ["report.schema.json", "verify.schema.json", "coverage.schema.json", "doctor.schema.json"]
+)
 def test_every_key_of_the_reports_is_explained(name: str) -> None:
     schema = json.loads((DOCS / name).read_text(encoding="utf-8"))
     said = {word.rpartition(".")[2] for text in ("report.md", "commands.md") for word in INLINE.findall(text_of(text))}
