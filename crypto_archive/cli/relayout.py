@@ -60,12 +60,13 @@ def relayout(
     """
     from crypto_archive import Cancellation, LeftAlone, Moved, MovesCounted, Noticed, relayout as move
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import mode_of, print_json, request_of
+    from crypto_archive.cli.work import mode_of, print_json, request_of, tell_origins
     from crypto_archive.render.moving import move_progress, relayout_lines
     from crypto_archive.render.tables import show
 
     options = {"layout": to, "output_directory": output_directory, "matrix_path": matrix_path}
     configured = request_of(options, presets or (), named=lambda field: TO if field == "layout" else flag_of(field))
+    tell_origins(output, configured)
     cancellation = Cancellation()
     with stopping(cancellation), move_progress(sys.stderr, mode_of(output)) as shown:
 

@@ -23,10 +23,15 @@ def configure(selection: SelectionOptions, output: OutputOptions, **more: object
         ConfigError: Something is wrong with one of them.
     """
     configured = request_of(selection.fields() | more, selection.presets or ())
+    tell_origins(output, configured)
+    return configured
+
+
+def tell_origins(output: OutputOptions, configured: Configured) -> None:
+    """With ``-v``, say where each value of a request came from."""
     if output.verbose:
         for field, origin in configured.origins.items():
             typer.echo(f"{field}: from {origin}", err=True)
-    return configured
 
 
 def request_of(

@@ -51,7 +51,7 @@ def require_there(root: Root) -> None:
 
 
 def take_layout(root: Root) -> None:
-    """Let a root remember its layout; only who holds the whole root may.
+    """Let a root remember its layout; only who holds the whole root may. One without a note is one of keys.
 
     Raises:
         UsageError: It has got another one in the meantime.
@@ -60,9 +60,8 @@ def take_layout(root: Root) -> None:
     own = _own_name(root)
     if holds_objects(root):
         _agree(root, own)
-    note = LayoutNote(root.layout.name)
-    if read_note(root) != note:
-        write_note(root, note)
+    if own != root.layout.name:
+        write_note(root, LayoutNote(root.layout.name))
 
 
 def confirm_layout(root: Root) -> None:
