@@ -1,7 +1,7 @@
 """The picture behind ``make picture``: the terminal in the middle of a real collect, as SVG.
 
-A collect of the preset that the README shows runs against a local S3 server with a sample archive, behind a proxy that is as slow as
-a line may be. Its progress is the one that people see; at one moment it is drawn, and the run is stopped.
+A collect of the preset that the README shows runs against a local S3 server with a sample archive, behind a proxy that
+is as slow as a line may be. Its progress is the one that people see; at one moment it is drawn, and the run is stopped.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ FORM = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http:
 {styles}
 </style>
 <defs>
-<clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
 {lines}
 </defs>
 {chrome}

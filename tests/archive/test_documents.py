@@ -1,0 +1,103 @@
+"""What the documents tell people to do, done against the sample archive as it stands there."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.archive.results import stored
+from tests.archive.running import clean_environment
+from tests.archive.sample import SampleSpec, demo, small, write_sample
+from tests.archive.server import ENDPOINT_VARIABLE, S3Server
+from tests.docs.blocks import Block, blocks, put_on_path, run_python, run_shell, shape, write_files
+from tests.docs.generated import DOCS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FIRST_HOUR = (DOCS / "first-hour.md").read_text("utf-8")
+EXAMPLES = (DOCS / "examples.md").read_text("utf-8")
+OPTIONAL = ("pandas", "polars", "duckdb")
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sample that goes on to yesterday, so that documents may speak of the last days."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    both = SampleSpec.of([*small().objects, *demo(yesterday).objects], small().defects)
+    sample = write_sample(tmp_path_factory.mktemp("documents") / "served", both)
+    with S3Server(sample.root) as server:
+        yield server.endpoint_url
+
+
+@pytest.fixture
+def environment(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_outside_settings: None
+) -> dict[str, str]:
+    """The environment of a reader whose current folder is empty."""
+    del no_outside_settings
+    programs, folder = tmp_path / "programs", tmp_path / "reader"
+    put_on_path(programs)
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv(ENDPOINT_VARIABLE, endpoint)
+    path = os.pathsep.join([str(programs), os.environ["PATH"]])
+    return clean_environment() | {"PATH": path, ENDPOINT_VARIABLE: endpoint}
+
+
+def follow(block: Block, environment: Mapping[str, str]) -> None:
+    """Run a block, and see that it prints what it is shown to print."""
+    if block.reason:
+        return
+    if block.kind == "sh":
+        printed = run_shell(block, Path.cwd(), environment)
+    elif block.kind == "python" and is_installed(block):
+        printed = run_python(block)
+    else:
+        return
+    if block.prints is not None:
+        assert shape(printed) == shape(block.prints)
+
+
+def is_installed(block: Block) -> bool:
+    compile(block.text, block.section, "exec")
+    wanted = [name for name in OPTIONAL if re.search(rf"^import {name}\b", block.text, re.MULTILINE)]
+    return all(importlib.util.find_spec(name) for name in wanted)
+
+
+def test_the_first_hour(environment: dict[str, str]) -> None:
+    found = blocks(FIRST_HOUR)
+    assert sum(block.kind == "sh" for block in found) > 10
+    assert [block.section for block in found if block.reason] == ["Install"]
+    write_files(FIRST_HOUR, Path.cwd())
+    for block in found:
+        follow(block, environment)
+    assert len(stored(Path("first"))) == 6
+    assert Path("coverage.html").stat().st_size > 10_000
+
+
+def sections(document: str) -> list[str]:
+    return list(dict.fromkeys(block.section for block in blocks(document)))
+
+
+@pytest.mark.parametrize("section", sections(EXAMPLES))
+def test_the_examples(section: str, environment: dict[str, str]) -> None:
+    write_files(EXAMPLES, Path.cwd())
+    own = [block for block in blocks(EXAMPLES) if block.section == section]
+    assert any(block.kind in ("sh", "python") for block in own)
+    for block in own:
+        follow(block, environment)
+    assert any(stored(root) for root in Path.cwd().iterdir() if root.is_dir())
+
+
+def test_an_output_that_differs_would_be_found(environment: dict[str, str]) -> None:
+    with pytest.raises(AssertionError):
+        follow(Block("sh", "echo 1 object", "", prints="2 files\n"), environment)
+    with pytest.raises(AssertionError, match="exit code 3"):
+        follow(Block("sh", "crypto-archive plan -m spot -t trades -s NONE --last 1d", ""), environment)
