@@ -13,7 +13,8 @@ import pytest
 
 from tests.archive.results import stored
 from tests.archive.running import clean_environment
-from tests.archive.sample import SampleSpec, demo, small, write_sample
+from tests.archive.sample import SampleSpec, demo, small
+from tests.archive.served import written_once
 from tests.archive.server import ENDPOINT_VARIABLE, S3Server
 from tests.docs.blocks import Block, blocks, put_on_path, run_python, run_shell, shape, write_files
 from tests.docs.generated import DOCS
@@ -31,14 +32,14 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A sample that goes on to yesterday, so that documents may speak of the last days."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     both = SampleSpec.of([*small().objects, *demo(yesterday).objects], small().defects)
-    sample = write_sample(tmp_path_factory.mktemp("documents") / "served", both)
-    with S3Server(sample.root) as server:
+    sample = written_once(tmp_path_factory, "documents", both)
+    with S3Server(sample.root, log=tmp_path_factory.mktemp("documents") / "rclone.log") as server:
         yield server.endpoint_url
 
 
 @pytest.fixture
 def environment(
-    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_outside_settings: None
+    endpoint: str, tmp_path: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch, no_outside_settings: None
 ) -> dict[str, str]:
     """The environment of a reader whose current folder is empty."""
     del no_outside_settings
@@ -48,7 +49,9 @@ def environment(
     monkeypatch.chdir(folder)
     monkeypatch.setenv(ENDPOINT_VARIABLE, endpoint)
     path = os.pathsep.join([str(programs), os.environ["PATH"]])
-    return clean_environment() | {"PATH": path, ENDPOINT_VARIABLE: endpoint}
+    # Compiled once for all processes, also where the environment forbids it.
+    compiled = {"PYTHONPYCACHEPREFIX": str(empty_home.parent / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
+    return clean_environment() | compiled | {"PATH": path, ENDPOINT_VARIABLE: endpoint}
 
 
 def follow(block: Block, environment: Mapping[str, str]) -> None:
