@@ -14,7 +14,7 @@ install: $(VENV)/installed  ## Make the virtual environment and install the pack
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[dask]' --group dev
 	@touch $@
 
 demo: install  ## Run plan, collect and verify end to end against a local S3 server with a sample archive

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         list_presets as list_presets,
         load_request as load_request,
     )
+    from crypto_archive.config.amounts import seconds_of as seconds_of
     from crypto_archive.config.dates import day_of as day_of
     from crypto_archive.errors import (
         ConfigError as ConfigError,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         RunFinished as RunFinished,
         RunStarted as RunStarted,
     )
+    from crypto_archive.extras import ExtraMissing as ExtraMissing, require_extra as require_extra
     from crypto_archive.holdings import SymbolHistory as SymbolHistory
     from crypto_archive.jobs.compare import compare as compare
     from crypto_archive.jobs.matrix_check import TypeFolder as TypeFolder, check_matrix as check_matrix
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
         write_run_files as write_run_files,
         write_shards as write_shards,
     )
+    from crypto_archive.jobs.rounds import rounds as rounds
     from crypto_archive.jobs.universe import symbols_document as symbols_document, universe as universe
     from crypto_archive.lockfile.shards import Shard as Shard
     from crypto_archive.matrix import Matrix as Matrix, Row as Row, matrix_document as matrix_document
@@ -92,33 +95,40 @@ if TYPE_CHECKING:
         Verdict as Verdict,
     )
     from crypto_archive.report.checks import VerifyReport as VerifyReport
+    from crypto_archive.report.combined import combine_reports as combine_reports
     from crypto_archive.report.coverage_report import CoverageReport as CoverageReport
     from crypto_archive.report.differences import Differences as Differences
     from crypto_archive.report.fold import Report as Report
+    from crypto_archive.report.metrics import metrics_text as metrics_text, write_metrics as write_metrics
     from crypto_archive.request import Discovery as Discovery, Partitioning as Partitioning, Request as Request
     from crypto_archive.transfer.cancellation import Cancellation as Cancellation
 
 _HOMES = {
     "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events repair_events verify "
     "verify_events",
+    "config.amounts": "seconds_of",
     "config.dates": "day_of",
     "config": "Configured PresetInfo list_presets load_request",
     "errors": "ConfigError CryptoArchiveError EndpointUnreachable EnvironmentFailure ExitCode Problem RootLocked "
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "
     "Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
+    "extras": "ExtraMissing require_extra",
     "holdings": "SymbolHistory",
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
     "jobs.plan": "Plan object_document plan write_run_files write_shards",
+    "jobs.rounds": "rounds",
     "jobs.universe": "symbols_document universe",
     "lockfile.shards": "Shard",
     "matrix": "Matrix Row matrix_document",
     "model": "Absence Action ArchiveObject Batch Market Notice Outcome Partition Period PlannedObject Series Verdict",
     "report.checks": "VerifyReport",
+    "report.combined": "combine_reports",
     "report.coverage_report": "CoverageReport",
     "report.differences": "Differences",
     "report.fold": "Report",
+    "report.metrics": "metrics_text write_metrics",
     "request": "Discovery Partitioning Request",
     "transfer.cancellation": "Cancellation",
 }

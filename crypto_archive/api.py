@@ -330,8 +330,9 @@ def verify_events(
 ) -> Run[Checked | Noticed, VerifyReport]:
     """Prove what is on disk by presence, size and SHA-256; iterate the run for each finding. Changes nothing.
 
-    It takes what ``verify`` takes, and raises what it raises with the first event.
+    It takes what ``verify`` takes, and raises what it raises, by this call or with the first event.
     """
+    verifying.existing_root(configured)
     if whole_root is None:
         whole_root = not (configured.selects or expect)
     return Run(
@@ -375,6 +376,7 @@ def rebuild_manifest_events(
     Raises:
         EnvironmentFailure: With the first event: there is no such root, it cannot be written to, or is held.
     """
+    verifying.existing_root(configured)
     return Run(rebuilding.rebuild(configured, cancellation=cancellation, wait=wait))
 
 

@@ -40,6 +40,9 @@ class CryptoArchiveError(Exception):
         self.message = message
         self.hint = hint
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def told(self) -> str:
         """Message and hint as one text, for reports."""

@@ -8,7 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from crypto_archive import CryptoArchiveError, __version__
-from crypto_archive.cli import collect, matrix, plan, verify
+from crypto_archive.cli import collect, flow, matrix, plan, verify
+from crypto_archive.cli.errors import tell_error
 from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 
 EPILOG = (
@@ -42,6 +43,7 @@ app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.command("verify")(verify.verify)
 app.add_typer(matrix.app, name="matrix")
+app.add_typer(flow.app, name="flow")
 
 
 def _show_version(wanted: bool) -> None:
@@ -66,14 +68,6 @@ def run() -> NoReturn:
         app()
     except CryptoArchiveError as error:
         with suppress(OSError):  # nobody is there to read it
-            _tell(error)
+            tell_error(error)
         sys.exit(error.exit_code)
     raise AssertionError("Typer always exits")
-
-
-def _tell(error: CryptoArchiveError) -> None:
-    lines = error.message.splitlines() or [""]
-    heading = "Error: " if len(lines) == 1 else f"Error: {len(lines)} problems\n  "
-    typer.echo(heading + "\n  ".join(lines), err=True)
-    if error.hint:
-        typer.echo("\n".join(f"Hint: {line}" for line in error.hint.splitlines()), err=True)

@@ -1,6 +1,7 @@
 """``crypto-archive collect``."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,9 @@ import typer
 from crypto_archive.cli.options import OUTPUT, SELECTION, BudgetOptions, OutputOptions, SelectionOptions, takes
 
 if TYPE_CHECKING:
-    from crypto_archive import Report
+    from datetime import datetime
+
+    from crypto_archive import Cancellation, Configured, Report
 
 FETCHING = "Fetching"
 
@@ -58,6 +61,16 @@ def collect(
         Path | None,
         typer.Option("--report", metavar="FILE", rich_help_panel=OUTPUT, help="Write the JSON report to a file, too."),
     ] = None,
+    metrics_to: Annotated[
+        Path | None,
+        typer.Option("--metrics-file", metavar="FILE", rich_help_panel=OUTPUT,
+                     help="Write what the run came to as OpenMetrics, for a node exporter's textfile collector."),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="SPAN", rich_help_panel=FETCHING,
+                     help="Go on and collect again at this distance, such as 1h or 1d, until a signal ends it."),
+    ] = None,
 ) -> None:  # fmt: skip
     """Fetch what is asked for and not there yet, prove every byte, report.
 
@@ -71,55 +84,124 @@ def collect(
       crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
       crypto-archive collect --locked backtest.lock
       crypto-archive collect -p backtest --prune-covered
+      crypto-archive collect -p pipeline --every 1h --metrics-file /var/lib/node_exporter/crypto_archive.prom
     """
     more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
-    if dry_run and report_to is not None:
-        raise typer.BadParameter("a dry run has no report; --json prints its totals", param_hint="--report")
-    if dry_run and budget.max_bytes is not None:
+    asked = _Asked(selection, output, more, locked, prune_covered, as_json, report_to, metrics_to)
+    if dry_run:
+        _refuse_with_dry_run(budget, report_to, metrics_to, every)
+        _dry_run(selection, output, more, locked, as_json=as_json)
+    elif every is None:
+        _once(asked, wait=wait)
+    else:
+        _every(asked, every)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the options ask of each run."""
+
+    selection: SelectionOptions
+    output: OutputOptions
+    more: dict[str, object]
+    locked: Path | None
+    prune_covered: bool
+    as_json: bool
+    report_to: Path | None
+    metrics_to: Path | None
+
+
+def _refuse_with_dry_run(
+    budget: BudgetOptions, report_to: Path | None, metrics_to: Path | None, every: str | None
+) -> None:
+    if report_to is not None or metrics_to is not None:
+        option = "--report" if report_to is not None else "--metrics-file"
+        raise typer.BadParameter("a dry run has no report; --json prints its totals", param_hint=option)
+    if every is not None:
+        raise typer.BadParameter("a dry run is over at once", param_hint="--every")
+    if budget.max_bytes is not None:
         raise typer.BadParameter(
             "a dry run plans from the calendar, which knows no sizes; use --max-objects, or `crypto-archive plan`",
             param_hint="--max-bytes",
         )
-    if dry_run:
-        _dry_run(selection, output, more, locked, as_json=as_json)
-    else:
-        _collect(
-            selection, output, more, locked,
-            wait=wait, prune_covered=prune_covered, as_json=as_json, report_to=report_to,
-        )  # fmt: skip
 
 
-def _collect(
-    selection: SelectionOptions,
-    output: OutputOptions,
-    more: dict[str, object],
-    locked: Path | None,
-    *,
-    wait: bool,
-    prune_covered: bool,
-    as_json: bool,
-    report_to: Path | None,
-) -> None:
-    from crypto_archive import Cancellation, collect_events
-    from crypto_archive.cli.locking import configure_wanted
+def _once(asked: _Asked, *, wait: bool) -> None:
+    from crypto_archive import Cancellation
     from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import mode_of, prepare_file, write_json
-    from crypto_archive.render.progress import progress
 
-    configured = configure_wanted(selection, output, more, locked)
-    if report_to is not None:
-        prepare_file(report_to)
+    configured = _configured(asked)
     cancellation = Cancellation()
     with stopping(cancellation):  # up to the last line, so that a late ^C does not cut the report short
-        run = collect_events(
-            configured, locked=locked, cancellation=cancellation, wait=wait, prune_covered=prune_covered
-        )
-        with progress(sys.stderr, mode_of(output)) as shown:
-            report = run.finish(shown.show)
-        if report_to is not None:
-            write_json(report.document(), report_to)
-        _tell_end(report, output, as_json=as_json)
+        report = _collected(asked, configured, cancellation, wait=wait)
     raise typer.Exit(report.exit_code())
+
+
+def _every(asked: _Asked, every: str) -> None:
+    from crypto_archive import Cancellation, CryptoArchiveError, Notice, rounds, seconds_of
+    from crypto_archive.cli.errors import tell_error
+    from crypto_archive.cli.signals import stopping
+    from crypto_archive.cli.work import tell
+
+    try:
+        seconds = seconds_of(every)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--every") from None
+    if asked.as_json:
+        raise typer.BadParameter(
+            "each round has a report of its own; --report FILE has the last one", param_hint="--json"
+        )
+    configured = _configured(asked)
+
+    def say_when(due: "datetime") -> None:
+        tell(asked.output, Notice(f"the next round begins at {due:%Y-%m-%dT%H:%M:%SZ}"))
+
+    cancellation = Cancellation()
+    code = 0
+    with stopping(cancellation):
+        for number in rounds(configured.request.root, seconds, cancellation=cancellation, on_wait=say_when):
+            try:
+                if number > 1:  # presets may have changed, and days have gone by
+                    configured = _configured(asked)
+                with cancellation.for_a_part() as token:
+                    code = _collected(asked, configured, token, wait=True).exit_code()
+            except CryptoArchiveError as error:
+                if number == 1:
+                    raise
+                tell_error(error)
+                code = error.exit_code
+    raise typer.Exit(code)
+
+
+def _configured(asked: _Asked) -> "Configured":
+    from crypto_archive.cli.locking import configure_wanted
+    from crypto_archive.cli.work import prepare_file
+
+    configured = configure_wanted(asked.selection, asked.output, asked.more, asked.locked)
+    for path, option in ((asked.report_to, "--report"), (asked.metrics_to, "--metrics-file")):
+        if path is not None:
+            prepare_file(path, option)
+    return configured
+
+
+def _collected(asked: _Asked, configured: "Configured", cancellation: "Cancellation", *, wait: bool) -> "Report":
+    from crypto_archive import collect_events
+    from crypto_archive.cli.work import mode_of, write_json
+    from crypto_archive.render.progress import progress
+
+    run = collect_events(
+        configured, locked=asked.locked, cancellation=cancellation, wait=wait, prune_covered=asked.prune_covered
+    )
+    with progress(sys.stderr, mode_of(asked.output)) as shown:
+        report = run.finish(shown.show)
+    if asked.report_to is not None:
+        write_json(report.document(), asked.report_to)
+    if asked.metrics_to is not None:
+        from crypto_archive import write_metrics
+
+        write_metrics(report, asked.metrics_to)
+    _tell_end(report, asked.output, as_json=asked.as_json)
+    return report
 
 
 def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None:

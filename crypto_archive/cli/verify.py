@@ -69,6 +69,11 @@ def verify(
     configured = configure(selection, output)
     cancellation = Cancellation()
     bad: list[Checked] = []
+    if rebuild_manifest:
+        run = rebuild_manifest_events(configured, cancellation=cancellation, wait=wait)
+    else:
+        expect = configured.request.discovery if selection.discover else None
+        run = verify_events(configured, whole_root=whole_root or None, expect=expect, cancellation=cancellation)
     with stopping(cancellation), check_progress(sys.stderr, mode_of(output)) as shown:
 
         def take(event: Checked | Noticed) -> None:
@@ -79,11 +84,6 @@ def verify(
             if event.verdict.is_bad:
                 bad.append(event)
 
-        if rebuild_manifest:
-            run = rebuild_manifest_events(configured, cancellation=cancellation, wait=wait)
-        else:
-            expect = configured.request.discovery if selection.discover else None
-            run = verify_events(configured, whole_root=whole_root or None, expect=expect, cancellation=cancellation)
         report = run.finish(take)
     if repair and report.status == "bad":
         with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown_repair:

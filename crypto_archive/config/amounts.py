@@ -1,4 +1,4 @@
-"""Sizes as people write them: ``50GB``, ``1.5TiB``, or plain bytes."""
+"""Sizes and durations as people write them: ``50GB``, ``1.5TiB``, or plain bytes; ``90s``, ``1h``, ``1d``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ UNITS = {
 }
 """Bytes in each unit, by the unit's name."""
 
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_LONGEST_SECONDS = 366 * 86_400
 _BY_FOLD = {name.casefold(): size for name, size in UNITS.items()}
 
 
@@ -35,6 +37,20 @@ def byte_count(value: object) -> int:
             f"a number of bytes, or one with a unit ({', '.join(UNITS)})"
         )
     return int(Fraction(found[1]) * unit)
+
+
+def seconds_of(text: str) -> float:
+    """Return a duration in seconds: a number with one of the units ``s``, ``min``, ``h``, ``d``.
+
+    Raises:
+        ValueError: The text is no duration, or none at all.
+    """
+    found = _AMOUNT.fullmatch(text.strip())
+    unit = _SECONDS.get((found[2] or "").casefold()) if found else None
+    seconds = float(Fraction(found[1]) * unit) if found and unit else 0.0
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise ValueError(f"{_shown(text)} is not a duration; write it like 90s, 30min, 1h or 1d, up to 366d")
+    return seconds
 
 
 def _shown(value: object) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crypto_archive.report.fold import Report
 
 FAILURES_SHOWN = 10
+REASONS_SHOWN = 5
 
 OUTCOME_MEANINGS = {
     Outcome.FETCHED: "new, proven and in place",
@@ -84,13 +85,25 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         facts.add_row("moved", f"{moved}, to .crypto-archive/covered; monthly ones hold their rows")
     if report_file is not None:
         facts.add_row("report", str(report_file))
-    if report.notices:
-        facts.add_row("notes", f"{len(report.notices):,}, listed in the report")
+    _add_notices(facts, report)
     parts: list[RenderableType] = [_panel(HEADLINES[report.status], report.status, facts, report.run_id)]
     if report.failures:
         rows = ((str(event.outcome), event.object.key, event.reason) for event in report.failures)
         parts.append(_troubles(rows, len(report.failures) + report.failures_omitted, "outcome"))
     return Group(*parts, *_advice(_what_next(report, failed_file), report.error))
+
+
+def _add_notices(facts: Table, report: Report) -> None:
+    """Say what the notices are where there is nothing else, since they are the reason; elsewhere, how many."""
+    if report.status != "empty":
+        if report.notices:
+            facts.add_row("notes", f"{len(report.notices):,}, listed in the report")
+        return
+    for number, notice in enumerate(report.notices[:REASONS_SHOWN]):
+        facts.add_row("" if number else "why", one_line(notice.text))
+    more = len(report.notices) - REASONS_SHOWN
+    if more > 0:
+        facts.add_row("", f"and {more:,} more, listed in the report")
 
 
 def verify_summary(report: VerifyReport) -> RenderableType:

@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import (
@@ -83,12 +83,20 @@ class Pruning:
     bytes: int = 0
     kept_months: int = 0
 
+    def __iadd__(self, other: Pruning) -> Self:
+        self.months += other.months
+        self.objects += other.objects
+        self.bytes += other.bytes
+        self.kept_months += other.kept_months
+        return self
+
 
 class Report:
     """What a run amounts to so far; every figure of the document comes from events.
 
     Attributes:
         request: What the run was asked to do.
+        presets: Names of the presets that the request was made of.
         run_id: Name of the run's folder, empty before the run has started.
         groups: Totals by market and data type, in the order of the plan.
         failures: The first objects that failed or were quarantined.
@@ -129,7 +137,7 @@ class Report:
         self._absences: Counter[str] = Counter()
         self._started_at: datetime | None = None
         self._finished = False
-        self._presets = presets
+        self.presets = presets
         self._versions = {"crypto_archive": version, "s5cmd": "", "matrix": matrix_version}
 
     def __getitem__(self, name: str) -> Any:
@@ -178,7 +186,7 @@ class Report:
         """How many objects ended how; every outcome is there, and together they are the plan."""
         total: Counter[Outcome] = Counter()
         for group in self.groups.values():
-            total += self._whole(group)
+            total += self.whole(group)
         return {outcome: total[outcome] for outcome in Outcome}
 
     @property
@@ -216,6 +224,13 @@ class Report:
         nothing = counts["total_tasks"] == absent and self._absences[Absence.NOT_YET] < max(absent, 1)
         return "empty" if nothing else "success"
 
+    @property
+    def finished_at(self) -> datetime | None:
+        """When the run ended, UTC; None while it goes on."""
+        if self._started_at is None or not self._finished:
+            return None
+        return self._started_at + timedelta(seconds=self.seconds)
+
     def exit_code(self) -> ExitCode:
         """Return how the command ends."""
         if self.error:
@@ -229,7 +244,6 @@ class Report:
         counts = self._stats()
         stats = counts | {"total_size_bytes": self.bytes, "processing_time_seconds": round(self.seconds, 3)}
         started = self._started_at
-        finished = started + timedelta(seconds=self.seconds) if started and self._finished else None
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": self.run_id,
@@ -237,7 +251,7 @@ class Report:
             "exit_code": int(self.exit_code()),
             "success_rate": _success_rate(counts["total_tasks"], counts["failed_tasks"]),
             "started_at": started.isoformat() if started else None,
-            "finished_at": finished.isoformat() if finished else None,
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
             "interrupted_by": None if self.interrupted_by is None else signal_name(self.interrupted_by),
             "error": self.error or None,
             "output_directory": str(self.request.root),
@@ -252,11 +266,49 @@ class Report:
             "failures": [_failure_document(failure) for failure in self.failures],
             "failures_omitted": self.failures_omitted,
             "notices": [notice.text for notice in self.notices],
-            "presets": list(self._presets),
+            "presets": list(self.presets),
             "selection": _selection_document(self.request),
             "source": {"endpoint_url": self.request.access.endpoint_url, "bucket": self.request.access.bucket},
             "versions": dict(self._versions),
         }
+
+    def include(self, other: Report) -> None:
+        """Take in what another run came to, such as one shard of several; no object may be in both.
+
+        The sum has all counts and failures of both, as if they had been one run. It began when the first of them began
+        and has ended when all have; the first error is the sum's. Folder and name of a run are nobody's.
+        """
+        for (market, data_type), theirs in other.groups.items():
+            ours = self._group(market, data_type)
+            ours.planned += theirs.total
+            ours.outcomes += theirs.outcomes
+            ours.bytes += theirs.bytes
+            ours.bytes_fetched += theirs.bytes_fetched
+        for failure in other.failures:
+            self._keep_failure(failure)
+        self.failures_omitted += other.failures_omitted
+        self.notices += [notice for notice in other.notices if notice not in self.notices]
+        self.pruned += other.pruned
+        self._verdicts += other._verdicts
+        self._absences += other._absences
+        if self.interrupted_by is None:
+            self.interrupted_by = other.interrupted_by
+        if not self.error:
+            self.error, self.error_exit_code = other.error, other.error_exit_code
+        self._versions |= {name: version for name, version in other._versions.items() if version}
+        self._span(other)
+
+    def _span(self, other: Report) -> None:
+        """Stretch the time that the run took by that of another one."""
+        if other._started_at is None:
+            return
+        if self._started_at is None:
+            self._started_at, self.seconds, self._finished = other._started_at, other.seconds, other._finished
+            return
+        ends = [one._started_at + timedelta(seconds=one.seconds) for one in (self, other) if one._started_at]
+        self._started_at = min(self._started_at, other._started_at)
+        self.seconds = (max(ends) - self._started_at).total_seconds()
+        self._finished = self._finished and other._finished
 
     def _group(self, market: Market, data_type: str) -> Group:
         found = self.groups.get((market, data_type))
@@ -283,7 +335,7 @@ class Report:
         else:
             self.failures_omitted += 1
 
-    def _whole(self, group: Group) -> Counter[Outcome]:
+    def whole(self, group: Group) -> Counter[Outcome]:
         """Return the outcomes of a group with what no event accounts for: cancelled, since it is not there."""
         return group.outcomes + Counter({Outcome.CANCELLED: group.total - group.outcomes.total()})
 
@@ -305,7 +357,7 @@ class Report:
                 "objects": group.total,
                 "bytes": group.bytes,
                 "bytes_fetched": group.bytes_fetched,
-                "outcomes": _by_name(self._whole(group)),
+                "outcomes": _by_name(self.whole(group)),
             }
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PRIVATE_FOLDER = ".crypto-archive"
 PARTS_FOLDER = "parts"
+ROUNDS = "rounds"
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -128,6 +129,11 @@ class Root:
         return self.path.joinpath(*_parts(key))
 
 
+def rounds_of(root: Root) -> Root:
+    """Return what the process that makes rounds of a root has to itself: a lock beside that of the root."""
+    return Root(root.path, ROUNDS)
+
+
 def open_root(path: Path) -> Root:
     """Make the root's folders where they are missing, and see that they can be written to.
 
@@ -136,8 +142,14 @@ def open_root(path: Path) -> Root:
     """
     root = Root(path.absolute())
     with explained(root):
-        for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # parents are made: it is a place such as /proc
+            raise RootUnusable(
+                f"The output directory cannot be made: {root.path}",
+                hint="No folder can be made there. Choose another one with --output.",
+            ) from error
         for folder in (root.path, root.private):
             with tempfile.TemporaryFile(dir=folder):
                 pass

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 README = REPOSITORY / "README.md"
 
-SHARED = ("plan", "collect", "verify", "matrix coverage")
+SHARED = ("plan", "collect", "verify", "matrix coverage", "flow run", "flow serve", "flow deployment")
 """The commands whose common options are described once."""
 
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w -]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.amounts import UNITS, byte_count
+from crypto_archive.config.amounts import UNITS, byte_count, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,17 @@ def test_nonsense_gets_one_clear_error(value: object) -> None:
 @given(st.integers(0, 10**18 - 1), st.sampled_from(sorted(UNITS)), st.sampled_from(["", " "]))
 def test_every_whole_number_of_every_unit_is_taken(number: int, unit: str, space: str) -> None:
     assert byte_count(f"{number}{space}{unit}") == number * UNITS[unit]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("30min", 1800), ("30m", 1800), ("1h", 3600), ("1.5 h", 5400), ("1d", 86_400), ("0.5s", 0.5)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1", "h", "0s", "-1h", "1w", "367d", "1h30m", "every hour"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration; write it like 90s, 30min, 1h or 1d, up to 366d"):
+        seconds_of(text)

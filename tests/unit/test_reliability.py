@@ -15,7 +15,7 @@ from crypto_archive.transfer import engine, lane
 from tests.docs.generated import DOCS, REPOSITORY
 
 TEXT = (DOCS / "reliability.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`((?:archive|process|unit)/test_\w+\.py)::(test_\w+)`", TEXT)))
+NAMED = sorted(set(re.findall(r"`((?:archive|flows|process|unit)/test_\w+\.py)::(test_\w+)`", TEXT)))
 
 
 def section(title: str) -> str:

@@ -14,6 +14,7 @@ from crypto_archive.errors import ExitCode
 from crypto_archive.events import (
     Checked,
     DaysCovered,
+    Noticed,
     ObjectSettled,
     RunFinished,
 )
@@ -209,6 +210,17 @@ def test_the_summary_of_nothing(report: Report) -> None:
     lines = text_of(report_summary(report))
     assert "Nothing was found" in lines
     assert "`crypto-archive plan`" in lines
+
+
+def test_the_summary_of_nothing_says_why() -> None:
+    report = new_report()
+    for number in range(8):
+        report.add(Noticed(Notice(f"the archive has no symbol 'BTCUSD{number}' there")))
+    lines = text_of(report_summary(report))
+    assert "why       the archive has no symbol 'BTCUSD0' there" in lines
+    assert "BTCUSD4" in lines
+    assert "BTCUSD5" not in lines
+    assert "and 3 more, listed in the report" in lines
 
 
 def verified(*verdicts: Verdict) -> VerifyReport:

@@ -1,0 +1,227 @@
+"""``crypto-archive flow``: collect as a Prefect flow."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, takes
+
+FLOW = "Flow"
+SCHEDULE = "Schedule"
+
+app = typer.Typer(
+    help="Collect as a Prefect flow: once, on a schedule, or as a deployment. Needs the extra prefect.",
+    no_args_is_help=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOptions:
+    """How the flow works; the names are those of its parameters, except for jobs."""
+
+    shards: Annotated[
+        int,
+        typer.Option("--shards", metavar="N", min=1, rich_help_panel=FLOW,
+                     help="Cut the plan into so many parts of much the same bytes, each a task. (default: 1)"),
+    ] = 1  # fmt: skip
+    dask_workers: Annotated[
+        int | None,
+        typer.Option("--dask-workers", metavar="N", min=1, rich_help_panel=FLOW,
+                     help="Collect the shards in so many Dask processes of this machine. Needs the extra dask."),
+    ] = None  # fmt: skip
+    dask_scheduler: Annotated[
+        str | None,
+        typer.Option("--dask-scheduler", metavar="ADDRESS", rich_help_panel=FLOW,
+                     help="Collect the shards on the Dask cluster of this scheduler: tcp://10.0.0.5:8786."),
+    ] = None  # fmt: skip
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", rich_help_panel=FLOW,
+                     help="Hash what is on disk of the selection, in the end. (default: verify)"),
+    ] = True  # fmt: skip
+    retries: Annotated[
+        int,
+        typer.Option("--retries", metavar="N", min=0, rich_help_panel=FLOW,
+                     help="How often to try a shard again, where that can help. (default: 2)"),
+    ] = 2  # fmt: skip
+    retry_delay_seconds: Annotated[
+        float,
+        typer.Option("--retry-delay", metavar="SECONDS", min=0, rich_help_panel=FLOW,
+                     help="How long to wait before that. (default: 60)"),
+    ] = 60.0  # fmt: skip
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FLOW,
+                     help="s5cmd processes side by side, for each shard. (default: 8)"),
+    ] = None  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOptions:
+    """When the flow is due, and what that is called."""
+
+    cron: Annotated[
+        str | None,
+        typer.Option("--cron", metavar="EXPRESSION", rich_help_panel=SCHEDULE,
+                     help="When to run, in UTC: '0 6 * * *' is every day at six. Without it, when it is asked for."),
+    ] = None  # fmt: skip
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", rich_help_panel=SCHEDULE,
+                     help="The name of the deployment. (default: the names of the presets)"),
+    ] = None  # fmt: skip
+
+
+@app.command("run")
+@takes("selection", SelectionOptions)
+@takes("budget", BudgetOptions)
+@takes("flow", FlowOptions)
+@takes("output", OutputOptions)
+def run(
+    selection: SelectionOptions,
+    budget: BudgetOptions,
+    flow: FlowOptions,
+    output: OutputOptions,
+    as_json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the result as one JSON document.")
+    ] = False,
+) -> None:
+    """Run the flow once, here, and print its report.
+
+    \b
+    Examples:
+      crypto-archive flow run --preset research
+      crypto-archive flow run -p backtest --shards 8 --dask-workers 4 --no-verify
+    """
+    parameters = _parameters("flow run", selection, budget, flow, output)
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # of a server that is started for this run
+    if output.quiet:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    from crypto_archive.cli.work import print_json, print_text
+    from crypto_archive.flows.once import run_once
+    from crypto_archive.flows.schedule import check_server
+    from crypto_archive.render.collection_markdown import collection_markdown
+
+    check_server(own=True)
+    result, exit_code = run_once(parameters)
+    if as_json:
+        print_json(result)
+    elif not output.quiet:
+        print_text([collection_markdown(result)])
+    raise typer.Exit(exit_code)
+
+
+@app.command("serve")
+@takes("selection", SelectionOptions)
+@takes("budget", BudgetOptions)
+@takes("flow", FlowOptions)
+@takes("schedule", ScheduleOptions)
+@takes("output", OutputOptions)
+def serve(
+    selection: SelectionOptions,
+    budget: BudgetOptions,
+    flow: FlowOptions,
+    schedule: ScheduleOptions,
+    output: OutputOptions,
+) -> None:
+    """Serve the flow: run it whenever it is due or asked for, until ^C or SIGTERM. Needs a running Prefect server.
+
+    \b
+    Examples:
+      crypto-archive flow serve --preset research --cron '0 6 * * *'
+      crypto-archive flow serve -p backtest --cron '0 6 * * *' --shards 4 --output /data/binance --name nightly
+    """
+    parameters = _parameters("flow serve", selection, budget, flow, output)
+    from crypto_archive.flows import schedule as scheduling
+
+    if schedule.cron is not None:
+        scheduling.check_cron(schedule.cron)
+    scheduling.check_server(own=False)
+    scheduling.serve(_name(schedule, selection), schedule.cron, parameters)
+
+
+@app.command("deployment")
+@takes("selection", SelectionOptions)
+@takes("budget", BudgetOptions)
+@takes("flow", FlowOptions)
+@takes("schedule", ScheduleOptions)
+@takes("output", OutputOptions)
+def deployment(
+    selection: SelectionOptions,
+    budget: BudgetOptions,
+    flow: FlowOptions,
+    schedule: ScheduleOptions,
+    output: OutputOptions,
+    work_pool: Annotated[
+        str,
+        typer.Option("--work-pool", metavar="NAME", rich_help_panel=SCHEDULE,
+                     help="The work pool whose workers run it. (default: default)"),
+    ] = "default",
+) -> None:  # fmt: skip
+    """Print a deployment of the flow, for prefect deploy.
+
+    \b
+    Examples:
+      crypto-archive flow deployment --preset research --cron '0 6 * * *' > prefect.yaml
+    """
+    parameters = _parameters("flow deployment", selection, budget, flow, output)
+    from crypto_archive.cli.work import print_text
+    from crypto_archive.flows import schedule as scheduling
+
+    if schedule.cron is not None:
+        scheduling.check_cron(schedule.cron)
+    print_text([scheduling.deployment_file(_name(schedule, selection), schedule.cron, work_pool, parameters)])
+
+
+def _parameters(
+    command: str, selection: SelectionOptions, budget: BudgetOptions, flow: FlowOptions, output: OutputOptions
+) -> dict[str, object]:
+    """Return the parameters of the flow, once all of them are known to be right here.
+
+    They mean the same in any folder of this machine, for the flow may run in another one.
+    """
+    from crypto_archive import require_extra
+    from crypto_archive.cli.work import configure
+
+    if flow.dask_workers is not None and flow.dask_scheduler is not None:
+        raise typer.BadParameter("a cluster that is there has workers of its own", param_hint="--dask-workers")
+    require_extra("prefect", f"`crypto-archive {command}`")
+    if flow.dask_workers is not None or flow.dask_scheduler is not None:
+        require_extra("dask", "Collecting on Dask")
+    given = selection.fields() | budget.fields() | {"max_parallel_downloads": flow.jobs}
+    configured = configure(selection, output, **budget.fields(), max_parallel_downloads=flow.jobs)
+    configured.require_selection()
+    overrides = {name: _anywhere(name, value) for name, value in given.items() if value not in (None, [])}
+    overrides["output_directory"] = str(configured.request.root.absolute())
+    own = {name: value for name, value in dataclasses.asdict(flow).items() if name != "jobs" and value is not None}
+    return {"preset": [_preset_anywhere(one) for one in selection.presets or []], "overrides": overrides, **own}
+
+
+def _anywhere(name: str, value: object) -> object:
+    """Return the value of an option as plain data in which relative paths are absolute."""
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if name == "symbols" and isinstance(value, list):
+        return [_symbols_anywhere(one) for one in value]
+    return value
+
+
+def _symbols_anywhere(word: str) -> str:
+    if word == "-":
+        raise typer.BadParameter("a flow has no standard input; name a file: @FILE", param_hint="--symbol")
+    return f"@{Path(word[1:]).absolute()}" if word.startswith("@") else word
+
+
+def _preset_anywhere(preset: str) -> str:
+    path = Path(preset)
+    is_path = path.suffix.lower() in {".yaml", ".yml", ".json"} or "/" in preset
+    return str(path.absolute()) if is_path else preset
+
+
+def _name(schedule: ScheduleOptions, selection: SelectionOptions) -> str:
+    """Return the name of the deployment; one that nobody names is called after its presets."""
+    return schedule.name or "-".join(Path(preset).stem for preset in selection.presets or []) or "selection"
