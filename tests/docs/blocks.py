@@ -49,19 +49,18 @@ def blocks(document: str) -> list[Block]:
     """Return the blocks of a document in their order; texts that are printed belong to the block that prints them."""
     found: list[Block] = []
     section = reason = ""
-    end = 0
+    end = -1  # where the block before ended; -1 where something else came in between
     for piece in _PIECES.finditer(document):
         if heading := piece["heading"]:
-            section = heading.removeprefix("## ")
+            section, end = heading.removeprefix("## "), -1
         elif piece["reason"]:
-            reason = piece["reason"]
-        elif piece["kind"] == "text" and found and not document[end : piece.start()].strip():
+            reason, end = piece["reason"], -1
+        elif piece["kind"] == "text" and end >= 0 and not document[end : piece.start()].strip():
             last = found.pop()
             found.append(Block(last.kind, last.text, last.section, piece["text"], last.reason))
         else:
             found.append(Block(piece["kind"], piece["text"], section, None, reason))
-            reason = ""
-        end = piece.end()
+            reason, end = "", piece.end()
     return found
 
 
@@ -69,7 +68,7 @@ def write_files(document: str, folder: Path) -> None:
     """Write the files that a document shows."""
     for block in blocks(document):
         if block.kind in ("yaml", "text") and (named := _FILE.match(block.text)):
-            (folder / named[1]).write_text(block.text, encoding="utf-8")
+            (folder / named[1].rpartition("/")[2]).write_text(block.text, encoding="utf-8")
 
 
 def run_shell(block: Block, folder: Path, environment: Mapping[str, str]) -> str:

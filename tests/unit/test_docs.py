@@ -74,9 +74,10 @@ def test_every_part_stands_in_one_document() -> None:
     assert sorted(found) == sorted(all_part_names())
 
 
-def test_the_documents_of_the_readme_are_all_there() -> None:
-    linked = {target.partition("#")[0] for _, target in links(TEXTS[README])}
-    assert {f"docs/{path.name}" for path in DOCS.glob("*.md")} <= linked
+def test_the_index_leads_to_every_document() -> None:
+    linked = {target.partition("#")[0] for _, target in links(text_of("index.md"))}
+    assert {path.name for path in DOCS.glob("*.md") if path.name != "index.md"} <= linked
+    assert "docs/index.md" in {target for _, target in links(TEXTS[README])}
 
 
 # Commands and options
@@ -120,7 +121,7 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shown = re.compile(r"^```(?:yaml|text)\n# (\S+\.(?:yaml|txt))\n(.*?)^```", re.DOTALL | re.MULTILINE)
     for text in TEXTS.values():
         for name, content in shown.findall(text):
-            (tmp_path / name).write_text(content, encoding="utf-8")
+            (tmp_path / Path(name).name).write_text(content, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
