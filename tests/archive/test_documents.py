@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import re
@@ -22,18 +23,24 @@ from tests.docs.generated import DOCS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.archive.sample import Sample
+
 FIRST_HOUR = (DOCS / "first-hour.md").read_text("utf-8")
 EXAMPLES = (DOCS / "examples.md").read_text("utf-8")
 OPTIONAL = ("pandas", "polars", "duckdb")
 
 
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     """A sample that goes on to yesterday, so that documents may speak of the last days."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     both = SampleSpec.of([*small().objects, *demo(yesterday).objects], small().defects)
-    sample = written_once(tmp_path_factory, "documents", both)
-    with S3Server(sample.root, log=tmp_path_factory.mktemp("documents") / "rclone.log") as server:
+    return written_once(tmp_path_factory, "documents", both)
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of that sample."""
+    with S3Server(served(tmp_path_factory).root, log=tmp_path_factory.mktemp("documents") / "rclone.log") as server:
         yield server.endpoint_url
 
 
@@ -104,3 +111,37 @@ def test_an_output_that_differs_would_be_found(environment: dict[str, str]) -> N
         follow(Block("sh", "echo 1 object", "", prints="2 files\n"), environment)
     with pytest.raises(AssertionError, match="exit code 3"):
         follow(Block("sh", "crypto-archive plan -m spot -t trades -s NONE --last 1d", ""), environment)
+
+
+# Migration
+
+MIGRATION = (DOCS / "migration.md").read_text("utf-8")
+DAYS = [f"data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-{day}.zip" for day in (13, 14, 15)]
+
+
+def test_files_of_the_official_scripts_are_taken_along(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One as the scripts leave it, one in the folder of a range of days, and one that broke off half way."""
+    bucket = served(tmp_path_factory).bucket
+    for key, place in zip(DAYS, ("", "2025-07-13_2025-07-15/", ""), strict=True):
+        target = Path("store", key).parent / place / Path(key).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((bucket / key).read_bytes())
+    os.truncate(Path("store", DAYS[2]), 100)
+    printed = [
+        run_shell(block, Path.cwd(), environment)
+        for block in blocks(MIGRATION)
+        if block.section == "Taking files along"
+    ]
+    outcomes = ast.literal_eval(printed[1].splitlines()[0])
+    assert (outcomes["present"], outcomes["fetched"] + outcomes["updated"], outcomes["failed"]) == (2, 1, 0)
+    for key in DAYS:
+        assert Path("store", key).read_bytes() == (bucket / key).read_bytes()
+
+
+@pytest.mark.parametrize("section", [name for name in sections(MIGRATION) if name != "Taking files along"])
+def test_what_stands_in_the_place_of_other_tools(section: str, environment: dict[str, str]) -> None:
+    for block in blocks(MIGRATION):
+        if block.section == section:
+            follow(block, environment)
