@@ -30,9 +30,16 @@ if TYPE_CHECKING:
     )
     from crypto_archive.config import (
         Configured as Configured,
+        EffectiveField as EffectiveField,
         PresetInfo as PresetInfo,
+        effective_document as effective_document,
+        effective_fields as effective_fields,
         list_presets as list_presets,
         load_request as load_request,
+        new_preset as new_preset,
+        preset_problems as preset_problems,
+        preset_schema as preset_schema,
+        presets_document as presets_document,
     )
     from crypto_archive.config.amounts import seconds_of as seconds_of
     from crypto_archive.config.dates import day_of as day_of
@@ -66,6 +73,13 @@ if TYPE_CHECKING:
         RunStarted as RunStarted,
     )
     from crypto_archive.extras import ExtraMissing as ExtraMissing, require_extra as require_extra
+    from crypto_archive.health.check import Check as Check, CheckStatus as CheckStatus
+    from crypto_archive.health.examination import (
+        doctor as doctor,
+        doctor_document as doctor_document,
+        doctor_exit_code as doctor_exit_code,
+        doctor_status as doctor_status,
+    )
     from crypto_archive.holdings import SymbolHistory as SymbolHistory
     from crypto_archive.jobs.compare import compare as compare
     from crypto_archive.jobs.matrix_check import TypeFolder as TypeFolder, check_matrix as check_matrix
@@ -77,6 +91,7 @@ if TYPE_CHECKING:
         write_shards as write_shards,
     )
     from crypto_archive.jobs.rounds import rounds as rounds
+    from crypto_archive.jobs.suggestions import suggestions as suggestions
     from crypto_archive.jobs.universe import symbols_document as symbols_document, universe as universe
     from crypto_archive.lockfile.shards import Shard as Shard
     from crypto_archive.matrix import Matrix as Matrix, Row as Row, matrix_document as matrix_document
@@ -108,17 +123,21 @@ _HOMES = {
     "verify_events",
     "config.amounts": "seconds_of",
     "config.dates": "day_of",
-    "config": "Configured PresetInfo list_presets load_request",
+    "config": "Configured EffectiveField PresetInfo effective_document effective_fields list_presets load_request "
+    "new_preset preset_problems preset_schema presets_document",
     "errors": "ConfigError CryptoArchiveError EndpointUnreachable EnvironmentFailure ExitCode Problem RootLocked "
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "
     "Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
     "extras": "ExtraMissing require_extra",
+    "health.check": "Check CheckStatus",
+    "health.examination": "doctor doctor_document doctor_exit_code doctor_status",
     "holdings": "SymbolHistory",
     "jobs.compare": "compare",
     "jobs.matrix_check": "TypeFolder check_matrix",
     "jobs.plan": "Plan object_document plan write_run_files write_shards",
     "jobs.rounds": "rounds",
+    "jobs.suggestions": "suggestions",
     "jobs.universe": "symbols_document universe",
     "lockfile.shards": "Shard",
     "matrix": "Matrix Row matrix_document",

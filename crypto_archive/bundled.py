@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+MATRIX_FILE = "binance.yaml"
+"""The matrix, in its folder."""
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crypto_archive import CryptoArchiveError, __version__
-from crypto_archive.cli import collect, flow, matrix, plan, verify
+from crypto_archive.cli import collect, doctor, flow, matrix, plan, preset, verify
 from crypto_archive.cli.errors import tell_error
 from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 
@@ -42,7 +42,9 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.add_typer(matrix.app, name="matrix")
+app.add_typer(preset.app, name="preset")
 app.add_typer(flow.app, name="flow")
 
 
@@ -65,7 +67,7 @@ def run() -> NoReturn:
     """Run the command line and exit with the code of the table."""
     open_closed_streams()
     try:
-        app()
+        app(prog_name="crypto-archive")  # however it was started: completion goes by the name
     except CryptoArchiveError as error:
         with suppress(OSError):  # nobody is there to read it
             tell_error(error)

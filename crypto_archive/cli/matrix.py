@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.completion import completing
 from crypto_archive.cli.coverage import coverage
 from crypto_archive.cli.universe import symbols
 
@@ -22,10 +23,20 @@ MatrixOption = Annotated[
     ),
 ]
 MarketOption = Annotated[
-    list[str] | None, typer.Option("--market", "-m", metavar="MARKET", help="Only these markets; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--market", "-m", metavar="MARKET", autocompletion=completing("markets"), help="Only these markets; repeatable."
+    ),
 ]
 TypeOption = Annotated[
-    list[str] | None, typer.Option("--data-type", "-t", metavar="TYPE", help="Only these data types; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--data-type",
+        "-t",
+        metavar="TYPE",
+        autocompletion=completing("data_types"),
+        help="Only these data types; repeatable.",
+    ),
 ]
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from crypto_archive.cli.completion import completing
+
 SELECTION = "Selection"
 SOURCE = "Where from, where to"
 LIMITS = "Limits"
@@ -23,27 +25,32 @@ class SelectionOptions:
     presets: Annotated[
         list[str] | None,
         typer.Option("--preset", "-p", metavar="NAME|FILE", rich_help_panel=SELECTION,
+                     autocompletion=completing("presets"),
                      help="A preset by name or path; repeat it to lay one over the other, later fields win."),
     ] = None  # fmt: skip
     markets: Annotated[
         list[str] | None,
         typer.Option("--market", "-m", metavar="MARKET", rich_help_panel=SELECTION,
+                     autocompletion=completing("markets"),
                      help="spot, futures_um, futures_cm or options; repeatable."),
     ] = None  # fmt: skip
     symbols: Annotated[
         list[str] | None,
         typer.Option("--symbol", "-s", metavar="SYMBOL|GLOB", rich_help_panel=SELECTION,
+                     autocompletion=completing("symbols"),
                      help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; all; @FILE or - (standard input) "
                           "reads a list; repeatable."),
     ] = None  # fmt: skip
     quote_assets: Annotated[
         list[str] | None,
         typer.Option("--quote", metavar="ASSET", rich_help_panel=SELECTION,
+                     autocompletion=completing("quote_assets"),
                      help="Only symbols quoted in this asset, such as USDT; repeatable."),
     ] = None  # fmt: skip
     contract: Annotated[
         str | None,
         typer.Option("--contract", metavar="perpetual|delivery", rich_help_panel=SELECTION,
+                     autocompletion=completing("contract"),
                      help="Only futures contracts of this kind; symbols that are no contracts stay."),
     ] = None  # fmt: skip
     settled: Annotated[
@@ -54,11 +61,13 @@ class SelectionOptions:
     data_types: Annotated[
         list[str] | None,
         typer.Option("--data-type", "-t", metavar="TYPE", rich_help_panel=SELECTION,
+                     autocompletion=completing("data_types"),
                      help="A data type such as klines, trades or fundingRate; repeatable."),
     ] = None  # fmt: skip
     intervals: Annotated[
         list[str] | None,
         typer.Option("--interval", "-i", metavar="INTERVAL", rich_help_panel=SELECTION,
+                     autocompletion=completing("intervals"),
                      help="An interval such as 1m, 1h, 1d or 1mo, for all types that have intervals; repeatable."),
     ] = None  # fmt: skip
     start: Annotated[
@@ -78,12 +87,14 @@ class SelectionOptions:
     partition: Annotated[
         str | None,
         typer.Option("--partition", metavar="daily|monthly|auto", rich_help_panel=SELECTION,
+                     autocompletion=completing("partition"),
                      help="Daily or monthly objects; auto takes a month that is over as one object where the listing "
                           "has that, and days elsewhere. (default: auto)"),
     ] = None  # fmt: skip
     discover: Annotated[
         str | None,
         typer.Option("--discover", metavar="listing|calendar", rich_help_panel=SOURCE,
+                     autocompletion=completing("discover"),
                      help="Learn what exists from the bucket's listing, or from the calendar without asking."),
     ] = None  # fmt: skip
     refresh: Annotated[

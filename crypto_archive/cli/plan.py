@@ -52,9 +52,6 @@ def plan(
         typer.Option("--diff", metavar="FILE", rich_help_panel=OUTPUT,
                      help="Instead say what is new, gone and replaced since a plan was locked; exit 4 if anything is."),
     ] = None,
-    list_presets: Annotated[
-        bool, typer.Option("--list-presets", rich_help_panel=OUTPUT, help="Say which presets there are, and exit.")
-    ] = False,
 ) -> None:  # fmt: skip
     """Show what a collect would do; fetches nothing.
 
@@ -68,9 +65,6 @@ def plan(
       crypto-archive plan --preset backtest --diff backtest.lock
       crypto-archive plan --preset backtest --shards 8 --to shards/
     """
-    if list_presets:
-        _list_presets()
-        return
     if shards is not None and to is None:
         raise typer.BadParameter("name the folder for the shards with --to DIR", param_hint="--shards")
     if shards is not None and format in {PlanFormat.JSONL, PlanFormat.RUNFILES}:
@@ -147,12 +141,3 @@ def _compare(
     if not output.quiet:
         typer.echo(found.summary, err=True)
     raise typer.Exit(ExitCode.VERIFICATION if found.counts else ExitCode.OK)
-
-
-def _list_presets() -> None:
-    from crypto_archive import list_presets
-    from crypto_archive.render.tables import presets_table, show
-
-    presets = list_presets()
-    rows = ((one.name, one.description, "the package" if one.bundled else str(one.path)) for one in presets)
-    show(presets_table(rows), sys.stdout)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.completion import completing
 from crypto_archive.cli.options import SelectionOptions
 
 
@@ -21,7 +22,7 @@ class SymbolsFormat(StrEnum):
 def symbols(
     markets: Annotated[
         list[str] | None,
-        typer.Option("--market", "-m", metavar="MARKET",
+        typer.Option("--market", "-m", metavar="MARKET", autocompletion=completing("markets"),
                      help="Only these markets; repeatable. (default: all that have the data type)"),
     ] = None,
     symbols: Annotated[
@@ -30,17 +31,21 @@ def symbols(
             "--symbol",
             "-s",
             metavar="SYMBOL|GLOB",
+            autocompletion=completing("symbols"),
             help="Only these symbols, such as '*USDT'; '!*DOWNUSDT' excludes; @FILE or - (standard input) reads a "
             "list; repeatable. (default: all)",
         ),
     ] = None,
     quote_assets: Annotated[
         list[str] | None,
-        typer.Option("--quote", metavar="ASSET", help="Only symbols quoted in this asset, such as USDT; repeatable."),
+        typer.Option("--quote", metavar="ASSET",
+                     autocompletion=completing("quote_assets"),
+                     help="Only symbols quoted in this asset, such as USDT; repeatable."),
     ] = None,
     contract: Annotated[
         str | None,
-        typer.Option("--contract", metavar="perpetual|delivery", help="Only futures contracts of this kind."),
+        typer.Option("--contract", metavar="perpetual|delivery",
+                     autocompletion=completing("contract"), help="Only futures contracts of this kind."),
     ] = None,
     settled: Annotated[
         bool | None,
@@ -50,11 +55,12 @@ def symbols(
         ),
     ] = None,
     data_type: Annotated[
-        str, typer.Option("--data-type", "-t", metavar="TYPE", help="The data type to look at. (default: klines)")
+        str, typer.Option("--data-type", "-t", metavar="TYPE",
+                          autocompletion=completing("data_types"), help="The data type to look at. (default: klines)")
     ] = "klines",
     interval: Annotated[
         str | None,
-        typer.Option("--interval", "-i", metavar="INTERVAL",
+        typer.Option("--interval", "-i", metavar="INTERVAL", autocompletion=completing("intervals"),
                      help="The interval to look at. (default: 1d, where the type has intervals)"),
     ] = None,
     as_of: Annotated[

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from crypto_archive.config.preset import ALL, EVERY
 from crypto_archive.config.s5cmd_options import read_arguments
-from crypto_archive.config.settings import expanded
 from crypto_archive.config.vocabulary import rows_named
 from crypto_archive.model import DateRange, Market
+from crypto_archive.preset_files import expanded
 from crypto_archive.request import (
     DEFAULT_KEEP_RUNS,
     DEFAULT_LISTING_AGE_SECONDS,

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from crypto_archive.errors import Problem
 
 
+SCHEMA_FIELD = "$schema"
+"""What JSON files say to editors, and to nobody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One source of values.
@@ -45,9 +49,10 @@ class Layer:
 
 def preset_layer(document: Document) -> Layer:
     """Return the layer of a preset file; lists of symbols are read from beside it."""
-    read = with_lists(document.values, document.place, document.path.parent)
-    values, problems = _validated(Preset, read.raw, read.place)
-    return Layer(read.raw, values, read.place, (*read.problems, *problems), document)
+    values = {field: value for field, value in document.values.items() if field != SCHEMA_FIELD}
+    read = with_lists(values, document.place, document.path.parent)
+    checked, problems = _validated(Preset, read.raw, read.place)
+    return Layer(read.raw, checked, read.place, (*read.problems, *problems), document)
 
 
 def environment_layer() -> Layer:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -68,31 +66,6 @@ def misspelt_variables() -> tuple[Notice, ...]:
         for name, guess in guesses
         if guess and nearest(name[len(PREFIX) :], [guess[len(PREFIX) :]])
     )
-
-
-def preset_folder(chosen: Path | str | None) -> Path:
-    """Return the folder of the user's own presets: the chosen one, or the usual place of the platform."""
-    if chosen:
-        return expanded(Path(chosen))
-    return _configuration_home() / "crypto-archive" / "presets"
-
-
-def expanded(path: Path) -> Path:
-    """Return the path with ``~`` replaced by the home folder; as it is where there is no such home."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
-
-
-def _configuration_home() -> Path:
-    if xdg := os.environ.get("XDG_CONFIG_HOME"):
-        return Path(xdg)
-    if sys.platform == "darwin":
-        return expanded(Path("~/Library/Application Support"))
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA") or expanded(Path("~/AppData/Roaming")))
-    return expanded(Path("~/.config"))
 
 
 def _known(found: dict[str, object]) -> dict[str, str]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.bundled import data_folder
 from crypto_archive.config.document import Document, read_document
 from crypto_archive.config.preset import SELECTION
-from crypto_archive.config.settings import expanded, preset_folder, variables
+from crypto_archive.config.settings import variables
 from crypto_archive.errors import ConfigError, Problem, nearest
+from crypto_archive.preset_files import SUFFIXES, bundled_presets, expanded, preset_folder, presets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SUFFIXES = (".yaml", ".yml", ".json")
+    from collections.abc import Callable, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,15 @@ def list_presets() -> tuple[PresetInfo, ...]:
     Raises:
         ConfigError: ``.env`` cannot be read.
     """
-    bundled, own = _bundled(), _files(user_folder())
+    bundled, own = bundled_presets(), presets_in(user_folder())
     kept = [_info(name, path, bundled=True, hides=False) for name, path in bundled.items() if name not in own]
     kept += [_info(name, path, bundled=False, hides=name in bundled) for name, path in own.items()]
     return tuple(kept)
+
+
+def presets_document(presets: Iterable[PresetInfo]) -> dict[str, object]:
+    """Return presets as a JSON document."""
+    return {"schema_version": 1, "presets": [{**asdict(one), "path": str(one.path)} for one in presets]}
 
 
 def user_folder() -> Path:
@@ -91,7 +94,7 @@ def find_preset(wanted: str, folder: Path, place: str) -> Found:
         ConfigError: There is no such file, or no such name.
     """
     path = expanded(Path(wanted))
-    bundled, own = _bundled(), _files(folder)
+    bundled, own = bundled_presets(), presets_in(folder)
     if _is_path(wanted):
         return _at_path(wanted, path, {**bundled, **own}, place)
     if wanted in own:
@@ -109,7 +112,7 @@ def _is_path(wanted: str) -> bool:
     return Path(wanted).suffix.lower() in SUFFIXES or "/" in wanted or "\\" in wanted
 
 
-def _at_path(wanted: str, path: Path, named: dict[str, Path], place: str) -> Found:
+def _at_path(wanted: str, path: Path, named: Mapping[str, Path], place: str) -> Found:
     if _is(path, Path.is_file):
         return Found(wanted, path)
     reason = "it is a folder" if _is(path, Path.is_dir) else "there is no such file"
@@ -123,20 +126,6 @@ def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
         return kind(path)
     except OSError:  # a name too long, a folder that may not be looked into
         return False
-
-
-def _bundled() -> dict[str, Path]:
-    return _files(data_folder("configs"))
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Return the presets of a folder by name; where one name has several suffixes, YAML goes before JSON."""
-    try:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
-    except OSError:  # there is no such folder, or it may not be looked into
-        return {}
-    paths.sort(key=lambda path: (path.stem, -SUFFIXES.index(path.suffix.lower())))
-    return {path.stem: path for path in paths}
 
 
 def _info(name: str, path: Path, *, bundled: bool, hides: bool) -> PresetInfo:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.config.settings import expanded
 from crypto_archive.errors import Problem
+from crypto_archive.preset_files import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import EnvironmentFailure
 from crypto_archive.keys import KEYS_A_REQUEST
-from crypto_archive.listings.store import ListingStore, remove
+from crypto_archive.listings.store import FOLDERS, ListingStore, remove
 from crypto_archive.model import Notice
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import find_binary
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from crypto_archive.s5cmd.binary import Binary
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_FOLDERS = "folders of "
-"""Stands before the prefix of a listing of folders; no key begins so."""
 
 
 class BucketListing:
@@ -134,7 +132,7 @@ class BucketListing:
             EndpointUnreachable: The listing failed.
         """
         # While the server has said nothing at all, what an archive once said does not prove that it is one.
-        found = None if self._is_mute else self._find(_FOLDERS + prefix, exact=True)
+        found = None if self._is_mute else self._find(FOLDERS + prefix, exact=True)
         if found is not None:
             try:
                 return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
@@ -145,9 +143,9 @@ class BucketListing:
         self._heard = self._heard or bool(names)
         if names and not self.is_cut_short:  # an empty answer is no answer of an archive
             with suppress(sqlite3.Error):
-                recording = self._store.begin(_FOLDERS + prefix, self._now())
+                recording = self._store.begin(FOLDERS + prefix, self._now())
                 for name in names:
-                    recording.add(Listed(_FOLDERS + prefix + name, 0, "", _EPOCH))
+                    recording.add(Listed(FOLDERS + prefix + name, 0, "", _EPOCH))
                 self._store.finish([recording])
         return names
 

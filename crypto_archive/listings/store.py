@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS = 86_400.0
 """How long listings are kept; how old one may be to count is the reader's affair, and less than that."""
+FOLDERS = "folders of "
+"""Stands before the prefix of a listing of folders; no key begins so."""
 PAGE = 250
 """Entries that are written and read together."""
 
-_VERSION = 2
+VERSION = 2
 # No number is given twice: a recording that somebody else has dropped must not go on in the place of another one.
 # Keys are bytes, so that they have an end, which is above all that begins with a prefix: no UTF-8 has a byte of 0xFF.
 _SCHEMA = f"""
@@ -36,7 +38,7 @@ CREATE INDEX listing_prefix ON listing (place, prefix);
 CREATE TABLE page (
     listing INTEGER NOT NULL, first BLOB NOT NULL, last BLOB NOT NULL, entries BLOB NOT NULL);
 CREATE INDEX page_listing ON page (listing);
-PRAGMA user_version = {_VERSION};
+PRAGMA user_version = {VERSION};
 COMMIT;
 """
 _WAIT_SECONDS = 3.0
@@ -127,7 +129,7 @@ class ListingStore:
         for (packed,) in self._connection.execute(query, (start, start + b"\xff", listing.number)):
             there = True
             if packed is not None:
-                yield from (entry for entry in _unpacked(packed) if entry.key.startswith(prefix))
+                yield from (entry for entry in unpacked(packed) if entry.key.startswith(prefix))
         if not there:
             raise Forgotten(f"the listing of {listing.prefix!r} is gone")
 
@@ -214,7 +216,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         if version == 0:
             with suppress(sqlite3.OperationalError):  # another process was as quick
                 connection.executescript(_SCHEMA)
-        elif version != _VERSION:
+        elif version != VERSION:
             raise sqlite3.DatabaseError(f"unknown version {version}")
         with connection:
             now = datetime.now(UTC).timestamp()
@@ -236,7 +238,12 @@ def _packed(entries: list[Listed]) -> bytes:
     return zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 1)
 
 
-def _unpacked(packed: bytes) -> list[Listed]:
+def unpacked(packed: bytes) -> list[Listed]:
+    """Return the entries of a page.
+
+    Raises:
+        sqlite3.DatabaseError: It is damaged.
+    """
     try:
         rows = json.loads(zlib.decompress(packed))
         return [Listed(key, size, etag, datetime.fromtimestamp(moment, UTC)) for key, size, etag, moment in rows]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from crypto_archive.bundled import data_folder
+from crypto_archive.bundled import MATRIX_FILE, data_folder
 from crypto_archive.errors import ConfigError, Problem
 from crypto_archive.matrix.document import parse_matrix
 from crypto_archive.matrix.seed_form import is_seed_form, parse_seed_form
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SEED_FILE_NAME = "enhanced_binance_archive_matrix.json"
 """The file that older presets name; where it is not to be found, the bundled matrix stands in for it."""
 
-_BUNDLED_FILE = "binance.yaml"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times faster, but not everywhere
 
 
@@ -49,7 +48,7 @@ def load_matrix(source: str | Path | None = None) -> Matrix:
 
 @cache
 def _bundled() -> Matrix:
-    return _load(data_folder("matrix") / _BUNDLED_FILE)
+    return _load(data_folder("matrix") / MATRIX_FILE)
 
 
 def _load(path: Path) -> Matrix:

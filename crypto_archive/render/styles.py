@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crypto_archive.health.check import CheckStatus
 from crypto_archive.model import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -34,5 +35,10 @@ STATUS_STYLES: Mapping[str, str] = {
     "interrupted": "yellow",
     "failed": "red",
     "bad": "red",
+}
+CHECK_STYLES: Mapping[CheckStatus, str] = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.FAILED: "bold red",
 }
 ROW_STYLES: Mapping[str, str] = {"active": "green", "discontinued": "yellow", "removed": "yellow"}

@@ -34,7 +34,6 @@ __all__ = [
     "folders_table",
     "matrix_table",
     "plan_table",
-    "presets_table",
     "report_summary",
     "show",
     "verify_summary",
@@ -164,20 +163,6 @@ def _narrow_matrix_table(rows: Iterable[Row]) -> Table:
             str(row.first_date or ""),
             Text(f"until {row.last_date}" if ended else row.status, style=ROW_STYLES.get(row.status, "dim")),
         )
-    return table
-
-
-def presets_table(presets: Iterable[tuple[str, str, str]]) -> Table:
-    """Return which presets there are.
-
-    Args:
-        presets: Name, description and origin of each.
-    """
-    table = _table()
-    for name in ("preset", "what for", "from"):
-        table.add_column(name, no_wrap=name == "preset", overflow="fold")
-    for name, description, origin in presets:
-        table.add_row(name, description, Text(origin, style="dim"))
     return table
 
 

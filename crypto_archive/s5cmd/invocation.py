@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _KEPT = frozenset({"AWS_CA_BUNDLE"})
 
 
-def command_line(binary: Binary, access: Access, run_file: Path, *, workers: int, retries: int) -> list[str]:
+def command_line(
+    binary: Binary, access: Access, run_file: Path, *, workers: int, retries: int, log: str = "info"
+) -> list[str]:
     """Return the arguments that run a run-file.
 
     Args:
@@ -25,9 +27,10 @@ def command_line(binary: Binary, access: Access, run_file: Path, *, workers: int
         run_file: The run-file; made absolute, since s5cmd runs in another folder.
         workers: Commands under way at the same time.
         retries: How often s5cmd itself repeats a request.
+        log: How much s5cmd tells; with ``trace`` also the heads of requests and answers.
     """
     given = set(_option_names(access.extra_args))
-    arguments = [str(binary.path), "--json", "--log", "info", "--endpoint-url", access.endpoint_url]
+    arguments = [str(binary.path), "--json", "--log", log, "--endpoint-url", access.endpoint_url]
     if access.anonymous and "no-sign-request" not in given:
         arguments.append("--no-sign-request")
     if "numworkers" not in given:

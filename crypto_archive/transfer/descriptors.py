@@ -45,8 +45,25 @@ def crew_for(lanes: int) -> Crew:
     Raises:
         EnvironmentFailure: The limit is too low for a single lane.
     """
-    limit = _raised_to(max(OWN + PER_LANE * lanes, S5CMD_OWN + PER_WORKER * WORKERS))
+    limit = _raised_to(_wanted(lanes))
     return Crew(lanes, WORKERS) if limit is None else _crew_within(limit, lanes)
+
+
+def crew_possible(lanes: int) -> Crew:
+    """Return what ``crew_for`` would return, without raising the limit.
+
+    Args:
+        lanes: How many lanes are wanted.
+
+    Raises:
+        EnvironmentFailure: The limit is too low for a single lane.
+    """
+    limit = _reachable(_wanted(lanes))
+    return Crew(lanes, WORKERS) if limit is None else _crew_within(limit, lanes)
+
+
+def _wanted(lanes: int) -> int:
+    return max(OWN + PER_LANE * lanes, S5CMD_OWN + PER_WORKER * WORKERS)
 
 
 def _crew_within(limit: int, lanes: int) -> Crew:
@@ -80,6 +97,16 @@ def _raised_to(wanted: int) -> int | None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (best, hard))
         soft = best
     return soft
+
+
+def _reachable(wanted: int) -> int | None:
+    """Return what the soft limit of open files could be raised to; None where that is as much as is wanted."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if _reaches(soft, wanted) or _reaches(hard, wanted) else hard
 
 
 def _reaches(limit: int, wanted: int) -> bool:

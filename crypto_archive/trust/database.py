@@ -99,6 +99,22 @@ def connect_reader(path: Path, *, unchanging: bool = False) -> sqlite3.Connectio
         return _open_reader(path, f"{uri}?mode=ro&immutable=1")
 
 
+def connect_onlooker(path: Path) -> sqlite3.Connection:
+    """Open a manifest that exists so that nothing changes on disk, not even beside it.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    # With a log beside it somebody writes, or was killed: it is read too. Without one, SQLite would begin one.
+    return _open_reader(path, f"{path.absolute().as_uri()}?mode=ro" + ("" if has_log(path) else "&immutable=1"))
+
+
+def has_log(path: Path) -> bool:
+    """Whether SQLite's log lies beside a manifest: somebody writes to it, or was killed while they did."""
+    return path.with_name(f"{path.name}-wal").exists()
+
+
 def fold_log(path: Path) -> None:
     """Write into a manifest what a killed writer has left in the log beside it, if anything.
 
@@ -106,7 +122,7 @@ def fold_log(path: Path) -> None:
         EnvironmentFailure: It is no manifest that this version knows.
         sqlite3.DatabaseError: It cannot be used; see ``explained``.
     """
-    if path.with_name(f"{path.name}-wal").exists():
+    if has_log(path):
         with closing(connect_writer(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint")
 

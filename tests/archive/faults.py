@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +60,15 @@ class Delay:
     times: int | None = None
 
 
-Fault = Status | Truncate | Corrupt | Stall | Slow | Delay
+@dataclass(frozen=True, slots=True)
+class Skewed:
+    """Answer with a Date that is so many seconds away from the server's."""
+
+    seconds: float
+    times: int | None = None
+
+
+Fault = Status | Truncate | Corrupt | Stall | Slow | Delay | Skewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,11 @@ class Rule:
         with self._changed:
             if not self._changed.wait_for(lambda: self.hits >= hits, seconds):
                 raise TimeoutError(f"{self.fault} struck {self.hits} times within {seconds} s, not {hits}")
+
+
+def moved(date: str, seconds: float) -> str:
+    """Return the value of a Date header, so many seconds later."""
+    return format_datetime(parsedate_to_datetime(date) + timedelta(seconds=seconds), usegmt=True)
 
 
 def matches(key: str, pattern: str) -> bool:

@@ -26,6 +26,7 @@ from tests.archive.faults import (
     Fault,
     Rule,
     Seen,
+    Skewed,
     Slow,
     Stall,
     Status,
@@ -33,12 +34,13 @@ from tests.archive.faults import (
     corrupted,
     first_bytes,
     matches,
+    moved,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Corrupt", "Delay", "Fault", "FaultProxy", "Rule", "Seen", "Slow", "Stall", "Status", "Truncate"]
+__all__ = ["Corrupt", "Delay", "Fault", "FaultProxy", "Rule", "Seen", "Skewed", "Slow", "Stall", "Status", "Truncate"]
 
 _CHUNK = 64 * 1024
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"})
@@ -247,7 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(response.status, response.reason)
         for name, value in response.getheaders():
             if name.lower() not in _HOP_BY_HOP | {"content-length"}:
-                self.send_header(name, value)
+                late = isinstance(fault, Skewed) and name.lower() == "date"
+                self.send_header(name, moved(value, fault.seconds) if late else value)
         if response.status not in (204, 304):
             self.send_header("Content-Length", length)
         self.end_headers()

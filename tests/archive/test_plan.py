@@ -231,18 +231,6 @@ def test_nothing_found_is_told_and_not_a_success(run: Runner) -> None:
     ]
 
 
-def test_presets_are_listed_with_those_of_the_user(run: Runner) -> None:
-    folder = run.folder / "presets"
-    folder.mkdir()
-    (folder / "mine.yaml").write_text("description: My own choice\nmarkets: [spot]\n", encoding="utf-8")
-    code, stdout, _ = run.with_environment(CRYPTO_ARCHIVE_PRESET_DIR=folder)("plan", "--list-presets")
-    names = {line.split()[0] for line in stdout.splitlines() if line.strip()}
-    bundled = {"research", "backtest", "pipeline", "high-throughput", "low-memory", "resilient"}
-    assert code == 0
-    assert bundled | {"mine"} <= names
-    assert "My own choice" in stdout
-
-
 @needs_the_sample
 def test_the_defects_do_not_keep_a_plan_from_them(run: Runner) -> None:
     wish = ("-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")

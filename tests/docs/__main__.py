@@ -1,8 +1,8 @@
-"""``python -m tests.docs`` writes the generated parts of all documents anew."""
+"""``python -m tests.docs`` writes the generated parts of all documents, and the schema of presets, anew."""
 
 from __future__ import annotations
 
-from tests.docs.generated import REPOSITORY, documents, regenerated
+from tests.docs.generated import PRESET_SCHEMA, REPOSITORY, documents, regenerated, schema_text
 
 
 def main() -> None:
@@ -13,6 +13,9 @@ def main() -> None:
         if after != before:
             path.write_text(after, encoding="utf-8")
             print(f"{path.relative_to(REPOSITORY)}: written anew")
+    if not PRESET_SCHEMA.exists() or PRESET_SCHEMA.read_text(encoding="utf-8") != schema_text():
+        PRESET_SCHEMA.write_text(schema_text(), encoding="utf-8")
+        print(f"{PRESET_SCHEMA.relative_to(REPOSITORY)}: written anew")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ def _walk(path: str, command: Any) -> Iterator[Command]:
     group = getattr(command, "commands", {})
     parameters = _parameters(command)
     options = tuple(
-        _option(one, parameters.get(one.name)) for one in command.params if not BUILT_IN.intersection(one.opts)
+        _option(one, parameters.get(one.name))
+        for one in command.params
+        if one.param_type_name == "option" and not BUILT_IN.intersection(one.opts)
     )
     yield Command(path, inspect.cleandoc(command.help or ""), options, is_group=bool(group))
     for name, inner in group.items():

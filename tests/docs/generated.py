@@ -6,6 +6,7 @@ writes all of them anew; a test holds them against what the code says.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.config.document import read_document
 from crypto_archive.config.preset import SELECTION, Preset
-from crypto_archive.config.sources import SUFFIXES
+from crypto_archive.config.schema import preset_schema
 from crypto_archive.matrix import Header, Matrix, Row, TimeUnit, load_matrix
 from crypto_archive.model import Market
+from crypto_archive.preset_files import SUFFIXES
 from crypto_archive.render.markdown import matrix_markdown
 from tests.docs.commands import Command, Option, commands
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 README = REPOSITORY / "README.md"
+
+PRESET_SCHEMA = DOCS / "preset.schema.json"
 
 SHARED = ("plan", "collect", "verify", "matrix coverage", "flow run", "flow serve", "flow deployment")
 """The commands whose common options are described once."""
@@ -54,6 +58,11 @@ def regenerated(text: str) -> str:
     """Return a document with its generated parts written anew."""
     parts = _parts()
     return _PART.sub(lambda found: f"{found[1]}\n{parts[found['name']]()}\n{found[3]}", text)
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of presets as its file has it."""
+    return json.dumps(preset_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def part_names(text: str) -> list[str]:

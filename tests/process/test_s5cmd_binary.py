@@ -71,13 +71,12 @@ def test_another_program_is_refused(tmp_path: Path) -> None:
         find_binary(path)
 
 
-def test_a_program_that_does_not_answer_is_refused_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_does_not_answer_is_refused_and_ended(tmp_path: Path) -> None:
     """It is started, it starts another one, and none of them says a word."""
-    monkeypatch.setattr(binary, "_VERSION_SECONDS", 0.2)
     sleeper = tmp_path / "sleeper"
     path = program(tmp_path / "s5cmd", f"#!/bin/sh\nsleep 600 &\necho $! > {sleeper}\nwait\n")
     with pytest.raises(S5cmdUnusable, match=r"did not say its version within 0\.2 seconds") as caught:
-        find_binary(path)
+        find_binary(path, seconds=0.2)
     assert "CRYPTO_ARCHIVE_S5CMD" in caught.value.hint
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(sleeper.read_text())).wait(timeout=10)

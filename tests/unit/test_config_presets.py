@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from crypto_archive.config import list_presets
-from crypto_archive.config.settings import preset_folder
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import DateRange, Market
+from crypto_archive.preset_files import preset_folder
 from crypto_archive.request import Access, Fetching, Wish
 
 from .asking import load_request

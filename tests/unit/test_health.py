@@ -1,0 +1,335 @@
+"""The checks of the doctor one by one: what they find, and that none of them hides another."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from crypto_archive.config import load_request
+from crypto_archive.errors import EnvironmentFailure, ExitCode, ManifestUnreadable
+from crypto_archive.health import examination, installation, root as root_checks
+from crypto_archive.health.check import Check, CheckStatus
+from crypto_archive.health.examination import doctor, doctor_document, doctor_exit_code, doctor_status
+from crypto_archive.health.network import check_clock, check_listing
+from crypto_archive.health.proxy import check_proxy, proxy_for
+from crypto_archive.health.root import check_lock, check_manifest, check_space, check_writable
+from crypto_archive.request import Access
+from crypto_archive.s5cmd.protocol import Fault
+from crypto_archive.s5cmd.trial import Trial
+from crypto_archive.transfer.descriptors import FEWEST
+from crypto_archive.trust.database import FIELDS, connect_onlooker
+from crypto_archive.trust.examination import examine
+from crypto_archive.trust.manifest import Manifest
+from crypto_archive.trust.store import Root, open_root
+
+from .test_config_presets import TODAY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crypto_archive.config import Configured
+
+OK, WARNING, FAILED = CheckStatus
+NOON = datetime(2025, 7, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path / "root")
+
+
+def configured(**options: object) -> Configured:
+    return load_request([], options, today=TODAY)
+
+
+# Proxy
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "environ", "told"),
+    [
+        ("https://s3.example.com", {}, None),
+        ("https://s3.example.com", {"HTTPS_PROXY": ""}, None),
+        ("https://s3.example.com", {"HTTP_PROXY": "http://p:3128"}, None),
+        ("https://s3.example.com", {"https_proxy": "http://p:3128"}, "https_proxy=http://p:3128"),
+        ("https://s3.example.com", {"HTTPS_PROXY": "a:1", "https_proxy": "b:2"}, "HTTPS_PROXY=a:1"),
+        ("https://s3.example.com", {"HTTPS_PROXY": "http://me:secret@p:3128"}, "HTTPS_PROXY=http://p:3128"),
+        ("https://s3.example.com", {"HTTPS_PROXY": "me:secret@p:3128"}, "HTTPS_PROXY=p:3128"),
+        ("http://127.0.0.1:9000", {"HTTP_PROXY": "p"}, "none for 127.0.0.1, which is this machine (HTTP_PROXY is set)"),
+        ("http://localhost:9000", {"HTTP_PROXY": "p"}, "none for localhost, which is this machine (HTTP_PROXY is set)"),
+    ],
+)
+def test_the_proxy_is_the_one_that_s5cmd_takes(endpoint: str, environ: Mapping[str, str], told: str | None) -> None:
+    assert proxy_for(endpoint, environ) == told
+
+
+@pytest.mark.parametrize(
+    ("excepted", "spares"),
+    [
+        ("*", True),
+        ("example.com", True),
+        (".example.com", True),
+        ("*.example.com", True),
+        ("other.com, S3.EXAMPLE.COM", True),
+        ("s3.example.com:443", True),
+        ("s3.example.com:80", False),
+        ("ample.com", False),
+        ("10.0.0.0/8", False),
+        ("", False),
+    ],
+)
+def test_no_proxy_is_read_as_s5cmd_reads_it(excepted: str, spares: bool) -> None:
+    told = proxy_for("https://s3.example.com", {"HTTPS_PROXY": "p", "NO_PROXY": excepted})
+    expected = "none for s3.example.com, because of NO_PROXY (HTTPS_PROXY is set)" if spares else "HTTPS_PROXY=p"
+    assert told == expected
+
+
+def test_networks_in_no_proxy() -> None:
+    environ = {"HTTP_PROXY": "p", "no_proxy": "10.0.0.0/8"}
+    assert proxy_for("http://10.1.2.3:9000", environ) == "none for 10.1.2.3, because of no_proxy (HTTP_PROXY is set)"
+    assert proxy_for("http://11.1.2.3:9000", environ) == "HTTP_PROXY=p"
+
+
+def test_what_s5cmd_does_not_know_and_what_is_not_there_is_told() -> None:
+    access = Access("https://s3.example.com")
+    unknown = check_proxy(access, {"ALL_PROXY": "socks5://p"})
+    assert (unknown.status, unknown.found) == (WARNING, "none")
+    assert unknown.advice == "s5cmd does not know ALL_PROXY; set HTTPS_PROXY if that proxy is to be used."
+    missing = check_proxy(access, {"AWS_CA_BUNDLE": "/nonexistent/ca.pem"})
+    assert (missing.status, missing.found) == (WARNING, "none; AWS_CA_BUNDLE=/nonexistent/ca.pem")
+    assert missing.advice.startswith("AWS_CA_BUNDLE names what is not there")
+
+
+# Clock and listing
+
+
+@pytest.mark.parametrize(
+    ("ahead", "took", "status", "found"),
+    [
+        (0.9, 0.1, OK, "agrees with the server's"),
+        (-59, 0.1, OK, "agrees with the server's"),
+        (68, 8.0, OK, "agrees with the server's"),  # the answer itself may have been that long on its way
+        (90, 0.1, WARNING, "89 seconds ahead of the server's"),
+        (-80, 8.0, WARNING, "80 seconds behind the server's"),
+        (-3600, 0.1, FAILED, "60 minutes behind the server's"),
+        (86_400 * 40, 0.1, FAILED, "40 days ahead of the server's"),
+    ],
+)
+def test_clocks_are_compared(ahead: float, took: float, status: CheckStatus, found: str) -> None:
+    trial = Trial(answered=True, seconds=took, server_time=NOON, local_time=NOON + timedelta(seconds=ahead))
+    check = check_clock(trial)
+    assert (check.status, check.found) == (status, found)
+
+
+def test_a_server_that_does_not_say_its_time() -> None:
+    assert check_clock(Trial(answered=True)).status is WARNING
+
+
+def test_who_signs_requests_and_is_denied_is_told_that_there_is_no_need() -> None:
+    trial = Trial(answered=True, error="AccessDenied", fault=Fault.DENIED)
+    signed = check_listing(Access(extra_args=("--profile=me",)), trial)
+    assert "without --profile" in signed.advice
+    assert "without --profile" not in check_listing(Access(), trial).advice
+
+
+# Root
+
+
+def test_a_root_that_is_not_there_is_judged_by_the_folder_above(root: Root) -> None:
+    assert check_writable(root).found == f"{root.path} does not exist yet; {root.path.parent} can be written to"
+    assert not root.path.exists()
+
+
+@pytest.mark.parametrize("protected", ["", ".crypto-archive", ".crypto-archive/staging", "data"])
+def test_folders_that_may_not_be_written_to(root: Root, protected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_root(root.path)
+    root.data.mkdir()
+    refused = root.path / protected
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != refused)  # no folder is closed to root
+    check = check_writable(root)
+    assert (check.status, check.found) == (FAILED, f"{refused} cannot be written to")
+
+
+def test_a_link_that_leads_nowhere_is_no_root(root: Root) -> None:
+    root.path.symlink_to(root.path.with_name("gone"))
+    assert check_writable(root).found == f"{root.path} is no folder"
+
+
+@pytest.mark.parametrize(
+    ("free", "files", "status"),
+    [(1 << 40, 10**6, OK), (1 << 40, None, OK), (1 << 29, 10**6, WARNING), (1 << 40, 9_999, WARNING),
+     (1 << 20, 10**6, FAILED), (1 << 40, 0, FAILED)],
+)  # fmt: skip
+def test_space_is_bytes_and_files(
+    root: Root, free: int, files: int | None, status: CheckStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root_checks, "free_bytes", lambda _: free)
+    monkeypatch.setattr(root_checks, "_free_files", lambda _: files)
+    assert check_space(root).status is status
+
+
+def test_a_disk_that_does_not_count_files(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Disk(NamedTuple):
+        f_bavail: int = 1 << 30
+        f_blocks: int = 1 << 30
+        f_bfree: int = 1 << 30
+        f_frsize: int = 4096
+        f_favail: int = 0
+        f_files: int = 0
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Disk())
+    assert "files" not in check_space(root).found
+
+
+def test_a_lock_that_a_killed_run_has_left_is_free(root: Root) -> None:
+    open_root(root.path)
+    root.lock_path.touch()
+    note = root.lock_path.with_name("lock.json")
+    note.write_text('{"pid": 4194305, "host": "' + os.uname().nodename + '", "started": "", "purpose": "collect"}')
+    assert check_lock(root).found == "free; its last holder was killed"
+
+
+def test_no_lock_file_is_made(root: Root) -> None:
+    open_root(root.path)
+    assert check_lock(root) == Check("lock", OK, "free")
+    assert not root.lock_path.exists()
+
+
+# Manifest
+
+
+def manifest(root: Root) -> Path:
+    open_root(root.path)
+    Manifest(root.manifest_path).close()
+    return root.manifest_path
+
+
+def test_a_manifest_is_looked_at_without_a_trace(root: Root) -> None:
+    path = manifest(root)
+    before = {one.name: one.read_bytes() for one in path.parent.iterdir() if one.is_file()}
+    assert check_manifest(root, 10) == Check("manifest", OK, "sound, version 1, 0 objects")
+    assert {one.name: one.read_bytes() for one in path.parent.iterdir() if one.is_file()} == before
+
+
+def test_what_a_writer_has_in_its_log_counts(root: Root) -> None:
+    path = manifest(root)
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("INSERT INTO object VALUES ('k', 1, '', 'ok', '', NULL, '', '')")
+        writer.commit()
+        assert examine(path, 10).objects == 1
+
+
+def test_a_manifest_that_takes_too_long(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest(root)
+    monkeypatch.setattr("crypto_archive.trust.examination._STEPS", 1)
+    check = check_manifest(root, -1)
+    assert check.status is WARNING
+    assert "not looked through within" in check.found
+
+
+def test_damage_that_only_a_whole_look_finds(root: Root) -> None:
+    path = manifest(root)
+    with closing(sqlite3.connect(path)) as writer:
+        rows = [(f"{number:0>500}", 1, "", "ok", "", None, "", "") for number in range(200)]
+        writer.executemany(f"INSERT INTO history ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        writer.commit()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4096] + bytes(4096))  # the last page, which is one of the history
+    with closing(connect_onlooker(path)) as reader:
+        assert reader.execute("SELECT count(*) FROM object").fetchone() == (0,)
+    with pytest.raises(ManifestUnreadable, match="The manifest is damaged"):
+        examine(path, 10)
+
+
+def test_another_program_s_database_is_no_manifest(root: Root) -> None:
+    open_root(root.path)
+    with closing(sqlite3.connect(root.manifest_path)) as other:
+        other.execute("CREATE TABLE songs (name)")
+    with pytest.raises(ManifestUnreadable, match="is no manifest of crypto-archive"):
+        check_manifest(root, 10)
+
+
+# Installation
+
+
+def test_extras_are_those_that_the_package_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = ["typer>=0.15", 'prefect>=3.4; extra == "prefect"', "prefect-dask>=0.3 ; extra == 'dask'",
+                "prefect<4,>=3.4; extra == 'dask'", "crypto-archive[prefect]; extra == 'dask'",
+                'distributed[x]>=2024; python_version > "3" and extra == "dask"']  # fmt: skip
+    installed = {"prefect": "3.4.1", "distributed": "2025.1"}
+    monkeypatch.setattr(installation.importlib.metadata, "requires", lambda _: declared)
+    monkeypatch.setattr(installation, "_version", installed.get)
+    check = installation.check_extras()
+    assert check.found == "prefect (prefect 3.4.1), dask (prefect-dask missing, prefect 3.4.1, distributed 2025.1)"
+    assert (check.status, check.advice) == (
+        WARNING,
+        "`pip install 'crypto-archive[dask]'` completes what is missing.",
+    )
+    del installed["distributed"]
+    check = installation.check_extras()
+    assert (check.status, check.found) == (OK, "prefect (prefect 3.4.1), dask not installed")
+    installed.clear()
+    check = installation.check_extras()
+    assert (check.status, check.found) == (OK, "prefect not installed, dask not installed")
+
+
+def test_a_variable_that_means_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_ARCHIVE_OUTPUT_DIRECTORY", "/data")
+    monkeypatch.setenv("CRYPTO_ARCHIVE_ENDPOINT", "http://127.0.0.1:9000")
+    check = installation.check_settings(configured())
+    assert (check.status, check.found) == (WARNING, "1 of the environment: output_directory")
+    assert "did you mean CRYPTO_ARCHIVE_ENDPOINT_URL?" in check.advice
+
+
+def test_too_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    limits = (FEWEST + 10, FEWEST + 10)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("a look changes nothing"))
+    assert installation.check_open_files(configured()).status is WARNING
+    limits = (8, 1 << 20)  # may be raised
+    assert installation.check_open_files(configured()).status is OK
+    limits = (8, 8)
+    with pytest.raises(EnvironmentFailure):
+        installation.check_open_files(configured())
+
+
+# All of them
+
+
+def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Check:
+        raise RuntimeError("by order of the test")
+
+    def closed(*_: object) -> Check:
+        raise PermissionError(13, "Permission denied", "/secret")
+
+    monkeypatch.setattr(examination, "check_matrix", broken)
+    monkeypatch.setattr(examination, "check_lock", closed)
+    monkeypatch.setattr(examination, "try_listing", broken)
+    checks = {check.name: check for check in doctor(configured(output_directory=str(tmp_path / "none")))}
+    assert len(checks) == 15
+    assert checks["matrix"].found == "cannot be looked at: RuntimeError('by order of the test')"
+    assert checks["lock"].found == "cannot be looked at: [Errno 13] Permission denied: '/secret'"
+    assert {checks[name].status for name in ("endpoint", "listing", "clock")} == {FAILED}
+    assert checks["manifest"].status is checks["s5cmd"].status is OK
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "worst", "code"),
+    [([], OK, 0), ([OK, WARNING, OK], WARNING, 0), ([FAILED, OK, WARNING], FAILED, 5)],
+)
+def test_the_worst_decides(statuses: list[CheckStatus], worst: CheckStatus, code: int) -> None:
+    checks = [Check("name", status, "found") for status in statuses]
+    assert doctor_status(checks) is worst
+    assert doctor_exit_code(checks) == ExitCode(code)
+    assert doctor_document(checks)["status"] == worst
