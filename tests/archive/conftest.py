@@ -44,14 +44,31 @@ def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield Archive(server.endpoint_url, written)
 
 
+@pytest.fixture(scope="session")
+def write_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, SampleSpec], Sample]:
+    """``write_sample`` for what several tests ask for: it is written once, and copied for each of them."""
+    written: dict[object, Path] = {}
+
+    def write(root: Path, spec: SampleSpec) -> Sample:
+        what = (spec.objects, frozenset(spec.defects.items()))
+        if what not in written:
+            written[what] = write_sample(tmp_path_factory.mktemp("written"), spec).root
+        shutil.copytree(written[what], root)  # keeps the time stamps
+        return Sample(root, spec)
+
+    return write
+
+
 @pytest.fixture
-def own_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[SampleSpec], Archive]]:
+def own_archive(
+    tmp_path_factory: pytest.TempPathFactory, write_once: Callable[[Path, SampleSpec], Sample]
+) -> Iterator[Callable[[SampleSpec], Archive]]:
     """A function that writes a sample of the test's own choice and serves it for as long as the test lasts."""
     _skip_live("needs a bucket of its own")
     with contextlib.ExitStack() as servers:
 
         def serve(spec: SampleSpec) -> Archive:
-            written = write_sample(tmp_path_factory.mktemp("own-archive") / "served", spec)
+            written = write_once(tmp_path_factory.mktemp("own-archive") / "served", spec)
             return Archive(servers.enter_context(S3Server(written.root)).endpoint_url, written)
 
         yield serve
@@ -81,7 +98,7 @@ def proxy(request: pytest.FixtureRequest) -> Iterator[FaultProxy]:
 def run(
     archive: Archive, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, no_outside_settings: None
 ) -> Runner:
-    """Run ``crypto-archive`` as a process in an empty folder: ``code, stdout, stderr = run("plan", "-p", "research")``.
+    """Run ``crypto-archive`` in an empty folder: ``code, stdout, stderr = run("plan", "-p", "research")``.
 
     The endpoint is the shared archive's; ``run.at(proxy.endpoint_url)(...)`` takes another.
     """

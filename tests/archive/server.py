@@ -129,12 +129,14 @@ def run_beside(root: Path, command: Sequence[str]) -> int:
     A command that a signal ended counts as a shell counts it: 128 and the signal's number.
     """
     children: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         del frame
-        if not children:
-            raise SystemExit(128 + number)
-        children[0].send_signal(number)
+        if children:
+            children[0].send_signal(number)
+        else:
+            early.append(number)  # the command may be up before we know of it
 
     with S3Server(root) as server:
         # ^C reaches the command by itself, for it is in the terminal's group; this process waits for it to end. A
@@ -142,6 +144,8 @@ def run_beside(root: Path, command: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGTERM, pass_on)
         children.append(subprocess.Popen(command, env=os.environ | {ENDPOINT_VARIABLE: server.endpoint_url}))
+        for number in early:
+            children[0].send_signal(number)
         code = children[0].wait()
     return code if code >= 0 else 128 - code
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +26,7 @@ from crypto_archive.jobs.plan import object_document, plan
 from crypto_archive.matrix import Status, load_matrix
 from crypto_archive.model import Absence, Outcome, Verdict
 from crypto_archive.request import Fetching, Request, Wish
+from tests.archive.inside import run_inside
 from tests.docs.commands import Command, commands, examples, lines_in, parse
 from tests.docs.generated import (
     DOCS,
@@ -197,12 +198,10 @@ def shown_runs() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("run", shown_runs(), ids=lambda run: run[0])
 def test_shown_runs_say_what_is_shown(run: tuple[str, str], tmp_path: Path) -> None:
     (call,) = lines_in(f"```sh\n{run[0]}\n```")
-    done = subprocess.run(
-        [sys.executable, "-m", "crypto_archive", *call], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_inside(call, tmp_path, os.environ, seconds=60)
     expected = ".*".join(re.escape(piece) for piece in run[1].split("…"))
     assert re.fullmatch(expected, done.stdout + done.stderr), done.stdout + done.stderr
-    assert done.returncode == ExitCode.USAGE
+    assert done.code == ExitCode.USAGE
 
 
 def shown_messages() -> list[str]:
@@ -212,6 +211,7 @@ def shown_messages() -> list[str]:
     return lines + sorted(reason for reason in reasons if reason.startswith(("Refused", "SHA-256", "s5cmd ended")))
 
 
+@cache
 def texts_in_code() -> list[str]:
     """Return every text of the package's code, implicit joins undone, ``…`` where a value is put in."""
     found = []
