@@ -38,6 +38,7 @@ from tests.docs.generated import (
     preset_fields,
     regenerated,
 )
+from tests.docs.messages import messages
 
 TODAY = date(2025, 7, 20)
 TEXTS = {path: path.read_text(encoding="utf-8") for path in documents()}
@@ -232,6 +233,16 @@ def test_shown_messages_are_those_of_the_code(message: str) -> None:
     assert pieces
     for piece in pieces:
         assert any(piece in text for text in texts), piece
+
+
+def test_every_message_of_the_environment_has_its_place() -> None:
+    """In words, beside the list of all messages that is made from the code."""
+    written = text_of("troubleshooting.md").partition("## Every message")[0]
+    told = [message.text for message in messages() if message.exit_code == ExitCode.ENVIRONMENT]
+    assert len(told) > 40
+    for text in told:
+        pieces = [piece.strip(" :;,.()") for piece in text.split("…")]
+        assert all(piece in written for piece in pieces if len(piece) > 3), text
 
 
 def test_limits_in_the_reasons_of_failures_are_the_defaults() -> None:
