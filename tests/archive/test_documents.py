@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -145,3 +146,18 @@ def test_what_stands_in_the_place_of_other_tools(section: str, environment: dict
     for block in blocks(MIGRATION):
         if block.section == section:
             follow(block, environment)
+
+
+# Operations
+
+
+def test_a_root_is_copied_and_each_copy_is_whole(environment: dict[str, str]) -> None:
+    text = (DOCS / "operations.md").read_text("utf-8")
+    collect = "crypto-archive collect -m spot -t klines -i 1h -s BTCUSDT --end 2025-07-15 --last 3d --json -o {}"
+    run_shell(Block("sh", collect.format("archive"), ""), Path.cwd(), environment)
+    for block in blocks(text):
+        if block.section == "Backups and moves":
+            follow(block, environment)
+    for root in ("backup", "copy"):
+        report = json.loads(run_shell(Block("sh", collect.format(root), ""), Path.cwd(), environment))
+        assert (report["outcomes"]["present"], report["bytes_fetched"]) == (3, 0)

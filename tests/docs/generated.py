@@ -151,7 +151,7 @@ def _messages(code: ExitCode) -> str:
 
 
 def _as_prose(text: str) -> str:
-    """Return a text of the code for a table; what it marks as code is, but is no call that could be run as it stands."""
+    """Return a text of the code for a table; its code is marked so that no test takes it for a call to run."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", text.replace("<", "&lt;").replace("*", r"\*"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,12 @@ class Message:
     hint: str
 
 
-def messages() -> list[Message]:
+@lru_cache
+def messages() -> tuple[Message, ...]:
     """Return all messages, each once, by exit code and text."""
     found = {message for path in sorted(PACKAGE.rglob("*.py")) for message in _messages_in(path)}
     hinted = {(message.exit_code, message.text) for message in found if message.hint}
-    return sorted(message for message in found if message.hint or (message.exit_code, message.text) not in hinted)
+    return tuple(sorted(one for one in found if one.hint or (one.exit_code, one.text) not in hinted))
 
 
 def _messages_in(path: Path) -> Iterator[Message]:
