@@ -34,6 +34,12 @@ def test_every_document_is_in_the_navigation_once() -> None:
     assert sorted(pages(configuration()["nav"])) == sorted(path.name for path in DOCS.glob("*.md"))
 
 
+def test_every_schema_is_led_to_by_the_index() -> None:
+    index = (DOCS / "index.md").read_text("utf-8")
+    for path in DOCS.glob("*.json"):
+        assert f"]({path.name})" in index
+
+
 def test_the_site_goes_where_git_does_not_look() -> None:
     assert f"{configuration()['site_dir']}/" in (REPOSITORY / ".gitignore").read_text("utf-8").splitlines()
 
