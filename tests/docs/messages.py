@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from crypto_archive import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PACKAGE = Path(errors.__file__).parent
 _ERRORS = {
@@ -54,10 +54,12 @@ def messages() -> tuple[Message, ...]:
 def _messages_in(path: Path) -> Iterator[Message]:
     place = path.relative_to(PACKAGE).as_posix()
     speaks_of_values = place.startswith(_VALUES)
-    for scope in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    constants = _assigned(module.body)
+    for scope in ast.walk(module):
         if not isinstance(scope, ast.FunctionDef):
             continue
-        assigned = _assigned(scope)
+        assigned = constants | _assigned(ast.walk(scope))
         for call in ast.walk(scope):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
                 yield from _messages_of(call, call.func.id, assigned, speaks_of_values)
@@ -80,10 +82,10 @@ def _messages_of(
             yield Message(code, text, hint.removeprefix("…. "))
 
 
-def _assigned(scope: ast.FunctionDef) -> dict[str, list[ast.expr]]:
-    """Return what is assigned to each name of a function."""
+def _assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    """Return what is assigned to each name by the statements among the nodes."""
     found: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(scope):
+    for node in nodes:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
