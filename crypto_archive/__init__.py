@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         coverage as coverage,
         load_preset as load_preset,
         rebuild_manifest_events as rebuild_manifest_events,
+        relayout as relayout,
         repair_events as repair_events,
         verify as verify,
         verify_events as verify_events,
@@ -65,6 +66,9 @@ if TYPE_CHECKING:
         DaysCovered as DaysCovered,
         DaysKept as DaysKept,
         Event as Event,
+        LeftAlone as LeftAlone,
+        Moved as Moved,
+        MovesCounted as MovesCounted,
         Noticed as Noticed,
         ObjectPlanned as ObjectPlanned,
         ObjectSettled as ObjectSettled,
@@ -93,6 +97,7 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.rounds import rounds as rounds
     from crypto_archive.jobs.suggestions import suggestions as suggestions
     from crypto_archive.jobs.universe import symbols_document as symbols_document, universe as universe
+    from crypto_archive.layouts import Layout as Layout
     from crypto_archive.lockfile.shards import Shard as Shard
     from crypto_archive.matrix import Matrix as Matrix, Row as Row, matrix_document as matrix_document
     from crypto_archive.model import (
@@ -115,12 +120,13 @@ if TYPE_CHECKING:
     from crypto_archive.report.differences import Differences as Differences
     from crypto_archive.report.fold import Report as Report
     from crypto_archive.report.metrics import metrics_text as metrics_text, write_metrics as write_metrics
+    from crypto_archive.report.relayout_report import RelayoutReport as RelayoutReport
     from crypto_archive.request import Discovery as Discovery, Partitioning as Partitioning, Request as Request
     from crypto_archive.transfer.cancellation import Cancellation as Cancellation
 
 _HOMES = {
-    "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events repair_events verify "
-    "verify_events",
+    "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events relayout "
+    "repair_events verify verify_events",
     "config.amounts": "seconds_of",
     "config.dates": "day_of",
     "config": "Configured EffectiveField PresetInfo effective_document effective_fields list_presets load_request "
@@ -128,7 +134,7 @@ _HOMES = {
     "errors": "ConfigError CryptoArchiveError EndpointUnreachable EnvironmentFailure ExitCode Problem RootLocked "
     "RootUnusable S5cmdUnusable UsageError",
     "events": "BatchFinished BatchRetried BatchStarted BytesArrived Checked Comparing DaysCovered DaysKept Event "
-    "Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
+    "LeftAlone Moved MovesCounted Noticed ObjectPlanned ObjectSettled PlanFinished RunFinished RunStarted",
     "extras": "ExtraMissing require_extra",
     "health.check": "Check CheckStatus",
     "health.examination": "doctor doctor_document doctor_exit_code doctor_status",
@@ -139,6 +145,7 @@ _HOMES = {
     "jobs.rounds": "rounds",
     "jobs.suggestions": "suggestions",
     "jobs.universe": "symbols_document universe",
+    "layouts": "Layout",
     "lockfile.shards": "Shard",
     "matrix": "Matrix Row matrix_document",
     "model": "Absence Action ArchiveObject Batch Market Notice Outcome Partition Period PlannedObject Series Verdict",
@@ -148,6 +155,7 @@ _HOMES = {
     "report.differences": "Differences",
     "report.fold": "Report",
     "report.metrics": "metrics_text write_metrics",
+    "report.relayout_report": "RelayoutReport",
     "request": "Discovery Partitioning Request",
     "transfer.cancellation": "Cancellation",
 }

@@ -16,6 +16,7 @@ from crypto_archive.jobs import (
     collect as collecting,
     coverage as looking,
     rebuild as rebuilding,
+    relayout as moving,
     repair as repairing,
     verify as verifying,
 )
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from crypto_archive.events import Checked, Event, Noticed
+    from crypto_archive.events import Checked, Event, LeftAlone, Moved, MovesCounted, Noticed
     from crypto_archive.model import Notice
     from crypto_archive.report.checks import VerifyReport
     from crypto_archive.report.coverage_report import CoverageReport
     from crypto_archive.report.fold import Report
+    from crypto_archive.report.relayout_report import RelayoutReport
     from crypto_archive.request import Discovery
 
 E = TypeVar("E")
@@ -378,6 +380,40 @@ def rebuild_manifest_events(
     """
     verifying.existing_root(configured)
     return Run(rebuilding.rebuild(configured, cancellation=cancellation, wait=wait))
+
+
+def relayout(
+    configured: Configured,
+    *,
+    on_event: Callable[[MovesCounted | Moved | LeftAlone | Noticed], object] | None = None,
+    dry_run: bool = False,
+    cancellation: Cancellation | None = None,
+    wait: bool = False,
+) -> RelayoutReport:
+    """Move the files of an archive root to the paths of the layout that is asked for, without a download.
+
+    It goes on where one before was stopped, or killed; until it has ended, nothing else works in the root.
+
+    Args:
+        configured: Where the archive root is, and which ``layout`` it is to have.
+        on_event: Takes what happens, in this thread.
+        dry_run: Only say what would be moved.
+        cancellation: A token to stop from another thread, or from ``on_event``.
+        wait: Wait while another run holds the archive root.
+
+    Raises:
+        UsageError: No layout is asked for.
+        EnvironmentFailure: There is no such root, it cannot be written to, or is held.
+
+    Example:
+        >>> from crypto_archive import collect, load_preset, relayout
+        >>> fetched = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        >>> report = relayout(load_preset(layout="hive"))
+        >>> report.status, report.goal, report.moved == fetched.outcomes["fetched"]
+        ('success', 'hive', True)
+    """
+    run = Run(moving.relayout(configured, dry_run=dry_run, cancellation=cancellation, wait=wait))
+    return run.finish(on_event)
 
 
 def coverage(

@@ -246,3 +246,44 @@ class Checked:
     verdict: Verdict
     size: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MovesCounted:
+    """A relayout has looked at all files and found what is to be moved; like the next two, no ``Event`` of a run.
+
+    Attributes:
+        objects: How many objects are to be moved.
+    """
+
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An object has another path now, its sidecar beside it; or would have, in a dry run.
+
+    Attributes:
+        object_key: The object's key.
+        source: Its path before, relative to the archive root.
+        goal: Its path now, likewise.
+    """
+
+    object_key: str
+    source: str
+    goal: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A file below ``data/`` is not moved.
+
+    Attributes:
+        path: Its path, relative to the archive root.
+        reason: Why not.
+        in_the_way: Whether nothing is moved because of it.
+    """
+
+    path: str
+    reason: str
+    in_the_way: bool = False

@@ -65,6 +65,7 @@ class _Compiled(NamedTuple):
     tail: str
     regex: re.Pattern[str]
     has_interval: bool
+    name_regex: re.Pattern[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,24 @@ class KeyPattern:
             return None
         period = _period(found["date"], found.get("partition"))
         return None if period is None else ParsedKey(found["symbol"], found.get("interval"), period)
+
+    @property
+    def names_tell(self) -> bool:
+        """Whether file names alone, without their folders, say which object of the pattern it is."""
+        return self._compiled.name_regex is not None
+
+    def key_named(self, name: str) -> str | None:
+        """Return the key whose last part is ``name``; None when the pattern has none, or names do not tell."""
+        regex = self._compiled.name_regex
+        match = None if regex is None else regex.fullmatch(name)
+        if match is None:
+            return None
+        found = match.groupdict()
+        period = _period(found["date"], None)
+        if period is None or not is_symbol(found["symbol"]):
+            return None
+        folders = self.key(found["symbol"], found.get("interval"), period).rpartition("/")[0]
+        return f"{folders}/{name}"
 
     def symbols_prefix(self, partition: Partition) -> str:
         """Return the prefix below which every symbol has its folder, such as ``data/spot/daily/klines/``."""
@@ -173,6 +192,7 @@ def _compile(template: str) -> _Compiled:
         tail=_formatting(pieces[at_date + 1 :]),
         regex=_regex(pieces),
         has_interval="interval" in names,
+        name_regex=_name_regex(template, names),
     )
 
 
@@ -221,6 +241,19 @@ def _literal(text: str) -> str:
 def _formatting(pieces: tuple[tuple[str, str | None], ...]) -> str:
     """Return pieces as a %-format text over a mapping."""
     return "".join(_literal(literal) + (f"%({name})s" if name else "") for literal, name in pieces)
+
+
+def _name_regex(template: str, names: list[str | None]) -> re.Pattern[str] | None:
+    """Return the expression that reads a file name; None where a name could be that of two objects.
+
+    A date tells its partition, and between dashes everything can be read in one way only, from the end: dates are of
+    digits in their form, intervals have no dash, and the symbol is what remains.
+    """
+    pieces = tuple(_pieces(template.rpartition("/")[2]))
+    needed = {name for name in names if name is not None} - {"partition"}
+    between = [literal for literal, name in pieces[1:] if name is not None]
+    apart = all(literal.startswith("-") and literal.endswith("-") for literal in between)
+    return _regex(pieces) if apart and needed <= {name for _, name in pieces} else None
 
 
 def _regex(pieces: tuple[tuple[str, str | None], ...]) -> re.Pattern[str]:

@@ -180,6 +180,7 @@ class Request:
         listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
         locked: The lock file that says what is wanted, in place of a wish; None where the wish says it.
         shard: Which shard of a plan that lock file is; None where it is none.
+        layout: The name of the layout that the root is to have; None for the one that it has, or that of the keys.
     """
 
     wish: Wish
@@ -192,3 +193,4 @@ class Request:
     listing_age_seconds: float = DEFAULT_LISTING_AGE_SECONDS
     locked: Path | None = None
     shard: ShardName | None = None
+    layout: str | None = None

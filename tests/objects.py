@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.matrix import load_matrix
-from crypto_archive.model import Action, Market, Partition, Period, PlannedObject, RemoteStat
+from crypto_archive.model import Action, ManifestEntry, Market, Partition, Period, PlannedObject, RemoteStat, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,11 @@ def listed(size: int = 100, etag: str = "e" * 32, at: datetime = LISTED_AT, *, h
 def to_fetch(item: ArchiveObject, *, with_sidecar: bool = True, remote: RemoteStat | None = None) -> PlannedObject:
     """An object that is to be fetched."""
     return PlannedObject(item, Action.FETCH, "not there", with_sidecar, remote)
+
+
+def entry_of(key: str) -> ManifestEntry:
+    """What a manifest says of an object of five bytes."""
+    return ManifestEntry(key, 5, "a" * 64, Verdict.OK, "etag", None, LISTED_AT, "run")
 
 
 def not_a_word(notice: Notice) -> None:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crypto_archive import CryptoArchiveError, __version__
-from crypto_archive.cli import collect, doctor, flow, matrix, plan, preset, verify
+from crypto_archive.cli import collect, doctor, flow, matrix, plan, preset, relayout, verify
 from crypto_archive.cli.errors import tell_error
 from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
 
@@ -42,6 +42,7 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.command("verify")(verify.verify)
+app.command("relayout")(relayout.relayout)
 app.command("doctor")(doctor.doctor)
 app.add_typer(matrix.app, name="matrix")
 app.add_typer(preset.app, name="preset")

@@ -10,7 +10,9 @@ from crypto_archive import Configured
 from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
 from crypto_archive.cli.work import configure
 
-WHERE_AND_HOW = frozenset({"presets", "discover", "refresh", "output_directory", "endpoint_url", "matrix_path"})
+WHERE_AND_HOW = frozenset(
+    {"presets", "discover", "refresh", "output_directory", "layout", "endpoint_url", "matrix_path"}
+)
 """The shared options that go together with a lock file, since they say nothing of what is wanted."""
 
 

@@ -107,6 +107,14 @@ class SelectionOptions:
         typer.Option("--output", "-o", metavar="DIR", rich_help_panel=SOURCE,
                      help="The archive root, where objects are kept. (default: output)"),
     ] = None  # fmt: skip
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", metavar="LAYOUT", rich_help_panel=SOURCE,
+                     autocompletion=completing("layout"),
+                     help="Where objects stand in it: mirror, hive, a template such as "
+                          "'{market}/{data_type}/{symbol}', or module:attribute. (default: the root's own, else "
+                          "mirror)"),
+    ] = None  # fmt: skip
     endpoint_url: Annotated[
         str | None,
         typer.Option("--endpoint-url", metavar="URL", rich_help_panel=SOURCE,

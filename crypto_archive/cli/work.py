@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from errno import EIO, EISDIR, EPIPE
@@ -29,14 +29,21 @@ def configure(selection: SelectionOptions, output: OutputOptions, **more: object
     return configured
 
 
-def request_of(options: Mapping[str, object], presets: Sequence[str] = ()) -> Configured:
+def request_of(
+    options: Mapping[str, object], presets: Sequence[str] = (), named: Callable[[str], str] = flag_of
+) -> Configured:
     """Return the request that options make, with the environment and presets.
+
+    Args:
+        options: Values by the names of preset fields.
+        presets: Names or paths.
+        named: Returns the option that stands for a field.
 
     Raises:
         ConfigError: Something is wrong with one of them.
     """
     today = datetime.now(UTC).date()
-    return load_request(presets, options, today=today, named=flag_of, standard_input=True)
+    return load_request(presets, options, today=today, named=named, standard_input=True)
 
 
 def tell(output: OutputOptions, notice: Notice) -> None:

@@ -42,6 +42,7 @@ def assemble(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Req
         budget=Budget(values.get("max_objects"), values.get("max_bytes")),
         keep_runs=values.get("keep_runs", DEFAULT_KEEP_RUNS),
         listing_age_seconds=values.get("listing_age_seconds", DEFAULT_LISTING_AGE_SECONDS),
+        layout=values.get("layout"),
     )
 
 

@@ -42,6 +42,11 @@ FIELDS: Mapping[str, Field] = {
         "the matrix of the package",
     ),
     "output_directory": Field("The archive root. A relative path counts from the current folder.", "/data/binance"),
+    "layout": Field(
+        "Where objects stand in the archive root: mirror (by key), hive, a template, or module:attribute.",
+        "hive",
+        "the layout that the root has; mirror for a new one",
+    ),
     "markets": Field("Which markets.", "[spot, futures_um]", "all markets"),
     "symbols": Field(
         "Names, globs ('*USDT'), exclusions ('!*DOWNUSDT'), lists of a file ('@symbols.txt') or all: one list for all "

@@ -109,6 +109,7 @@ class Preset(BaseModel):
     workflow_type: Literal["archive_collection"] | None = None
     matrix_path: FilePath | None = None
     output_directory: FilePath | None = None
+    layout: Annotated[Text, Field(min_length=1)] | None = None
     markets: Names | None = None
     symbols: Groups | None = None
     quote_assets: Names | None = None

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     bucket: Bucket | None = None
     s5cmd: FilePath | None = None
     output_directory: FilePath | None = None
+    layout: str | None = None
     matrix_path: FilePath | None = None
     max_parallel_downloads: Jobs | None = None
     timeout_seconds: Seconds | None = None

@@ -9,6 +9,7 @@ from crypto_archive.config.preset import EVERY
 from crypto_archive.config.s5cmd_options import read_arguments
 from crypto_archive.errors import Problem, nearest
 from crypto_archive.keys import LONGEST_SYMBOL, is_symbol
+from crypto_archive.layouts import LayoutError, placement_of
 from crypto_archive.model import Market
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def vocabulary_problems(layer: Layer, matrix: Matrix) -> Iterator[Problem]:
         yield from _data_type(word, matrix, layer.place(where))
     for where, data_type, words in _groups(layer.raw.get("intervals"), "intervals"):
         yield from _intervals(data_type, words, matrix, layer, where)
+    yield from _layout(layer, matrix)
     yield from _arguments(layer)
 
 
@@ -103,6 +105,15 @@ def _intervals(
     for at, word in words:
         if word not in known:
             yield Problem(layer.place(at), f"unknown interval {word!r}{of_type}", own, nearest(word, own))
+
+
+def _layout(layer: Layer, matrix: Matrix) -> Iterator[Problem]:
+    name = layer.raw.get("layout")
+    if isinstance(name, str) and name:
+        try:
+            placement_of(name, matrix)
+        except LayoutError as error:
+            yield Problem(layer.place(("layout",)), str(error), error.allowed, error.nearest)
 
 
 def _arguments(layer: Layer) -> Iterator[Problem]:

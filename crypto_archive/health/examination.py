@@ -16,7 +16,14 @@ from crypto_archive.health.installation import (
 )
 from crypto_archive.health.network import PREFIX, check_clock, check_endpoint, check_listing
 from crypto_archive.health.proxy import check_proxy
-from crypto_archive.health.root import check_lock, check_manifest, check_shards, check_space, check_writable
+from crypto_archive.health.root import (
+    check_layout,
+    check_lock,
+    check_manifest,
+    check_shards,
+    check_space,
+    check_writable,
+)
 from crypto_archive.s5cmd.trial import try_listing
 from crypto_archive.trust.store import Root
 from crypto_archive.version import __version__
@@ -85,6 +92,7 @@ def doctor_document(checks: Sequence[Check]) -> dict[str, object]:
 def _of_root(root: Root) -> Iterator[Check]:
     yield _made("archive root", lambda: check_writable(root))
     yield _made("space", lambda: check_space(root))
+    yield _made("layout", lambda: check_layout(root))
     yield _made("lock", lambda: check_lock(root))
     yield _made("shards", lambda: check_shards(root))
     yield _made("manifest", lambda: check_manifest(root, MANIFEST_SECONDS))

@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from crypto_archive.health.check import Check, failed, ok, warning
+from crypto_archive.layouts import MIRROR
 from crypto_archive.report.sizes import format_bytes
 from crypto_archive.trust.examination import examine
+from crypto_archive.trust.layout_note import read_note
 from crypto_archive.trust.lock import is_held, locked_by_another, read_holder
 from crypto_archive.trust.parts import parts_of
 from crypto_archive.trust.store import free_bytes
@@ -61,6 +63,19 @@ def check_lock(root: Root) -> Check:
         return ok("lock", "free; its last holder was killed" if left else "free")
     locked = locked_by_another(root)
     return warning("lock", locked.message, locked.hint)
+
+
+def check_layout(root: Root) -> Check:
+    """Say which layout the root has, and whether its files are on their way to another.
+
+    Raises:
+        RootUnusable: The root's note of it cannot be read.
+    """
+    note = read_note(root)
+    if note is not None and note.moving_to:
+        advice = f"Run `crypto-archive relayout --to {note.moving_to!r}` with the same --output until it has ended."
+        return failed("layout", f"files are on their way from {note.layout!r} to {note.moving_to!r}", advice)
+    return ok("layout", MIRROR.name if note is None else note.layout)
 
 
 def check_shards(root: Root) -> Check:

@@ -75,7 +75,7 @@ def collect(
 
     Raises:
         OverBudget: Bytes are limited, and the selection is to be planned from the calendar, which knows no sizes.
-        UsageError: Daily objects are to be moved aside, and the request is for a shard.
+        UsageError: Daily objects are to be moved aside, and the request is for a shard; or the root has another layout.
         S5cmdUnusable: There is no s5cmd that can be used.
         RootUnusable: The archive root cannot be written to.
         RootLocked: Another run holds the archive root, and it is not to be waited for.
@@ -89,7 +89,7 @@ def collect(
     today = today or datetime.now(UTC).date()
     cancellation = cancellation or Cancellation()
     binary = find_binary(request.access.s5cmd)
-    root = place_for(request)
+    root = place_for(configured)
     crew = crew_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
     with ExitStack() as held:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from crypto_archive.jobs.placing import root_of
 from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
 from crypto_archive.matrix import Status
@@ -19,9 +20,8 @@ from crypto_archive.planning.symbols import matching, passes
 from crypto_archive.report.coverage_report import CoverageReport
 from crypto_archive.request import Discovery
 from crypto_archive.symbols import is_glob
-from crypto_archive.trust.folders import file_names, folder_names
+from crypto_archive.trust.folders import KeysOnDisk
 from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from crypto_archive.model import Notice, Say
     from crypto_archive.planning.selection import Selection, SeriesGroup
     from crypto_archive.request import Request, Wish
+    from crypto_archive.trust.store import Root
 
 UNPUBLISHED = frozenset({Status.NEVER_PUBLISHED, Status.REMOVED})
 """The statuses of rows of which nothing is in the bucket."""
@@ -59,7 +60,7 @@ def coverage(
     """
     request, matrix = configured.request, configured.matrix
     today = today or datetime.now(UTC).date()
-    root = Root(request.root.absolute())
+    root = root_of(configured)
     report = CoverageReport(request, matrix.version, today)
     heard: set[str] = set()
 
@@ -72,10 +73,11 @@ def coverage(
     selection = select(replace(request.wish, dates=DateRange()), matrix, today)
     for notice in (*configured.notices, *selection.notices):
         say_once(notice)
-    with Manifest(root.manifest_path, read_only=True) as manifest:
+    with ExitStack() as held:
+        manifest = held.enter_context(Manifest(root.manifest_path, read_only=True))
         short = frozenset(manifest.keys_with(Verdict.GAPS))
-    with _asking(request, root) as bucket:
-        for one in _Look(request, matrix, root, bucket, today, say_once, short).at(selection):
+        bucket = held.enter_context(_asking(request, root))
+        for one in _Look(request, matrix, KeysOnDisk(root, manifest), bucket, today, say_once, short).at(selection):
             report.add(one)
             yield one
         if bucket is not None and (remark := bucket.remark()):
@@ -105,7 +107,7 @@ class _Look:
 
     request: Request
     matrix: Matrix
-    root: Root
+    on_disk: KeysOnDisk
     bucket: BucketListing | None
     today: date
     say: Say
@@ -126,7 +128,7 @@ class _Look:
     def _at_row(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> Iterator[SeriesCoverage]:
         row, wish = group.row, self.request.wish
         listed = self._listed(group, intervals)
-        stored = dict(_stored(self.root, group, intervals, listed, self.short))
+        stored = dict(_stored(self.on_disk, group, intervals, listed, self.short))
         order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
         for series in sorted(stored, key=lambda one: (one.symbol, order.get(one.interval, 0))):
             there = listed.get(series, ObjectDays())
@@ -145,7 +147,7 @@ class _Look:
         names = (row.symbol(name) for name in wish.symbols.get(row.market, ()) if not is_glob(name))
         for symbol in (name for name in dict.fromkeys(names) if passes(row.market, name, wish.filters)):
             series = Series(row.market, row.data_type, symbol)
-            stored = _on_disk(self.root, row, series, self.short)
+            stored = _stored_days(self.on_disk, row, series, self.short)
             yield series_coverage(series, row, ObjectDays(), stored, wish.dates, self.today)
 
 
@@ -157,26 +159,30 @@ def _rows(wish: Wish, matrix: Matrix) -> Iterator[Row]:
 
 
 def _stored(
-    root: Root, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Iterable[Series], short: frozenset[str]
+    on_disk: KeysOnDisk,
+    group: SeriesGroup,
+    intervals: tuple[str | None, ...],
+    listed: Iterable[Series],
+    short: frozenset[str],
 ) -> Iterator[tuple[Series, ObjectDays]]:
     """Yield the series that are named, listed or on disk, each with what is on disk of it."""
     row = group.row
     prefixes = map(row.key_pattern.symbols_prefix, row.partitions)
-    folders = {name for prefix in prefixes for name in folder_names(root, prefix) if is_symbol(name)}
+    folders = {name for prefix in prefixes for name in on_disk.folders(prefix) if is_symbol(name)}
     symbols = matching(group.symbols, sorted(folders), lambda symbol: passes(row.market, symbol, group.filters))
     named = set(symbols).intersection(group.symbols)
     asked = (Series(row.market, row.data_type, symbol, interval) for symbol in symbols for interval in intervals)
     for series in dict.fromkeys((*listed, *asked)):
-        objects = _on_disk(root, row, series, short) if series.symbol in folders else ObjectDays()
+        objects = _stored_days(on_disk, row, series, short) if series.symbol in folders else ObjectDays()
         if objects != ObjectDays() or series in listed or series.symbol in named:
             yield series, objects
 
 
-def _on_disk(root: Root, row: Row, series: Series, short: frozenset[str]) -> ObjectDays:
+def _stored_days(on_disk: KeysOnDisk, row: Row, series: Series, short: frozenset[str]) -> ObjectDays:
     found: dict[Series, ObjectDays] = {}
     for partition in row.partitions if row.has_intervals == (series.interval is not None) else ():
         prefix = row.key_pattern.series_prefix(partition, series.symbol, series.interval).rpartition("/")[0] + "/"
-        for name in file_names(root, prefix):
+        for name in on_disk.files(prefix):
             item = None if name.endswith(SIDECAR_SUFFIX) else row.parse(prefix + name)
             if item is not None and item.series == series and item.key not in short:
                 add_object(found, item)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EnvironmentFailure, RootLocked, UsageError
 from crypto_archive.events import Noticed
+from crypto_archive.jobs.placing import confirm_layout, root_of, take_layout
 from crypto_archive.model import Notice
 from crypto_archive.s5cmd.orphans import end_orphans
 from crypto_archive.trust.lock import wait_for
@@ -19,19 +20,22 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Generator, Iterator
 
+    from crypto_archive.config import Configured
     from crypto_archive.request import Request
     from crypto_archive.trust.store import Root
 
 PURPOSE = "collect"
 
 
-def place_for(request: Request) -> Root:
+def place_for(configured: Configured) -> Root:
     """Return the root of a request, or the part of it that its shard has to itself; makes the root's folders.
 
     Raises:
+        UsageError: The root has another layout than the one that is asked for.
         RootUnusable: They cannot be made or written to.
     """
-    root = open_root(request.root)
+    request, root = configured.request, root_of(configured)
+    root = open_root(root.path, root.layout)
     return root if request.shard is None else part_for(root, request.shard)
 
 
@@ -61,6 +65,7 @@ def occupied(root: Root, keep_runs: int) -> Iterator[tuple[Notice, ...]]:
         What there is to say of what earlier runs have left.
 
     Raises:
+        UsageError: It has got another layout in the meantime.
         RootLocked: Another run holds it.
         RootUnusable: It cannot be written to.
         EnvironmentFailure: The manifest cannot be used, or an s5cmd of an earlier run cannot be ended.
@@ -69,6 +74,7 @@ def occupied(root: Root, keep_runs: int) -> Iterator[tuple[Notice, ...]]:
     with ExitStack() as held:
         if root.part:
             notices = held.enter_context(hold_part(root, PURPOSE, tidied))
+            confirm_layout(root)
             _clear(root)
         else:
             held.enter_context(hold_whole(root, PURPOSE))
@@ -96,6 +102,7 @@ def leave(part: Root, stop_waiting: threading.Event) -> Generator[Noticed, None,
 def _tidied(root: Root, keep_runs: int) -> tuple[Notice, ...]:
     """Clear away what earlier runs have left in a root in which nobody is at work, and join its parts."""
     _clear(root)
+    take_layout(root)
     notices = join(root)
     prune_runs(root, keep_runs, "")
     return notices

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EnvironmentFailure, UsageError
+from crypto_archive.jobs.placing import root_of
 from crypto_archive.jobs.sources import Source
 from crypto_archive.lockfile.form import LockedObject, line_of
 from crypto_archive.lockfile.reading import fault, open_lock
@@ -16,7 +17,6 @@ from crypto_archive.request import Discovery
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.runfile import list_line
-from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
     import threading
@@ -127,7 +127,7 @@ def locked_request(configured: Configured, path: Path) -> tuple[Configured, Sour
         binary = find_binary(request.access.s5cmd)
         # Not from what is remembered: what the archive has now is the question.
         list_now = partial(list_objects, binary, request.access, cancelled=cancelled)
-        return by_lock(_objects(lock, configured), stored.stat, list_now, ask_all=not request.fetching.skips_present)
+        return by_lock(_objects(lock, configured), stored.find, list_now, ask_all=not request.fetching.skips_present)
 
     def unasked(*_: object) -> Generator[Candidate, None, None]:
         return as_locked(_objects(lock, configured))
@@ -138,7 +138,7 @@ def locked_request(configured: Configured, path: Path) -> tuple[Configured, Sour
 
 def _objects(lock: Lock, configured: Configured) -> Iterator[Locked]:
     """Yield what a lock pins. The keys of a series differ in their dates only, so one tells whether all will do."""
-    root = Root(configured.request.root)
+    root = root_of(configured)
     fit = None
     for number, locked in lock.numbered():
         item = configured.matrix.object_of(locked.key)

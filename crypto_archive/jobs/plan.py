@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.jobs.budget import check_budget, require_sizes, within_budget, without_max_bytes
 from crypto_archive.jobs.pinning import locked_request, noting, require_listing, write_plan
+from crypto_archive.jobs.placing import root_of
 from crypto_archive.jobs.sources import selected
 from crypto_archive.lockfile.shards import cut_into_files, prepare_shards
 from crypto_archive.lockfile.sorting import LineSorter
@@ -25,7 +26,7 @@ from crypto_archive.request import Discovery
 from crypto_archive.s5cmd.runfile import copy_line, run_files
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
-from crypto_archive.trust.store import Root, free_bytes
+from crypto_archive.trust.store import free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from crypto_archive.lockfile.shards import Shard
     from crypto_archive.model import Batch, Notice, PlannedObject
     from crypto_archive.request import Request
+    from crypto_archive.trust.store import Root
 
 SCHEMA_VERSION = 1
 
@@ -198,7 +200,7 @@ def plan(
         configured, source = locked_request(configured, locked)
     request = configured.request
     require_sizes(request)
-    root = Root(request.root.absolute())
+    root = root_of(configured)
     source = source or selected(configured, root, today or datetime.now(UTC).date())
     if lock is not None:
         require_listing(request)

@@ -66,10 +66,15 @@ class CoveringMonths:
         """Take in an event of the run; those that settle no such object are ignored."""
         if not isinstance(event, ObjectSettled) or event.outcome not in _THERE:
             return
-        prefix = prefix_of_days(self._matrix, event.object)
-        if prefix is not None and str(event.object.period) in self._months_with_days(prefix):
+        if self._has_days(event.object):
             with explained(self._root):
                 self._keys.write(event.object.key + "\n")
+
+    def _has_days(self, month: ArchiveObject) -> bool:
+        if not self._root.layout.by_key:
+            return bool(stored_days(self._root, self._matrix, month))
+        prefix = prefix_of_days(self._matrix, month)
+        return prefix is not None and str(month.period) in self._months_with_days(prefix)
 
     def __iter__(self) -> Iterator[ArchiveObject]:
         with explained(self._root):

@@ -11,6 +11,7 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import Noticed
+from crypto_archive.jobs.placing import confirm_layout
 from crypto_archive.jobs.verify import existing_root, finding_of, proven, stored_objects
 from crypto_archive.model import ManifestEntry, Notice
 from crypto_archive.report.checks import VerifyReport
@@ -61,7 +62,8 @@ def rebuild(
         RootUnusable: There is no such root, it cannot be written to, or its disk is full.
         RootLocked: Another run holds the archive root, and it is not to be waited for.
     """
-    root = open_root(existing_root(configured).path)
+    root = existing_root(configured)
+    root = open_root(root.path, root.layout)
     cancellation = cancellation or Cancellation()
     report = VerifyReport(str(root.path))
     started = time.monotonic()
@@ -70,6 +72,7 @@ def rebuild(
         if (yield from wait_for(held, attempt, cancellation.requested, wait=wait)) is None:
             report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
             return report
+        confirm_layout(root)
         draft = root.private / "manifest.rebuilt"
         held.callback(_discard, draft)
         _discard(draft)

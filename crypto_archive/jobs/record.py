@@ -122,7 +122,8 @@ class Record:
         with_sidecar = request.fetching.download_checksum and (event.remote is None or event.remote.has_sidecar)
         with (self.folder / "failed.s5cmd").open("a", encoding="utf-8") as file:
             for key in (item.key, item.sidecar_key) if with_sidecar else (item.key,):
-                file.write(copy_line(request.access.bucket, key, key, request.fetching.part_size_mb) + "\n")
+                goal = self._root.layout.path(key)
+                file.write(copy_line(request.access.bucket, key, goal, request.fetching.part_size_mb) + "\n")
 
     def _close(self) -> None:
         """Write what is left to be written; what the disk does not take is an error of the run."""

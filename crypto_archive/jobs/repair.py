@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.jobs.collect import collect
+from crypto_archive.jobs.placing import confirm_layout, root_of
 from crypto_archive.jobs.sources import named
+from crypto_archive.layouts import NoPlace
 from crypto_archive.request import Budget
 from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.trust.lock import wait_for
@@ -18,10 +20,12 @@ from crypto_archive.trust.store import open_root, quarantine
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from datetime import date
+    from pathlib import Path
 
     from crypto_archive.config import Configured
     from crypto_archive.events import Checked, Event
     from crypto_archive.report.fold import Report
+    from crypto_archive.trust.store import Root
 
 PURPOSE = "verify --repair"
 
@@ -49,17 +53,28 @@ def repair(
         RootLocked: Another run holds the archive root, and it is not to be waited for.
         EnvironmentFailure: An s5cmd of an earlier run cannot be ended, or too few files may be open at once.
     """
-    root = open_root(configured.request.root)
+    root = root_of(configured)
+    root = open_root(root.path, root.layout)
     cancellation = cancellation or Cancellation()
     with ExitStack() as held:
         attempt = partial(hold_whole, root, PURPOSE)
         if (yield from wait_for(held, attempt, cancellation.requested, wait=wait)) is None:
             bad = ()
+        else:
+            confirm_layout(root)
         for finding in bad:
-            file = root.file(finding.object_key)
-            if file.is_file():
+            file = _stored(root, finding.object_key)
+            if file is not None:
                 quarantine(root, file, finding.object_key, finding.reason, "verify")
     found = (configured.matrix.object_of(finding.object_key) for finding in bad)
     objects = [item for item in found if item is not None]
     configured = replace(configured, request=replace(configured.request, budget=Budget()))
     return (yield from collect(configured, source=named(objects), cancellation=cancellation, today=today, wait=wait))
+
+
+def _stored(root: Root, key: str) -> Path | None:
+    try:
+        file = root.file(key)
+    except NoPlace:
+        return None
+    return file if file.is_file() else None

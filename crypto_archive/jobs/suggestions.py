@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from crypto_archive.bundled import MATRIX_FILE, data_folder
+from crypto_archive.layouts import HIVE, MIRROR
 from crypto_archive.listings.known import remembered_symbols
 from crypto_archive.model import Contract, Partition
 from crypto_archive.preset_files import bundled_presets, expanded, preset_folder, presets_in
@@ -63,6 +64,7 @@ _CHOICES: Mapping[str, Iterable[str]] = {
     "contract": [str(one) for one in Contract],
     "partition": [str(one) for one in Partitioning],
     "discover": [str(one) for one in Discovery],
+    "layout": [MIRROR.name, HIVE],
 }
 
 

@@ -13,8 +13,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.errors import RootUnusable
 from crypto_archive.events import Checked, Noticed
+from crypto_archive.jobs.placing import require_there, root_of
 from crypto_archive.keys import is_symbol
 from crypto_archive.listings.bucket import open_listing
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
@@ -25,11 +25,10 @@ from crypto_archive.planning.stream import default_symbols, listed_candidates
 from crypto_archive.report.checks import VerifyReport
 from crypto_archive.request import Discovery, Partitioning
 from crypto_archive.transfer.cancellation import Cancellation
-from crypto_archive.trust.folders import folder_names
+from crypto_archive.trust.folders import KeysOnDisk
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.presence import StoredFiles
 from crypto_archive.trust.proof import check_stored
-from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from crypto_archive.matrix import Matrix
     from crypto_archive.model import Candidate, ManifestEntry, Notice
     from crypto_archive.trust.proof import Proof
+    from crypto_archive.trust.store import Root
 
 THREADS = min(8, os.cpu_count() or 1)
 IN_FLIGHT = 4 * THREADS
@@ -101,14 +101,11 @@ def existing_root(configured: Configured) -> Root:
     """Return the archive root of a request.
 
     Raises:
-        RootUnusable: There is none.
+        RootUnusable: There is none, or its files are being moved to another layout.
+        UsageError: It has another layout than the one that is asked for.
     """
-    root = Root(configured.request.root.absolute())
-    if not root.path.is_dir():
-        raise RootUnusable(
-            f"There is no archive root at {root.path}",
-            hint="Name the folder that a collect has filled with --output, or collect first.",
-        )
+    root = root_of(configured)
+    require_there(root)
     return root
 
 
@@ -135,9 +132,10 @@ def stored_objects(root: Root, stored: StoredFiles, matrix: Matrix) -> Iterator[
     """Yield all objects on disk; files that the matrix has no place for are left out."""
     for folder, folders, files in os.walk(root.data):
         folders.sort()
-        prefix = Path(folder).relative_to(root.path).as_posix()
+        here = Path(folder)
         for name in sorted(files):
-            item = None if name.endswith(SIDECAR_SUFFIX) else matrix.object_of(f"{prefix}/{name}")
+            key = None if name.endswith(SIDECAR_SUFFIX) else root.key_of(here / name)
+            item = matrix.object_of(key) if key is not None else None
             there = stored.stat(item.key) if item is not None else None
             if item is not None and there is not None:
                 yield item, there.recorded
@@ -169,7 +167,7 @@ def _of_selection(
     with closing(found):
         for candidate in found:
             item = candidate.object
-            there = stored.stat(item.key)
+            there = stored.find(item.key)
             entry = there.recorded if there is not None else manifest.entry(item.key)
             known = there is not None or entry is not None or candidate.remote is not None
             expected = expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)
@@ -181,9 +179,10 @@ def _remembered(
     selection: Selection, root: Root, manifest: Manifest, matrix: Matrix, today: date, say: Callable[[Notice], None]
 ) -> Generator[Candidate, None, None]:
     """Yield every object that the calendar allows; globs are matched against what is on disk or in the manifest."""
+    on_disk = KeysOnDisk(root, manifest)
     for group in selection.groups:
         prefix = group.row.key_pattern.symbols_prefix(group.partition)
-        known = (*default_symbols(group, matrix), *folder_names(root, prefix), *manifest.folders(prefix))
+        known = (*default_symbols(group, matrix), *on_disk.folders(prefix), *manifest.folders(prefix))
         yield from by_calendar(group, filter(is_symbol, dict.fromkeys(known)), today, say)
 
 
@@ -210,7 +209,7 @@ def _is_stood_for(item: ArchiveObject, stored: StoredFiles, matrix: Matrix) -> b
     if item.period.partition is Partition.MONTHLY:
         return series.interval is None or series.interval in row.intervals(Partition.DAILY)
     month = Period.containing(item.period.first_day, Partition.MONTHLY)
-    there = stored.stat(row.object(series.symbol, series.interval, month).key)
+    there = stored.find(row.object(series.symbol, series.interval, month).key)
     return there is not None and (there.recorded is None or there.recorded.verdict is not Verdict.GAPS)
 
 
@@ -229,5 +228,5 @@ def _of_root(root: Root, manifest: Manifest, matrix: Matrix) -> Iterator[Subject
     yield from stored_objects(root, stored, matrix)
     for entry in manifest.iterate():
         item = matrix.object_of(entry.key)
-        if item is not None and stored.stat(entry.key) is None:
+        if item is not None and stored.find(entry.key) is None:
             yield item, entry

@@ -142,6 +142,11 @@ class Row:
         series = _series(self.market.value, self.data_type, parsed.symbol, parsed.interval)
         return ArchiveObject(key, series, parsed.period)
 
+    def object_named(self, name: str) -> ArchiveObject | None:
+        """Return the object of this row whose file is called so; None when there is none, or names do not tell."""
+        key = self.key_pattern.key_named(name)
+        return None if key is None else self.parse(key)
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:

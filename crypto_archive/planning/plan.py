@@ -25,7 +25,7 @@ def plan(
 
     Args:
         candidates: The objects, with what the listing says of them.
-        stored: Looks up what is on disk.
+        stored: Looks up what is on disk; raises ValueError for what can have no place there.
         fetching: Whether present objects are skipped, and whether sidecars are wanted.
         adopt: Looks at files that the manifest does not know, such as those of a run that was killed before it could
             record them, or of another tool; without it their size is believed.
@@ -33,7 +33,11 @@ def plan(
     for candidate in candidates:
         item, remote = candidate.object, candidate.remote
         with_sidecar = fetching.download_checksum and (remote is None or remote.has_sidecar)
-        there = stored(item.key)
+        try:
+            there = stored(item.key)
+        except ValueError as error:  # it could be stored nowhere, so that it need not be fetched
+            yield PlannedObject(item, Action.REFUSE, str(error), with_sidecar, remote, pin=candidate.pin)
+            continue
         adopted = None
         if candidate.pin is not None:
             action, why, adopted = _decide_pinned(candidate, candidate.pin, there, fetching, adopt)

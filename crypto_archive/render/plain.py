@@ -41,7 +41,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Lines:
+class Lines:
     """Time-stamped lines, with a limit for each kind and a shortest time between two lines of progress."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float], now: Callable[[], datetime]) -> None:
@@ -88,7 +88,7 @@ class PlainProgress:
             clock: Monotonic seconds.
             now: Wall clock, UTC.
         """
-        self._lines = _Lines(stream, clock, now)
+        self._lines = Lines(stream, clock, now)
         self._tally = Tally(clock)
         self._labels: dict[int, str] = {}
 
@@ -164,7 +164,7 @@ class PlainCheckProgress:
             objects: How many objects there are to check, None where nobody knows.
             size: Their bytes, None likewise.
         """
-        self._lines = _Lines(stream, clock, now)
+        self._lines = Lines(stream, clock, now)
         self._tally = CheckTally(clock, objects=objects, size=size)
 
     def __enter__(self) -> Self:

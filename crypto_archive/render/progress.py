@@ -83,6 +83,16 @@ def check_progress(
     return _Outliving(PlainCheckProgress(stream, objects=objects, size=size))
 
 
+def silent() -> Progress[object]:
+    """Return what shows nothing."""
+    return _Silent()
+
+
+def shown_while_it_lasts(shown: Progress[E]) -> Progress[E]:
+    """Return a progress that falls silent, instead of ending the run, once its terminal is gone."""
+    return _Outliving(shown)
+
+
 class _Silent:
     """Shows nothing."""
 

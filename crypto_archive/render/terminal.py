@@ -46,7 +46,7 @@ E = TypeVar("E")
 Name = TypeVar("Name", Outcome, Verdict)
 
 
-class _LiveProgress(ABC, Generic[E]):
+class LiveProgress(ABC, Generic[E]):
     """A region at the foot of the terminal that is redrawn at most eight times a second, and cleared at the end."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
@@ -87,7 +87,7 @@ class _LiveProgress(ABC, Generic[E]):
         self._console.print(text, soft_wrap=True)
 
 
-class TerminalProgress(_LiveProgress[Event]):
+class TerminalProgress(LiveProgress[Event]):
     """A collect on a terminal: overall bar, figures, and a line a lane."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -158,7 +158,7 @@ class TerminalProgress(_LiveProgress[Event]):
             self.say(Text("further failures stand in the report", style="dim"))
 
 
-class TerminalCheckProgress(_LiveProgress[Checked]):
+class TerminalCheckProgress(LiveProgress[Checked]):
     """A verification on a terminal: one bar, by bytes where their total is known, else by objects."""
 
     def __init__(

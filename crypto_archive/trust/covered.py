@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.keys import sidecar_key
+from crypto_archive.layouts import NoPlace
 from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
 from crypto_archive.trust.store import Root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from crypto_archive.matrix import Matrix
@@ -36,7 +38,7 @@ def months_with_days(root: Root, prefix: str) -> frozenset[str]:
     """Return the months (``2025-07``) from which there are daily objects on disk, by one look at their folder.
 
     Args:
-        root: The archive root.
+        root: The archive root, in which paths are keys.
         prefix: What the keys of the daily objects begin with, up to the date.
 
     Raises:
@@ -52,7 +54,11 @@ def stored_days(root: Root, matrix: Matrix, month: ArchiveObject) -> tuple[Archi
         RootUnusable: Their folder cannot be read.
     """
     prefix = prefix_of_days(matrix, month)
-    found = map(matrix.object_of, () if prefix is None else _keys_of_files(root, prefix))
+    if prefix is None:
+        return ()
+    if not root.layout.by_key:
+        return tuple(day for day in _days_of(matrix, month) if _is_file(root, day.key))
+    found = map(matrix.object_of, _keys_of_files(root, prefix))
     days = [item for item in found if item is not None and item.period.partition is Partition.DAILY]
     ours = (day for day in days if Period.containing(day.period.first_day, Partition.MONTHLY) == month.period)
     return tuple(sorted(ours, key=lambda day: day.period))
@@ -86,6 +92,23 @@ def move_aside(root: Root, key: str) -> int:
         source.rename(target)
         moved += size
     return moved
+
+
+def _days_of(matrix: Matrix, month: ArchiveObject) -> Iterator[ArchiveObject]:
+    """Yield the daily objects that there could be of a month."""
+    series = month.series
+    row = matrix.row(series.market, series.data_type)
+    day = Period.containing(month.period.first_day, Partition.DAILY)
+    while row is not None and day.first_day <= month.period.last_day:
+        yield row.object(series.symbol, series.interval, day)
+        day = day.next()
+
+
+def _is_file(root: Root, key: str) -> bool:
+    try:
+        return root.file(key).is_file()
+    except NoPlace:
+        return False
 
 
 def _keys_of_files(root: Root, prefix: str) -> list[str]:

@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -24,20 +25,21 @@ from crypto_archive.s5cmd.orphans import end_orphans
 from crypto_archive.trust.database import SIDE_FILES, explained as database_explained, fold_log
 from crypto_archive.trust.lock import hold, is_held, keep, locked_by_another
 from crypto_archive.trust.merging import merge
-from crypto_archive.trust.store import Root, explained
+from crypto_archive.trust.store import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from crypto_archive.trust.lock import Holder
+    from crypto_archive.trust.store import Root
 
 _PART = re.compile(r"([0-9a-f]{12})-([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})")
 
 
 def part_for(root: Root, shard: ShardName) -> Root:
     """Return the part of a root that a shard has to itself while it runs; nothing is made yet."""
-    return Root(root.path, f"{shard.plan}-{shard.number}-of-{shard.count}")
+    return replace(root, part=f"{shard.plan}-{shard.number}-of-{shard.count}")
 
 
 def parts_of(root: Root) -> tuple[Root, ...]:
@@ -51,7 +53,7 @@ def parts_of(root: Root) -> tuple[Root, ...]:
             names = sorted(folder.name for folder in root.parts.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return ()
-    return tuple(Root(root.path, name) for name in names if _PART.fullmatch(name))
+    return tuple(replace(root, part=name) for name in names if _PART.fullmatch(name))
 
 
 @contextmanager

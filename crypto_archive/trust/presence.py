@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import RootUnusable
+from crypto_archive.layouts import plain_parts
 from crypto_archive.model import StoredStat, Verdict, is_md5
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ class _Folder(NamedTuple):
 
     path: str
     names: frozenset[str]
+
+
+class _Rows(NamedTuple):
+    """What the manifests know of the objects whose keys begin alike."""
+
     recorded: Mapping[str, ManifestEntry]
     beneath: Mapping[str, ManifestEntry]
 
@@ -32,11 +38,11 @@ class _Folder(NamedTuple):
 class StoredFiles:
     """The files at their final paths, with what the manifest knows of them.
 
-    Each folder is read once, by one look at the disk and one query, and a few folders are kept; ask for objects
-    series by series. What is not in its folder costs nothing more. What is there is asked for its size, since a power
-    cut may have left a file shorter than it was, and the look at the folder does not tell. What changes in a folder
-    after it was read is not seen. Nothing is written, and a root that does not exist has no files. To be used from the
-    manifest's own thread.
+    Each folder is read once, by one look at the disk and, for the keys of a series, one query of the manifest, and a
+    few of both are kept; ask for objects series by series. What is not in its folder costs nothing more. What is there
+    is asked for its size, since a power cut may have left a file shorter than it was, and the look at the folder does
+    not tell. What changes in a folder after it was read is not seen. Nothing is written, and a root that does not exist
+    has no files. To be used from the manifest's own thread.
 
     Args:
         root: The archive root.
@@ -48,47 +54,57 @@ class StoredFiles:
         self._root = root
         self._manifest = manifest
         self._beneath = beneath
+        self._path = root.layout.path
         self._folder = lru_cache(maxsize=_FOLDERS_KEPT)(self._read_folder)
+        self._rows = lru_cache(maxsize=_FOLDERS_KEPT)(self._read_rows)
 
     def stat(self, key: str) -> StoredStat | None:
         """Return what is known of the file of an object, None when there is none.
 
         Raises:
             RootUnusable: Its folder cannot be read.
-            ValueError: The key leads out of the root, or no file can be named so.
+            ValueError: The key leads out of the root, no file can be named so, or the layout has no place for it.
         """
-        prefix, slash, name = key.rpartition("/")
-        folder = self._folder(prefix + slash)
-        size = _size(f"{folder.path}/{name}") if name in folder.names else None
+        folder, _, name = self._path(key).rpartition("/")
+        place = self._folder(folder)
+        size = _size(f"{place.path}/{name}") if name in place.names else None
         if size is None:
             return None
-        return StoredStat(size, folder.recorded.get(key) or folder.beneath.get(key))
+        rows = self._rows(key.rpartition("/")[0])
+        return StoredStat(size, rows.recorded.get(key) or rows.beneath.get(key))
+
+    def find(self, key: str) -> StoredStat | None:
+        """Return what is known of the file of an object, None also where it can have no place."""
+        try:
+            return self.stat(key)
+        except ValueError:
+            return None
 
     def is_short(self, key: str, remote: RemoteStat) -> bool:
         """Whether the very bytes that the listing speaks of are stored, and known to lack rows of their days."""
-        there = self.stat(key)
+        there = self.find(key)
         known = there.recorded if there is not None else None
         if known is None or known.verdict is not Verdict.GAPS or known.size != remote.size:
             return False
         # Where no listing was asked, the MD5 stands for the ETag; an object that was uploaded in parts has another one.
         return known.etag == remote.etag or (known.last_modified is None and not is_md5(remote.etag))
 
-    def _read_folder(self, prefix: str) -> _Folder:
-        folder = self._root.file(prefix.removesuffix("/")) if prefix else self._root.path
+    def _read_folder(self, path: str) -> _Folder:
+        folder = self._root.path.joinpath(*plain_parts(path)) if path else self._root.path
         try:
             with os.scandir(folder) as found:
-                names = frozenset(file.name for file in found)
+                return _Folder(str(folder), frozenset(file.name for file in found))
         except (FileNotFoundError, NotADirectoryError):
-            names = frozenset()
+            return _Folder(str(folder), frozenset())
         except OSError as error:
             raise RootUnusable(
                 f"Cannot read the folder {folder}: {error.strerror}", hint="See that you may read the output directory."
             ) from error
-        known = (
-            manifest.entries_in(prefix) if names and manifest is not None else {}
-            for manifest in (self._manifest, self._beneath)
-        )
-        return _Folder(str(folder), names, *known)
+
+    def _read_rows(self, folder: str) -> _Rows:
+        prefix = folder and f"{folder}/"
+        manifests = (self._manifest, self._beneath)
+        return _Rows(*({} if manifest is None else manifest.entries_in(prefix) for manifest in manifests))
 
 
 def _size(path: str) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crypto_archive.keys import sidecar_key
+from crypto_archive.layouts import NoPlace
 from crypto_archive.model import Verdict, is_md5
 from crypto_archive.trust.checksum import Digest, digest_file, read_sidecar
 
@@ -77,7 +78,10 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None) -> Proof:
     Raises:
         ValueError: The key is none that a file may have.
     """
-    path, sidecar = root.file(key), root.file(sidecar_key(key))
+    try:
+        path, sidecar = root.file(key), root.file(sidecar_key(key))
+    except NoPlace as error:
+        return Proof(Verdict.MISSING, _UNREAD, str(error))
     if not path.is_file():
         reason = "something that is no file stands in its place" if path.exists() else "there is no such file"
         return Proof(Verdict.MISSING, _UNREAD, reason)

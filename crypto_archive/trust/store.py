@@ -1,7 +1,7 @@
 """The archive root on disk: where files stand, and the only ways in which bytes move there.
 
-s5cmd writes into staging. What is proven there is renamed to its final path, whose name is the object's key; what is
-not goes to quarantine. Nothing else ever writes to a final path, so a file there is whole at any moment, even when
+s5cmd writes into staging. What is proven there is renamed to its final path, which the root's layout gives; what is not
+goes to quarantine. Nothing else ever writes to a final path, so a file there is whole at any moment, even when
 the process is killed.
 """
 
@@ -10,28 +10,26 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import shutil
 import stat
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import CryptoArchiveError, ExitCode, RootUnusable
 from crypto_archive.keys import sidecar_key
+from crypto_archive.layouts import MIRROR, PRIVATE_FOLDER, Placement, plain_parts
 from crypto_archive.trust.checksum import digest_file, read_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PRIVATE_FOLDER = ".crypto-archive"
 PARTS_FOLDER = "parts"
 ROUNDS = "rounds"
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
@@ -55,20 +53,22 @@ class Root:
     Attributes:
         path: The output directory.
         part: The name of the part; empty for the whole root.
+        layout: Where the objects stand in it.
     """
 
     path: Path
     part: str = ""
+    layout: Placement = field(default=MIRROR, compare=False)
 
     @property
     def data(self) -> Path:
-        """Where the objects stand; the keys of the archive all begin with ``data/``."""
+        """Where the objects stand, in every layout; the keys of the archive all begin with ``data/``, too."""
         return self.path / "data"
 
     @property
     def whole(self) -> Root:
         """The root that this is a part of; itself where it is none."""
-        return Root(self.path) if self.part else self
+        return replace(self, part="") if self.part else self
 
     @property
     def shared(self) -> Path:
@@ -97,7 +97,7 @@ class Root:
 
     @property
     def covered(self) -> Path:
-        """Daily objects that a monthly one holds the rows of, below their keys; nobody reads there."""
+        """Daily objects that a monthly one holds the rows of, by their keys; nobody reads there."""
         return self.shared / "covered"
 
     @property
@@ -120,27 +120,41 @@ class Root:
         """The file whose lock makes a process the only writer."""
         return self.private / "lock"
 
+    @property
+    def layout_path(self) -> Path:
+        """The note that says which layout the root has."""
+        return self.shared / "layout.json"
+
     def file(self, key: str) -> Path:
-        """Return the final path of an object.
+        """Return the final path of an object or its sidecar.
 
         Raises:
-            ValueError: The key would lead out of the root or into our own folder, or no file can be named so.
+            ValueError: The path would lead out of the root or into our own folder, no file can be named so, or the
+                layout has no place for the object.
         """
-        return self.path.joinpath(*_parts(key))
+        return self.path.joinpath(*plain_parts(self.layout.path(key)))
+
+    def key_of(self, path: Path) -> str | None:
+        """Return the key of the object whose final path this is, None where the layout has none there."""
+        return self.layout.key(path.relative_to(self.path).as_posix())
 
 
 def rounds_of(root: Root) -> Root:
     """Return what the process that makes rounds of a root has to itself: a lock beside that of the root."""
-    return Root(root.path, ROUNDS)
+    return replace(root, part=ROUNDS)
 
 
-def open_root(path: Path) -> Root:
+def open_root(path: Path, layout: Placement = MIRROR) -> Root:
     """Make the root's folders where they are missing, and see that they can be written to.
+
+    Args:
+        path: The output directory.
+        layout: Where the objects stand in it.
 
     Raises:
         RootUnusable: They cannot be made or written to.
     """
-    root = Root(path.absolute())
+    root = Root(path.absolute(), layout=layout)
     with explained(root):
         try:
             for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
@@ -200,7 +214,7 @@ def quarantine(root: Root, staged: Path, key: str, reason: str, run_id: str) -> 
         RootUnusable: The disk is full, or the root cannot be written to.
         ValueError: The key is none that a file may have.
     """
-    wanted = root.quarantine.joinpath(*_parts(f"{key}.{run_id}"))
+    wanted = root.quarantine.joinpath(*plain_parts(f"{key}.{run_id}"))
     note = json.dumps({"key": key, "reason": reason, "run_id": run_id, "size": staged.stat().st_size}, indent=2)
     with explained(root):
         wanted.parent.mkdir(parents=True, exist_ok=True)
@@ -268,20 +282,6 @@ def root_unusable(root: Root, error: OSError) -> RootUnusable:
     return RootUnusable(
         f"Cannot write to output directory: {root.path}", hint=f"{place}. Choose another folder with --output."
     )
-
-
-def _parts(key: str) -> tuple[str, ...]:
-    """Cut a key into folder and file names, none of which may lead anywhere else."""
-    parts = tuple(key.split("/"))
-    if _CONTROL_CHARACTER.search(key):
-        raise ValueError(f"The key {key!r} has a control character in it, so no file can be named so.")
-    if parts[0].casefold() == PRIVATE_FOLDER:
-        raise ValueError(f"The key {key!r} leads into the folder {PRIVATE_FOLDER}, which is our own.")
-    # PurePath drops "" and ".", and on Windows it splits at backslashes and drive letters: what differs, leads away.
-    if ".." in parts or PurePath(*parts).parts != parts:
-        raise ValueError(f"The key {key!r} is no plain path below the archive root.")
-    key.encode()  # a lone surrogate has no bytes, so no file name: UnicodeEncodeError is a ValueError
-    return parts
 
 
 def _refuse_odd(root: Root, path: Path) -> None:

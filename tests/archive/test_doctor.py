@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 NAMES = (
-    "crypto-archive", "matrix", "settings", "extras", "open files", "archive root", "space", "lock", "shards",
+    "crypto-archive", "matrix", "settings", "extras", "open files", "archive root", "space", "layout", "lock", "shards",
     "manifest", "s5cmd", "proxy", "endpoint", "listing", "clock",
 )  # fmt: skip
 

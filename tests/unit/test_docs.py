@@ -146,6 +146,8 @@ def offline(call: tuple[str, ...]) -> list[str] | None:
             return [*call, "--discover", "calendar"]
         case ("matrix", "coverage" | "symbols", *_) if "--discover" not in call:
             return None
+        case ("relayout", *_):
+            return None
         case ("doctor", *_):
             return None
         case ("flow", "run" | "serve", *_):  # tests/flows runs them

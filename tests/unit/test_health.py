@@ -18,13 +18,14 @@ from crypto_archive.health.check import Check, CheckStatus
 from crypto_archive.health.examination import doctor, doctor_document, doctor_exit_code, doctor_status
 from crypto_archive.health.network import check_clock, check_listing
 from crypto_archive.health.proxy import check_proxy, proxy_for
-from crypto_archive.health.root import check_lock, check_manifest, check_space, check_writable
+from crypto_archive.health.root import check_layout, check_lock, check_manifest, check_space, check_writable
 from crypto_archive.request import Access
 from crypto_archive.s5cmd.protocol import Fault
 from crypto_archive.s5cmd.trial import Trial
 from crypto_archive.transfer.descriptors import FEWEST
 from crypto_archive.trust.database import FIELDS, connect_onlooker
 from crypto_archive.trust.examination import examine
+from crypto_archive.trust.layout_note import LayoutNote, write_note
 from crypto_archive.trust.manifest import Manifest
 from crypto_archive.trust.store import Root, open_root
 
@@ -195,6 +196,17 @@ def test_a_lock_that_a_killed_run_has_left_is_free(root: Root) -> None:
     assert check_lock(root).found == "free; its last holder was killed"
 
 
+def test_files_on_their_way_to_another_layout_are_told(root: Root) -> None:
+    assert check_layout(root) == Check("layout", OK, "mirror")
+    open_root(root.path)
+    write_note(root, LayoutNote("hive"))
+    assert check_layout(root) == Check("layout", OK, "hive")
+    write_note(root, LayoutNote("hive", "mirror"))
+    check = check_layout(root)
+    assert (check.status, check.found) == (FAILED, "files are on their way from 'hive' to 'mirror'")
+    assert "`crypto-archive relayout --to 'mirror'`" in check.advice
+
+
 def test_no_lock_file_is_made(root: Root) -> None:
     open_root(root.path)
     assert check_lock(root) == Check("lock", OK, "free")
@@ -316,7 +328,7 @@ def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(examination, "check_lock", closed)
     monkeypatch.setattr(examination, "try_listing", broken)
     checks = {check.name: check for check in doctor(configured(output_directory=str(tmp_path / "none")))}
-    assert len(checks) == 15
+    assert len(checks) == 16
     assert checks["matrix"].found == "cannot be looked at: RuntimeError('by order of the test')"
     assert checks["lock"].found == "cannot be looked at: [Errno 13] Permission denied: '/secret'"
     assert {checks[name].status for name in ("endpoint", "listing", "clock")} == {FAILED}

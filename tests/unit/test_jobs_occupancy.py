@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from crypto_archive import load_preset
 from crypto_archive.errors import ExitCode, RootLocked, UsageError
 from crypto_archive.jobs.occupancy import leave, occupied, place_for, refuse_to_prune
 from crypto_archive.model import ManifestEntry, ShardName, Verdict
@@ -62,8 +64,10 @@ def left(part: Root) -> list[str]:
 
 
 def test_a_request_without_a_shard_is_for_the_whole_root(tmp_path: Path) -> None:
-    assert place_for(Request(Wish(()), tmp_path)) == Root(tmp_path)
-    assert place_for(Request(Wish(()), tmp_path, shard=name())) == part_for(Root(tmp_path), name())
+    wanted = load_preset(output_directory=tmp_path)
+    assert place_for(wanted) == Root(tmp_path)
+    shard = replace(wanted, request=replace(wanted.request, shard=name()))
+    assert place_for(shard) == part_for(Root(tmp_path), name())
     assert not Root(tmp_path).parts.exists()  # its folder is made under the lock of the root
 
 
