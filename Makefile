@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench soak wheel clean
+.PHONY: help install demo test lint format bench soak wheel docs picture clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,5 +42,16 @@ soak: install  ## Run hundreds of rounds of faults, signals and kills, for minut
 wheel: install  ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .
 
+docs: install $(VENV)/docs-installed  ## Build the site of the documents into .site/, links and anchors checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file .mkdocs.yml
+	@echo "The site: .site/index.html"
+
+$(VENV)/docs-installed: pyproject.toml
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+picture: install  ## Draw docs/collect.svg anew: the terminal in the middle of a real collect
+	@$(BIN)/python -m tests.archive.picture --to docs/collect.svg
+
 clean:  ## Remove what the targets above have made
-	rm -rf $(VENV) .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo .site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
 from tests.archive.proxy import FaultProxy
 from tests.archive.results import assert_whole
 from tests.archive.running import Runner, clean_environment
 from tests.archive.sample import Sample, small, write_sample
-from tests.archive.served import LIVE_ENDPOINT, Archive
+from tests.archive.served import LIVE_ENDPOINT, Archive, written_once
 from tests.archive.server import S3Server
 
 if TYPE_CHECKING:
@@ -32,15 +30,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     """The small sample on disk, written once for all workers. Do not change it: see ``private_archive``."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    root, complete = shared / "sample", shared / "sample-complete"
-    with FileLock(shared / "sample.lock"):
-        if not complete.exists():
-            write_sample(root, small())
-            complete.touch()
-    return Sample(root, small())
+    return written_once(tmp_path_factory, "sample", small())
 
 
 @pytest.fixture(scope="session")

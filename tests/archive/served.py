@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
+
+from tests.archive.sample import Sample, write_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.archive.sample import Sample, SampleSpec
+    from tests.archive.sample import SampleSpec
 
 LIVE_ENDPOINT = os.environ.get("CRYPTO_ARCHIVE_TEST_ENDPOINT", "")
 """The real endpoint to run the tests against; empty for our own server."""
@@ -54,3 +57,16 @@ class Archive:
         if self.sample is None:
             pytest.skip("needs to know what is in the bucket; this is the live archive")
         return self.sample
+
+
+def written_once(tmp_path_factory: pytest.TempPathFactory, name: str, spec: SampleSpec) -> Sample:
+    """Write a sample below the folder that all workers share, unless another worker has."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root, complete = shared / name, shared / f"{name}-complete"
+    with FileLock(shared / f"{name}.lock"):
+        if not complete.exists():
+            write_sample(root, spec)
+            complete.touch()
+    return Sample(root, spec)

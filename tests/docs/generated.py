@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from crypto_archive.config.document import read_document
 from crypto_archive.config.preset import SELECTION, Preset
 from crypto_archive.config.schema import preset_schema
+from crypto_archive.errors import ExitCode
 from crypto_archive.matrix import Header, Matrix, Row, TimeUnit, load_matrix
 from crypto_archive.model import Market
 from crypto_archive.preset_files import SUFFIXES
 from crypto_archive.render.markdown import matrix_markdown
 from tests.docs.commands import Command, Option, commands
+from tests.docs.messages import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,6 +85,8 @@ def _parts() -> dict[str, Callable[[], str]]:
         "matrix": lambda: matrix_markdown(load_matrix().rows),
         "columns": lambda: _columns(load_matrix().rows),
         "default symbols": lambda: _default_symbols(load_matrix()),
+        "messages of usage": lambda: _messages(ExitCode.USAGE),
+        "messages of the environment": lambda: _messages(ExitCode.ENVIRONMENT),
         "options shared": lambda: _options(_shared(found)),
     }
     for path, command in found.items():
@@ -139,6 +143,16 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     cells = ((cell.replace("|", "\\|") for cell in line) for line in lines)
     return "".join("| " + " | ".join(line) + " |\n" for line in cells)
+
+
+def _messages(code: ExitCode) -> str:
+    said = ((message.text, message.hint) for message in messages() if message.exit_code == code)
+    return _table(("message", "what to do"), (tuple(map(_as_prose, row)) for row in said))
+
+
+def _as_prose(text: str) -> str:
+    """Return a text of the code for a table; its code is marked so that no test takes it for a call to run."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text.replace("<", "&lt;").replace("*", r"\*"))
 
 
 def preset_fields() -> tuple[str, ...]:

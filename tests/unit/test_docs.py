@@ -38,6 +38,7 @@ from tests.docs.generated import (
     preset_fields,
     regenerated,
 )
+from tests.docs.messages import messages
 
 TODAY = date(2025, 7, 20)
 TEXTS = {path: path.read_text(encoding="utf-8") for path in documents()}
@@ -75,9 +76,10 @@ def test_every_part_stands_in_one_document() -> None:
     assert sorted(found) == sorted(all_part_names())
 
 
-def test_the_documents_of_the_readme_are_all_there() -> None:
-    linked = {target.partition("#")[0] for _, target in links(TEXTS[README])}
-    assert {f"docs/{path.name}" for path in DOCS.glob("*.md")} <= linked
+def test_the_index_leads_to_every_document() -> None:
+    linked = {target.partition("#")[0] for _, target in links(text_of("index.md"))}
+    assert {path.name for path in DOCS.glob("*.md") if path.name != "index.md"} <= linked
+    assert "docs/index.md" in {target for _, target in links(TEXTS[README])}
 
 
 # Commands and options
@@ -121,7 +123,7 @@ def playground(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeyp
     shown = re.compile(r"^```(?:yaml|text)\n# (\S+\.(?:yaml|txt))\n(.*?)^```", re.DOTALL | re.MULTILINE)
     for text in TEXTS.values():
         for name, content in shown.findall(text):
-            (tmp_path / name).write_text(content, encoding="utf-8")
+            (tmp_path / Path(name).name).write_text(content, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CRYPTO_ARCHIVE_PRESET_DIR", str(tmp_path_factory.mktemp("presets")))
     return tmp_path
@@ -233,6 +235,16 @@ def test_shown_messages_are_those_of_the_code(message: str) -> None:
     assert pieces
     for piece in pieces:
         assert any(piece in text for text in texts), piece
+
+
+def test_every_message_of_the_environment_has_its_place() -> None:
+    """In words, beside the list of all messages that is made from the code."""
+    written = text_of("troubleshooting.md").partition("## Every message")[0]
+    told = [message.text for message in messages() if message.exit_code == ExitCode.ENVIRONMENT]
+    assert len(told) > 40
+    for text in told:
+        pieces = [piece.strip(" :;,.()") for piece in text.split("…")]
+        assert all(piece in written for piece in pieces if len(piece) > 3), text
 
 
 def test_limits_in_the_reasons_of_failures_are_the_defaults() -> None:
