@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from crypto_archive.bundled import data_folder
 from crypto_archive.config.document import read_document
 from crypto_archive.config.fields import FIELDS, left_out
 from crypto_archive.config.preset import SELECTION
@@ -38,11 +39,14 @@ def new_preset(name: str, *, start_from: str | None = None, named: str = "name")
         named: What the caller calls ``start_from``, for the messages.
 
     Raises:
-        UsageError: It cannot be called so, there is one of that name, or there is no such preset to start from.
+        UsageError: It cannot be called so, there is one of that name, it would hide a bundled one without being a copy
+            of it, or there is no such preset to start from.
         EnvironmentFailure: It cannot be written.
     """
     folder = user_folder()
     _refuse_name(name, folder)
+    if start_from != name:
+        _refuse_to_hide(name)
     text = _blank(name) if start_from is None else _copy(find_preset(start_from, folder, named), name)
     path = folder / f"{name}.yaml"
     try:
@@ -69,6 +73,15 @@ def _refuse_name(name: str, folder: Path) -> None:
         )
     if there := presets_in(folder).get(name):
         raise _taken(name, there)
+
+
+def _refuse_to_hide(name: str) -> None:
+    """Refuse a preset that would take the place of a bundled one, unless it begins as a copy of that."""
+    if name in presets_in(data_folder("configs")):
+        raise UsageError(
+            f"There is a bundled preset {name!r}, which yours would hide",
+            hint=f"Choose another name, or begin with a copy: `crypto-archive preset new {name} --from {name}`.",
+        )
 
 
 def _taken(name: str, path: Path) -> UsageError:

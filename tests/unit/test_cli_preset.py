@@ -204,6 +204,17 @@ def test_nothing_is_overwritten_or_hidden(own_folder: Path, there: str) -> None:
     assert (own_folder / there).read_text("utf-8") == "{}"
 
 
+def test_a_bundled_preset_is_hidden_only_by_a_copy(own_folder: Path) -> None:
+    error = refused("new", "research")
+    assert (error.exit_code, str(error)) == (
+        ExitCode.USAGE, "There is a bundled preset 'research', which yours would hide",
+    )  # fmt: skip
+    assert "preset new research --from research" in error.hint
+    assert refused("new", "research", "--from", "backtest").message == error.message
+    assert not own_folder.exists()
+    assert preset("new", "research", "--from", "research").exit_code == ExitCode.OK
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "mine.yaml", "mine.JSON", "x\0y"])
 def test_names_that_are_none(name: str, own_folder: Path) -> None:
     error = refused("new", name)

@@ -1,0 +1,177 @@
+"""What a new user meets: wrong input at every step of every command, and the one clear answer to each.
+
+The tables are the specification of those answers: what is wrong, where, what would do, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.archive.proxy import Status
+from tests.archive.results import files_below
+
+if TYPE_CHECKING:
+    from tests.archive.proxy import FaultProxy
+    from tests.archive.running import Runner
+
+NOBODY = "http://127.0.0.1:9"
+ONE = "-m spot -t klines -i 1h -s BTCUSDT --start 2025-07-15 --end 2025-07-15"
+SELECTING = ("plan", "collect", "verify", "matrix coverage", "flow deployment")
+LISTING = ("plan", "matrix coverage", "matrix symbols", "matrix check")
+PRESETS = "(allowed: backtest, high-throughput, low-memory, pipeline, research, resilient)"
+TYPES = "(allowed: klines, aggTrades, trades, bookDepth, bookTicker, indexPriceKlines, markPriceKlines, "
+
+
+def answer(run: Runner, arguments: str) -> tuple[int, str]:
+    """Return the exit code and what is said on standard error, on one line; nothing is on standard output or disk."""
+    code, stdout, stderr = run.with_environment(COLUMNS="300", XDG_CONFIG_HOME=str(run.folder / "config"))(
+        *arguments.split()
+    )
+    assert "Traceback" not in stderr
+    assert stdout == ""
+    text = " ".join(re.sub(r"[│╭╰╮╯─]", " ", stderr).split())
+    assert len(re.findall(r"(?<!\w)Error:? ", text)) == 1, text
+    return code, text
+
+
+@pytest.mark.parametrize("command", SELECTING)
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("-p reserch", f"Error: --preset: unknown preset 'reserch'; did you mean 'research'? {PRESETS} Hint: "),
+        ("-p mine.yaml", "Error: --preset: Preset file not found: mine.yaml (there is no such file)"),
+        ("-m spto", "Error: --market: 'spto' is not a valid market type; did you mean 'spot'? (allowed: "),
+        ("-t kline", f"Error: --data-type: unknown data type 'kline'; did you mean 'klines'? {TYPES}"),
+        ("-t fundingrate", "unknown data type 'fundingrate'; did you mean 'fundingRate'?"),
+        ("-i 1hour", "Error: --interval: unknown interval '1hour' (allowed: 1s, 1m, 3m, 5m, 15m, 30m, 1h,"),
+        ("-i 60m", "Error: --interval: unknown interval '60m'"),
+        ("--start 2025-07-20 --end 2025-07-15", "Error: --start, --end: the start 2025-07-20 is after"),
+        ("--start 15.07.2025", "Error: --start: '15.07.2025' is not a day; write YYYY-MM-DD, such as 2025-07-15, or"),
+        ("--start 2025-02-30", "Error: --start: '2025-02-30' is not a day"),
+        ("--last 30", "Error: --last: '30' is not a number of days or weeks; write it like 7d or 2w"),
+        ("--contract perp", "Error: --contract: 'perp' is not a valid kind of contract; did you mean 'perpetual'?"),
+        ("--partition day", "Error: --partition: 'day' is not"),
+        ("--discover list", "Error: --discover: 'list' is not"),
+        ("-s @gone.txt", "Error: --symbol: the list of symbols 'gone.txt' cannot be read: No such file or directory"),
+        ("--endpoint-url localhost:9000", "Error: --endpoint-url: 'localhost:9000' is not a URL; write it like https://"),
+        ("--matrix gone.yaml", "Error: --matrix: Archive matrix file not found: gone.yaml"),
+        ("--presett x", "No such option: --presett (Possible options: "),
+        ("--layout hvie", "Error: --layout: unknown layout 'hvie'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_selection(run: Runner, command: str, wrong: str, words: str) -> None:
+    code, said = answer(run, f"{command} {wrong}")
+    assert (code, words in said) == (2, True), said
+    assert files_below(run.folder) == []
+
+
+def test_all_that_is_wrong_is_told_at_once(run: Runner) -> None:
+    code, said = answer(run, "collect -p reserch -m spto -t kline --last 30")
+    assert code == 2
+    assert said.startswith("Error: 4 problems ")
+    assert all(word in said for word in ("'reserch'", "'spto'", "'kline'", "'30'"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("colect", "No such command 'colect'. Did you mean 'collect'?"),
+        ("matrix cover", "No such command 'cover'"),
+        ("collect", "Error: Nothing is selected, and the whole archive is too much to fetch by accident Hint: "),
+        ("collect --jobs 0 " + ONE, "Error: --jobs: 0 is too small; the least is 1"),
+        ("collect --jobs many " + ONE, "Invalid value for '--jobs' / '-j'"),
+        ("collect --max-bytes 5G " + ONE, "Error: --max-bytes: '5G' is not a size; write it like 50GB"),
+        ("collect --every hourly " + ONE, "Invalid value for --every: 'hourly' is not a duration; write it like 90s,"),
+        ("collect --locked gone.lock", "Error: Lock file not found: gone.lock Hint: "),
+        ("collect --locked gone.lock -m spot", "the lock file alone says what to fetch; leave out --market"),
+        ("collect --layout {symbol} " + ONE, "Error: --layout: the template '{symbol}': {market} must stand in"),
+        ("plan --to x " + ONE, "Invalid value for --to: --format runfiles and --to DIR go together"),
+        ("plan --shards 4 " + ONE, "Invalid value for --shards: name the folder for the shards with --to DIR"),
+        ("plan --diff gone.lock " + ONE, "Error: Lock file not found: gone.lock"),
+        ("plan --format yaml " + ONE, "'yaml' is not one of 'table', 'json', 'jsonl', 'runfiles'"),
+        ("verify --rebuild-manifest --discover listing", "a manifest is made anew from the files alone"),
+        ("matrix symbols --as-of 2021-13-01", "Invalid value for --as-of: '2021-13-01' is not a day; write"),
+        ("matrix symbols --as-of 2199-01-01", "Error: --as-of: 2199-01-01 has not passed, so that no data is of it"),
+        ("relayout", "Missing option '--to'."),
+        ("relayout --to hvie", "Error: --to: unknown layout 'hvie'"),
+        ("preset show reserch", f"Error: NAME: unknown preset 'reserch'; did you mean 'research'? {PRESETS}"),
+        ("preset show", "Missing argument 'NAME|FILE...'."),
+        ("preset new research", "Error: There is a bundled preset 'research', which yours would hide Hint: "),
+        ("preset new a/b", "Error: name: 'a/b' cannot be the name of a preset Hint: Write a name such as my-choice"),
+        ("flow deployment", "Error: Nothing is selected, and the whole archive is too much to fetch by accident"),
+        ("flow serve -p research --cron daily", "Error: --cron: 'daily' is no cron expression Hint: It has five"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_one_command(run: Runner, arguments: str, words: str) -> None:
+    code, said = answer(run, arguments)
+    assert (code, words in said) == (2, True), said
+    assert files_below(run.folder) == []
+
+
+@pytest.mark.parametrize(
+    "command", ["verify --all", "verify --rebuild-manifest", "verify --all --repair", "relayout --to hive"]
+)
+@pytest.mark.parametrize("root", ["nowhere", "file"])
+def test_a_root_that_is_none(run: Runner, command: str, root: str) -> None:
+    (run.folder / "file").touch()
+    code, said = answer(run, f"{command} -o {root}")
+    assert code == 5
+    assert (
+        f"Error: There is no archive root at {run.folder / root} Hint: Name the folder that a collect has filled"
+        in said
+    )
+    assert files_below(run.folder) == ["file"]
+
+
+def test_a_root_that_cannot_be_made(run: Runner) -> None:
+    (run.folder / "file").touch()
+    code, said = answer(run, f"collect {ONE} -o file/archive")
+    assert (code, said.startswith("Error: "), str(run.folder / "file") in said, "--output" in said) == (
+        5, True, True, True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LISTING)
+def test_no_network(run: Runner, command: str) -> None:
+    selection = "" if command.startswith("matrix") and command != "matrix coverage" else ONE
+    code, said = answer(run, f"{command} {selection} --endpoint-url {NOBODY}")
+    assert code == 5
+    assert said.startswith(f"Error: The archive's server {NOBODY} cannot be reached: ")
+    assert "Hint: Check the network, the proxy settings and --endpoint-url" in said
+
+
+def test_no_network_for_a_collect(run: Runner) -> None:
+    code, said = answer(run, f"collect {ONE} --endpoint-url {NOBODY} -q")
+    assert code == 5
+    assert said.startswith(f"Error: The archive's server {NOBODY} cannot be reached: ")
+
+
+def test_a_server_that_denies(run: Runner, proxy: FaultProxy) -> None:
+    proxy.fault("LIST", "*", Status(403))
+    code, said = answer(run.at(proxy.endpoint_url), f"collect {ONE} -q")
+    assert code == 5
+    assert "denies the listing" in said
+    assert "--discover calendar" in said
+
+
+@pytest.mark.parametrize("command", ["plan", "collect"])
+def test_a_symbol_that_is_misspelt_is_told_with_the_nearest(run: Runner, command: str) -> None:
+    """Not refused, for it may have been listed today; but nothing was found, and why is said where the result is."""
+    code, stdout, _ = run.with_environment(COLUMNS="300")(command, *ONE.replace("BTCUSDT", "BTCUSD").split())
+    assert code == 3
+    said = " ".join(stdout.split())
+    assert (
+        "spot klines, daily: the archive has no symbol 'BTCUSD' there; nearest are 'BTCUSDT', 'ETHUSDT', 'BNBUSDT'"
+        in said
+    )
+
+
+def test_an_interval_of_another_market(run: Runner) -> None:
+    code, stdout, _ = run.with_environment(COLUMNS="300")(
+        "collect", "-m", "futures_um", "-t", "klines", "-i", "1s", "--last", "3d"
+    )
+    assert code == 3
+    assert "futures_um klines: no interval 1s there, 0 objects of it" in " ".join(stdout.split())
