@@ -25,7 +25,8 @@ class Settler:
         root: The archive root.
         run_id: The run, for the notes in quarantine.
         wants_sidecars: Whether objects are to be proven by their sidecars.
-        look_up: Asks the listing for one object: the witness where a plan from the calendar has none.
+        look_up: Asks the listing for one object: the witness where a plan from the calendar has none and the
+            sidecar is missing or doubtful.
     """
 
     root: Root
@@ -40,6 +41,8 @@ class Settler:
             RootUnusable: The disk is full, or the root cannot be written to.
         """
         remote = arrival.planned.remote
+        if remote is None and arrival.sidecar is None and self.wants_sidecars:
+            remote = self.look_up(arrival.planned.object.key)  # or nothing would vouch for the bytes
         proof = self._prove(arrival, remote)
         agreed = proof.digest.sha256 in arrival.doubts
         if proof.verdict is Verdict.CORRUPT and agreed:

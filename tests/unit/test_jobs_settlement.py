@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +123,8 @@ def test_good_bytes_are_published(
     reason: str,
     last_chance: bool,
 ) -> None:
+    if sidecar is None and remote is None:
+        settler = replace(settler, look_up=lambda _: None)
     settled = settle(settler, arrive(root, sidecar, remote, last_chance=last_chance))
     assert (settled.outcome, settled.verdict, settled.reason) == (Outcome.FETCHED, verdict, reason)
     assert (settled.size, settled.sha256, settled.remote) == (len(GOOD), SHA256, remote)
@@ -222,6 +225,19 @@ def test_where_a_plan_had_no_listing_the_witness_is_asked_for(root: Root) -> Non
     assert asked == [ITEM.key]
     assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.SIDECAR_STALE, AS_LISTED)
     is_published(root, WRONG)
+
+
+def test_where_there_is_neither_sidecar_nor_listing_the_witness_is_asked_for(root: Root) -> None:
+    """Else bytes that were spoilt on their way would be stored, since nothing speaks against them."""
+    settler = Settler(root, "run-1", wants_sidecars=True, look_up={ITEM.key: AS_LISTED}.get)
+    doubt = settler(arrive(root, None, None, content=OTHER))
+    assert isinstance(doubt, Doubt)
+    assert "the listing says" in doubt.reason
+    assert not root.file(ITEM.key).exists()
+    settled = settle(settler, arrive(root, None, None))
+    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.SIDECAR_MISSING, AS_LISTED)
+    assert settled.reason == "no sidecar; size and MD5 as in the listing"
+    is_published(root, None)
 
 
 @pytest.mark.parametrize("witness", [None, OTHER_SIZE, OTHER_ETAG], ids=["none", "another size", "another ETag"])
