@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.25
 
 # With 5, s5cmd gives up a refused connection within about 2 seconds; with 10, within 50 (measured, v2.3.0).
 _RETRIES = 5
-_WITHOUT_LISTING = "`--discover calendar` plans without a listing."
+_WITHOUT_LISTING = "`plan` and `collect` need no listing with --discover calendar."
 _TROUBLES = {Fault.UNREACHABLE: "cannot be reached", Fault.DENIED: "denies the listing"}
 
 

@@ -34,7 +34,7 @@ REMEMBERED = f"{ROOT}/.crypto-archive/listings.sqlite"
 UM = ("-m", "futures_um")
 HOURS = (*UM, "-t", "klines", "-i", "1h", "-s", "BTCUSDT", "-s", "ETHUSDT", "-s", "ADAUSDT")
 DAYS = ("--start", "2025-07-13", "--end", "2025-07-15")
-OTHER_WAY = "`--discover calendar` plans without a listing."
+OTHER_WAY = "`plan` and `collect` need no listing with --discover calendar."
 
 
 def hours(archive: Archive) -> set[str]:

@@ -28,7 +28,7 @@ from crypto_archive.s5cmd.listing import PREFIXES_AT_ONCE, list_folders, list_ob
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-HINT = "`--discover calendar` plans without a listing."
+HINT = "`plan` and `collect` need no listing with --discover calendar."
 
 
 def error(status: int, code: str) -> tuple[int, str]:
