@@ -17,7 +17,6 @@ from crypto_archive.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from crypto_archive.api import (
-        Run as Run,
         collect as collect,
         collect_async as collect_async,
         collect_events as collect_events,
@@ -122,10 +121,11 @@ if TYPE_CHECKING:
     from crypto_archive.report.metrics import metrics_text as metrics_text, write_metrics as write_metrics
     from crypto_archive.report.relayout_report import RelayoutReport as RelayoutReport
     from crypto_archive.request import Discovery as Discovery, Partitioning as Partitioning, Request as Request
+    from crypto_archive.running import Run as Run
     from crypto_archive.transfer.cancellation import Cancellation as Cancellation
 
 _HOMES = {
-    "api": "Run collect collect_async collect_events coverage load_preset rebuild_manifest_events relayout "
+    "api": "collect collect_async collect_events coverage load_preset rebuild_manifest_events relayout "
     "repair_events verify verify_events",
     "config.amounts": "seconds_of",
     "config.dates": "day_of",
@@ -156,6 +156,7 @@ _HOMES = {
     "report.fold": "Report",
     "report.metrics": "metrics_text write_metrics",
     "report.relayout_report": "RelayoutReport",
+    "running": "Run",
     "request": "Discovery Partitioning Request",
     "transfer.cancellation": "Cancellation",
 }

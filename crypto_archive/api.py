@@ -6,10 +6,8 @@ their hints speak of the command's options, which have the names of the fields o
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from crypto_archive.config import Configured, load_request
 from crypto_archive.jobs import (
@@ -21,12 +19,12 @@ from crypto_archive.jobs import (
     verify as verifying,
 )
 from crypto_archive.jobs.pinning import locked_request
+from crypto_archive.running import Run, beside_loop
 from crypto_archive.transfer.cancellation import Cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from crypto_archive.events import Checked, Event, LeftAlone, Moved, MovesCounted, Noticed
     from crypto_archive.model import Notice
@@ -35,71 +33,6 @@ if TYPE_CHECKING:
     from crypto_archive.report.fold import Report
     from crypto_archive.report.relayout_report import RelayoutReport
     from crypto_archive.request import Discovery
-
-E = TypeVar("E")
-R = TypeVar("R")
-
-EVENTS_AHEAD = 1000
-"""How many events may wait for an event loop before the run waits for it."""
-
-
-class Run(Generic[E, R]):
-    """A job under way: iterate it for its events, in one thread; its report is there when they are over.
-
-    Nothing happens before it is iterated. Whoever leaves early closes it, as a context manager does: what is under way
-    is stopped then, and what is proven stays.
-    """
-
-    def __init__(self, events: Generator[E, None, R]) -> None:
-        """Take a job that yields events and returns a report."""
-        self._events = events
-        self._report: tuple[R] | None = None
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> E:
-        try:
-            return next(self._events)
-        except StopIteration as end:
-            if self._report is None:
-                self._report = (end.value,)
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the job, if it goes on still; the report of a run is written to its folder in any case."""
-        self._events.close()
-
-    @property
-    def report(self) -> R:
-        """What the job came to.
-
-        Raises:
-            RuntimeError: It has not come to its end.
-        """
-        if self._report is None:
-            raise RuntimeError("the report is there when all events were taken")
-        return self._report[0]
-
-    def finish(self, on_event: Callable[[E], object] | None = None) -> R:
-        """Go on to the end, and return the report.
-
-        Args:
-            on_event: Takes every event; what it raises ends the job, and is raised.
-        """
-        with self:
-            for event in self:
-                if on_event is not None:
-                    on_event(event)
-        return self.report
 
 
 def load_preset(*presets: str | Path, today: date | None = None, **fields: Any) -> Configured:
@@ -233,57 +166,19 @@ async def collect_async(
         ...     assert result["collection_stats"]["total_size_bytes"] > 0
         >>> asyncio.run(main())
     """
-    cancellation = cancellation or Cancellation()
-    raised: list[BaseException] = []
-    hand_over = None if on_event is None else _in_loop(asyncio.get_running_loop(), on_event, cancellation, raised)
-    job = asyncio.ensure_future(
-        asyncio.to_thread(
-            collect,
+
+    def work(hand_over: Callable[[Event], object] | None, token: Cancellation) -> Report:
+        return collect(
             configured,
             on_event=hand_over,
             locked=locked,
-            cancellation=cancellation,
+            cancellation=token,
             wait=wait,
             prune_covered=prune_covered,
             today=today,
         )
-    )
-    while not job.done():
-        try:
-            await asyncio.wait({job})
-        except asyncio.CancelledError as error:
-            cancellation.request()
-            raised.append(error)
-    if raised:
-        job.exception()  # or the loop complains that nobody has asked
-        raise raised[0]
-    return job.result()
 
-
-def _in_loop(
-    loop: asyncio.AbstractEventLoop,
-    on_event: Callable[[Event], object],
-    cancellation: Cancellation,
-    raised: list[BaseException],
-) -> Callable[[Event], None]:
-    """Return what hands events over from the run's thread to the event loop, not many more than it has taken."""
-    room = threading.Semaphore(EVENTS_AHEAD)
-
-    def take(event: Event) -> None:
-        room.release()
-        if raised:
-            return
-        try:
-            on_event(event)
-        except BaseException as error:
-            cancellation.request()
-            raised.append(error)
-
-    def hand_over(event: Event) -> None:
-        room.acquire()
-        loop.call_soon_threadsafe(take, event)
-
-    return hand_over
+    return await beside_loop(work, on_event, cancellation or Cancellation())
 
 
 def verify(

@@ -13,8 +13,7 @@ from rich.text import Text
 
 from crypto_archive.events import LeftAlone, Moved, MovesCounted, Noticed
 from crypto_archive.render.plain import Lines
-from crypto_archive.render.progress import Mode, Progress, shown_while_it_lasts, silent
-from crypto_archive.render.streams import is_terminal
+from crypto_archive.render.progress import Mode, Progress, chosen
 from crypto_archive.render.terminal import WIDEST, LiveProgress
 from crypto_archive.report.sizes import format_count, format_duration, one_line
 
@@ -39,13 +38,7 @@ def move_progress(stream: TextIO, mode: Mode = Mode.AUTO) -> Progress[Moving]:
         stream: Where it is shown, usually standard error.
         mode: How.
     """
-    if mode is Mode.QUIET:
-        return silent()
-    if mode is Mode.AUTO and is_terminal(stream):
-        from crypto_archive.render.console import SteadyConsole
-
-        return shown_while_it_lasts(TerminalMoves(SteadyConsole(file=stream, force_terminal=True)))
-    return shown_while_it_lasts(PlainMoves(stream))
+    return chosen(stream, mode, PlainMoves, TerminalMoves)
 
 
 class PlainMoves:

@@ -22,7 +22,8 @@ from crypto_archive.events import (
 from crypto_archive.model import Outcome, Verdict
 from crypto_archive.render.pace import CheckTally
 from crypto_archive.render.tally import Tally
-from crypto_archive.report.fold import REPORTED_AS_FAILURES, signal_name
+from crypto_archive.report.fold import REPORTED_AS_FAILURES
+from crypto_archive.report.interruption import signal_name
 from crypto_archive.report.sizes import format_bytes, format_count, format_duration, format_rate, one_line
 
 if TYPE_CHECKING:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 from crypto_archive.render.streams import is_terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import TextIO
+
+    from rich.console import Console
 
     from crypto_archive.events import Checked, Event
 
@@ -46,16 +49,18 @@ def progress(stream: TextIO, mode: Mode = Mode.AUTO) -> Progress[Event]:
         stream: Where it is shown, usually standard error.
         mode: How.
     """
-    if mode is Mode.QUIET:
-        return _Silent()
-    if mode is Mode.AUTO and is_terminal(stream):
-        from crypto_archive.render.console import SteadyConsole
+
+    def plain(stream: TextIO) -> Progress[Event]:
+        from crypto_archive.render.plain import PlainProgress
+
+        return PlainProgress(stream)
+
+    def live(console: Console) -> Progress[Event]:
         from crypto_archive.render.terminal import TerminalProgress
 
-        return _Outliving(TerminalProgress(SteadyConsole(file=stream, force_terminal=True)))
-    from crypto_archive.render.plain import PlainProgress
+        return TerminalProgress(console)
 
-    return _Outliving(PlainProgress(stream))
+    return chosen(stream, mode, plain, live)
 
 
 def check_progress(
@@ -69,28 +74,38 @@ def check_progress(
         objects: How many objects there are to check, None where nobody knows.
         size: Their bytes, None likewise.
     """
+
+    def plain(stream: TextIO) -> Progress[Checked]:
+        from crypto_archive.render.plain import PlainCheckProgress
+
+        return PlainCheckProgress(stream, objects=objects, size=size)
+
+    def live(console: Console) -> Progress[Checked]:
+        from crypto_archive.render.terminal import TerminalCheckProgress
+
+        return TerminalCheckProgress(console, objects=objects, size=size)
+
+    return chosen(stream, mode, plain, live)
+
+
+def chosen(
+    stream: TextIO, mode: Mode, plain: Callable[[TextIO], Progress[E]], live: Callable[[Console], Progress[E]]
+) -> Progress[E]:
+    """Return the progress that a mode and a stream ask for; it falls silent once nobody reads it any more.
+
+    Args:
+        stream: Where it is shown.
+        mode: How.
+        plain: Makes the one in lines.
+        live: Makes the one for a terminal.
+    """
     if mode is Mode.QUIET:
         return _Silent()
     if mode is Mode.AUTO and is_terminal(stream):
         from crypto_archive.render.console import SteadyConsole
-        from crypto_archive.render.terminal import TerminalCheckProgress
 
-        return _Outliving(
-            TerminalCheckProgress(SteadyConsole(file=stream, force_terminal=True), objects=objects, size=size)
-        )
-    from crypto_archive.render.plain import PlainCheckProgress
-
-    return _Outliving(PlainCheckProgress(stream, objects=objects, size=size))
-
-
-def silent() -> Progress[object]:
-    """Return what shows nothing."""
-    return _Silent()
-
-
-def shown_while_it_lasts(shown: Progress[E]) -> Progress[E]:
-    """Return a progress that falls silent, instead of ending the run, once its terminal is gone."""
-    return _Outliving(shown)
+        return _Outliving(live(SteadyConsole(file=stream, force_terminal=True)))
+    return _Outliving(plain(stream))
 
 
 class _Silent:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.model import Verdict
-from crypto_archive.report.fold import interruption_code, signal_name
+from crypto_archive.report.interruption import interruption_code, signal_name
 from crypto_archive.report.sizes import format_bytes
 from crypto_archive.version import __version__
 

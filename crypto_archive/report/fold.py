@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import (
-    NO_SIGNAL,
     DaysCovered,
     DaysKept,
     Event,
@@ -21,6 +19,8 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Absence, Notice, Outcome, Verdict
+from crypto_archive.report.documents import failure_document, selection_document
+from crypto_archive.report.interruption import interruption_code, signal_name
 from crypto_archive.report.sizes import format_bytes
 
 if TYPE_CHECKING:
@@ -263,11 +263,11 @@ class Report:
             "verdicts": {str(verdict): self._verdicts[verdict] for verdict in Verdict},
             "by_market_and_type": list(self._group_documents()),
             "pruned": asdict(self.pruned),
-            "failures": [_failure_document(failure) for failure in self.failures],
+            "failures": [failure_document(failure) for failure in self.failures],
             "failures_omitted": self.failures_omitted,
             "notices": [notice.text for notice in self.notices],
             "presets": list(self.presets),
-            "selection": _selection_document(self.request),
+            "selection": selection_document(self.request),
             "source": {"endpoint_url": self.request.access.endpoint_url, "bucket": self.request.access.bucket},
             "versions": dict(self._versions),
         }
@@ -361,21 +361,6 @@ class Report:
             }
 
 
-def interruption_code(signal_number: int) -> ExitCode:
-    """Return the exit code of what was interrupted: apart from ^C and programs, a signal asks a process to go."""
-    return ExitCode.INTERRUPTED if signal_number in {signal.SIGINT, NO_SIGNAL} else ExitCode.TERMINATED
-
-
-def signal_name(number: int) -> str:
-    """Return a signal's name, such as ``SIGINT``; its number where the platform has no name for it."""
-    if number == NO_SIGNAL:
-        return "request"
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
 def _success_rate(total: int, unsuccessful: int) -> float:
     """Return the share of objects that did not fail, in percent, rounded down: 100 only when nothing failed."""
     return (total - unsuccessful) * 10_000 // total / 100 if total else 0.0
@@ -383,32 +368,3 @@ def _success_rate(total: int, unsuccessful: int) -> float:
 
 def _by_name(outcomes: Mapping[Outcome, int]) -> dict[str, int]:
     return {str(outcome): outcomes[outcome] for outcome in Outcome}
-
-
-def _failure_document(event: ObjectSettled) -> dict[str, object]:
-    return {
-        "key": event.object.key,
-        "market": str(event.object.series.market),
-        "data_type": event.object.series.data_type,
-        "outcome": str(event.outcome),
-        "reason": event.reason,
-        "attempts": event.attempts,
-    }
-
-
-def _selection_document(request: Request) -> dict[str, object]:
-    wish = request.wish
-    return {
-        "markets": [str(market) for market in wish.markets],
-        "data_types": list(wish.data_types),
-        "symbols": {str(market): list(symbols) for market, symbols in wish.symbols.items()},
-        "quote_assets": list(wish.filters.quotes),
-        "contract": wish.filters.contract and str(wish.filters.contract),
-        "settled": wish.filters.settled,
-        "intervals": {data_type: list(intervals) for data_type, intervals in wish.intervals.items()},
-        "start": wish.dates.start.isoformat() if wish.dates.start else None,
-        "end": wish.dates.end.isoformat() if wish.dates.end else None,
-        "partition": str(wish.partition),
-        "discovery": str(request.discovery),
-        "locked": str(request.locked) if request.locked else None,
-    }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import LeftAlone, Moved
-from crypto_archive.report.fold import interruption_code, signal_name
+from crypto_archive.report.interruption import interruption_code, signal_name
 
 if TYPE_CHECKING:
     from crypto_archive.events import MovesCounted, Noticed

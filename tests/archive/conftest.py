@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.archive.proxy import FaultProxy
-from tests.archive.results import assert_whole
+from tests.archive.results import assert_whole, processes_of
 from tests.archive.running import Runner, clean_environment
 from tests.archive.sample import Sample, small, write_sample
 from tests.archive.served import LIVE_ENDPOINT, Archive, written_once
@@ -109,6 +109,14 @@ def run(
     compiled = tmp_path_factory.getbasetemp() / "compiled"
     environment = clean_environment() | {"PYTHONPYCACHEPREFIX": str(compiled), "PYTHONDONTWRITEBYTECODE": ""}
     return Runner(folder, environment).at(archive.endpoint_url)
+
+
+@pytest.fixture
+def no_orphans(run: Runner) -> Iterator[None]:
+    """End what a test that failed, or that killed without mercy, has left behind."""
+    yield
+    for process in processes_of(run.folder):
+        process.kill()
 
 
 @pytest.fixture(autouse=True)

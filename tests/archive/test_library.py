@@ -34,6 +34,7 @@ from crypto_archive import (
     collect_events,
     load_preset,
     plan,
+    running,
     verify,
 )
 from tests.archive.proxy import Stall
@@ -248,7 +249,7 @@ def test_the_event_loop_goes_on_and_takes_the_events(here: Path) -> None:
 
 
 def test_very_many_events_do_not_pile_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "EVENTS_AHEAD", 1)
+    monkeypatch.setattr(running, "EVENTS_AHEAD", 1)
     seen: list[Event] = []
     asyncio.run(collect_async(three(), on_event=seen.append))
     assert sum(map(settled, seen)) == 3

@@ -34,24 +34,18 @@ from tests.archive.running import until
 from tests.archive.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.archive.proxy import FaultProxy
     from tests.archive.running import Runner
     from tests.archive.served import Archive
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX"),
+    pytest.mark.usefixtures("no_orphans"),
+]
 
 SPOT = (*RESEARCH, "-m", "spot")
-
-
-@pytest.fixture(autouse=True)
-def no_orphans(run: Runner) -> Iterator[None]:
-    """End what a test that failed, or that killed without mercy, has left behind."""
-    yield
-    for process in processes_of(run.folder):
-        process.kill()
 
 
 @pytest.mark.parametrize(
