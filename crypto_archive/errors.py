@@ -1,10 +1,11 @@
-"""Every error that a person can meet: what happened, what to do about it, and the exit code that says so."""
+"""Every error that a user can meet: what happened, what to do about it, and the exit code."""
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
 from enum import IntEnum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class CryptoArchiveError(Exception):
         return self.message
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Message and hint as one text, for reports."""
         return ". ".join(filter(None, (self.message.rstrip("."), self.hint)))
 
@@ -141,7 +142,29 @@ def nearest_few(word: str, allowed: Iterable[str], most: int = 3) -> tuple[str, 
     return tuple(by_fold[fold] for fold in difflib.get_close_matches(word.casefold(), by_fold, n=most, cutoff=0.6))
 
 
-def nearest_told(word: str, allowed: Iterable[str]) -> str:
+def nearest_phrase(word: str, allowed: Iterable[str]) -> str:
     """Return the allowed words that look like ``word`` as the end of a sentence, empty where nothing comes close."""
     near = nearest_few(word, allowed)
     return f"; nearest {'is' if len(near) == 1 else 'are'} {', '.join(map(repr, near))}" if near else ""
+
+
+_MODULES = {"prefect": ("prefect",), "dask": ("prefect_dask", "distributed")}
+"""What each extra installs, by the names of its modules."""
+
+
+class ExtraMissing(UsageError, ImportError):
+    """What was asked for needs an extra that is not installed."""
+
+
+def require_extra(extra: str, purpose: str) -> None:
+    """See that an extra is installed; its modules are looked for and not imported.
+
+    Args:
+        extra: The extra's name.
+        purpose: What needs it, for people.
+
+    Raises:
+        ExtraMissing: It is not.
+    """
+    if any(find_spec(module) is None for module in _MODULES[extra]):
+        raise ExtraMissing(f"{purpose} needs the extra {extra!r}: pip install 'crypto-archive[{extra}]'")

@@ -1,24 +1,18 @@
-"""What happens in a run, as values: lanes report, the report folds, renderers show."""
+"""What happens in a run, as values; and the token that asks a run to stop."""
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from crypto_archive.errors import ExitCode
-    from crypto_archive.model import (
-        ArchiveObject,
-        Market,
-        Notice,
-        Outcome,
-        PlannedObject,
-        RemoteStat,
-        Verdict,
-    )
-
+    from crypto_archive.model import ArchiveObject, Market, Notice, Outcome, PlannedObject, RemoteStat, Verdict
 
 NO_SIGNAL = 0
 """In the place of a signal's number where a program asked a run to end."""
@@ -108,7 +102,7 @@ class BatchFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectSettled:
+class ObjectFinished:
     """A planned object has come to its end.
 
     Attributes:
@@ -186,7 +180,7 @@ class DaysKept:
     reason: str
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """All of it in one line."""
         days = "a daily object, which stays" if self.days == 1 else f"{self.days} daily objects, which stay"
         return f"{self.object.key} does not stand for {days}: {self.reason}"
@@ -219,7 +213,7 @@ Event = (
     | BytesArrived
     | BatchRetried
     | BatchFinished
-    | ObjectSettled
+    | ObjectFinished
     | Comparing
     | DaysCovered
     | DaysKept
@@ -266,12 +260,12 @@ class Moved:
     Attributes:
         object_key: The object's key.
         source: Its path before, relative to the archive root.
-        goal: Its path now, likewise.
+        target: Its path now, likewise.
     """
 
     object_key: str
     source: str
-    goal: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +281,47 @@ class LeftAlone:
     path: str
     reason: str
     in_the_way: bool = False
+
+
+class Cancellation:
+    """Asks a run to stop; safe to use from any thread and from a signal handler.
+
+    The first request ends the run in order: no new batches, children are asked to stop, what is proven is published,
+    the report is written. A second request kills the children at once. A token is for one run.
+
+    Attributes:
+        requested: Set by the first request.
+        urgent: Set by the second one.
+        signal_number: The signal that is behind the first one, ``NO_SIGNAL`` for none; None before it.
+    """
+
+    def __init__(self) -> None:
+        self.requested = threading.Event()
+        self.urgent = threading.Event()
+        self.signal_number: int | None = None
+        self._part: Cancellation | None = None
+
+    def request(self, signal_number: int = NO_SIGNAL) -> None:
+        """Ask the run to stop; asking twice means at once.
+
+        Args:
+            signal_number: The signal that is behind it, for the report and the exit code.
+        """
+        if self.requested.is_set():
+            self.urgent.set()
+        else:
+            self.signal_number = signal_number
+            self.requested.set()
+        if self._part is not None:
+            self._part.request(signal_number)
+
+    @contextmanager
+    def for_a_part(self) -> Iterator[Cancellation]:
+        """Give a token for one run of several, which is asked to stop whenever this one is."""
+        part = self._part = Cancellation()
+        if self.requested.is_set():
+            part.request(NO_SIGNAL if self.signal_number is None else self.signal_number)
+        try:
+            yield part
+        finally:
+            self._part = None

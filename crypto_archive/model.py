@@ -401,5 +401,5 @@ class Notice:
     topic: Topic = Topic.ANY
 
 
-Say = Callable[[Notice], None]
+OnNotice = Callable[[Notice], None]
 """Takes what there is to say, as it comes up."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.matrix import load_matrix
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.model import Action, ManifestEntry, Market, Partition, Period, PlannedObject, RemoteStat, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crypto_archive.matrix import Matrix, Row
+    from crypto_archive.catalog.matrix import Matrix, Row
     from crypto_archive.model import ArchiveObject, Notice
 
 FIRST_DAY = date(2025, 7, 1)

@@ -7,10 +7,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from crypto_archive import CryptoArchiveError, __version__
+from crypto_archive import __version__
 from crypto_archive.cli import collect, doctor, flow, matrix, plan, preset, relayout, verify
-from crypto_archive.cli.errors import tell_error
-from crypto_archive.cli.stdout import open_closed_streams, silence_stdout
+from crypto_archive.cli.process import open_closed_streams, print_error, silence_stdout
+from crypto_archive.errors import CryptoArchiveError
 
 EPILOG = (
     "Exit codes: 0 all is there, 2 usage, 3 partial or nothing found, 4 bad or different objects, 5 environment, "
@@ -71,6 +71,6 @@ def run() -> NoReturn:
         app(prog_name="crypto-archive")  # however it was started: completion goes by the name
     except CryptoArchiveError as error:
         with suppress(OSError):  # nobody is there to read it
-            tell_error(error)
+            print_error(error)
         sys.exit(error.exit_code)
     raise AssertionError("Typer always exits")

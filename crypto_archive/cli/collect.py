@@ -12,7 +12,9 @@ from crypto_archive.cli.options import OUTPUT, SELECTION, BudgetOptions, OutputO
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from crypto_archive import Cancellation, Configured, Report
+    from crypto_archive.config.run_config import RunConfig
+    from crypto_archive.events import Cancellation
+    from crypto_archive.jobs.report import Report
 
 FETCHING = "Fetching"
 
@@ -127,8 +129,8 @@ def _refuse_with_dry_run(
 
 
 def _once(asked: _Asked, *, wait: bool) -> None:
-    from crypto_archive import Cancellation
-    from crypto_archive.cli.signals import stopping
+    from crypto_archive.cli.process import stopping
+    from crypto_archive.events import Cancellation
 
     configured = _configured(asked)
     cancellation = Cancellation()
@@ -138,10 +140,13 @@ def _once(asked: _Asked, *, wait: bool) -> None:
 
 
 def _every(asked: _Asked, every: str) -> None:
-    from crypto_archive import Cancellation, CryptoArchiveError, Notice, rounds, seconds_of
-    from crypto_archive.cli.errors import tell_error
-    from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import tell
+    from crypto_archive.cli.output import print_notice
+    from crypto_archive.cli.process import print_error, stopping
+    from crypto_archive.config.values import seconds_of
+    from crypto_archive.errors import CryptoArchiveError
+    from crypto_archive.events import Cancellation
+    from crypto_archive.jobs.schedule import rounds
+    from crypto_archive.model import Notice
 
     try:
         seconds = seconds_of(every)
@@ -154,7 +159,7 @@ def _every(asked: _Asked, every: str) -> None:
     configured = _configured(asked)
 
     def say_when(due: "datetime") -> None:
-        tell(asked.output, Notice(f"the next round begins at {due:%Y-%m-%dT%H:%M:%SZ}"))
+        print_notice(asked.output, Notice(f"the next round begins at {due:%Y-%m-%dT%H:%M:%SZ}"))
 
     cancellation = Cancellation()
     code = 0
@@ -168,14 +173,13 @@ def _every(asked: _Asked, every: str) -> None:
             except CryptoArchiveError as error:
                 if number == 1:
                     raise
-                tell_error(error)
+                print_error(error)
                 code = error.exit_code
     raise typer.Exit(code)
 
 
-def _configured(asked: _Asked) -> "Configured":
-    from crypto_archive.cli.locking import configure_wanted
-    from crypto_archive.cli.work import prepare_file
+def _configured(asked: _Asked) -> "RunConfig":
+    from crypto_archive.cli.output import configure_wanted, prepare_file
 
     configured = configure_wanted(asked.selection, asked.output, asked.more, asked.locked)
     for path, option in ((asked.report_to, "--report"), (asked.metrics_to, "--metrics-file")):
@@ -184,9 +188,9 @@ def _configured(asked: _Asked) -> "Configured":
     return configured
 
 
-def _collected(asked: _Asked, configured: "Configured", cancellation: "Cancellation", *, wait: bool) -> "Report":
-    from crypto_archive import collect_events
-    from crypto_archive.cli.work import mode_of, write_json
+def _collected(asked: _Asked, configured: "RunConfig", cancellation: "Cancellation", *, wait: bool) -> "Report":
+    from crypto_archive.cli.output import mode_of, write_json
+    from crypto_archive.jobs.collect import collect_events
     from crypto_archive.render.progress import progress
 
     run = collect_events(
@@ -197,7 +201,7 @@ def _collected(asked: _Asked, configured: "Configured", cancellation: "Cancellat
     if asked.report_to is not None:
         write_json(report.document(), asked.report_to)
     if asked.metrics_to is not None:
-        from crypto_archive import write_metrics
+        from crypto_archive.jobs.metrics import write_metrics
 
         write_metrics(report, asked.metrics_to)
     _tell_end(report, asked.output, as_json=asked.as_json)
@@ -205,9 +209,9 @@ def _collected(asked: _Asked, configured: "Configured", cancellation: "Cancellat
 
 
 def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None:
-    from crypto_archive.cli.work import print_json
-    from crypto_archive.render.headline import headline
-    from crypto_archive.render.tables import report_summary, show
+    from crypto_archive.cli.output import print_json
+    from crypto_archive.render.summary import headline, report_summary
+    from crypto_archive.render.tables import show
 
     if as_json:
         print_json(report.document())
@@ -222,9 +226,8 @@ def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None
 def _dry_run(
     selection: SelectionOptions, output: OutputOptions, more: dict[str, object], locked: Path | None, *, as_json: bool
 ) -> None:
-    from crypto_archive import plan as plan_of
-    from crypto_archive.cli.locking import configure_wanted
-    from crypto_archive.cli.work import print_json
+    from crypto_archive.cli.output import configure_wanted, print_json
+    from crypto_archive.jobs.plan import plan as plan_of
     from crypto_archive.render.tables import plan_table, show
 
     configured = configure_wanted(selection, output, {**more, "discover": "calendar"}, locked)

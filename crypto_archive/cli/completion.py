@@ -1,4 +1,4 @@
-"""How options complete in a shell. Nothing is loaded before a shell asks, and every trouble is kept from the prompt."""
+"""How options complete in a shell. Nothing is loaded before a shell asks, and every failure is kept from the prompt."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ def completing(field: str) -> Completion:
 
     def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         try:
-            from crypto_archive import suggestions
+            from crypto_archive.jobs.suggestions import suggestions
 
             return suggestions(field, incomplete, _given(ctx))
         except Exception:  # a message here would come to stand in the middle of what a person is typing

@@ -68,17 +68,18 @@ def _coverage(
     from contextlib import nullcontext
     from functools import partial
 
-    from crypto_archive import coverage as coverage_of
-    from crypto_archive.cli.work import configure, prepare_file, print_text, tell, write_text
+    from crypto_archive.cli.output import configure, prepare_file, print_notice, print_text, write_text
+    from crypto_archive.jobs.coverage import coverage as coverage_of
     from crypto_archive.render.console import WAITING, waiting
-    from crypto_archive.render.coverage_page import coverage_page
-    from crypto_archive.render.heatmap import coverage_view
+    from crypto_archive.render.coverage import coverage_page, coverage_view
     from crypto_archive.render.tables import show
 
     configured = configure(selection, output)
     if to is not None:
         prepare_file(to, "--to")
-    aside = (lambda _: None) if format is CoverageFormat.TABLE else partial(tell, output)  # the table has them itself
+    aside = (
+        (lambda _: None) if format is CoverageFormat.TABLE else partial(print_notice, output)
+    )  # the table has them itself
     with nullcontext() if output.quiet else waiting(sys.stderr, WAITING):
         report = coverage_of(configured, on_notice=aside)
     if format is CoverageFormat.TABLE:

@@ -41,11 +41,10 @@ def doctor(
       crypto-archive doctor
       crypto-archive doctor --output /data/binance --json
     """
-    from crypto_archive import doctor as examine, doctor_document, doctor_exit_code
-    from crypto_archive.cli.work import print_json, request_of
-    from crypto_archive.render.checks_table import checks_table
+    from crypto_archive.cli.output import print_json, request_of
+    from crypto_archive.jobs.doctor import doctor as examine, doctor_document, doctor_exit_code
     from crypto_archive.render.console import waiting
-    from crypto_archive.render.tables import show
+    from crypto_archive.render.tables import checks_table, show
 
     options = {"output_directory": output_directory, "endpoint_url": endpoint_url, "matrix_path": matrix_path}
     configured = request_of(options, presets or ())

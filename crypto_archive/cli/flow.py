@@ -101,10 +101,10 @@ def run(
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # of a server that is started for this run
     if output.quiet:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    from crypto_archive.cli.work import print_json, print_text
-    from crypto_archive.flows.once import run_once
+    from crypto_archive.cli.output import print_json, print_text
+    from crypto_archive.flows.flow import run_once
     from crypto_archive.flows.schedule import check_server
-    from crypto_archive.render.collection_markdown import collection_markdown
+    from crypto_archive.render.markdown import collection_markdown
 
     check_server(own=True)
     result, exit_code = run_once(parameters)
@@ -169,7 +169,7 @@ def deployment(
       crypto-archive flow deployment --preset research --cron '0 6 * * *' > prefect.yaml
     """
     parameters = _parameters("flow deployment", selection, budget, flow, output)
-    from crypto_archive.cli.work import print_text
+    from crypto_archive.cli.output import print_text
     from crypto_archive.flows import schedule as scheduling
 
     if schedule.cron is not None:
@@ -184,8 +184,8 @@ def _parameters(
 
     They mean the same in any folder of this machine, for the flow may run in another one.
     """
-    from crypto_archive import require_extra
-    from crypto_archive.cli.work import configure
+    from crypto_archive.cli.output import configure
+    from crypto_archive.errors import require_extra
 
     if flow.dask_workers is not None and flow.dask_scheduler is not None:
         raise typer.BadParameter("a cluster that is there has workers of its own", param_hint="--dask-workers")

@@ -9,7 +9,7 @@ import typer
 
 from crypto_archive.cli.completion import completing
 from crypto_archive.cli.coverage import coverage
-from crypto_archive.cli.universe import symbols
+from crypto_archive.cli.symbols import symbols
 
 app = typer.Typer(
     help="What the archive can hold, has, and had: matrix, coverage, symbols; the matrix against the archive.",
@@ -87,8 +87,9 @@ def check(
       crypto-archive matrix check
       crypto-archive matrix check --json
     """
-    from crypto_archive import ExitCode, check_matrix
-    from crypto_archive.cli.work import print_json, request_of
+    from crypto_archive.cli.output import print_json, request_of
+    from crypto_archive.errors import ExitCode
+    from crypto_archive.jobs.matrix_check import check_matrix
     from crypto_archive.render.tables import folders_table, show as show_table
 
     options = {"matrix_path": matrix_path, "endpoint_url": endpoint_url}
@@ -112,16 +113,18 @@ def check(
 def _show(
     markets: list[str] | None, data_types: list[str] | None, matrix_path: Path | None, format: MatrixFormat
 ) -> None:
-    from crypto_archive import matrix_document
-    from crypto_archive.cli.work import print_json, request_of
+    from crypto_archive.catalog.matrix_file import matrix_document
+    from crypto_archive.cli.output import print_json, request_of
     from crypto_archive.render.markdown import matrix_markdown
     from crypto_archive.render.tables import matrix_table, show as show_table
 
     options = {"markets": markets, "data_types": data_types, "matrix_path": matrix_path}
     configured = request_of(options)
-    matrix, wish = configured.matrix, configured.request.wish
-    wanted = {row for name in wish.data_types for market in wish.markets if (row := matrix.row(market, name))}
-    rows = [row for row in matrix.rows if row.market in wish.markets and (not wish.data_types or row in wanted)]
+    matrix, selection = configured.matrix, configured.request.selection
+    wanted = {row for name in selection.data_types for market in selection.markets if (row := matrix.row(market, name))}
+    rows = [
+        row for row in matrix.rows if row.market in selection.markets and (not selection.data_types or row in wanted)
+    ]
     if format is MatrixFormat.JSON:
         print_json(matrix_document(matrix, rows))
     elif format is MatrixFormat.YAML:

@@ -88,10 +88,9 @@ def _plan(
     lock: Path | None,
     shards: int | None,
 ) -> None:
-    from crypto_archive import object_document, plan as plan_of, write_run_files, write_shards
-    from crypto_archive.cli.work import configure, print_json
-    from crypto_archive.render.lock_lines import lock_told, shards_told
-    from crypto_archive.render.tables import plan_table, show
+    from crypto_archive.cli.output import configure, print_json
+    from crypto_archive.jobs.plan import object_document, plan as plan_of, write_run_files, write_shards
+    from crypto_archive.render.tables import lock_line, plan_table, shards_line, show
 
     configured = configure(selection, output, **budget.fields())
     with plan_of(configured, lock=lock) as plan:
@@ -105,9 +104,9 @@ def _plan(
         else:
             plan.consume()
     if lock is not None and not output.quiet:
-        typer.echo(lock_told(lock, plan.locked), err=True)
+        typer.echo(lock_line(lock, plan.locked), err=True)
     if shards is not None and to is not None and not output.quiet:
-        typer.echo(shards_told(to, written, shards), err=True)
+        typer.echo(shards_line(to, written, shards), err=True)
     if format is PlanFormat.JSON:
         print_json(plan.document())
     elif format is PlanFormat.TABLE:
@@ -121,9 +120,10 @@ def _plan(
 def _compare(
     selection: SelectionOptions, output: OutputOptions, format: PlanFormat, diff: Path, lock: Path | None
 ) -> None:
-    from crypto_archive import ExitCode, compare, plan as plan_of
-    from crypto_archive.cli.work import configure, tell
-    from crypto_archive.render.lock_lines import lock_told, show_differences
+    from crypto_archive.cli.output import configure, print_notice
+    from crypto_archive.errors import ExitCode
+    from crypto_archive.jobs.plan import compare, plan as plan_of
+    from crypto_archive.render.tables import lock_line, show_differences
 
     configured = configure(selection, output)
     with plan_of(configured) as plan:
@@ -135,9 +135,9 @@ def _compare(
         else:
             show_differences(found, sys.stdout)
     if lock is not None and not output.quiet:
-        typer.echo(lock_told(lock, plan.locked), err=True)
+        typer.echo(lock_line(lock, plan.locked), err=True)
     for notice in plan.notices:
-        tell(output, notice)
+        print_notice(output, notice)
     if not output.quiet:
         typer.echo(found.summary, err=True)
     raise typer.Exit(ExitCode.VERIFICATION if found.counts else ExitCode.OK)

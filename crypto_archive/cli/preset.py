@@ -33,10 +33,9 @@ def list_(as_json: JsonOption = False) -> None:
       crypto-archive preset list
       crypto-archive preset list --json
     """
-    from crypto_archive import list_presets, presets_document
-    from crypto_archive.cli.work import print_json
-    from crypto_archive.render.preset_tables import presets_table
-    from crypto_archive.render.tables import show as show_table
+    from crypto_archive.cli.output import print_json
+    from crypto_archive.config.presets import list_presets, presets_document
+    from crypto_archive.render.tables import presets_table, show as show_table
 
     presets = list_presets()
     if as_json:
@@ -58,10 +57,9 @@ def show(presets: Names, as_json: JsonOption = False) -> None:
     """
     from datetime import UTC, datetime
 
-    from crypto_archive import effective_document, effective_fields
-    from crypto_archive.cli.work import print_json
-    from crypto_archive.render.preset_tables import fields_table
-    from crypto_archive.render.tables import show as show_table
+    from crypto_archive.cli.output import print_json
+    from crypto_archive.config.load import effective_document, effective_fields
+    from crypto_archive.render.tables import fields_table, show as show_table
 
     fields = effective_fields(presets, today=datetime.now(UTC).date(), named=lambda _: "NAME")
     if as_json:
@@ -83,8 +81,9 @@ def check(presets: Names) -> None:
     """
     from datetime import UTC, datetime
 
-    from crypto_archive import ExitCode, preset_problems
-    from crypto_archive.cli.work import print_text
+    from crypto_archive.cli.output import print_text
+    from crypto_archive.config.reading import preset_problems
+    from crypto_archive.errors import ExitCode
 
     today = datetime.now(UTC).date()
     wrong = False
@@ -115,8 +114,8 @@ def new(
       crypto-archive preset new mine
       crypto-archive preset new mine-too --from research
     """
-    from crypto_archive import new_preset
-    from crypto_archive.cli.work import print_text
+    from crypto_archive.cli.output import print_text
+    from crypto_archive.config.presets import new_preset
 
     path = new_preset(name, start_from=start_from, named="--from")
     print_text([f"{path}\n"])
@@ -131,8 +130,8 @@ def schema() -> None:
     Examples:
       crypto-archive preset schema > preset.schema.json
     """
-    from crypto_archive import preset_schema
-    from crypto_archive.cli.work import print_json
+    from crypto_archive.cli.output import print_json
+    from crypto_archive.config.schema import preset_schema
 
     print_json(preset_schema())
 

@@ -58,22 +58,23 @@ def relayout(
       crypto-archive relayout --to '{market}/{data_type}/{symbol}/{interval}' --output /data/binance --dry-run
       crypto-archive relayout --to mirror --output /data/binance
     """
-    from crypto_archive import Cancellation, LeftAlone, Moved, MovesCounted, Noticed, relayout as move
-    from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import mode_of, print_json, request_of, tell_origins
-    from crypto_archive.render.moving import move_progress, relayout_lines
+    from crypto_archive.cli.output import mode_of, print_json, print_origins, request_of
+    from crypto_archive.cli.process import stopping
+    from crypto_archive.events import Cancellation, LeftAlone, Moved, MovesCounted, Noticed
+    from crypto_archive.jobs.relayout import relayout as move
+    from crypto_archive.render.progress import move_progress, relayout_lines
     from crypto_archive.render.tables import show
 
     options = {"layout": to, "output_directory": output_directory, "matrix_path": matrix_path}
     configured = request_of(options, presets or (), named=lambda field: TO if field == "layout" else flag_of(field))
-    tell_origins(output, configured)
+    print_origins(output, configured)
     cancellation = Cancellation()
     with stopping(cancellation), move_progress(sys.stderr, mode_of(output)) as shown:
 
         def take(event: MovesCounted | Moved | LeftAlone | Noticed) -> None:
             shown.show(event)
             if dry_run and not as_json and isinstance(event, Moved):
-                print(f"{event.source} -> {event.goal}")
+                print(f"{event.source} -> {event.target}")
 
         report = move(configured, on_event=take, dry_run=dry_run, cancellation=cancellation, wait=wait)
     if as_json:

@@ -51,19 +51,14 @@ def verify(
       crypto-archive verify --all --output /data/binance --json
       crypto-archive verify --rebuild-manifest --output /data/binance
     """
-    from crypto_archive import (
-        Cancellation,
-        Checked,
-        Noticed,
-        rebuild_manifest_events,
-        repair_events,
-        verify_events,
-    )
-    from crypto_archive.cli.signals import stopping
-    from crypto_archive.cli.work import configure, mode_of, print_json, tell
-    from crypto_archive.render.headline import check_headline, headline
+    from crypto_archive.cli.output import configure, mode_of, print_json, print_notice
+    from crypto_archive.cli.process import stopping
+    from crypto_archive.events import Cancellation, Checked, Noticed
+    from crypto_archive.jobs.repair import rebuild_manifest_events, repair_events
+    from crypto_archive.jobs.verify import verify_events
     from crypto_archive.render.progress import check_progress, progress
-    from crypto_archive.render.tables import report_summary, show, verify_summary
+    from crypto_archive.render.summary import check_headline, headline, report_summary, verify_summary
+    from crypto_archive.render.tables import show
 
     if rebuild_manifest and selection.discover:
         raise typer.BadParameter("a manifest is made anew from the files alone", param_hint="--discover")
@@ -79,7 +74,7 @@ def verify(
 
         def take(event: Checked | Noticed) -> None:
             if isinstance(event, Noticed):
-                tell(output, event.notice)
+                print_notice(output, event.notice)
                 return
             shown.show(event)
             if event.verdict.is_bad:

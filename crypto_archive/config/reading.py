@@ -1,30 +1,151 @@
-"""Reads the sources of a configuration, and collects all that is wrong with them."""
+"""Reads presets, environment and options as layers, merges them, and builds the request."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from crypto_archive.config.dates import resolve
-from crypto_archive.config.document import dotted, line_number, read_document
-from crypto_archive.config.layers import Layer, environment_layer, merged, options_layer, preset_layer
-from crypto_archive.config.preset import Dates
-from crypto_archive.config.sources import find_preset, user_folder
-from crypto_archive.config.vocabulary import vocabulary_problems
+from crypto_archive.catalog.matrix_file import load_matrix
+from crypto_archive.config.document import dotted, line_number, read_document, with_lists
+from crypto_archive.config.fields import ALL, EVERY, PREFIX, SCHEMA_FIELD, Dates, Options, Preset, Settings, variables
+from crypto_archive.config.preset_files import expanded, preset_folder
+from crypto_archive.config.presets import find_preset, user_folder
+from crypto_archive.config.problems import faults, rows_named, vocabulary_problems
+from crypto_archive.config.run_config import (
+    DEFAULT_KEEP_RUNS,
+    DEFAULT_LISTING_AGE_SECONDS,
+    DEFAULT_ROOT,
+    Access,
+    Budget,
+    Discovery,
+    Fetching,
+    Partitioning,
+    Request,
+    Selection,
+    SymbolFilter,
+)
+from crypto_archive.config.values import overlay, read_arguments, resolve
 from crypto_archive.errors import ConfigError, Problem
-from crypto_archive.matrix import load_matrix
-from crypto_archive.preset_files import expanded, preset_folder
+from crypto_archive.model import DateRange, Market
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import date
 
-    from crypto_archive.config.sources import Found
-    from crypto_archive.matrix import Matrix
-    from crypto_archive.model import DateRange
+    from pydantic import BaseModel
+
+    from crypto_archive.catalog.matrix import Matrix
+    from crypto_archive.config.document import Document, Place
+    from crypto_archive.config.presets import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of values.
+
+    Attributes:
+        raw: Its fields as they are written.
+        values: Its fields with their types; empty where anything is wrong with them.
+        place: Says where a value stands, for people.
+        problems: What is wrong with the form of its values.
+        document: The file that it is from, None for environment and options.
+    """
+
+    raw: Mapping[str, object]
+    values: Mapping[str, object]
+    place: Callable[[Place], str]
+    problems: tuple[Problem, ...]
+    document: Document | None = None
+
+
+def preset_layer(document: Document) -> Layer:
+    """Return the layer of a preset file; lists of symbols are read from beside it."""
+    values = {field: value for field, value in document.values.items() if field != SCHEMA_FIELD}
+    read = with_lists(values, document.place, document.path.parent)
+    checked, problems = _validated(Preset, read.raw, read.place)
+    return Layer(read.raw, checked, read.place, (*read.problems, *problems), document)
+
+
+def environment_layer() -> Layer:
+    """Return the layer of the environment variables and ``.env``.
+
+    Raises:
+        ConfigError: ``.env`` cannot be read.
+    """
+    environment, dotenv = variables()
+    raw: dict[str, object] = {**dotenv, **environment}
+
+    def place(where: Place) -> str:
+        field = str(where[0])
+        return ("" if field in environment else ".env, ") + PREFIX + field.upper()
+
+    try:
+        values = _given(Settings())
+    except ValidationError as error:
+        return Layer(raw, {}, place, tuple(faults(error, raw, place)))
+    return Layer(raw, values, place, ())
+
+
+def options_layer(options: Mapping[str, object], named: Callable[[str], str], *, standard_input: bool) -> Layer:
+    """Return the layer of what a caller gives; None and empty lists are options that were not given.
+
+    Lists of symbols are read, from files and, where that is allowed, from standard input.
+    """
+    given = {field: list(value) if isinstance(value, tuple) else value for field, value in options.items()}
+    raw = {field: value for field, value in given.items() if value is not None and value != []}
+    dates = {part: raw.pop(part) for part in Dates.model_fields if part in raw}
+    if dates:
+        whole = raw.get("date_range", {})
+        raw["date_range"] = {**whole, **dates} if isinstance(whole, Mapping) else dates
+
+    def place(where: Place) -> str:
+        if where == ("date_range",) and dates:
+            return ", ".join(map(named, dates))
+        return named(str(where[-1] if where[0] == "date_range" else where[0]))
+
+    read = with_lists(raw, place, Path(), standard_input=standard_input)
+    values, problems = _validated(Options, read.raw, read.place)
+    return Layer(read.raw, values, read.place, (*read.problems, *problems))
+
+
+def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:
+    """Return the values that count, the later layer's first, and for each field where it came from.
+
+    Fields are taken whole, except for the dates of the options, which replace single ends of a preset's range.
+    """
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for field, value in layer.values.items():
+            origins[field] = layer.place((field,))
+            if isinstance(value, Dates):
+                parts = _given_dates(value)
+                below = values.get(field) if layer.document is None else None
+                values[field] = overlay(below if isinstance(below, dict) else {}, parts)
+            else:
+                values[field] = value
+    return values, origins
+
+
+def _validated(
+    model: type[BaseModel], raw: Mapping[str, object], place: Callable[[Place], str]
+) -> tuple[dict[str, object], tuple[Problem, ...]]:
+    try:
+        return _given(model.model_validate(dict(raw))), ()
+    except ValidationError as error:
+        return {}, tuple(faults(error, raw, place))
+
+
+def _given(model: BaseModel) -> dict[str, object]:
+    return {field: value for field in type(model).model_fields if (value := getattr(model, field)) is not None}
+
+
+def _given_dates(dates: Dates) -> dict[str, str]:
+    return {part: str(value) for part, value in _given(dates).items()}
 
 
 class _Faults:
@@ -201,3 +322,90 @@ def _dates_of(values: Mapping[str, object], origins: Mapping[str, str], today: d
 def _text(value: object) -> str | None:
     """Return a path-like value as text, None where it is nothing that a path can be made from."""
     return str(value) if isinstance(value, str | Path) and str(value).strip() and "\0" not in str(value) else None
+
+
+def assemble(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Request:
+    """Return the request that checked values mean; a value that is not there takes its default."""
+    return Request(
+        selection=_selection(values, matrix, dates),
+        root=expanded(values.get("output_directory", DEFAULT_ROOT)),
+        discovery=values.get("discover", Discovery.LISTING),
+        access=_access(values),
+        fetching=_fetching(values),
+        budget=Budget(values.get("max_objects"), values.get("max_bytes")),
+        keep_runs=values.get("keep_runs", DEFAULT_KEEP_RUNS),
+        listing_age_seconds=values.get("listing_age_seconds", DEFAULT_LISTING_AGE_SECONDS),
+        layout=values.get("layout"),
+    )
+
+
+def _selection(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Selection:
+    markets = _markets(values, matrix)
+    return Selection(
+        markets=markets,
+        data_types=tuple(dict.fromkeys(_canonical(name, matrix) for name in values.get("data_types", ()))),
+        symbols=_symbols(values.get("symbols", {}), markets),
+        intervals=_intervals(values.get("intervals", {}), matrix),
+        dates=dates,
+        partition=values.get("partition", Partitioning.AUTO),
+        filters=_filters(values),
+    )
+
+
+def _markets(values: Mapping[str, Any], matrix: Matrix) -> tuple[Market, ...]:
+    """Return the wanted markets, all that the matrix has where none is named."""
+    if "markets" in values:
+        return tuple(dict.fromkeys(Market(word) for word in values["markets"]))
+    return tuple(market for market in Market if any(row.market is market for row in matrix.rows))
+
+
+def _symbols(groups: Mapping[str, list[str]], markets: tuple[Market, ...]) -> dict[Market, tuple[str, ...]]:
+    own = {market: groups.get(market, groups.get(EVERY)) for market in markets}
+    return {
+        market: tuple(dict.fromkeys("*" if word == ALL else word for word in words))
+        for market, words in own.items()
+        if words
+    }
+
+
+def _filters(values: Mapping[str, Any]) -> SymbolFilter:
+    quotes = tuple(dict.fromkeys(values.get("quote_assets", ())))
+    return SymbolFilter(quotes, values.get("contract"), values.get("settled"))
+
+
+def _intervals(groups: Mapping[str, list[str]], matrix: Matrix) -> dict[str, tuple[str, ...]]:
+    """Return the intervals by the matrix's own names; entries of a type and of its alias are joined."""
+    joined: dict[str, list[str]] = {}
+    for name, words in groups.items():
+        data_type = name if name == EVERY else _canonical(name, matrix)
+        joined.setdefault(data_type, []).extend(matrix.interval(word) for word in words)
+    return {data_type: tuple(dict.fromkeys(words)) for data_type, words in joined.items()}
+
+
+def _canonical(name: str, matrix: Matrix) -> str:
+    """Return the data type's own name; the name as given where it means different types in different markets."""
+    meant = {row.data_type for row in rows_named(matrix, name)}
+    return meant.pop() if len(meant) == 1 else name
+
+
+def _access(values: Mapping[str, Any]) -> Access:
+    given = {field: values[field] for field in ("endpoint_url", "region", "bucket") if field in values}
+    s5cmd = expanded(values["s5cmd"]) if "s5cmd" in values else None
+    return Access(**given, s5cmd=s5cmd, extra_args=read_arguments(values.get("s5cmd_extra_args", ()))[0])
+
+
+def _fetching(values: Mapping[str, Any]) -> Fetching:
+    names = {
+        "max_parallel_downloads": "jobs",
+        "batch_size": "batch_size",
+        "download_checksum": "download_checksum",
+        "enable_resume": "resume",
+        "force_redownload": "force",
+        "timeout_seconds": "timeout_seconds",
+        "stall_seconds": "stall_seconds",
+        "part_size_mb": "part_size_mb",
+    }
+    given = {ours: values[field] for field, ours in names.items() if field in values}
+    if values.get("enable_batch_mode") is False:
+        given["batch_size"] = 1
+    return Fetching(**given)

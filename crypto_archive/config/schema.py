@@ -1,25 +1,31 @@
 """The JSON Schema of presets, so that editors complete and check them while they are written.
 
-It knows the words of the bundled matrix. What it refuses is wrong, save that a preset with a matrix of its own may use
-other words; what it cannot see - files, the contents of lists, the options of s5cmd - `preset check` sees.
+It knows the words of the bundled matrix. What it refuses is wrong, except that a preset with a matrix of its own may
+use other words. What it cannot see - files, the contents of lists, the options of s5cmd - `preset check` sees.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crypto_archive.config.amounts import UNITS
-from crypto_archive.config.fields import FIELDS, default_values, left_out
-from crypto_archive.config.layers import SCHEMA_FIELD
-from crypto_archive.config.preset import EVERY, Preset
-from crypto_archive.config.vocabulary import rows_named
-from crypto_archive.matrix import load_matrix
+from crypto_archive.catalog.matrix_file import load_matrix
+from crypto_archive.config.fields import (
+    EVERY,
+    FIELDS,
+    SCHEMA_FIELD,
+    Preset,
+    default_values,
+    left_out,
+)
+from crypto_archive.config.problems import rows_named
+from crypto_archive.config.values import UNITS
 from crypto_archive.model import Market
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from crypto_archive.matrix import Matrix
+    from crypto_archive.catalog.matrix import Matrix
+
 
 Schema = dict[str, Any]
 

@@ -5,10 +5,10 @@ from crypto_archive.flows import archive_collection_flow
 result = archive_collection_flow("research", shards=4)
 """
 
-from crypto_archive import require_extra
+from crypto_archive.errors import require_extra
 
 require_extra("prefect", "crypto_archive.flows")
 
-# What these import is there now.
-from crypto_archive.flows.collection import archive_collection_flow as archive_collection_flow  # noqa: E402
-from crypto_archive.flows.outcome import CollectionFailed as CollectionFailed  # noqa: E402
+# These import Prefect, which is installed from here on.
+from crypto_archive.flows.flow import archive_collection_flow as archive_collection_flow
+from crypto_archive.flows.tasks import CollectionFailed as CollectionFailed

@@ -13,8 +13,9 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
-from crypto_archive import EnvironmentFailure, UsageError, __version__
-from crypto_archive.flows.collection import NAME, archive_collection_flow
+from crypto_archive import __version__
+from crypto_archive.errors import EnvironmentFailure, UsageError
+from crypto_archive.flows.flow import NAME, archive_collection_flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

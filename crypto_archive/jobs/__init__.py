@@ -1,1 +1,1 @@
-"""The jobs, a page each: they join the parts of the house. The long ones yield events and return a report."""
+"""A verb per file: plan, collect, verify, coverage, symbols, relayout, prune, doctor; and what they report."""

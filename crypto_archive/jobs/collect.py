@@ -9,48 +9,164 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from crypto_archive import __version__
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
-from crypto_archive.events import NO_SIGNAL, Event, Noticed, RunFinished, RunStarted
-from crypto_archive.jobs.adoption import Adopter
-from crypto_archive.jobs.budget import require_sizes, within_budget
-from crypto_archive.jobs.occupancy import leave, occupied, place_for, refuse_to_prune
+from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Record
-from crypto_archive.jobs.room import while_it_fits
-from crypto_archive.jobs.settlement import Settler
-from crypto_archive.jobs.sources import selected
+from crypto_archive.jobs.report import Report
+from crypto_archive.jobs.run import Run, run_in_thread
 from crypto_archive.model import RemoteStat
-from crypto_archive.planning.batches import batches
-from crypto_archive.planning.calendar import absence
-from crypto_archive.planning.plan import plan
-from crypto_archive.report.fold import Report
+from crypto_archive.plan.availability import absence
+from crypto_archive.plan.candidates import selected
+from crypto_archive.plan.decide import Adopter, batches, plan
+from crypto_archive.plan.limits import check_disk_space, require_sizes, within_budget
+from crypto_archive.plan.locked import locked_request
+from crypto_archive.root.lock import wait_for
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.presence import StoredFiles
+from crypto_archive.root.session import leave, occupied, place_for, refuse_to_prune
+from crypto_archive.root.store import Root, new_run_id, root_unusable, sweep_staging
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
-from crypto_archive.transfer.cancellation import Cancellation
-from crypto_archive.transfer.descriptors import crew_for
+from crypto_archive.transfer.concurrency import concurrency_for
 from crypto_archive.transfer.engine import Engine
+from crypto_archive.transfer.finish import Finisher
 from crypto_archive.transfer.lane import Workplace
-from crypto_archive.trust.lock import wait_for
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.presence import StoredFiles
-from crypto_archive.trust.runs import new_run_id
-from crypto_archive.trust.store import Root, root_unusable, sweep_staging
-from crypto_archive.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
 
-    from crypto_archive.config import Configured
-    from crypto_archive.jobs.sources import Source
-    from crypto_archive.matrix import Matrix
+    from crypto_archive.catalog.matrix import Matrix
+    from crypto_archive.config.run_config import Access, Request, RunConfig
     from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
-    from crypto_archive.request import Access, Request
+    from crypto_archive.plan.candidates import Source
     from crypto_archive.s5cmd.binary import Binary
-    from crypto_archive.transfer.descriptors import Crew
+    from crypto_archive.transfer.concurrency import Concurrency
 
 
 def collect(
-    configured: Configured,
+    configured: RunConfig,
+    *,
+    on_event: Callable[[Event], object] | None = None,
+    locked: Path | None = None,
+    cancellation: Cancellation | None = None,
+    wait: bool = False,
+    prune_covered: bool = False,
+    today: date | None = None,
+) -> Report:
+    """Fetch everything that is asked for and not there yet, and return the report.
+
+    What ends a run early once it has begun stands in its report; only what keeps it from beginning is raised.
+
+    Args:
+        configured: What to fetch, from where, to where, and how.
+        on_event: Takes every event of the run, in this thread; what it raises ends the run, and is raised.
+        locked: Fetch exactly what this lock file pins, instead of what is selected.
+        cancellation: A token to stop the run from another thread, or from ``on_event``.
+        wait: Wait while another run holds the archive root.
+        prune_covered: In the end, move daily objects aside that a monthly one of this run is proven to hold.
+        today: The current UTC day; read from the clock when not given.
+
+    Raises:
+        UsageError: Nothing is selected, or the lock file cannot be used.
+        EnvironmentFailure: There is no s5cmd, the root cannot be written to, or another run holds it.
+
+    Example:
+        >>> from crypto_archive import collect, load_preset
+        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        >>> report.status, report["success_rate"], report["collection_stats"]["failed_tasks"]
+        ('success', 100.0, 0)
+        >>> report.bytes > 0
+        True
+    """
+    run = collect_events(
+        configured, locked=locked, cancellation=cancellation, wait=wait, prune_covered=prune_covered, today=today
+    )
+    return run.finish(on_event)
+
+
+def collect_events(
+    configured: RunConfig,
+    *,
+    locked: Path | None = None,
+    cancellation: Cancellation | None = None,
+    wait: bool = False,
+    prune_covered: bool = False,
+    today: date | None = None,
+) -> Run[Event, Report]:
+    """Fetch everything that is asked for and not there yet; iterate the run for what happens.
+
+    It takes what ``collect`` takes, and raises what it raises, by this call or with the first event.
+
+    Example:
+        >>> from crypto_archive import ObjectSettled, collect_events, load_preset
+        >>> wanted = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]},
+        ...                      symbols=["BTCUSDT"], start="2025-07-14", end="2025-07-15")
+        >>> with collect_events(wanted) as run:
+        ...     settled = [event for event in run if isinstance(event, ObjectSettled)]
+        >>> sorted(f"{event.object.period} {event.outcome}" for event in settled)
+        ['2025-07-14 fetched', '2025-07-15 fetched']
+        >>> run.report.status
+        'success'
+    """
+    if locked is None:
+        configured.require_selection()
+        source = None
+    else:
+        configured, source = locked_request(configured, locked)
+    return Run(
+        collecting(
+            configured, source=source, cancellation=cancellation, wait=wait, prune_covered=prune_covered, today=today
+        )
+    )
+
+
+async def collect_async(
+    configured: RunConfig,
+    *,
+    on_event: Callable[[Event], object] | None = None,
+    locked: Path | None = None,
+    cancellation: Cancellation | None = None,
+    wait: bool = False,
+    prune_covered: bool = False,
+    today: date | None = None,
+) -> Report:
+    """Do as ``collect`` does, in a thread, while the event loop goes on.
+
+    A task that is cancelled, or times out, stops the run in order, and ends when that is done; cancelled once more, it
+    stops the run at once.
+
+    It takes what ``collect`` takes; ``on_event`` is called in the event loop. A run that is stopped by ``cancellation``
+    instead returns its report.
+
+    Example:
+        >>> import asyncio
+        >>> from crypto_archive import collect_async, load_preset
+        >>> async def main() -> None:
+        ...     result = await collect_async(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        ...     assert result["success_rate"] > 95.0
+        ...     assert result["collection_stats"]["total_size_bytes"] > 0
+        >>> asyncio.run(main())
+    """
+
+    def work(enqueue: Callable[[Event], object] | None, token: Cancellation) -> Report:
+        return collect(
+            configured,
+            on_event=enqueue,
+            locked=locked,
+            cancellation=token,
+            wait=wait,
+            prune_covered=prune_covered,
+            today=today,
+        )
+
+    return await run_in_thread(work, on_event, cancellation or Cancellation())
+
+
+def collecting(
+    configured: RunConfig,
     *,
     source: Source | None = None,
     cancellation: Cancellation | None = None,
@@ -90,7 +206,7 @@ def collect(
     cancellation = cancellation or Cancellation()
     binary = find_binary(request.access.s5cmd)
     root = place_for(configured)
-    crew = crew_for(request.fetching.jobs)
+    concurrency = concurrency_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
     with ExitStack() as held:
         occupy = partial(occupied, root, request.keep_runs)
@@ -101,11 +217,11 @@ def collect(
         run_id = new_run_id(datetime.now(UTC))
         record = held.enter_context(Record.opened(root, run_id, report))
         months = held.enter_context(CoveringMonths(root, matrix)) if prune_covered else None
-        workplace = _workplace(configured, root, record, binary, crew, cancellation, today)
+        workplace = _workplace(configured, root, record, binary, concurrency, cancellation, today)
         cut = partial(batches, batch_size=request.fetching.batch_size)
         engine = held.enter_context(closing(Engine(workplace, cut)))
         source = source or selected(configured, root, today)
-        notices = (*left_over, *source.notices, *(() if crew.notice is None else (crew.notice,)))
+        notices = (*left_over, *source.notices, *(() if concurrency.notice is None else (concurrency.notice,)))
         planned = _planned(root, run_id, source, engine, request, cancellation)
         begun = _Begun(root, matrix, record, engine, cancellation, months)
         yield from begun.events(RunStarted(run_id, datetime.now(UTC), notices, binary.version), planned)
@@ -185,7 +301,7 @@ class _Begun:
             return RunFinished(self._seconds, signal_number)
         if not isinstance(error, CryptoArchiveError):
             raise error
-        return RunFinished(self._seconds, signal_number, error.told, error.exit_code)
+        return RunFinished(self._seconds, signal_number, error.summary, error.exit_code)
 
     @property
     def _seconds(self) -> float:
@@ -205,11 +321,11 @@ class _Begun:
 
 
 def _workplace(
-    configured: Configured,
+    configured: RunConfig,
     root: Root,
     record: Record,
     binary: Binary,
-    crew: Crew,
+    concurrency: Concurrency,
     cancellation: Cancellation,
     today: date,
 ) -> Workplace:
@@ -218,13 +334,13 @@ def _workplace(
     return Workplace(
         binary=binary,
         access=request.access,
-        fetching=replace(request.fetching, jobs=crew.lanes),
+        fetching=replace(request.fetching, jobs=concurrency.lanes),
         staging=root.staging / record.folder.name,
         run_folder=record.folder,
-        settle=Settler(root, record.folder.name, request.fetching.download_checksum, look_up),
+        finish=Finisher(root, record.folder.name, request.fetching.download_checksum, look_up),
         explain_absence=partial(_absence, configured.matrix, today),
         cancellation=cancellation,
-        workers=crew.workers,
+        workers=concurrency.workers,
     )
 
 
@@ -233,7 +349,7 @@ def _planned(
 ) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
 
-    def say(notice: Notice) -> None:
+    def on_notice(notice: Notice) -> None:
         engine.emit(Noticed(notice))
 
     with ExitStack() as manifests:
@@ -241,8 +357,8 @@ def _planned(
         beneath = manifests.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.part else None
         stored = StoredFiles(root, own, beneath)
         adopt = Adopter(root, run_id, request.fetching.download_checksum)
-        with closing(source.candidates(stored, say, cancellation.requested)) as found:
-            planned = while_it_fits(plan(found, stored.stat, request.fetching, adopt), root)
+        with closing(source.candidates(stored, on_notice, cancellation.requested)) as found:
+            planned = check_disk_space(plan(found, stored.stat, request.fetching, adopt), root)
             yield from within_budget(planned, request.budget, root.staging / run_id, cancellation.requested)
 
 

@@ -1,47 +1,211 @@
-"""Coverage: what is on disk, what the archive has, and why the rest is missing, series by series; changes nothing."""
+"""Coverage: per series and day, what is on disk, what is available, and why the rest is missing."""
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crypto_archive.jobs.placing import root_of
-from crypto_archive.keys import is_symbol
-from crypto_archive.listings.bucket import open_listing
-from crypto_archive.matrix import Status
-from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Series, Topic, Verdict
-from crypto_archive.planning.absences import ObjectDays, series_coverage
-from crypto_archive.planning.calendar import within
-from crypto_archive.planning.inventory import add_object, expected_days, listed_days, whole
-from crypto_archive.planning.selection import select
-from crypto_archive.planning.symbols import matching, passes
-from crypto_archive.report.coverage_report import CoverageReport
-from crypto_archive.request import Discovery
-from crypto_archive.symbols import is_glob
-from crypto_archive.trust.folders import KeysOnDisk
-from crypto_archive.trust.manifest import Manifest
+from crypto_archive import __version__
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.keys import is_symbol
+from crypto_archive.catalog.matrix import Status
+from crypto_archive.catalog.symbols import is_glob
+from crypto_archive.config.run_config import Discovery
+from crypto_archive.errors import ExitCode
+from crypto_archive.jobs.run import Run
+from crypto_archive.model import SIDECAR_SUFFIX, Absence, DateRange, Series, Topic, Verdict
+from crypto_archive.plan.availability import ObjectDays, series_coverage, total, within
+from crypto_archive.plan.candidates import add_object, expected_days, listed_days, whole
+from crypto_archive.plan.selection import matching, passes, select
+from crypto_archive.root.listing import open_listing
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.presence import KeysOnDisk
+from crypto_archive.root.session import root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from crypto_archive.config import Configured
-    from crypto_archive.holdings import SeriesCoverage
-    from crypto_archive.listings.bucket import BucketListing
-    from crypto_archive.matrix import Matrix, Row
-    from crypto_archive.model import Notice, Say
-    from crypto_archive.planning.selection import Selection, SeriesGroup
-    from crypto_archive.request import Request, Wish
-    from crypto_archive.trust.store import Root
+    from crypto_archive.catalog.days import Days
+    from crypto_archive.catalog.matrix import Matrix, Row
+    from crypto_archive.config.run_config import Request, RunConfig, Selection
+    from crypto_archive.model import Market, Notice, OnNotice
+    from crypto_archive.plan.availability import DayCounts, SeriesCoverage
+    from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup
+    from crypto_archive.root.listing import BucketListing
+    from crypto_archive.root.store import Root
+
+
+def coverage(
+    configured: RunConfig, *, on_notice: Callable[[Notice], None] = lambda _: None, today: date | None = None
+) -> CoverageReport:
+    """Return what is on disk of a selection, what the archive has, and why the rest is missing, series by series.
+
+    Args:
+        configured: What is asked about, and where the archive root is; it need not exist.
+        on_notice: Takes what there is to say, as it comes up; the report has it, too.
+        today: The current UTC day; read from the clock when not given.
+
+    Raises:
+        EndpointUnreachable: The listing failed.
+        RootUnusable: A folder of the archive root cannot be read.
+
+    Example:
+        >>> from crypto_archive import coverage, load_preset
+        >>> wanted = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]},
+        ...                      symbols=["BTCUSDT"], start="2025-07-15", end="2025-07-16")
+        >>> found = coverage(wanted)
+        >>> [str(one.series.symbol) for one in found.series]
+        ['BTCUSDT']
+    """
+    return Run(covering(configured, on_notice=on_notice, today=today)).finish()
+
+
+SCHEMA_VERSION = 1
+
+
+class CoverageReport:
+    """The coverage of a selection so far.
+
+    A series takes a few hundred bytes for each set of days, however many objects it has.
+
+    Attributes:
+        request: What was asked about.
+        matrix_version: The edition of the matrix that explained it.
+        today: The UTC day on which it was asked.
+        series: The coverage of every series, in the order of the selection.
+        notices: What there was to say.
+    """
+
+    def __init__(
+        self, request: Request, matrix_version: str, today: date, *, generated_at: datetime | None = None
+    ) -> None:
+        """Begin an empty report.
+
+        Args:
+            request: What is asked about.
+            matrix_version: The edition of the matrix.
+            today: The current UTC day.
+            generated_at: Wall clock, UTC; now, when not given.
+        """
+        self.request = request
+        self.matrix_version = matrix_version
+        self.today = today
+        self.series: list[SeriesCoverage] = []
+        self.notices: list[Notice] = []
+        self.generated_at = generated_at or datetime.now(UTC).replace(microsecond=0)
+
+    def add(self, series: SeriesCoverage) -> None:
+        """Take in the coverage of one more series; those of one market and data type come one after the other."""
+        self.series.append(series)
+
+    @property
+    def root(self) -> str:
+        """The archive root that was looked at, as an absolute path."""
+        return str(self.request.root.absolute())
+
+    @property
+    def groups(self) -> list[tuple[Market, str, list[SeriesCoverage]]]:
+        """The series by market and data type, in their order."""
+        by_row = groupby(self.series, key=lambda one: (one.series.market, one.series.data_type))
+        return [(market, data_type, list(series)) for (market, data_type), series in by_row]
+
+    def counts(self) -> DayCounts:
+        """Count the days of all series; a day counts once for each series."""
+        return total(one.counts() for one in self.series)
+
+    def exit_code(self) -> ExitCode:
+        """Return how the command ends: partial when nothing of the selection is in the archive or on disk."""
+        return ExitCode.OK if any(one.stored or one.listed for one in self.series) else ExitCode.PARTIAL
+
+    def document(self) -> Iterator[str]:
+        """Yield the report as JSON text, a line a series, as ``docs/coverage.schema.json`` describes it."""
+        head = json.dumps(self._head(), indent=2, ensure_ascii=False)
+        yield head.removesuffix("\n}") + ',\n  "series": ['
+        separator = "\n    "
+        for one in self.series:
+            yield separator + json.dumps(_series_document(one), ensure_ascii=False)
+            separator = ",\n    "
+        yield "\n  ]\n}\n" if self.series else "]\n}\n"
+
+    def _head(self) -> dict[str, object]:
+        access = self.request.access
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "generated_at": self.generated_at.isoformat(),
+            "output_directory": self.root,
+            "source": {"endpoint_url": access.endpoint_url, "bucket": access.bucket},
+            "selection": self._selection(),
+            "totals": {"series": len(self.series), **counts_document(self.counts())},
+            "by_market_and_type": [
+                {
+                    "market": str(market),
+                    "data_type": data_type,
+                    "series": len(series),
+                    **counts_document(total(one.counts() for one in series)),
+                }
+                for market, data_type, series in self.groups
+            ],
+            "notices": [notice.text for notice in self.notices],
+            "versions": {"crypto_archive": __version__, "matrix": self.matrix_version},
+        }
+
+    def _selection(self) -> dict[str, object]:
+        selection = self.request.selection
+        return {
+            "markets": [str(market) for market in selection.markets],
+            "data_types": list(selection.data_types),
+            "symbols": {str(market): list(symbols) for market, symbols in selection.symbols.items()},
+            "intervals": {data_type: list(intervals) for data_type, intervals in selection.intervals.items()},
+            "start": _text(selection.dates.start),
+            "end": _text(selection.dates.end),
+            "discovery": str(self.request.discovery),
+        }
+
+
+def counts_document(counts: DayCounts) -> dict[str, object]:
+    """Return counts of days as a document."""
+    return {
+        "days": counts.days,
+        "stored": counts.stored,
+        "listed": counts.listed,
+        "to_fetch": counts.to_fetch,
+        "missing": {str(reason): days for reason, days in counts.missing.items()},
+    }
+
+
+def _series_document(one: SeriesCoverage) -> dict[str, object]:
+    return {
+        "market": str(one.series.market),
+        "data_type": one.series.data_type,
+        "symbol": one.series.symbol,
+        "interval": one.series.interval,
+        "first_day": _text(one.first_day),
+        "last_day": _text(one.last_day),
+        **counts_document(one.counts()),
+        "holes": _stretches(one.missing.get(Absence.HOLE, dayset.NONE)),
+        "months": [{"month": str(month), **counts_document(counts)} for month, counts in one.months()],
+    }
+
+
+def _stretches(days: Days) -> list[list[str | None]]:
+    return [[_text(run.start), _text(run.end)] for run in dayset.runs(days)]
+
+
+def _text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
 
 UNPUBLISHED = frozenset({Status.NEVER_PUBLISHED, Status.REMOVED})
 """The statuses of rows of which nothing is in the bucket."""
 
 
-def coverage(
-    configured: Configured, *, say: Say = lambda _: None, today: date | None = None
+def covering(
+    configured: RunConfig, *, on_notice: OnNotice = lambda _: None, today: date | None = None
 ) -> Generator[SeriesCoverage, None, CoverageReport]:
     """Look at every series of a selection, in the order of market, data type, symbol and interval; return the report.
 
@@ -50,7 +214,7 @@ def coverage(
 
     Args:
         configured: What is asked about, and where the archive root is; it need not exist.
-        say: Takes what the selection has to say.
+        on_notice: Takes what the selection has to say.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
@@ -68,9 +232,9 @@ def coverage(
         if notice.text not in heard and notice.topic is not Topic.PLANNING:
             heard.add(notice.text)
             report.notices.append(notice)
-            say(notice)
+            on_notice(notice)
 
-    selection = select(replace(request.wish, dates=DateRange()), matrix, today)
+    selection = select(replace(request.selection, dates=DateRange()), matrix, today)
     for notice in (*configured.notices, *selection.notices):
         say_once(notice)
     with ExitStack() as held:
@@ -110,15 +274,15 @@ class _Look:
     on_disk: KeysOnDisk
     bucket: BucketListing | None
     today: date
-    say: Say
+    on_notice: OnNotice
     short: frozenset[str]
 
-    def at(self, selection: Selection) -> Iterator[SeriesCoverage]:
+    def at(self, selection: ResolvedSelection) -> Iterator[SeriesCoverage]:
         """Yield the coverage of every series of a selection, row by row."""
         groups: dict[Row, list[SeriesGroup]] = {}
         for group in selection.groups:
             groups.setdefault(group.row, []).append(group)
-        for row in _rows(self.request.wish, self.matrix):
+        for row in _rows(self.request.selection, self.matrix):
             if row in groups:
                 intervals = dict.fromkeys(interval for group in groups[row] for interval in group.intervals)
                 yield from self._at_row(groups[row][0], tuple(intervals))
@@ -126,35 +290,39 @@ class _Look:
                 yield from self._at_unpublished(row)
 
     def _at_row(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> Iterator[SeriesCoverage]:
-        row, wish = group.row, self.request.wish
+        row, selection = group.row, self.request.selection
         listed = self._listed(group, intervals)
         stored = dict(_stored(self.on_disk, group, intervals, listed, self.short))
         order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
         for series in sorted(stored, key=lambda one: (one.symbol, order.get(one.interval, 0))):
             there = listed.get(series, ObjectDays())
-            yield series_coverage(series, row, there, stored[series], wish.dates, self.today)
+            yield series_coverage(series, row, there, stored[series], selection.dates, self.today)
 
     def _listed(self, group: SeriesGroup, intervals: tuple[str | None, ...]) -> dict[Series, ObjectDays]:
         if self.bucket is None:
             groups = whole(group, intervals, within(group.row, DateRange()))
-            return expected_days(groups, self.matrix, self.today, self.say)
+            return expected_days(groups, self.matrix, self.today, self.on_notice)
         groups = whole(group, intervals, DateRange())
-        return listed_days(groups, self.request.access, self.bucket, self.today, self.say)
+        return listed_days(groups, self.request.access, self.bucket, self.today, self.on_notice)
 
     def _at_unpublished(self, row: Row) -> Iterator[SeriesCoverage]:
         """Yield the named symbols of a row that the archive never published, or has removed."""
-        wish = self.request.wish
-        names = (row.symbol(name) for name in wish.symbols.get(row.market, ()) if not is_glob(name))
-        for symbol in (name for name in dict.fromkeys(names) if passes(row.market, name, wish.filters)):
+        selection = self.request.selection
+        names = (row.symbol(name) for name in selection.symbols.get(row.market, ()) if not is_glob(name))
+        for symbol in (name for name in dict.fromkeys(names) if passes(row.market, name, selection.filters)):
             series = Series(row.market, row.data_type, symbol)
             stored = _stored_days(self.on_disk, row, series, self.short)
-            yield series_coverage(series, row, ObjectDays(), stored, wish.dates, self.today)
+            yield series_coverage(series, row, ObjectDays(), stored, selection.dates, self.today)
 
 
-def _rows(wish: Wish, matrix: Matrix) -> Iterator[Row]:
+def _rows(selection: Selection, matrix: Matrix) -> Iterator[Row]:
     """Yield the rows of a wish, each once, in its order."""
-    for market in wish.markets:
-        named = [matrix.row(market, name) for name in wish.data_types] if wish.data_types else matrix.rows_of(market)
+    for market in selection.markets:
+        named = (
+            [matrix.row(market, name) for name in selection.data_types]
+            if selection.data_types
+            else matrix.rows_of(market)
+        )
         yield from dict.fromkeys(row for row in named if row is not None)
 
 

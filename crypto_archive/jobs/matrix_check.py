@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crypto_archive.matrix import Status
+from crypto_archive.catalog.matrix import Status
 from crypto_archive.model import Partition
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_folders
@@ -13,8 +13,8 @@ from crypto_archive.s5cmd.listing import list_folders
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crypto_archive.matrix import Matrix, Row
-    from crypto_archive.request import Access
+    from crypto_archive.catalog.matrix import Matrix, Row
+    from crypto_archive.config.run_config import Access
 
 LISTED = {Status.ACTIVE, Status.DISCONTINUED}
 """The statuses of rows whose objects are in the bucket."""

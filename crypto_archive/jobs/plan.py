@@ -1,43 +1,40 @@
-"""Plan: what a collect would do, against what is on disk now; writes nothing into the archive root."""
+"""Plan: what a collect would do, against what is on disk now; and how it differs from a lock file."""
 
 from __future__ import annotations
 
+import json
 import threading
+from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Self
 
+from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.jobs.budget import check_budget, require_sizes, within_budget, without_max_bytes
-from crypto_archive.jobs.pinning import locked_request, noting, require_listing, write_plan
-from crypto_archive.jobs.placing import root_of
-from crypto_archive.jobs.sources import selected
-from crypto_archive.lockfile.shards import cut_into_files, prepare_shards
-from crypto_archive.lockfile.sorting import LineSorter
-from crypto_archive.lockfile.writing import prepare_lock
-from crypto_archive.planning.batches import batches
-from crypto_archive.planning.plan import plan as planned
-from crypto_archive.planning.totals import PlanTotals
-from crypto_archive.report.estimate import estimate
-from crypto_archive.report.history import past_runs
-from crypto_archive.report.needs import Needs
-from crypto_archive.request import Discovery
+from crypto_archive.files import LineSorter
+from crypto_archive.plan.candidates import selected
+from crypto_archive.plan.decide import batches, plan as planned
+from crypto_archive.plan.estimate import Needs, estimate, past_runs
+from crypto_archive.plan.limits import check_budget, require_sizes, within_budget, without_max_bytes
+from crypto_archive.plan.locked import lock_to_compare, locked_request, noting, require_listing, write_plan
+from crypto_archive.plan.lockfile import Kind, cut_into_files, differences, parse_line, prepare_lock, prepare_shards
+from crypto_archive.plan.totals import PlanTotals
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.presence import StoredFiles
+from crypto_archive.root.session import root_of
+from crypto_archive.root.store import free_bytes
 from crypto_archive.s5cmd.runfile import copy_line, run_files
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.presence import StoredFiles
-from crypto_archive.trust.store import free_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from crypto_archive.config import Configured
-    from crypto_archive.jobs.sources import Source
-    from crypto_archive.lockfile.shards import Shard
-    from crypto_archive.model import Batch, Notice, PlannedObject
-    from crypto_archive.request import Request
-    from crypto_archive.trust.store import Root
+    from crypto_archive.config.run_config import Request, RunConfig
+    from crypto_archive.model import Batch, Notice, Pin, PlannedObject
+    from crypto_archive.plan.candidates import Source
+    from crypto_archive.plan.lockfile import Difference, Lock, Shard
+    from crypto_archive.root.store import Root
 
 SCHEMA_VERSION = 1
 
@@ -171,7 +168,7 @@ class Plan:
 
 
 def plan(
-    configured: Configured,
+    configured: RunConfig,
     *,
     locked: Path | None = None,
     lock: Path | None = None,
@@ -208,7 +205,7 @@ def plan(
     return Plan(request, root, source, lock=lock)
 
 
-def _offline(configured: Configured) -> Configured:
+def _offline(configured: RunConfig) -> RunConfig:
     configured = without_max_bytes(configured)
     return replace(configured, request=replace(configured.request, discovery=Discovery.CALENDAR))
 
@@ -294,3 +291,100 @@ def write_run_files(plan: Plan, folder: Path) -> None:
             f"Run-files cannot be written to {folder}: {error.strerror or error}",
             hint="Name a folder that you may write to with --to.",
         ) from error
+
+
+def compare(plan: Plan, against: Path, *, lock: Path | None = None) -> Differences:
+    """Return what sets a plan apart from a lock file; the plan is gone through when the differences are asked for.
+
+    Args:
+        plan: The plan, from the listing.
+        against: The lock file.
+        lock: Lock the plan to this file in the end; it may be the same.
+
+    Raises:
+        UsageError: The plan is one from the calendar, or the lock file cannot be used.
+        RootUnusable: The other one cannot be written.
+        EndpointUnreachable: While it is consumed: the listing failed.
+    """
+    require_listing(plan.request)
+    locked = lock_to_compare(against, plan.request)
+    if lock is not None:
+        prepare_lock(lock)
+    return Differences(_differences(plan, locked, lock), against)
+
+
+def _differences(plan: Plan, locked: Lock, lock: Path | None) -> Iterator[Difference]:
+    with LineSorter() as sorter:
+        for _ in noting(plan.objects, sorter):
+            pass
+        yield from differences(locked, map(parse_line, sorter.sorted()))
+        if lock is not None:
+            plan.locked = write_plan(sorter, lock, plan.request)
+
+
+DIFF_SCHEMA_VERSION = 1
+
+
+class Differences:
+    """What sets a plan apart from a lock file; iterate it, once.
+
+    Attributes:
+        counts: How many there were of each kind so far.
+        lock: The lock file.
+    """
+
+    def __init__(self, found: Iterable[Difference], lock: Path) -> None:
+        self.counts: Counter[Kind] = Counter()
+        self.lock = lock
+        self._found = found
+
+    def __iter__(self) -> Iterator[Difference]:
+        for difference in self._found:
+            self.counts[difference.kind] += 1
+            yield difference
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        """The counts by the names of the kinds, all of them."""
+        return {str(kind): self.counts[kind] for kind in Kind}
+
+    @property
+    def summary(self) -> str:
+        """The counts in words."""
+        if not self.counts:
+            return "The plan is as the lock file says."
+        return ", ".join(f"{count:,} {name}" for name, count in self.by_name.items())
+
+    def lines(self) -> Iterator[str]:
+        """Yield a JSON line a difference."""
+        return (json.dumps(_document(difference), ensure_ascii=False) for difference in self)
+
+    def document(self) -> Iterator[str]:
+        """Yield one JSON document in pieces, so that it may be of any length; the counts come last."""
+        head = json.dumps({"schema_version": DIFF_SCHEMA_VERSION, "lock": str(self.lock)}, ensure_ascii=False)
+        yield head[:-1] + ', "differences": ['
+        between = "\n"
+        for line in self.lines():
+            yield between + line
+            between = ",\n"
+        yield f'\n], "counts": {json.dumps(self.by_name)}}}\n'
+
+
+def _document(difference: Difference) -> dict[str, object]:
+    return {
+        "kind": str(difference.kind),
+        "key": difference.key,
+        "locked": _pin(difference.locked),
+        "planned": _pin(difference.planned),
+    }
+
+
+def _pin(pin: Pin | None) -> dict[str, object] | None:
+    if pin is None:
+        return None
+    return {
+        "size": pin.size,
+        "etag": pin.etag,
+        "last_modified": pin.last_modified.isoformat(),
+        "sha256": pin.sha256 or None,
+    }

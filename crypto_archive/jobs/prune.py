@@ -12,23 +12,22 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from crypto_archive.events import Comparing, DaysCovered, DaysKept, ObjectSettled
+from crypto_archive.events import Comparing, DaysCovered, DaysKept, ObjectFinished
 from crypto_archive.model import Outcome, Verdict
-from crypto_archive.trust.covered import months_with_days, move_aside, prefix_of_days, stored_days
-from crypto_archive.trust.proof import check_stored
-from crypto_archive.trust.rows import BrokenZip, held
-from crypto_archive.trust.store import DISK_FULL, explained, root_unusable
+from crypto_archive.root.covered import BrokenZip, held, months_with_days, move_aside, prefix_of_days, stored_days
+from crypto_archive.root.proof import check_stored
+from crypto_archive.root.store import DISK_FULL, explained, root_unusable
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator, Iterator, Sequence
     from types import TracebackType
 
+    from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.events import Event
-    from crypto_archive.matrix import Matrix
     from crypto_archive.model import ArchiveObject, ManifestEntry
-    from crypto_archive.trust.manifest import Manifest
-    from crypto_archive.trust.store import Root
+    from crypto_archive.root.manifest import Manifest
+    from crypto_archive.root.store import Root
 
 _THERE = {Outcome.PRESENT, Outcome.FETCHED, Outcome.UPDATED}
 _FOLDERS_KEPT = 16
@@ -64,7 +63,7 @@ class CoveringMonths:
 
     def note(self, event: Event) -> None:
         """Take in an event of the run; those that settle no such object are ignored."""
-        if not isinstance(event, ObjectSettled) or event.outcome not in _THERE:
+        if not isinstance(event, ObjectFinished) or event.outcome not in _THERE:
             return
         if self._has_days(event.object):
             with explained(self._root):

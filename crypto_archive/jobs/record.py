@@ -1,28 +1,97 @@
-"""The record of a run: its folder below ``runs/``, and everything that is remembered of it."""
+"""The record of a run: journal, manifest, ``failed.s5cmd`` and report, written as events come."""
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from dataclasses import is_dataclass
+from datetime import UTC, date, datetime
+from typing import IO, TYPE_CHECKING, get_args
 
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
-from crypto_archive.events import ObjectPlanned, ObjectSettled
-from crypto_archive.model import Absence, ManifestEntry, Outcome, Verdict
-from crypto_archive.report.journal import event_line
+from crypto_archive.events import BytesArrived, Comparing, Event, ObjectFinished, ObjectPlanned
+from crypto_archive.model import (
+    Absence,
+    Action,
+    ArchiveObject,
+    ManifestEntry,
+    Notice,
+    Outcome,
+    PlannedObject,
+    Verdict,
+)
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.store import explained, root_unusable
 from crypto_archive.s5cmd.runfile import copy_line
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.store import explained, root_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crypto_archive.events import Event
-    from crypto_archive.report.fold import Report
-    from crypto_archive.trust.store import Root
+    from _typeshed import DataclassInstance
+
+    from crypto_archive.jobs.report import Report
+    from crypto_archive.root.store import Root
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_NAMES = {kind: re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower() for kind in get_args(Event)}
+
+
+def event_line(event: Event, at: datetime | None = None) -> str | None:
+    """Return the JSON text of an event, without a line end; None for what a journal leaves out.
+
+    The event's name comes first (``ObjectFinished`` is ``object-finished``), then its fields under their own names; an
+    object is its ``key``. Bytes on their way and steps of a comparison are left out: they are of no use afterwards. So
+    is the plan to leave an object alone, and all of its settlement but key, outcome and size: a root that is up to date
+    has very many of them, and the manifest says the rest.
+
+    Args:
+        event: What happened.
+        at: When, UTC; goes into the field ``at``.
+    """
+    if isinstance(event, BytesArrived | Comparing) or (isinstance(event, ObjectPlanned) and _stays(event.planned)):
+        return None
+    line: dict[str, object] = {"event": _NAMES[type(event)]}
+    if at is not None:
+        line["at"] = at.isoformat()
+    if isinstance(event, ObjectFinished) and event.outcome is Outcome.PRESENT:
+        return _encode(line | {"key": event.object.key, "outcome": event.outcome, "size": event.size})
+    return _encode(line | _plain_fields(event))
+
+
+def _stays(planned: PlannedObject) -> bool:
+    """Whether a planned object is left alone, and was known before."""
+    return planned.action is Action.KEEP and planned.adopted is None
+
+
+def _plain_fields(value: DataclassInstance) -> dict[str, object]:
+    plain: dict[str, object] = {}
+    for name in value.__dataclass_fields__:
+        part = getattr(value, name)
+        if isinstance(part, ArchiveObject):
+            plain["key"] = part.key
+        elif isinstance(part, PlannedObject):
+            plain |= _plain_fields(part)
+        else:
+            plain[name] = _plain(part)
+    return plain
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Notice):
+        return value.text
+    if isinstance(value, date):  # datetime too
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain_fields(value)
+    return value
+
 
 FLUSH_SECONDS = 2.0
 """How long what is remembered may wait in memory, in seconds; files are safe at their final paths all along."""
@@ -73,7 +142,7 @@ class Record:
         try:
             yield record
         except CryptoArchiveError as error:
-            report.error = report.error or error.told
+            report.error = report.error or error.summary
             raise
         finally:
             record._close()
@@ -95,7 +164,7 @@ class Record:
         line = event_line(event)
         if line is not None:
             self._journal.write(line + "\n")
-        if isinstance(event, ObjectSettled):
+        if isinstance(event, ObjectFinished):
             self._remember(event)
         elif isinstance(event, ObjectPlanned) and event.planned.adopted is not None:
             self.manifest.record(event.planned.adopted)
@@ -107,7 +176,7 @@ class Record:
         self._journal.flush()
         self._flushed_at = time.monotonic()
 
-    def _remember(self, event: ObjectSettled) -> None:
+    def _remember(self, event: ObjectFinished) -> None:
         now = datetime.now(UTC)
         if event.outcome in {Outcome.FETCHED, Outcome.UPDATED}:
             self.manifest.record(_entry(event, now, self._run_id))
@@ -116,14 +185,14 @@ class Record:
         elif event.outcome is not Outcome.PRESENT and not event.refused:
             self._note_failed(event)
 
-    def _note_failed(self, event: ObjectSettled) -> None:
+    def _note_failed(self, event: ObjectFinished) -> None:
         """Add an object to ``failed.s5cmd``, which s5cmd can run by hand in the folder that is to hold it."""
         request, item = self.report.request, event.object
         with_sidecar = request.fetching.download_checksum and (event.remote is None or event.remote.has_sidecar)
         with (self.folder / "failed.s5cmd").open("a", encoding="utf-8") as file:
             for key in (item.key, item.sidecar_key) if with_sidecar else (item.key,):
-                goal = self._root.layout.path(key)
-                file.write(copy_line(request.access.bucket, key, goal, request.fetching.part_size_mb) + "\n")
+                target = self._root.layout.path(key)
+                file.write(copy_line(request.access.bucket, key, target, request.fetching.part_size_mb) + "\n")
 
     def _close(self) -> None:
         """Write what is left to be written; what the disk does not take is an error of the run."""
@@ -132,7 +201,7 @@ class Record:
                 with explained(self._root):
                     write()
             except EnvironmentFailure as error:
-                self.report.error = self.report.error or error.told
+                self.report.error = self.report.error or error.summary
 
     def _write_report(self) -> None:
         """Write the report in one step, so that nobody reads half of one."""
@@ -147,7 +216,7 @@ class Record:
             raise
 
 
-def _entry(event: ObjectSettled, now: datetime, run_id: str) -> ManifestEntry:
+def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:
     return ManifestEntry(
         key=event.object.key,
         size=event.size,

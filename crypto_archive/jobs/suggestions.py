@@ -1,6 +1,6 @@
-"""What may be written for a field, for shells that complete words: quick, from files alone, and without any checks.
+"""Suggestions for shells that complete words: quick, from files alone, and without any checks.
 
-So the matrix is read as plain YAML here, and no preset is parsed: what loads and checks them takes longer than a person
+The matrix is read as plain YAML here, and no preset is parsed: loading and checking them takes longer than a person
 waits for a word.
 """
 
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from crypto_archive.bundled import MATRIX_FILE, data_folder
-from crypto_archive.layouts import HIVE, MIRROR
-from crypto_archive.listings.known import remembered_symbols
+from crypto_archive.catalog.layout_kinds import HIVE
+from crypto_archive.catalog.layouts import MIRROR
+from crypto_archive.catalog.symbols import QUOTE_ASSETS
+from crypto_archive.config.preset_files import bundled_presets, expanded, preset_folder, presets_in
+from crypto_archive.config.run_config import Discovery, Partitioning
+from crypto_archive.files import MATRIX_FILE, data_folder
 from crypto_archive.model import Contract, Partition
-from crypto_archive.preset_files import bundled_presets, expanded, preset_folder, presets_in
-from crypto_archive.request import Discovery, Partitioning
-from crypto_archive.symbols import QUOTE_ASSETS
-from crypto_archive.trust.store import Root
+from crypto_archive.root.listing_cache import cached_symbols
+from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,7 +113,7 @@ def _symbols(begun: str, given: Mapping[str, Sequence[str]]) -> list[tuple[str, 
         for partition in Partition
     }
     with suppress(Exception):  # what is remembered is a cache, which others write
-        found |= remembered_symbols(Root(expanded(Path(roots[0]))).listings_path, folders)
+        found |= cached_symbols(Root(expanded(Path(roots[0]))).listings_path, folders)
     return [(sign + symbol, "") for symbol in sorted(found) if (sign + symbol).startswith(begun)]
 
 

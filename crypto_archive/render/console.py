@@ -1,4 +1,4 @@
-"""The console that everything of Rich is printed on."""
+"""Consoles, styles and streams: the base of everything that is drawn."""
 
 from __future__ import annotations
 
@@ -9,11 +9,50 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from crypto_archive.render.streams import is_terminal
+from crypto_archive.jobs.doctor import CheckStatus
+from crypto_archive.model import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import TextIO
+
+OUTCOME_STYLES: Mapping[Outcome, str] = {
+    Outcome.FETCHED: "green",
+    Outcome.UPDATED: "green",
+    Outcome.PRESENT: "default",
+    Outcome.ABSENT: "default",
+    Outcome.FAILED: "bold red",
+    Outcome.QUARANTINED: "bold red",
+    Outcome.CANCELLED: "yellow",
+}
+VERDICT_STYLES: Mapping[Verdict, str] = {
+    Verdict.OK: "green",
+    Verdict.MISSING: "bold red",
+    Verdict.CORRUPT: "bold red",
+    Verdict.SIDECAR_MISSING: "yellow",
+    Verdict.SIDECAR_STALE: "yellow",
+    Verdict.UNPROVEN: "yellow",
+    Verdict.GAPS: "yellow",
+}
+STATUS_STYLES: Mapping[str, str] = {
+    "success": "green",
+    "partial": "yellow",
+    "empty": "yellow",
+    "interrupted": "yellow",
+    "failed": "red",
+    "bad": "red",
+}
+CHECK_STYLES: Mapping[CheckStatus, str] = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.FAILED: "bold red",
+}
+ROW_STYLES: Mapping[str, str] = {"active": "green", "discontinued": "yellow", "removed": "yellow"}
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
 
 
 WAITING = "Reading the archive's listing …"

@@ -15,16 +15,14 @@ from crypto_archive.events import (
     DaysKept,
     Event,
     Noticed,
-    ObjectSettled,
+    ObjectFinished,
     RunFinished,
     RunStarted,
 )
+from crypto_archive.jobs.report import REPORTED_AS_FAILURES, signal_name
 from crypto_archive.model import Outcome, Verdict
-from crypto_archive.render.pace import CheckTally
-from crypto_archive.render.tally import Tally
-from crypto_archive.report.fold import REPORTED_AS_FAILURES
-from crypto_archive.report.interruption import signal_name
-from crypto_archive.report.sizes import format_bytes, format_count, format_duration, format_rate, one_line
+from crypto_archive.render.stats import CheckTally, ProgressStats
+from crypto_archive.text import format_bytes, format_count, format_duration, format_rate, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -52,7 +50,7 @@ class Lines:
         self._progress_at = clock()
         self._said: dict[str, int] = {}
 
-    def say(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         """Write a line now."""
         self._stream.write(f"{self._now():%Y-%m-%dT%H:%M:%SZ} {one_line(text)}\n")
         self._stream.flush()
@@ -61,9 +59,9 @@ class Lines:
         """Write a line unless there were many of its kind; the first one too many is replaced by ``rest``."""
         self._said[kind] = said = self._said.get(kind, 0) + 1
         if said <= LINES_OF_A_KIND:
-            self.say(text)
+            self.on_notice(text)
         elif said == LINES_OF_A_KIND + 1:
-            self.say(rest)
+            self.on_notice(rest)
 
     def progress_is_due(self) -> bool:
         """Whether it is time for a line of progress; the caller is expected to write it."""
@@ -90,7 +88,7 @@ class PlainProgress:
             now: Wall clock, UTC.
         """
         self._lines = Lines(stream, clock, now)
-        self._tally = Tally(clock)
+        self._tally = ProgressStats(clock)
         self._labels: dict[int, str] = {}
 
     def __enter__(self) -> Self:
@@ -106,18 +104,20 @@ class PlainProgress:
         self._tally.add(event)
         self._tell(event)
         if not isinstance(event, RunFinished) and self._lines.progress_is_due():
-            self._lines.say(_comparison_text(event) if isinstance(event, Comparing) else _progress_text(self._tally))
+            self._lines.on_notice(
+                _comparison_text(event) if isinstance(event, Comparing) else _progress_text(self._tally)
+            )
 
     def _tell(self, event: Event) -> None:
         lines = self._lines
         if isinstance(event, RunStarted):
-            lines.say(f"run {event.run_id} started, s5cmd {event.s5cmd_version}")
+            lines.on_notice(f"run {event.run_id} started, s5cmd {event.s5cmd_version}")
             for notice in event.notices:
                 self._tell_notice(notice.text)
         elif isinstance(event, Noticed):
             self._tell_notice(event.notice.text)
         elif isinstance(event, DaysKept):
-            self._tell_notice(event.told)
+            self._tell_notice(event.summary)
         elif isinstance(event, DaysCovered):
             text = f"moved aside {format_count(len(event.moved), 'daily object')}, held by {event.object.key}"
             lines.say_some("pruned", text, rest="what else is moved aside stands in the journal only")
@@ -125,11 +125,11 @@ class PlainProgress:
             self._labels[event.lane] = event.label
         elif isinstance(event, BatchRetried):
             self._tell_retry(event)
-        elif isinstance(event, ObjectSettled) and event.outcome in REPORTED_AS_FAILURES:
+        elif isinstance(event, ObjectFinished) and event.outcome in REPORTED_AS_FAILURES:
             text = f"{event.outcome}: {_because(event.object.key, event.reason)}"
             lines.say_some("failure", text, rest="further failures stand in the report only")
         elif isinstance(event, RunFinished):
-            lines.say(_end_text(event, self._tally))
+            lines.on_notice(_end_text(event, self._tally))
 
     def _tell_notice(self, text: str) -> None:
         self._lines.say_some("notice", f"note: {text}", rest="further notes stand in the report only")
@@ -169,7 +169,7 @@ class PlainCheckProgress:
         self._tally = CheckTally(clock, objects=objects, size=size)
 
     def __enter__(self) -> Self:
-        self._lines.say("verification started")
+        self._lines.on_notice("verification started")
         return self
 
     def __exit__(
@@ -178,7 +178,7 @@ class PlainCheckProgress:
         """Write the last line."""
         ended = "ended" if kind is None else "stopped"
         seconds = format_duration(self._tally.seconds)
-        self._lines.say(f"verification {ended} after {seconds}: {_check_text(self._tally)}")
+        self._lines.on_notice(f"verification {ended} after {seconds}: {_check_text(self._tally)}")
 
     def show(self, event: Checked) -> None:
         """Take in one check, and write a line where it deserves one or where one is due."""
@@ -187,7 +187,7 @@ class PlainCheckProgress:
             text = f"{event.verdict}: {_because(event.object_key, event.reason)}"
             self._lines.say_some("bad", text, rest="further bad objects stand in the report only")
         if self._lines.progress_is_due():
-            self._lines.say(_check_text(self._tally))
+            self._lines.on_notice(_check_text(self._tally))
 
 
 def _because(text: str, reason: str) -> str:
@@ -198,7 +198,7 @@ def _named_counts(names: Iterable[Name], counts: Mapping[Name, int]) -> str:
     return ", ".join(f"{counts[name]:,} {name}" for name in names if counts[name])
 
 
-def _progress_text(tally: Tally) -> str:
+def _progress_text(tally: ProgressStats) -> str:
     total, left = tally.bytes_total, tally.seconds_left
     parts = [
         f"{tally.settled:,} of {format_count(tally.planned, 'object')}" + (" so far" if tally.planning else ""),
@@ -218,7 +218,7 @@ def _comparison_text(event: Comparing) -> str:
     return f"comparing {event.object.key} with {days}, {event.held:,} held so far"
 
 
-def _end_text(event: RunFinished, tally: Tally) -> str:
+def _end_text(event: RunFinished, tally: ProgressStats) -> str:
     how = "ended"
     if event.error:
         how = f"stopped ({event.error})"

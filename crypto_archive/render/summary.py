@@ -1,4 +1,4 @@
-"""The summaries that a person reads when a collect or a verification is over."""
+"""The summary that a run ends with."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.text import Text
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.model import Outcome, Verdict
-from crypto_archive.render.styles import OUTCOME_STYLES, STATUS_STYLES, VERDICT_STYLES
-from crypto_archive.report.sizes import format_bytes, format_count, format_duration, format_rate, one_line
+from crypto_archive.render.console import OUTCOME_STYLES, STATUS_STYLES, VERDICT_STYLES
+from crypto_archive.text import format_bytes, format_count, format_duration, format_rate, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +21,37 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from crypto_archive.report.checks import VerifyReport
-    from crypto_archive.report.fold import Report
+    from crypto_archive.jobs.report import Report
+    from crypto_archive.jobs.verify import VerifyReport
+
+_NOT_THERE = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
+
+
+def headline(report: Report) -> str:
+    """Return how a run went: ``partial: 12 objects, 1 failed; first: KEY: REASON``."""
+    if report.error:
+        return one_line(f"{report.status}: {report.error}")
+    if report.status == "empty":
+        return "empty: the archive has nothing of what is selected"
+    counts = report.outcomes
+    parts = [format_count(sum(counts.values()), "object"), format_bytes(report.bytes)]
+    parts += [f"{counts[outcome]:,} {outcome}" for outcome in _NOT_THERE if counts[outcome]]
+    first = next((f"; first: {one.object.key}: {one.reason}" for one in report.failures), "")
+    return one_line(f"{report.status}: {', '.join(parts)}{first}")
+
+
+def check_headline(report: VerifyReport) -> str:
+    """Return how a verification went: ``verification bad: 12 objects, 1 bad; first: KEY: corrupt, REASON``."""
+    if report.error:
+        return one_line(f"verification {report.status}: {report.error}")
+    parts = [format_count(report.objects, "object")]
+    if not report.bad:
+        return f"verification {report.status}: {parts[0]}"
+    parts.append(f"{len(report.bad) + report.bad_omitted:,} bad")
+    first = report.bad[0]
+    why = ", ".join(filter(None, (first.verdict, first.reason)))
+    return one_line(f"verification {report.status}: {', '.join(parts)}; first: {first.object_key}: {why}")
+
 
 FAILURES_SHOWN = 10
 REASONS_SHOWN = 5

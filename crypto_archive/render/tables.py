@@ -1,7 +1,8 @@
-"""What a command shows when it is done, as Rich renderables: a plan, the matrix, the summaries of the long jobs."""
+"""Tables and lines for plans, matrices, presets, symbols, checks and locks."""
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -11,33 +12,28 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from crypto_archive.catalog import days as dayset
 from crypto_archive.model import Partition
-from crypto_archive.render.console import SteadyConsole
-from crypto_archive.render.needs_table import needs_table
-from crypto_archive.render.streams import is_terminal
-from crypto_archive.render.styles import ROW_STYLES
-from crypto_archive.render.summary import report_summary, verify_summary
-from crypto_archive.report.sizes import format_bytes, one_line
+from crypto_archive.plan.lockfile import Kind
+from crypto_archive.render.console import CHECK_STYLES, ROW_STYLES, SteadyConsole, is_terminal
+from crypto_archive.text import format_about, format_bytes, format_count, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import TextIO
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from crypto_archive.matrix import Row
-    from crypto_archive.model import Notice
-    from crypto_archive.report.needs import Needs
-    from crypto_archive.totals import GroupTotals
-
-__all__ = [
-    "folders_table",
-    "matrix_table",
-    "plan_table",
-    "report_summary",
-    "show",
-    "verify_summary",
-]
+    from crypto_archive.catalog.matrix import Row
+    from crypto_archive.config.load import EffectiveField
+    from crypto_archive.config.presets import PresetInfo
+    from crypto_archive.jobs.doctor import Check
+    from crypto_archive.model import DateRange, Notice
+    from crypto_archive.plan.availability import SymbolHistory
+    from crypto_archive.plan.estimate import Estimate, Needs
+    from crypto_archive.plan.lockfile import Difference, Shard
+    from crypto_archive.plan.totals import GroupTotals
 
 PIPE_WIDTH = 1000
 """Columns that a table may take where nobody set a width: in a pipe nothing is wrapped or cut."""
@@ -221,3 +217,194 @@ def _intervals(row: Row, partition: Partition, *, count: bool = False) -> Text:
     if len(intervals) > 2:
         return Text(f"{intervals[0]} … {intervals[-1]}" + (f" ({len(intervals)})" if count else ""))
     return Text(" ".join(intervals) or "yes")
+
+
+def checks_table(checks: Iterable[Check]) -> Table:
+    """Return checks, a line each, and below what is not in order a line on what to do."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("check", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("found", overflow="fold")
+    for check in checks:
+        table.add_row(check.name, Text(check.status, style=CHECK_STYLES[check.status]), Text(check.found))
+        if check.advice:
+            table.add_row("", "", Text(f"→ {check.advice}", style="cyan"))
+    return table
+
+
+def needs_table(needs: Needs) -> Table:
+    """Return the figures for a person, a line each."""
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("to fetch", _to_fetch(needs))
+    facts.add_row("requests", _requests(needs))
+    if needs.totals["to_fetch"]:
+        facts.add_row("disk", _disk(needs))
+        facts.add_row("duration", _duration(needs.estimate))
+    if needs.totals["consolidated"]:
+        facts.add_row("saved", _saved(needs.totals))
+    return facts
+
+
+def _to_fetch(needs: Needs) -> str:
+    objects = needs.totals["to_fetch"]
+    return (
+        f"{format_count(objects, 'object')}, {_known(needs, needs.totals['bytes_to_fetch'])}" if objects else "nothing"
+    )
+
+
+def _known(needs: Needs, size: int) -> str:
+    """Return a number of bytes, and whether it is all."""
+    if not needs.unsized:
+        return format_bytes(size)
+    if not needs.totals["sized_to_fetch"]:
+        return "size unknown"
+    return f"at least {format_bytes(size)}, {format_count(needs.unsized, 'size')} unknown"
+
+
+def _requests(needs: Needs) -> str:
+    per_object = needs.requests_per_object
+    share = "" if per_object is None else f": {per_object:.2f} a planned object"
+    return f"{needs.requests:,} to fetch, {needs.requests_listed:,} to list{share}"
+
+
+def _disk(needs: Needs) -> Text:
+    added = needs.totals["added_bytes"]
+    needed = f"{format_bytes(-added)} less needed" if added < 0 else f"{_known(needs, added)} needed"
+    free = f"{format_bytes(needs.disk_free)} free"
+    if not needs.totals["sized_to_fetch"]:
+        return Text(f"need unknown, {free}")
+    return Text(f"{needed}, {free}") if needs.fits else Text(f"{needed}, {free}: it does not fit", style="red")
+
+
+def _duration(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "unknown: nothing has been fetched into this root yet"
+    runs = "the last run" if estimate.runs == 1 else f"the last {estimate.runs} runs"
+    alone = "" if estimate.by_bytes else " and the number of objects alone"
+    return f"about {format_about(estimate.seconds)}, judged by {runs}{alone}"
+
+
+def _saved(totals: Mapping[str, int]) -> str:
+    """Say what monthly objects save; they may be larger than their days together, and that is told, too."""
+    monthly, objects, size = totals["consolidated"], totals["saved_objects"], totals["saved_bytes"]
+    stand = f"{format_count(monthly, 'monthly object')} {'stands' if monthly == 1 else 'stand'} for"
+    bytes_less = f" and {format_bytes(size)} less" if size >= 0 else f" less, {format_bytes(-size)} more"
+    return f"{stand} {monthly + objects:,} daily ones: {format_count(objects, 'object')}{bytes_less}"
+
+
+_QUOTED = tuple("*!@&#[]{}|>%`'\"")
+"""With these a text has to stand in quotes in YAML."""
+
+
+def presets_table(presets: Iterable[PresetInfo]) -> Table:
+    """Return which presets there are, the user's own with their files."""
+    table = _plain_table("preset", "what for", "from")
+    for one in presets:
+        origin = "the package" if one.bundled else f"{one.path}{', hides the bundled one' if one.hides else ''}"
+        table.add_row(one.name, Text(one.description), Text(origin, style="dim"))
+    return table
+
+
+def fields_table(fields: Iterable[EffectiveField]) -> Table:
+    """Return what counts, a line a field; what nobody has set is dim."""
+    table = _plain_table("field", "value", "from")
+    for field in fields:
+        style = "dim" if field.is_default else ""
+        table.add_row(Text(field.name, style=style), Text(_shown(field), style=style), Text(field.origin, style="dim"))
+    return table
+
+
+def _shown(field: EffectiveField) -> str:
+    """Return a value as a preset has it on one line, or what it means that there is none."""
+    if field.meaning:
+        return f"({field.meaning})"
+    return field.value if isinstance(field.value, str) else _flow(field.value)
+
+
+def _flow(value: object) -> str:
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
+        case list() | tuple():
+            return f"[{', '.join(map(_flow, value))}]"
+        case float() if value.is_integer():
+            return str(int(value))
+        case str():
+            return repr(value) if value[:1] in _QUOTED else value
+    return json.dumps(value)
+
+
+def _plain_table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(name, no_wrap=name == columns[0], overflow="fold")
+    return table
+
+
+def symbols_table(histories: Sequence[SymbolHistory]) -> RenderableType:
+    """Return the symbols with their first and last day; a long gap is flagged, since the name may have been reused.
+
+    Args:
+        histories: The symbols, in the order to show.
+    """
+    if not histories:
+        return Text("No symbol matches.", style="yellow")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("market", no_wrap=True)
+    table.add_column("symbol", no_wrap=True)
+    table.add_column("first day", no_wrap=True)
+    table.add_column("last day", no_wrap=True)
+    table.add_column("days", justify="right", no_wrap=True)
+    table.add_column("without data", style="yellow")
+    for one in histories:
+        table.add_row(
+            one.series.market, Text(one_line(one.series.symbol)), str(one.first_day), str(one.last_day),
+            f"{dayset.count(one.days):,}", "; ".join(map(_gap, one.gaps)),
+        )  # fmt: skip
+    reused = sum(1 for one in histories if one.gaps)
+    tail = f", {reused:,} with a long gap: their names may have been reused" if reused else ""
+    return Group(table, Text(f"{format_count(len(histories), 'symbol')}{tail}"))
+
+
+def _gap(gap: DateRange) -> str:
+    return f"reused? {gap.start} to {gap.end}"
+
+
+_SIGNS = {Kind.NEW: ("+", "green"), Kind.GONE: ("-", "red"), Kind.REPLACED: ("~", "yellow")}
+
+
+def lock_line(path: Path, count: int | None) -> str:
+    """Say how many objects were written to a lock file."""
+    said = f"locks {format_count(count, 'object')}" if count else "was not written: there is nothing to lock"
+    return f"{path} {said}"
+
+
+def shards_line(folder: Path, shards: Sequence[Shard], wanted: int) -> str:
+    """Say what shards were written to a folder, and why they are fewer than were wanted."""
+    if not shards:
+        return f"no shard was written to {folder}: there is nothing to lock"
+    objects, sizes = sum(shard.objects for shard in shards), [shard.bytes for shard in shards]
+    fewer = f" (not {wanted:,}: there are no more objects)" if len(shards) < wanted else ""
+    return (
+        f"{folder} has {format_count(len(shards), 'shard')}{fewer} of {format_count(objects, 'object')}, "
+        f"{format_bytes(min(sizes))} to {format_bytes(max(sizes))} each"
+    )
+
+
+def show_differences(found: Iterable[Difference], stream: TextIO) -> None:
+    """Print a line a difference as it comes, in colour on a terminal: ``+ key size``, ``- key``, ``~ key what``."""
+    console = SteadyConsole(file=stream)
+    for difference in found:
+        console.print(_line(difference), soft_wrap=True)
+
+
+def _line(difference: Difference) -> Text:
+    sign, style = _SIGNS[difference.kind]
+    what = ""
+    if difference.kind is Kind.NEW and difference.planned is not None:
+        what = f"{difference.planned.size:,} bytes"
+    elif difference.kind is Kind.REPLACED:
+        what = ", ".join(f"{name} {before} → {after}" for name, before, after in difference.changes)
+    return Text.assemble((f"{sign} {one_line(difference.key)}", style), (f"  {one_line(what)}" if what else "", "dim"))

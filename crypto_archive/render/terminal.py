@@ -14,22 +14,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crypto_archive.events import (
-    Checked,
-    Comparing,
-    DaysKept,
-    Event,
-    Noticed,
-    ObjectSettled,
-    RunFinished,
-    RunStarted,
-)
+from crypto_archive.events import Checked, Comparing, DaysKept, Event, Noticed, ObjectFinished, RunFinished, RunStarted
+from crypto_archive.jobs.report import REPORTED_AS_FAILURES
 from crypto_archive.model import Notice, Outcome, Verdict
-from crypto_archive.render.pace import CheckTally
-from crypto_archive.render.styles import OUTCOME_STYLES, VERDICT_STYLES
-from crypto_archive.render.tally import LaneState, Tally
-from crypto_archive.report.fold import REPORTED_AS_FAILURES
-from crypto_archive.report.sizes import format_bytes, format_clock, format_count, format_rate, one_line
+from crypto_archive.render.console import OUTCOME_STYLES, VERDICT_STYLES
+from crypto_archive.render.stats import CheckTally, LaneState, ProgressStats
+from crypto_archive.text import format_bytes, format_clock, format_count, format_rate, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +72,7 @@ class LiveProgress(ABC, Generic[E]):
     def render(self) -> RenderableType:
         """Draw the present state."""
 
-    def say(self, text: Text) -> None:
+    def on_notice(self, text: Text) -> None:
         """Print a line above the region, where it stays."""
         self._console.print(text, soft_wrap=True)
 
@@ -97,7 +87,7 @@ class TerminalProgress(LiveProgress[Event]):
             console: The terminal, usually on standard error.
             clock: Monotonic seconds.
         """
-        self._tally = Tally(clock)
+        self._tally = ProgressStats(clock)
         self._title = "Collecting"
         self._notices = self._failures = 0
         super().__init__(console, clock)
@@ -115,8 +105,8 @@ class TerminalProgress(LiveProgress[Event]):
             name = event.object.key.rpartition("/")[2]
             self._title = f"Comparing  {one_line(name)} with its days, {event.held} of {event.days} held"
         elif isinstance(event, DaysKept):
-            self._tell_notice(Notice(event.told))
-        elif isinstance(event, ObjectSettled) and event.outcome in REPORTED_AS_FAILURES:
+            self._tell_notice(Notice(event.summary))
+        elif isinstance(event, ObjectFinished) and event.outcome in REPORTED_AS_FAILURES:
             self._tell_failure(event)
         elif isinstance(event, RunFinished):
             self._drawn_at = float("-inf")
@@ -146,16 +136,16 @@ class TerminalProgress(LiveProgress[Event]):
     def _tell_notice(self, notice: Notice) -> None:
         self._notices += 1
         if self._notices <= LINES_ABOVE:
-            self.say(Text.assemble(("note  ", "cyan"), one_line(notice.text)))
+            self.on_notice(Text.assemble(("note  ", "cyan"), one_line(notice.text)))
         elif self._notices == LINES_ABOVE + 1:
-            self.say(Text("note  further notices stand in the report", style="dim"))
+            self.on_notice(Text("note  further notices stand in the report", style="dim"))
 
-    def _tell_failure(self, event: ObjectSettled) -> None:
+    def _tell_failure(self, event: ObjectFinished) -> None:
         self._failures += 1
         if self._failures <= LINES_ABOVE:
-            self.say(_trouble(event.outcome, event.object.key, event.reason))
+            self.on_notice(_trouble(event.outcome, event.object.key, event.reason))
         elif self._failures == LINES_ABOVE + 1:
-            self.say(Text("further failures stand in the report", style="dim"))
+            self.on_notice(Text("further failures stand in the report", style="dim"))
 
 
 class TerminalCheckProgress(LiveProgress[Checked]):
@@ -187,9 +177,9 @@ class TerminalCheckProgress(LiveProgress[Checked]):
         if event.verdict.is_bad:
             self._told += 1
             if self._told <= LINES_ABOVE:
-                self.say(_trouble(event.verdict, event.object_key, event.reason))
+                self.on_notice(_trouble(event.verdict, event.object_key, event.reason))
             elif self._told == LINES_ABOVE + 1:
-                self.say(Text("further bad objects stand in the report", style="dim"))
+                self.on_notice(Text("further bad objects stand in the report", style="dim"))
 
     def render(self) -> RenderableType:
         """Draw the present state."""
@@ -244,7 +234,7 @@ def _bar(fraction: float | None, right: str) -> Table:
     return line
 
 
-def _time_left(tally: Tally) -> str:
+def _time_left(tally: ProgressStats) -> str:
     left = tally.seconds_left
     return "" if left is None else f"{format_clock(left)} left"
 

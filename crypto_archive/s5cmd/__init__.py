@@ -1,1 +1,1 @@
-"""The only place that knows s5cmd and starts processes: binary, run-files, output, supervised children, listings."""
+"""The only room that knows s5cmd and starts processes: binary, run-files, output, one supervised child, listings."""

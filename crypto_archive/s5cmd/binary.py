@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import S5cmdUnusable
 from crypto_archive.s5cmd.child import Child
-from crypto_archive.s5cmd.protocol import Noise
+from crypto_archive.s5cmd.output import Noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One supervised process in a process group of its own, which no path out of the code leaves running."""
+"""One supervised process in its own process group; the clock that ignores suspends; orphans of killed runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, cast
 
-from crypto_archive.errors import S5cmdUnusable
-from crypto_archive.s5cmd.protocol import Message, parse_line
+import psutil
+
+from crypto_archive.errors import EnvironmentFailure, S5cmdUnusable
+from crypto_archive.s5cmd.output import Message, parse_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 LONGEST_LINE = 1024 * 1024
@@ -175,3 +177,99 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
         if not inside:
             yield piece
         inside = not piece.endswith(b"\n")
+
+
+TICKS_COUNTED = 3
+
+
+class AwakeClock:
+    """Counts the seconds between looks, of a gap between two looks at most a few ticks.
+
+    Nobody could have looked while the machine, or this process alone, was suspended, and nothing could have arrived. On
+    some systems the monotonic clock goes on meanwhile; what hangs on it would take the pause for a stall.
+    """
+
+    def __init__(self, tick_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start at 0.
+
+        Args:
+            tick_seconds: How far looks are apart as a rule.
+            clock: Monotonic seconds.
+        """
+        self._longest_gap = TICKS_COUNTED * tick_seconds
+        self._clock = clock
+        self._looked_at = clock()
+        self._seconds = 0.0
+
+    def look(self) -> float:
+        """Return the seconds counted so far, this gap included."""
+        now = self._clock()
+        self._seconds += min(max(now - self._looked_at, 0.0), self._longest_gap)
+        self._looked_at = now
+        return self._seconds
+
+
+WAIT_SECONDS = 10.0
+"""How long killed processes may take to be gone; only one that hangs in the kernel takes that long."""
+
+
+def end_orphans(folder: Path) -> int:
+    """Kill every s5cmd that works in or below a folder, with its process group, and wait until all of them are gone.
+
+    Only the holder of the root's lock may do so: whatever s5cmd works in the root's staging then has lost the run that
+    it belonged to, and would go on writing there. Processes of other users and of other machines are not seen.
+
+    Args:
+        folder: The root's staging folder; lanes run s5cmd in folders below it.
+
+    Returns:
+        How many processes were ended.
+
+    Raises:
+        EnvironmentFailure: One of them cannot be ended.
+    """
+    orphans = list(_working_below(folder))
+    for orphan in orphans:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            _kill(orphan)
+    _, left = psutil.wait_procs(orphans, timeout=WAIT_SECONDS)
+    if left:
+        raise _cannot_end(left[0], f"it was killed {WAIT_SECONDS:g} seconds ago and is still there")
+    return len(orphans)
+
+
+def _working_below(folder: Path) -> Iterator[psutil.Process]:
+    place = Path(os.path.realpath(folder))
+    for process in psutil.process_iter():
+        # A process that is gone by now, or that we may not look at.
+        with contextlib.suppress(psutil.Error, OSError):
+            if _is_s5cmd(process) and Path(process.cwd()).is_relative_to(place):
+                yield process
+
+
+def _is_s5cmd(process: psutil.Process) -> bool:
+    """Whether it is s5cmd, by its name, or under another name by what it was told to run."""
+    if process.name().startswith("s5cmd"):
+        return True
+    command = process.cmdline()
+    return len(command) > 2 and command[-2] == "run" and command[-1].endswith(".s5cmd")
+
+
+def _kill(orphan: psutil.Process) -> None:
+    """Kill a process and, where it leads one, its group: lanes start s5cmd in a group of its own."""
+    try:
+        if os.name != "nt" and orphan.is_running() and os.getpgid(orphan.pid) == orphan.pid:
+            os.killpg(orphan.pid, signal.SIGKILL)
+        else:
+            orphan.kill()
+    except ProcessLookupError:
+        return
+    except (psutil.AccessDenied, PermissionError) as error:
+        raise _cannot_end(orphan, "permission denied") from error
+
+
+def _cannot_end(orphan: psutil.Process, why: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"An s5cmd that an earlier run has left behind cannot be ended: process {orphan.pid}: {why}",
+        hint="End that process, then run the same command again.",
+    )

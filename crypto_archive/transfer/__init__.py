@@ -1,1 +1,1 @@
-"""Run batches through s5cmd: lanes, a bounded window, retry, supervision, cancellation; events come out."""
+"""Does what the plan says: the engine, its lanes, and the way of an object from staging to its final path."""

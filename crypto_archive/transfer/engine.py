@@ -16,21 +16,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EndpointUnreachable, RootUnusable
-from crypto_archive.events import BytesArrived, Event, ObjectPlanned, ObjectSettled, PlanFinished
+from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, PlanFinished
+from crypto_archive.files import Spool
 from crypto_archive.model import Action, Batch, Outcome, PlannedObject
-from crypto_archive.s5cmd.awake import AwakeClock
-from crypto_archive.s5cmd.protocol import Fault
+from crypto_archive.s5cmd.child import AwakeClock
+from crypto_archive.s5cmd.output import Fault
 from crypto_archive.transfer.lane import Lane, Wires
-from crypto_archive.transfer.spool import Spool
 
 if TYPE_CHECKING:
-    from crypto_archive.transfer.account import Entry
-    from crypto_archive.transfer.lane import Workplace
+    from crypto_archive.transfer.lane import ObjectState, Workplace
 
 TICK_SECONDS = 0.25
-HANDFULS_IN_FLIGHT = 128
+CHUNKS_IN_FLIGHT = 128
 """How many handfuls of events may wait for the consumer; those of lanes have one event each."""
-EVENTS_A_HANDFUL = 64
+EVENTS_PER_CHUNK = 64
 """How many events the planner hands over together: two threads that pass them on one by one spend most of their time
 with waking each other up."""
 PROOF_THREADS = 4
@@ -72,8 +71,8 @@ class Engine:
             cut: Cuts planned objects into batches.
         """
         self.error: Exception | None = None
-        self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(HANDFULS_IN_FLIGHT)
-        self._handful: list[Event] = []  # of the planner's thread alone
+        self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(CHUNKS_IN_FLIGHT)
+        self._chunk: list[Event] = []  # of the planner's thread alone
         self._spool = Spool(workplace.staging)
         self._cut = cut
         self._arrived = False
@@ -88,7 +87,7 @@ class Engine:
 
     def emit(self, event: Event) -> None:
         """Put an event among those that the run yields; from any thread, waits while too many are under way."""
-        if isinstance(event, ObjectSettled) and event.lane is not None:
+        if isinstance(event, ObjectFinished) and event.lane is not None:
             self._note_sign_of_life(event)
         self._events.put((event,))
 
@@ -122,14 +121,14 @@ class Engine:
         clock = AwakeClock(TICK_SECONDS)
         while running:
             try:
-                handful = self._events.get(timeout=TICK_SECONDS)
+                chunk = self._events.get(timeout=TICK_SECONDS)
             except queue.Empty:
                 pass
             else:
-                if handful is None:
+                if chunk is None:
                     running -= 1
                     continue
-                yield from handful
+                yield from chunk
             if time.monotonic() >= next_look:
                 yield from self._look_after_lanes(clock.look())
                 next_look = time.monotonic() + TICK_SECONDS
@@ -153,26 +152,26 @@ class Engine:
     def _feed(self, planned: Generator[PlannedObject, None, None]) -> None:
         try:
             for batch in self._cut(self._announced(planned)):
-                self._hand_over(batch)
+                self._enqueue(batch)
         except Exception as error:
             self._abort(error)
         finally:
             self._tell(PlanFinished())
-            self._hand_over_events()
+            self._flush_events()
             self._spool.close()
 
-    def _hand_over(self, batch: Batch) -> None:
+    def _enqueue(self, batch: Batch) -> None:
         """Put a batch into the spool; when there is no room for it, end the run and settle the batch here.
 
         What was planned is told before a lane can have anything to say of it.
         """
-        self._hand_over_events()
+        self._flush_events()
         try:
             self._spool.put(batch)
         except RootUnusable as error:
             self._abort(error)
             for item in batch.items:
-                self.emit(ObjectSettled(item.object, Outcome.CANCELLED, remote=item.remote))
+                self.emit(ObjectFinished(item.object, Outcome.CANCELLED, remote=item.remote))
 
     def _announced(self, planned: Generator[PlannedObject, None, None]) -> Iterator[PlannedObject]:
         """Tell of every planned object, settle those that stay, pass the rest on.
@@ -188,18 +187,18 @@ class Engine:
                     if item.action.transfers:
                         yield item
                     else:
-                        self._tell(_settled_at_once(item))
+                        self._tell(_finished_without_transfer(item))
             except Exception as error:
                 self._abort(error)
 
     def _tell(self, event: Event) -> None:
-        self._handful.append(event)
-        if len(self._handful) >= EVENTS_A_HANDFUL:
-            self._hand_over_events()
+        self._chunk.append(event)
+        if len(self._chunk) >= EVENTS_PER_CHUNK:
+            self._flush_events()
 
-    def _hand_over_events(self) -> None:
-        self._events.put(tuple(self._handful))
-        self._handful.clear()
+    def _flush_events(self) -> None:
+        self._events.put(tuple(self._chunk))
+        self._chunk.clear()
 
     # In the lanes' threads
 
@@ -214,7 +213,7 @@ class Engine:
         finally:
             self._events.put(None)
 
-    def _count_failure(self, entry: Entry) -> None:
+    def _count_failure(self, entry: ObjectState) -> None:
         """End the run at once when its first objects cannot be had because nobody answers.
 
         s5cmd has tried each of them several times by then; a whole batch of them, tried again and again, would take
@@ -224,7 +223,7 @@ class Engine:
         if self._unreachable >= UNREACHABLE_AT_FIRST and not self._arrived:
             self._give_up_if_hopeless(entry)
 
-    def _give_up_if_hopeless(self, failure: Entry) -> None:
+    def _give_up_if_hopeless(self, failure: ObjectState) -> None:
         """End the run when what failed so far failed for a reason that holds for all the rest."""
         endpoint = self._place.access.endpoint_url
         if failure.fault is Fault.UNREACHABLE:
@@ -234,13 +233,13 @@ class Engine:
             message = f"The archive's server {endpoint} denies access: {failure.reason}"
             self._abort(EndpointUnreachable(message, hint="Check --endpoint-url and the credentials, if you use any."))
 
-    def _note_sign_of_life(self, event: ObjectSettled) -> None:
+    def _note_sign_of_life(self, event: ObjectFinished) -> None:
         self._arrived |= event.bytes_fetched > 0
         if event.bytes_fetched or event.outcome is Outcome.ABSENT:
             with self._guard:
                 self._lost_batches = 0
 
-    def _count_lost_batch(self, failure: Entry) -> None:
+    def _count_lost_batch(self, failure: ObjectState) -> None:
         """End the run when one batch after the other has got nothing, in all of its attempts: the network is gone."""
         with self._guard:
             self._lost_batches += 1
@@ -293,9 +292,9 @@ _WITHOUT_TRANSFER = {
 }
 
 
-def _settled_at_once(item: PlannedObject) -> ObjectSettled:
+def _finished_without_transfer(item: PlannedObject) -> ObjectFinished:
     reason = "" if item.action is Action.KEEP else item.why
-    return ObjectSettled(
+    return ObjectFinished(
         item.object,
         _WITHOUT_TRANSFER[item.action],
         reason,

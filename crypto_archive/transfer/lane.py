@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,25 +15,167 @@ from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_random_exponential
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted, Event, ObjectSettled
-from crypto_archive.model import GONE, Outcome
+from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted, Event, ObjectFinished
+from crypto_archive.model import GONE, Absence, ArchiveObject, Outcome, PlannedObject
 from crypto_archive.s5cmd.child import Child
-from crypto_archive.s5cmd.invocation import child_environment, command_line
-from crypto_archive.s5cmd.protocol import Fault
-from crypto_archive.s5cmd.runfile import run_files
-from crypto_archive.transfer.account import Account, Entry
-from crypto_archive.transfer.arrival import Arrival
+from crypto_archive.s5cmd.output import Copied, Failed, Fault, Message, fault_of
+from crypto_archive.s5cmd.runfile import child_environment, command_line, run_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor
+    from collections.abc import Iterator
+    from concurrent.futures import Executor, Future
     from pathlib import Path
 
+    from crypto_archive.config.run_config import Access, Fetching
+    from crypto_archive.events import Cancellation
     from crypto_archive.model import Batch
-    from crypto_archive.request import Access, Fetching
     from crypto_archive.s5cmd.binary import Binary
-    from crypto_archive.transfer.arrival import ExplainAbsence, Settle
-    from crypto_archive.transfer.cancellation import Cancellation
+
+
+@dataclass(slots=True)
+class ObjectState:
+    """One object of a batch on its way.
+
+    Attributes:
+        planned: The object.
+        file: Where its zip lands in staging.
+        sidecar: Where its sidecar lands in staging.
+        attempts: The attempt that it is in, from 1.
+        sidecar_absent: Whether the archive has no sidecar of it.
+        doubts: SHA-256 digests of downloads that failed the proof.
+        fault: What went wrong in the last attempt, None where nothing did.
+        reason: The same in words.
+        proof: The proof under way; its result says whether the object has come to its end.
+        ended: Whether it has come to its end.
+    """
+
+    planned: PlannedObject
+    file: Path
+    sidecar: Path
+    attempts: int = 0
+    sidecar_absent: bool = False
+    doubts: set[str] = field(default_factory=set)
+    fault: Fault | None = None
+    reason: str = ""
+    proof: Future[bool] | None = None
+    ended: bool = False
+
+    @property
+    def missing_keys(self) -> tuple[str, ...]:
+        """The keys that still have to be copied."""
+        item = self.planned.object
+        keys = [] if self.file.exists() else [item.key]
+        if self.planned.with_sidecar and not self.sidecar_absent and not self.sidecar.exists():
+            keys.append(item.sidecar_key)
+        return tuple(keys)
+
+    def begin(self, attempt: int) -> None:
+        """Forget what went wrong in the attempt before."""
+        self.attempts, self.fault, self.reason = attempt, None, ""
+
+    def discard(self, fault: Fault, reason: str) -> None:
+        """Throw the downloaded files away, so that the next attempt fetches them anew."""
+        self.file.unlink(missing_ok=True)
+        self.sidecar.unlink(missing_ok=True)
+        self.sidecar_absent = False
+        self.fault, self.reason = fault, reason
+
+
+class BatchState:
+    """The entries of a batch, found by the words in which s5cmd speaks of them.
+
+    s5cmd repeats a failed command without its flags and without quotes (measured with v2.3.0), so the text is known
+    beforehand and never taken apart.
+    """
+
+    def __init__(self, batch: Batch, staging: Path, bucket: str) -> None:
+        """Open the account of a batch whose files land below the folder ``staging``."""
+        self.staging = staging
+        self.entries = [
+            ObjectState(item, staging / item.object.key, staging / item.object.sidecar_key) for item in batch.items
+        ]
+        self._by_source: dict[str, ObjectState] = {}
+        self._by_command: dict[str, tuple[ObjectState, bool]] = {}
+        for entry in self.entries:
+            for key in entry.planned.keys:
+                source = f"s3://{bucket}/{key}"
+                self._by_source[source] = entry
+                self._by_command[f"cp {source} {key}"] = (entry, key != entry.planned.object.key)
+
+    @property
+    def open(self) -> list[ObjectState]:
+        """The entries that have not come to their end."""
+        return [entry for entry in self.entries if not entry.ended]
+
+    @property
+    def common_failure(self) -> ObjectState | None:
+        """One entry for all, where every object failed in the same way; None otherwise."""
+        faults = {entry.fault for entry in self.entries}
+        return self.entries[0] if len(faults) == 1 and None not in faults else None
+
+    def missing_keys(self) -> list[str]:
+        """Return the keys that still have to be copied, in the order of the plan."""
+        return [key for entry in self.open for key in entry.missing_keys]
+
+    def note(self, message: Message) -> ObjectState | None:
+        """Take in a message of s5cmd; return the entry that it was about, None for anything else."""
+        if isinstance(message, Copied):
+            return self._by_source.get(message.source)
+        if isinstance(message, Failed) and message.command in self._by_command:
+            entry, is_sidecar = self._by_command[message.command]
+            _note_failure(entry, message.error, is_sidecar=is_sidecar)
+            return entry
+        return None
+
+
+def _note_failure(entry: ObjectState, error: str, *, is_sidecar: bool) -> None:
+    fault = fault_of(error)
+    if is_sidecar and fault is Fault.ABSENT:
+        entry.sidecar_absent = True
+    elif entry.fault is not Fault.ABSENT:
+        entry.fault, entry.reason = fault, error
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An object whose bytes lie in staging.
+
+    Attributes:
+        planned: The object as it was planned.
+        file: The zip in staging.
+        sidecar: The sidecar in staging; None where it was not wanted or the archive has none.
+        attempts: How many attempts it took so far.
+        doubts: SHA-256 digests of earlier downloads in this run that failed the proof.
+        last_chance: Whether there will be no further download when this one fails the proof.
+    """
+
+    planned: PlannedObject
+    file: Path
+    sidecar: Path | None
+    attempts: int
+    doubts: frozenset[str]
+    last_chance: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDownload:
+    """The bytes failed the proof, and another download may cure it.
+
+    Attributes:
+        sha256: Digest of the doubtful bytes.
+        reason: What the proof said.
+    """
+
+    sha256: str
+    reason: str
+
+
+Finish = Callable[[Arrival], ObjectFinished | RetryDownload]
+"""Proves an arrival and publishes or quarantines it; called from several threads."""
+
+ExplainAbsence = Callable[[ArchiveObject], Absence]
+"""Says why the archive does not have an object."""
+
 
 LONGEST_WAIT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 5.0
@@ -53,7 +196,7 @@ class Workplace:
         fetching: How objects are fetched.
         staging: The run's own folder below staging.
         run_folder: Where run-files are kept.
-        settle: Proves and publishes.
+        finish: Proves and publishes.
         explain_absence: Says why an object is absent.
         cancellation: Asks the lanes to stop.
         workers: Objects under way in one s5cmd process.
@@ -64,7 +207,7 @@ class Workplace:
     fetching: Fetching
     staging: Path
     run_folder: Path
-    settle: Settle
+    finish: Finish
     explain_absence: ExplainAbsence
     cancellation: Cancellation
     workers: int = WORKERS
@@ -83,7 +226,7 @@ class Wires:
 
     emit: Callable[[Event], None]
     abort: Callable[[Exception], None]
-    failed: Callable[[Entry], None]
+    failed: Callable[[ObjectState], None]
     proofs: Executor
 
 
@@ -107,20 +250,20 @@ class Lane:
         self._staging: Path | None = None
         self._stopped_for = ""
 
-    def fetch(self, batch: Batch) -> Entry | None:
+    def fetch(self, batch: Batch) -> ObjectState | None:
         """Bring every object of a batch to its end.
 
         Returns:
             One entry for all, where every object of the batch failed in the same way; None otherwise.
         """
         staging = self._staging = self._place.staging / f"{batch.number:05d}"
-        account = Account(batch, staging, self._place.access.bucket)
+        account = BatchState(batch, staging, self._place.access.bucket)
         try:
             self._try_until_done(batch, account)
         except Exception as error:
             self._wires.abort(error)
         finally:
-            self._settle_rest(account)
+            self._finish_rest(account)
             shutil.rmtree(staging, ignore_errors=True)
             self._staging = None
             self._wires.emit(BatchFinished(self.number, batch.number))
@@ -147,7 +290,7 @@ class Lane:
             else:
                 child.stop(STOP_GRACE_SECONDS)
 
-    def _try_until_done(self, batch: Batch, account: Account) -> None:
+    def _try_until_done(self, batch: Batch, account: BatchState) -> None:
         cancelled = self._place.cancellation.requested
         if cancelled.is_set():
             return
@@ -162,12 +305,12 @@ class Lane:
         attempts = count(1)
         retrying(lambda: self._attempt(batch, account, next(attempts)))
 
-    def _announce_retry(self, batch: Batch, account: Account, state: RetryCallState) -> None:
+    def _announce_retry(self, batch: Batch, account: BatchState, state: RetryCallState) -> None:
         reason = next((entry.reason for entry in account.open if entry.reason), "")
         wait = state.next_action.sleep if state.next_action else 0.0
         self._wires.emit(BatchRetried(self.number, batch.number, state.attempt_number, wait, len(account.open), reason))
 
-    def _attempt(self, batch: Batch, account: Account, attempt: int) -> bool:
+    def _attempt(self, batch: Batch, account: BatchState, attempt: int) -> bool:
         """Try what is open once; return whether some of it is open still."""
         self._wires.emit(BatchStarted(self.number, batch.number, batch.label, attempt, len(account.open)))
         self._stopped_for = ""
@@ -182,7 +325,7 @@ class Lane:
             self._conclude(entry)
         return bool(account.open)
 
-    def _write_run_files(self, batch: Batch, account: Account, attempt: int) -> Iterator[Path]:
+    def _write_run_files(self, batch: Batch, account: BatchState, attempt: int) -> Iterator[Path]:
         place = self._place
         return run_files(
             place.run_folder,
@@ -194,7 +337,7 @@ class Lane:
             attempt=attempt,
         )
 
-    def _run(self, run_file: Path, account: Account) -> None:
+    def _run(self, run_file: Path, account: BatchState) -> None:
         """Run one run-file in the batch's staging folder and note what s5cmd says of each key."""
         place = self._place
         account.staging.mkdir(exist_ok=True)  # and no more than that: a root that has vanished is not made anew
@@ -216,12 +359,12 @@ class Lane:
                 with self._guard:
                     self._child = None
 
-    def _prove_if_whole(self, entry: Entry) -> None:
+    def _prove_if_whole(self, entry: ObjectState) -> None:
         """Hand an object over to be proven once all of its files are there; s5cmd renames only whole files."""
         if entry.proof is None and not entry.missing_keys:
             entry.proof = self._wires.proofs.submit(self._prove, entry)
 
-    def _prove(self, entry: Entry) -> bool:
+    def _prove(self, entry: ObjectState) -> bool:
         """Prove an arrival; return whether it has come to its end."""
         arrival = Arrival(
             entry.planned,
@@ -231,15 +374,15 @@ class Lane:
             frozenset(entry.doubts),
             last_chance=entry.attempts >= self._place.fetching.attempts,
         )
-        answer = self._place.settle(arrival)
-        if isinstance(answer, ObjectSettled):
+        answer = self._place.finish(arrival)
+        if isinstance(answer, ObjectFinished):
             self._wires.emit(replace(answer, lane=self.number))
             return True
         entry.doubts.add(answer.sha256)
         entry.discard(Fault.OTHER, answer.reason)
         return False
 
-    def _conclude(self, entry: Entry) -> None:
+    def _conclude(self, entry: ObjectState) -> None:
         """Say what the attempt has made of an object: at its end, or open for another attempt."""
         if entry.proof is not None:
             proof, entry.proof = entry.proof, None
@@ -259,7 +402,7 @@ class Lane:
             entry.fault = Fault.SILENT
             entry.reason = self._stopped_for or "s5cmd ended without a word about it"
 
-    def _settle_rest(self, account: Account) -> None:
+    def _finish_rest(self, account: BatchState) -> None:
         """Settle what is open after the last attempt."""
         cancelled = self._place.cancellation.requested.is_set()
         for entry in account.open:
@@ -270,11 +413,11 @@ class Lane:
             else:
                 self._end(entry, Outcome.FAILED, entry.reason)
 
-    def _end(self, entry: Entry, outcome: Outcome, reason: str, *, refused: bool = False) -> None:
+    def _end(self, entry: ObjectState, outcome: Outcome, reason: str, *, refused: bool = False) -> None:
         entry.ended = True
         planned = entry.planned
         self._wires.emit(
-            ObjectSettled(
+            ObjectFinished(
                 planned.object,
                 outcome,
                 reason,

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from crypto_archive import collect_events, load_preset
 from crypto_archive.model import Market
-from crypto_archive.render.tally import Tally
+from crypto_archive.render.stats import ProgressStats
 from crypto_archive.render.terminal import TerminalProgress
 from tests.archive.proxy import FaultProxy, Slow
 from tests.archive.sample import SampleSpec, days, of_days, write_sample
@@ -111,7 +111,7 @@ def _run(preset: Path, output: Path) -> list[RenderableType]:
     wanted = load_preset(preset, end=str(LAST_DAY), output_directory=str(output))
     said = io.StringIO()
     above = Console(file=said, width=WIDTH, height=HEIGHT, force_terminal=True, color_system="truecolor")
-    progress, tally = TerminalProgress(above), Tally(time.monotonic)
+    progress, tally = TerminalProgress(above), ProgressStats(time.monotonic)
     with collect_events(wanted) as run:
         for event in run:
             progress.take(event)

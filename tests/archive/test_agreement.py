@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.matrix import load_matrix
-from crypto_archive.matrix.types import Header, Status, TimeUnit
+from crypto_archive.catalog.matrix import Header, Status, TimeUnit
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.model import Market
 from tests.archive.sample import small
 from tests.archive.sample.schemas import PUBLISHED, Published, has_header, ticks_per_millisecond
 
 if TYPE_CHECKING:
-    from crypto_archive.matrix import Matrix
+    from crypto_archive.catalog.matrix import Matrix
 
 
 @pytest.fixture(scope="module")

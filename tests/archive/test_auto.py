@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.model import Market, Partition, Verdict
-from crypto_archive.trust.manifest import Manifest
+from crypto_archive.root.manifest import Manifest
 from tests.archive.plans import plan, planned
 from tests.archive.results import ROOT, assert_same_bytes, collect, stored, validate
 from tests.archive.sample import Defect, SampleObject, SampleSpec, days, of_days, of_months, put, sidecar_bytes

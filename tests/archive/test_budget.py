@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto_archive.planning.cost import SIDECAR_BYTES
+from crypto_archive.plan.totals import SIDECAR_BYTES
 from tests.archive.results import KEYS, ROOT, THREE, collect, files_below, preset, stored
 from tests.archive.served import needs_the_sample
 

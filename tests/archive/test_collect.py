@@ -79,7 +79,7 @@ def _assert_the_run_folder_tells_it(done: Collected, expected: set[str]) -> None
     assert len(copies) == len(set(copies)) == 2 * len(expected)
     assert max(len(commands) for commands in done.run_files) <= 100
     assert not (done.folder / "failed.s5cmd").exists()
-    for name in ("object-planned", "object-settled"):
+    for name in ("object-planned", "object-finished"):
         assert sorted(event["key"] for event in done.events(name)) == sorted(expected)
 
 
@@ -131,7 +131,7 @@ def test_what_the_archive_does_not_have_is_absent_for_a_reason(run: Runner, arch
     assert done.outcomes == {"fetched": 2, "absent": 1}
     assert done.report["absences"]["hole"] == 1
     assert done.report["status"] == "success"
-    gone = [event for event in done.events("object-settled") if event["outcome"] == "absent"]
+    gone = [event for event in done.events("object-finished") if event["outcome"] == "absent"]
     assert [(event["key"], event["reason"]) for event in gone] == [(KEYS[2].replace("-15.zip", "-16.zip"), "hole")]
     assert_same_bytes(done.root, archive.bucket, KEYS[1:])
     assert stored(done.root) == set(KEYS[1:])

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto_archive import load_preset, plan as plan_of
-from crypto_archive.listings import store
 from crypto_archive.model import Market
+from crypto_archive.root import listing_cache as store
 from tests.archive.disks import NoSuchMeans, without_privileges
 from tests.archive.fake_s3 import FakeS3
 from tests.archive.plans import keys_of, plan, planned
@@ -69,9 +69,9 @@ def hours(archive: Archive) -> set[str]:
     ids=["series", "type", "symbol", "years", "both partitions"],
 )  # fmt: skip
 def test_a_selection_is_listed_with_the_fewest_requests(
-    run: Runner, proxy: FaultProxy, wish: tuple[str, ...], asked: list[str]
+    run: Runner, proxy: FaultProxy, selection: tuple[str, ...], asked: list[str]
 ) -> None:
-    document = plan(run.at(proxy.endpoint_url), *wish)
+    document = plan(run.at(proxy.endpoint_url), *selection)
     assert sorted(seen.key for seen in proxy.requests) == asked
     assert document["budget"]["requests_listed"] == proxy.count("LIST") == proxy.count()
 
@@ -88,8 +88,8 @@ def test_pages_are_reckoned_as_they_are_asked_for(run: Runner, own_archive: Call
     many = of_days(Market.SPOT, "klines", ("BTCUSDT",), days(date(2020, 1, 1), date(2021, 5, 31)), ("1d",))
     archive = own_archive(SampleSpec.of(many))
     with FaultProxy(archive.endpoint_url) as proxy:
-        wish = ("-m", "spot", "-t", "klines", "-i", "1d", "-s", "BTCUSDT", "--partition", "daily")
-        document = plan(run.at(proxy.endpoint_url), *wish)
+        selection = ("-m", "spot", "-t", "klines", "-i", "1d", "-s", "BTCUSDT", "--partition", "daily")
+        document = plan(run.at(proxy.endpoint_url), *selection)
         assert document["totals"]["objects"] == 366 + 151
         assert [seen.key for seen in proxy.requests] == ["data/spot/daily/klines/BTCUSDT/1d/BTCUSDT-1d-20"] * 2
         assert document["budget"]["requests_listed"] == 2
@@ -138,10 +138,10 @@ def test_one_that_is_remembered_stands_beside_those_that_are_asked_for(run: Runn
 
 def test_the_folders_of_globs_are_remembered_too(run: Runner, proxy: FaultProxy) -> None:
     here = run.at(proxy.endpoint_url)
-    wish = (*UM, "-t", "fundingRate", "-s", "*USDT")
-    first = plan(here, *wish)
+    selection = (*UM, "-t", "fundingRate", "-s", "*USDT")
+    first = plan(here, *selection)
     assert proxy.count("LIST") == 2
-    assert plan(here, *wish)["totals"] == first["totals"]
+    assert plan(here, *selection)["totals"] == first["totals"]
     assert proxy.count("LIST") == 2
     # A single symbol lies within the folder of the type, which is remembered.
     assert plan(here, *UM, "-t", "fundingRate", "-s", "BTCUSDT", "--start", "2025-06-01", "--end", "2025-06-30")
@@ -283,18 +283,18 @@ def test_an_archive_that_is_down_names_the_other_way(run: Runner, archive: Archi
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 @pytest.mark.parametrize("wish", [HOURS, (*SERIES, "-s", "!ETHUSDT")], ids=["many", "one"])
 def test_a_plan_that_ends_in_the_middle_of_a_listing_leaves_no_half(
-    run: Runner, proxy: FaultProxy, archive: Archive, number: signal.Signals, wish: tuple[str, ...]
+    run: Runner, proxy: FaultProxy, archive: Archive, number: signal.Signals, selection: tuple[str, ...]
 ) -> None:
     here = run.at(proxy.endpoint_url)
     stalled = proxy.fault("LIST", "*BTCUSDT*", Stall())
-    with here.start("plan", "--format", "json", "-o", ROOT, *wish, *DAYS) as process:
+    with here.start("plan", "--format", "json", "-o", ROOT, *selection, *DAYS) as process:
         stalled.wait()
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (-number if number is signal.SIGKILL else 130, "")
     assert "Traceback" not in stderr
     proxy.clear()
-    assert planned(here, *wish, *DAYS) == (hours(archive) if wish is HOURS else set(KEYS))
+    assert planned(here, *selection, *DAYS) == (hours(archive) if selection is HOURS else set(KEYS))
 
 
 def test_what_a_login_page_says_is_not_remembered(run: Runner) -> None:

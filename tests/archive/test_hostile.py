@@ -130,8 +130,8 @@ def test_folders_that_cannot_be_symbols_are_left_out_and_named(run: Runner, tmp_
     with FakeS3() as server:
         good = [line for key in KEYS for line in with_sidecar(server, key)]
         server.listing = listing
-        wish = [word if word != "BTCUSDT" else "*" for word in THREE]
-        done = collect(run.at(server.endpoint_url), *wish)
+        selection = [word if word != "BTCUSDT" else "*" for word in THREE]
+        done = collect(run.at(server.endpoint_url), *selection)
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
     assert [notice for notice in done.report["notices"] if "folders of the archive are left out" in notice]
     assert_nothing_escaped(done, tmp_path)

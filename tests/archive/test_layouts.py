@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto_archive.layouts import placement_of
-from crypto_archive.lockfile.reading import open_lock
+from crypto_archive.catalog.layout_kinds import placement_of
 from crypto_archive.model import Market
+from crypto_archive.plan.lockfile import open_lock
 from tests.archive.faults import Status
 from tests.archive.proxy import Stall
 from tests.archive.results import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from crypto_archive.layouts import Placement
+    from crypto_archive.catalog.layouts import Placement
     from tests.archive.proxy import FaultProxy
     from tests.archive.running import Runner
     from tests.archive.served import Archive
@@ -146,8 +146,8 @@ def test_what_failed_is_fetched_by_hand_to_where_it_belongs(here: Runner, proxy:
     done = collect(here.at(proxy.endpoint_url), *THREE, "--layout", "hive")
     assert done.outcomes == {"fetched": 2, "failed": 1}
     lines = (done.folder / "failed.s5cmd").read_text("utf-8").splitlines()
-    goal = placed("hive").path(KEYS[0])
-    assert [line.split()[-1].strip("'") for line in lines] == [goal, goal + SIDECAR]
+    target = placed("hive").path(KEYS[0])
+    assert [line.split()[-1].strip("'") for line in lines] == [target, target + SIDECAR]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

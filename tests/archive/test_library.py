@@ -19,24 +19,23 @@ import pytest
 import crypto_archive
 from crypto_archive import (
     Cancellation,
-    Configured,
     Event,
     ExitCode,
-    ObjectSettled,
+    ObjectFinished,
     Outcome,
     Report,
-    RootLocked,
-    RunStarted,
+    RunConfig,
     UsageError,
-    api,
     collect,
     collect_async,
     collect_events,
     load_preset,
     plan,
-    running,
     verify,
 )
+from crypto_archive.errors import RootLocked
+from crypto_archive.events import RunStarted
+from crypto_archive.jobs import api, run as running
 from tests.archive.proxy import Stall
 from tests.archive.results import KEYS, assert_whole, processes_of, stored, validate
 
@@ -65,7 +64,7 @@ def stalled(here: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> F
     return proxy
 
 
-def three(**fields: Any) -> Configured:
+def three(**fields: Any) -> RunConfig:
     """The request for the objects of ``KEYS``."""
     wanted: dict[str, Any] = {
         "markets": ["spot"], "data_types": ["klines"], "symbols": ["BTCUSDT"], "intervals": {"klines": ["1h"]},
@@ -117,7 +116,7 @@ def test_a_run_prints_nothing_and_leaves_signals_alone(here: Path, capfd: pytest
     assert [signal.getsignal(number) for number in HANDLED] == before
     assert capfd.readouterr() == ("", "")
     assert isinstance(seen[0], RunStarted)
-    assert sum(isinstance(event, ObjectSettled) for event in seen) == 3
+    assert sum(isinstance(event, ObjectFinished) for event in seen) == 3
     assert (report.status, report.exit_code(), stored(here / "archive")) == ("success", ExitCode.OK, set(KEYS))
     assert report.folder is not None
     document = json.loads((report.folder / "report.json").read_text("utf-8"))
@@ -179,7 +178,7 @@ def test_a_lock_file_says_what_to_fetch(here: Path) -> None:
 
 
 def settled(event: Event) -> bool:
-    return isinstance(event, ObjectSettled)
+    return isinstance(event, ObjectFinished)
 
 
 def test_a_token_ends_a_run_in_order_and_the_next_one_goes_on(here: Path, stalled: FaultProxy) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto_archive.model import Market
-from crypto_archive.planning.cost import SIDECAR_BYTES
+from crypto_archive.plan.totals import SIDECAR_BYTES
 from tests.archive.programs import s5cmd
 from tests.archive.results import (
     KEYS,
@@ -174,7 +174,7 @@ def test_what_is_there_counts_as_present(run: Runner) -> None:
 
 
 def test_monthly_objects_on_request_and_where_there_are_no_others(run: Runner, archive: Archive) -> None:
-    wish = ("-m", "futures_um", "-s", "BTCUSDT", "-t", "klines", "-t", "metrics", "-i", "1h", "-i", "1w")
+    selection = ("-m", "futures_um", "-s", "BTCUSDT", "-t", "klines", "-t", "metrics", "-i", "1h", "-i", "1w")
     june = ("--start", "2025-06-01", "--end", "2025-06-30", *LISTING)
     expected = keys_where(
         archive.spec,
@@ -182,27 +182,27 @@ def test_monthly_objects_on_request_and_where_there_are_no_others(run: Runner, a
         and item.interval in {"1h", "1w"} and item.data_type == "klines",
     )  # fmt: skip
     assert len(expected) == 2
-    assert planned_keys(run, *wish, *june, "--partition", "monthly") == expected
-    assert planned_keys(run, *wish, *june, "--partition", "daily") == {key for key in expected if "/1w/" in key}
+    assert planned_keys(run, *selection, *june, "--partition", "monthly") == expected
+    assert planned_keys(run, *selection, *june, "--partition", "daily") == {key for key in expected if "/1w/" in key}
 
 
 def test_a_month_without_its_zero_is_planned_verbatim(run: Runner) -> None:
-    wish = ("-m", "spot", "-t", "klines", "-s", "ADABKRW", "-i", "1h", "--partition", "monthly")
+    selection = ("-m", "spot", "-t", "klines", "-s", "ADABKRW", "-i", "1h", "--partition", "monthly")
     dates = ("--start", "2020-08-01", "--end", "2020-08-31")
-    assert planned_keys(run, *wish, *dates) == {UNPADDED_MONTH.key}
+    assert planned_keys(run, *selection, *dates) == {UNPADDED_MONTH.key}
 
 
 @needs_the_sample
 def test_globs_choose_among_the_symbols_that_the_bucket_lists(run: Runner, archive: Archive) -> None:
-    wish = ("-m", "futures_um", "-t", "klines", "-i", "1h", *DAY)
+    selection = ("-m", "futures_um", "-t", "klines", "-i", "1h", *DAY)
 
     def expected(*symbols: str) -> set[str]:
         return {f"data/futures/um/daily/klines/{one}/1h/{one}-1h-2025-07-15.zip" for one in symbols}
 
     pairs = ("BTCUSDT", "ETHUSDT", "ADAUSDT")
-    assert planned_keys(run, *wish, "-s", "*USDT") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
-    assert planned_keys(run, *wish, "-s", "!*SETTLED", "-s", "!*_*") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
-    assert planned_keys(run, *wish, "-s", "*", "-s", "!BTC*") == expected(
+    assert planned_keys(run, *selection, "-s", "*USDT") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
+    assert planned_keys(run, *selection, "-s", "!*SETTLED", "-s", "!*_*") == expected(*pairs, NON_ASCII, "1000SHIBUSDT")
+    assert planned_keys(run, *selection, "-s", "*", "-s", "!BTC*") == expected(
         "ETHUSDT", "ADAUSDT", *(symbol for symbol in UNUSUAL_SYMBOLS[Market.FUTURES_UM] if not symbol.startswith("BTC"))
     )
 
@@ -218,8 +218,8 @@ def test_globs_match_the_default_symbols_in_a_plan_from_the_calendar(run: Runner
 @needs_the_sample
 @pytest.mark.parametrize("discovery", [LISTING, CALENDAR], ids=["listing", "calendar"])
 def test_symbols_may_have_any_letters(run: Runner, discovery: tuple[str, ...]) -> None:
-    wish = ("-m", "spot", "-t", "klines", "-i", "1h", "-s", NON_ASCII, *DAY, *discovery)
-    assert planned_keys(run, *wish) == {KEYS[2].replace("BTCUSDT", NON_ASCII)}
+    selection = ("-m", "spot", "-t", "klines", "-i", "1h", "-s", NON_ASCII, *DAY, *discovery)
+    assert planned_keys(run, *selection) == {KEYS[2].replace("BTCUSDT", NON_ASCII)}
 
 
 @needs_the_sample
@@ -233,5 +233,5 @@ def test_nothing_found_is_told_and_not_a_success(run: Runner) -> None:
 
 @needs_the_sample
 def test_the_defects_do_not_keep_a_plan_from_them(run: Runner) -> None:
-    wish = ("-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")
-    assert planned_keys(run, *wish, *LISTING) == set(DEFECTS)
+    selection = ("-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")
+    assert planned_keys(run, *selection, *LISTING) == set(DEFECTS)

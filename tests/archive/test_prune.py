@@ -11,10 +11,9 @@ import pytest
 
 from crypto_archive import collect_events, load_preset
 from crypto_archive.errors import ExitCode
-from crypto_archive.events import DaysCovered, RunFinished
+from crypto_archive.events import Cancellation, DaysCovered, RunFinished
 from crypto_archive.model import Market, Verdict
-from crypto_archive.transfer.cancellation import Cancellation
-from crypto_archive.trust.manifest import Manifest
+from crypto_archive.root.manifest import Manifest
 from tests.archive.results import Collected, collect, files_below, stored, validate
 from tests.archive.sample import Defect, SampleSpec, days, of_days, of_months, replace
 

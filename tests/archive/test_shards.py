@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.lockfile.reading import open_lock
-from crypto_archive.trust.manifest import Manifest
+from crypto_archive.plan.lockfile import open_lock
+from crypto_archive.root.manifest import Manifest
 from tests.archive.proxy import Stall
 from tests.archive.results import (
     KEYS,

@@ -12,13 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crypto_archive.catalog.matrix import Header, Matrix, Row, TimeUnit
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.config.document import read_document
-from crypto_archive.config.preset import SELECTION, Preset
+from crypto_archive.config.fields import Preset
+from crypto_archive.config.preset_files import SUFFIXES
+from crypto_archive.config.run_config import SELECTION
 from crypto_archive.config.schema import preset_schema
 from crypto_archive.errors import ExitCode
-from crypto_archive.matrix import Header, Matrix, Row, TimeUnit, load_matrix
 from crypto_archive.model import Market
-from crypto_archive.preset_files import SUFFIXES
 from crypto_archive.render.markdown import matrix_markdown
 from tests.docs.commands import Command, Option, commands
 from tests.docs.messages import messages

@@ -90,7 +90,7 @@ def test_a_deployment_is_one_that_prefect_takes(flow: Runner, prefect: Prefect) 
     (written,) = yaml.safe_load(ended.stdout)["deployments"]
     assert deployment.parameters == written["parameters"]
     assert deployment.parameters["overrides"]["output_directory"] == str(flow.folder / ROOT)
-    assert deployment.entrypoint == "crypto_archive.flows.collection.archive_collection_flow"
+    assert deployment.entrypoint == "crypto_archive.flows.flow.archive_collection_flow"
 
 
 def test_a_flow_that_is_cancelled_where_it_runs_stops_its_lanes(

@@ -14,7 +14,7 @@ import pytest
 from crypto_archive.errors import S5cmdUnusable
 from crypto_archive.s5cmd import child as child_module
 from crypto_archive.s5cmd.child import LONGEST_LINE, Child, stop_all
-from crypto_archive.s5cmd.protocol import Copied, Message, Noise
+from crypto_archive.s5cmd.output import Copied, Message, Noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -18,11 +18,11 @@ from xml.sax.saxutils import escape
 import psutil
 import pytest
 
+from crypto_archive.config.run_config import Access
 from crypto_archive.errors import EndpointUnreachable, ExitCode
-from crypto_archive.request import Access
 from crypto_archive.s5cmd import listing
-from crypto_archive.s5cmd.awake import AwakeClock
 from crypto_archive.s5cmd.binary import Binary, find_binary
+from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.s5cmd.listing import PREFIXES_AT_ONCE, list_folders, list_objects
 
 if TYPE_CHECKING:

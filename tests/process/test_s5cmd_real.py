@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from crypto_archive.request import Access
+from crypto_archive.config.run_config import Access
 from crypto_archive.s5cmd.binary import Binary, find_binary
 from crypto_archive.s5cmd.child import Child
-from crypto_archive.s5cmd.invocation import child_environment, command_line
-from crypto_archive.s5cmd.protocol import Copied, Failed, Fault, Message, fault_of
-from crypto_archive.s5cmd.runfile import copy_line, write_run_file
+from crypto_archive.s5cmd.output import Copied, Failed, Fault, Message, fault_of
+from crypto_archive.s5cmd.runfile import child_environment, command_line, copy_line, write_run_file
 
 KEYS = [
     "data/spot/daily/klines/币安人生USDT/1h/币安人生USDT-1h-2025-07-15.zip",

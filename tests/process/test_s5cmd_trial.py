@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.request import Access
+from crypto_archive.config.run_config import Access
 from crypto_archive.s5cmd.binary import Binary, find_binary
-from crypto_archive.s5cmd.protocol import Fault
-from crypto_archive.s5cmd.trial import try_listing
+from crypto_archive.s5cmd.listing import probe
+from crypto_archive.s5cmd.output import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def serving(body: str, date: str | None = WHEN, code: int = 200) -> Iterator[str
 def test_an_answer_has_folders_and_the_time_of_the_server(binary: Binary) -> None:
     with serving(FOLDERS) as url:
         before = datetime.now(UTC)
-        trial = try_listing(binary, Access(url), "data/", 20)
+        trial = probe(binary, Access(url), "data/", 20)
     assert (trial.answered, trial.folders, trial.error, trial.fault) == (True, ("futures", "spot"), "", None)
     assert trial.server_time == datetime(2025, 7, 15, 12, tzinfo=UTC)
     assert trial.local_time is not None
@@ -68,20 +68,20 @@ def test_an_answer_has_folders_and_the_time_of_the_server(binary: Binary) -> Non
 @pytest.mark.parametrize("date", [None, "yesterday", "Tue, 99 Jul 2025 12:00:00 GMT"])
 def test_a_server_without_a_clock(binary: Binary, date: str | None) -> None:
     with serving(FOLDERS, date) as url:
-        trial = try_listing(binary, Access(url), "data/", 20)
+        trial = probe(binary, Access(url), "data/", 20)
     assert (trial.answered, trial.folders, trial.server_time) == (True, ("futures", "spot"), None)
 
 
 def test_a_page_of_a_portal_is_an_answer_and_no_listing(binary: Binary) -> None:
     with serving("<html>Log in, please<br></html>") as url:
-        trial = try_listing(binary, Access(url), "data/", 20)
+        trial = probe(binary, Access(url), "data/", 20)
     assert (trial.answered, trial.folders) == (True, ())
     assert trial.error
 
 
 def test_an_empty_bucket_is_no_error(binary: Binary) -> None:
     with serving("<ListBucketResult><Name>b</Name></ListBucketResult>") as url:
-        trial = try_listing(binary, Access(url), "data/", 20)
+        trial = probe(binary, Access(url), "data/", 20)
     assert (trial.answered, trial.folders, trial.error) == (True, (), "")
 
 
@@ -89,6 +89,6 @@ def test_a_server_that_never_answers_is_given_up(binary: Binary) -> None:
     with socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        trial = try_listing(binary, Access(f"http://127.0.0.1:{silent.getsockname()[1]}"), "data/", 0.3)
+        trial = probe(binary, Access(f"http://127.0.0.1:{silent.getsockname()[1]}"), "data/", 0.3)
     assert (trial.answered, trial.error, trial.fault) == (False, "no answer within 0.3 seconds", Fault.UNREACHABLE)
     assert trial.seconds < 10

@@ -76,7 +76,7 @@ def _folder_is_complete(root: Path, report: dict[str, Any]) -> Iterator[str]:
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
     if events[0]["event"] != "run-started" or events[-1]["event"] != "run-finished":
         yield f"the journal goes from {events[0]['event']} to {events[-1]['event']}"
-    settled = Counter(event["key"] for event in events if event["event"] == "object-settled")
+    settled = Counter(event["key"] for event in events if event["event"] == "object-finished")
     planned = {event["key"] for event in events if event["event"] == "object-planned"} | set(settled)  # or it stays
     if len(planned) != report["collection_stats"]["total_tasks"]:
         yield f"{len(planned)} objects in the journal, {report['collection_stats']['total_tasks']} planned"
@@ -90,7 +90,7 @@ def _folder_is_complete(root: Path, report: dict[str, Any]) -> Iterator[str]:
 
 def _failed_file_fits(folder: Path, events: list[dict[str, Any]]) -> Iterator[str]:
     expected = {
-        event["key"] for event in events if event["event"] == "object-settled" and event["outcome"] in _UNSUCCESSFUL
+        event["key"] for event in events if event["event"] == "object-finished" and event["outcome"] in _UNSUCCESSFUL
     }
     file = folder / "failed.s5cmd"
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
@@ -104,7 +104,7 @@ def told_the_truth(running: Running, root: Path) -> Iterator[str]:
     report = running.document
     journal = root / ".crypto-archive" / "runs" / (report or {}).get("run_id", "-") / "events.jsonl"
     for event in map(json.loads, journal.read_text("utf-8").splitlines() if journal.exists() else ()):
-        if event["event"] == "object-settled" and event["outcome"] in {"fetched", "updated", "present"}:
+        if event["event"] == "object-finished" and event["outcome"] in {"fetched", "updated", "present"}:
             path = root / event["key"]
             if not path.is_file():
                 yield f"{event['key']} is said to be {event['outcome']} and is not there"

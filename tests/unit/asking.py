@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from crypto_archive import config
 from crypto_archive.cli.options import flag_of
+from crypto_archive.config import load
 
-load_request = partial(config.load_request, named=flag_of, standard_input=True)
+load_request = partial(load.load_request, named=flag_of, standard_input=True)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from crypto_archive import CryptoArchiveError, ExitCode, extras
+from crypto_archive import CryptoArchiveError, ExitCode, errors as extras
 from crypto_archive.cli.app import app
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_a_deployment_means_the_same_in_any_folder(tmp_path: Path, monkeypatch: 
     document = yaml.safe_load(done.output)
     (deployment,) = document["deployments"]
     assert deployment["name"] == "research-own"
-    assert deployment["entrypoint"] == "crypto_archive.flows.collection.archive_collection_flow"
+    assert deployment["entrypoint"] == "crypto_archive.flows.flow.archive_collection_flow"
     assert (deployment["schedules"], document["pull"]) == ([], [])
     assert deployment["parameters"] == {
         "preset": ["research", str(tmp_path / "own.yaml")],

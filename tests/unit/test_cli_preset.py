@@ -13,8 +13,9 @@ import yaml
 from typer.testing import CliRunner
 
 from crypto_archive.cli.app import app
-from crypto_archive.config import Preset, load_request, preset_schema
-from crypto_archive.config.fields import FIELDS
+from crypto_archive.config.fields import FIELDS, Preset
+from crypto_archive.config.load import load_request
+from crypto_archive.config.schema import preset_schema
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 
 from .test_config_presets import BUNDLED, TODAY
@@ -108,7 +109,7 @@ def test_what_is_shown_is_what_a_run_would_take() -> None:
     assert fields["stall_seconds"]["value"] == request.fetching.stall_seconds
     assert fields["output_directory"]["value"] == str(request.root)
     assert fields["discover"]["value"] == request.discovery
-    assert fields["partition"]["value"] == request.wish.partition
+    assert fields["partition"]["value"] == request.selection.partition
     assert fields["keep_runs"]["value"] == request.keep_runs
     assert fields["listing_age_seconds"]["value"] == request.listing_age_seconds
     for name in ("endpoint_url", "region", "bucket", "s5cmd"):

@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from crypto_archive.config import Configured, list_presets
+from crypto_archive.config.presets import list_presets
+from crypto_archive.config.run_config import (
+    Access,
+    Budget,
+    Discovery,
+    Fetching,
+    Request,
+    RunConfig,
+    Selection,
+    SymbolFilter,
+)
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Contract, DateRange, Market, Partition
-from crypto_archive.request import Access, Budget, Discovery, Fetching, Request, SymbolFilter, Wish
 
 from .asking import load_request
 
@@ -24,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def load(*presets: str, **options: object) -> Configured:
+def load(*presets: str, **options: object) -> RunConfig:
     return load_request(presets, options, today=TODAY)
 
 
@@ -33,13 +42,13 @@ def preset(text: str, name: str = "my.yaml") -> str:
     return name
 
 
-def notices(configured: Configured) -> list[str]:
+def notices(configured: RunConfig) -> list[str]:
     return [notice.text for notice in configured.notices]
 
 
 def test_without_anything_all_defaults_count_and_a_notice_says_so() -> None:
     configured = load()
-    assert configured.request == Request(Wish(tuple(Market)), root=Path("output"))
+    assert configured.request == Request(Selection(tuple(Market)), root=Path("output"))
     assert configured.origins == {}
     assert notices(configured) == [
         (
@@ -50,8 +59,10 @@ def test_without_anything_all_defaults_count_and_a_notice_says_so() -> None:
 
 
 def test_a_selection_may_come_from_options_alone() -> None:
-    wish = load(markets=["spot"], symbols=["*USDT", "!*DOWNUSDT"], data_types=["klines"], intervals=["1h"]).request.wish
-    assert wish == Wish(
+    selection = load(
+        markets=["spot"], symbols=["*USDT", "!*DOWNUSDT"], data_types=["klines"], intervals=["1h"]
+    ).request.selection
+    assert selection == Selection(
         markets=(Market.SPOT,),
         data_types=("klines",),
         symbols={Market.SPOT: ("*USDT", "!*DOWNUSDT")},
@@ -90,7 +101,7 @@ def test_every_field_of_a_preset_reaches_the_request() -> None:
         """
     )
     assert load(name).request == Request(
-        wish=Wish(
+        selection=Selection(
             markets=(Market.OPTIONS, Market.SPOT),
             data_types=("premiumIndexKlines", "klines", "bookDepth"),
             symbols={Market.OPTIONS: ("BTC",), Market.SPOT: ("BTCUSDT", "币安人生USDT")},
@@ -128,7 +139,7 @@ def test_options_beyond_presets_reach_the_request() -> None:
     ).request
     assert request.access == Access("http://127.0.0.1:9000", "eu-west-1", "mirror", Path("/opt/s5cmd"))
     assert request.fetching.stall_seconds == 5
-    assert (request.root, request.wish.partition, request.discovery) == (Path("there"), "monthly", "calendar")
+    assert (request.root, request.selection.partition, request.discovery) == (Path("there"), "monthly", "calendar")
 
 
 def test_batch_mode_off_means_one_command_a_batch_whatever_the_batch_size() -> None:
@@ -143,7 +154,9 @@ def test_options_that_are_none_or_empty_were_not_given() -> None:
 
 
 def test_null_in_a_preset_is_the_same_as_leaving_the_field_out() -> None:
-    assert load(preset("markets: [spot]\nsymbols:\ndate_range: {start: null}\n")).request.wish == Wish((Market.SPOT,))
+    assert load(preset("markets: [spot]\nsymbols:\ndate_range: {start: null}\n")).request.selection == Selection(
+        (Market.SPOT,)
+    )
 
 
 def test_option_before_environment_before_dotenv_before_preset_before_default(
@@ -191,7 +204,7 @@ def test_each_variable_reaches_the_request(
         "OUTPUT_DIRECTORY": str(request.root),
         "TIMEOUT_SECONDS": request.fetching.timeout_seconds,
         "STALL_SECONDS": request.fetching.stall_seconds,
-        "PARTITION": request.wish.partition,
+        "PARTITION": request.selection.partition,
         "DISCOVER": request.discovery,
     }
     assert reached[variable] == expected
@@ -207,7 +220,7 @@ def test_a_later_preset_covers_an_earlier_one_field_by_field() -> None:
     second = preset('{"symbols": {"options": ["C"]},\n"batch_size": 6}', "second.json")
     configured = load(first, second, markets=["spot", "options"])
     # The mapping is replaced as a whole: spot falls back to the default symbols.
-    assert configured.request.wish.symbols == {Market.OPTIONS: ("C",)}
+    assert configured.request.selection.symbols == {Market.OPTIONS: ("C",)}
     assert configured.request.fetching.batch_size == 6
     assert load(second, first).request.fetching.batch_size == 5
     assert configured.presets == ("first.yaml", "second.json")
@@ -220,8 +233,8 @@ def test_a_later_preset_covers_an_earlier_one_field_by_field() -> None:
 
 def test_symbols_of_markets_that_are_not_wanted_are_left_out() -> None:
     name = preset("markets: [spot, options]\nsymbols: {spot: [A], options: [B]}\n")
-    assert load(name, markets=["options"]).request.wish.symbols == {Market.OPTIONS: ("B",)}
-    assert load(name, symbols=["C"]).request.wish.symbols == {Market.SPOT: ("C",), Market.OPTIONS: ("C",)}
+    assert load(name, markets=["options"]).request.selection.symbols == {Market.OPTIONS: ("B",)}
+    assert load(name, symbols=["C"]).request.selection.symbols == {Market.SPOT: ("C",), Market.OPTIONS: ("C",)}
 
 
 @pytest.mark.parametrize(
@@ -239,14 +252,14 @@ def test_dates_of_options_change_those_of_a_preset(
     options: dict[str, object], start: date, end: date | None, origin: str
 ) -> None:
     configured = load(preset("date_range: {last: 7d}\n"), **options)
-    assert configured.request.wish.dates == DateRange(start, end)
+    assert configured.request.selection.dates == DateRange(start, end)
     assert configured.origins["date_range"] == origin
 
 
 def test_dates_of_a_later_preset_replace_the_earlier_ones_whole() -> None:
     first = preset("date_range: {start: 2025-01-01, end: 2025-02-01}\n", "first.yaml")
     second = preset("date_range: {start: 2025-01-15}\n", "second.yaml")
-    assert load(first, second).request.wish.dates == DateRange(date(2025, 1, 15), None)
+    assert load(first, second).request.selection.dates == DateRange(date(2025, 1, 15), None)
 
 
 def test_the_matrix_named_by_a_preset_is_looked_for_here_and_beside_the_preset(here: Path) -> None:
@@ -262,7 +275,7 @@ def test_the_matrix_named_by_a_preset_is_looked_for_here_and_beside_the_preset(h
     (here / "folder" / "own.yaml").write_text(text, encoding="utf-8")
     name = preset("matrix_path: own.yaml\n", "folder/my.yaml")
     assert load(name).matrix.name == "mine"
-    assert load(name).request.wish.markets == (Market.SPOT,)
+    assert load(name).request.selection.markets == (Market.SPOT,)
     (here / "own.yaml").write_text(text.replace("mine", "nearer"), encoding="utf-8")
     assert load(name).matrix.name == "nearer"
 
@@ -299,7 +312,7 @@ def test_a_quote_asset_that_looks_like_a_known_one_gets_a_notice() -> None:
 
 def test_all_means_every_symbol() -> None:
     name = preset("symbols: {spot: [all, '!*UPUSDT'], options: [all]}")
-    assert load(name).request.wish.symbols == {Market.SPOT: ("*", "!*UPUSDT"), Market.OPTIONS: ("*",)}
+    assert load(name).request.selection.symbols == {Market.SPOT: ("*", "!*UPUSDT"), Market.OPTIONS: ("*",)}
 
 
 @pytest.mark.parametrize("options", [{"quote_assets": ["USDT"]}, {"contract": "delivery"}, {"settled": False}], ids=str)
@@ -317,7 +330,7 @@ def test_a_preset_that_filters_is_no_overlay(monkeypatch: pytest.MonkeyPatch, he
 
 def test_options_replace_the_filters_of_a_preset_one_by_one() -> None:
     name = preset("quote_assets: [USDT]\nsettled: false\n")
-    assert load(name, quote_assets=["USDC"]).request.wish.filters == SymbolFilter(("USDC",), settled=False)
+    assert load(name, quote_assets=["USDC"]).request.selection.filters == SymbolFilter(("USDC",), settled=False)
 
 
 def test_a_misspelt_variable_gets_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:

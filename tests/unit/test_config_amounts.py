@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.amounts import UNITS, byte_count, seconds_of
+from crypto_archive.config.values import UNITS, byte_count, seconds_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.dates import day_of, day_text, overlay, resolve, span_text
+from crypto_archive.config.values import day_of, day_text, overlay, resolve, span_text
 from crypto_archive.model import DateRange
 
 TODAY = date(2025, 7, 16)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crypto_archive.config import Configured, Preset
+from crypto_archive.config.fields import Preset
+from crypto_archive.config.run_config import RunConfig
 from crypto_archive.errors import ConfigError, ExitCode
 
 from .asking import load_request
@@ -244,13 +245,13 @@ def test_an_unknown_data_type_names_the_nearest() -> None:
 
 def test_words_of_types_without_interval_folders_are_taken_as_they_come() -> None:
     Path("my.yaml").write_text("intervals: {bookDepth: [1000ms, 1s], BVOLIndex: [1h, 7x], klines: [1s]}", "utf-8")
-    intervals = load_request(["my.yaml"], {}, today=TODAY).request.wish.intervals
+    intervals = load_request(["my.yaml"], {}, today=TODAY).request.selection.intervals
     assert intervals == {"bookDepth": ("1000ms", "1s"), "BVOLIndex": ("1h", "7x"), "klines": ("1s",)}
 
 
 def test_data_types_that_no_wanted_market_has_are_taken() -> None:
     request = load_request([], {"markets": ["spot"], "data_types": ["BVOLIndex"]}, today=TODAY).request
-    assert request.wish.data_types == ("BVOLIndex",)
+    assert request.selection.data_types == ("BVOLIndex",)
 
 
 def test_all_that_is_wrong_is_told_at_once_file_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,7 +398,7 @@ VALUES = st.recursive(
 FIELDS = st.one_of(st.sampled_from([*Preset.model_fields, "start", "end", "last", "endpoint_url", "bucket"]), WORDS)
 
 
-def outcome(options: Mapping[str, object]) -> Configured | ConfigError:
+def outcome(options: Mapping[str, object]) -> RunConfig | ConfigError:
     try:
         return load_request([], options, today=TODAY)
     except ConfigError as error:
@@ -408,4 +409,4 @@ def outcome(options: Mapping[str, object]) -> Configured | ConfigError:
 @given(st.dictionaries(FIELDS, VALUES, max_size=5))
 def test_whatever_the_options_are_nothing_but_config_errors_come_out(options: dict[str, object]) -> None:
     result = outcome(options)
-    assert isinstance(result, Configured) or all(problem.message for problem in result.problems)
+    assert isinstance(result, RunConfig) or all(problem.message for problem in result.problems)

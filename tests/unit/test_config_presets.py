@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from crypto_archive.config import list_presets
+from crypto_archive.config.preset_files import preset_folder
+from crypto_archive.config.presets import list_presets
+from crypto_archive.config.run_config import Access, Fetching, Selection
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import DateRange, Market
-from crypto_archive.preset_files import preset_folder
-from crypto_archive.request import Access, Fetching, Wish
 
 from .asking import load_request
 
@@ -37,8 +37,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def wish(*presets: str) -> Wish:
-    return load_request(presets, {}, today=TODAY).request.wish
+def selection(*presets: str) -> Selection:
+    return load_request(presets, {}, today=TODAY).request.selection
 
 
 def fetching(*presets: str) -> Fetching:
@@ -55,7 +55,7 @@ def refused(*presets: str) -> ConfigError:
     return caught.value
 
 
-RESEARCH = Wish(
+RESEARCH = Selection(
     markets=(SPOT, UM, CM, OPTIONS),
     data_types=("klines", "trades", "fundingRate", "liquidationSnapshot", "BVOLIndex", "metrics", "bookDepth"),
     symbols={
@@ -66,28 +66,28 @@ RESEARCH = Wish(
     },
     intervals={"klines": ("1m", "5m", "1h", "1d"), "BVOLIndex": ("1h", "1d"), "bookDepth": ("1000ms",)},
 )
-BACKTEST = Wish(
+BACKTEST = Selection(
     markets=(SPOT, UM),
     data_types=("klines", "trades", "fundingRate", "liquidationSnapshot"),
     symbols={SPOT: ("BTCUSDT", "ETHUSDT"), UM: ("BTCUSDT", "ETHUSDT")},
     intervals={"klines": ("1m", "5m", "1h")},
     dates=DateRange(date(2025, 6, 1), date(2025, 7, 15)),
 )
-PIPELINE = Wish(
+PIPELINE = Selection(
     markets=(SPOT, UM),
     data_types=("klines", "trades", "fundingRate", "bookTicker"),
     symbols={SPOT: ("BTCUSDT", "ETHUSDT", "BNBUSDT"), UM: ("BTCUSDT", "ETHUSDT", "BNBUSDT")},
     intervals={"klines": ("1m", "5m", "1h")},
     dates=DateRange(date(2025, 7, 14), date(2025, 7, 15)),
 )
-QUICK_START = Wish(
+QUICK_START = Selection(
     markets=(SPOT, UM),
     data_types=("klines", "trades"),
     symbols={SPOT: ("BTCUSDT", "ETHUSDT"), UM: ("BTCUSDT", "ETHUSDT")},
     intervals={"klines": ("1h", "1d")},
     dates=DateRange(date(2025, 7, 15), date(2025, 7, 15)),
 )
-MULTI_MARKET = Wish(
+MULTI_MARKET = Selection(
     markets=(SPOT, UM, CM, OPTIONS),
     data_types=("klines", "trades", "fundingRate", "BVOLIndex"),
     symbols={
@@ -97,7 +97,7 @@ MULTI_MARKET = Wish(
         OPTIONS: ("BTC",),
     },
 )
-EVERYTHING = Wish(markets=(SPOT, UM, CM, OPTIONS))
+EVERYTHING = Selection(markets=(SPOT, UM, CM, OPTIONS))
 SEED = {
     "quick-start.json": (QUICK_START, Fetching(), ()),
     "multi-market.json": (MULTI_MARKET, Fetching(batch_size=100, jobs=8), ()),
@@ -118,17 +118,17 @@ SEED = {
 @pytest.mark.parametrize("name", sorted(path.name for path in SEED_CONFIGS.iterdir()))
 def test_every_configuration_of_the_seed_loads_as_it_is(name: str) -> None:
     request = load_request([str(SEED_CONFIGS / name)], {}, today=TODAY).request
-    assert (request.wish, request.fetching, request.access.extra_args) == SEED[name]
+    assert (request.selection, request.fetching, request.access.extra_args) == SEED[name]
     assert request.root == Path("output/data" if name == "quick-start.json" else "output")
 
 
 def test_bundled_presets_say_what_the_seed_says() -> None:
     last_week = DateRange(date(2025, 7, 9), date(2025, 7, 15))
-    assert wish("research") == Wish(
+    assert selection("research") == Selection(
         RESEARCH.markets, RESEARCH.data_types, RESEARCH.symbols, RESEARCH.intervals, last_week
     )
-    assert wish("backtest") == BACKTEST
-    assert wish("pipeline") == PIPELINE
+    assert selection("backtest") == BACKTEST
+    assert selection("pipeline") == PIPELINE
     assert fetching("pipeline") == Fetching(force=True)
 
 
@@ -142,7 +142,7 @@ def test_bundled_presets_say_what_the_seed_says() -> None:
 )
 def test_bundled_overlays_say_what_the_seed_says_and_leave_the_selection_alone(overlay: str, seed: str) -> None:
     _, how, extra_args = SEED[seed]
-    assert wish("research", overlay) == wish("research")
+    assert selection("research", overlay) == selection("research")
     assert fetching("research", overlay) == how
     assert access("research", overlay).extra_args == extra_args
 
@@ -163,7 +163,7 @@ def test_bundled_presets_are_listed_with_their_descriptions() -> None:
 def test_own_presets_are_found_by_name_and_listed(own_folder: Path) -> None:
     (own_folder / "mine.json").write_text('{"description": "a\\n b", "markets": ["spot"]}', "utf-8")
     (own_folder / "notes.txt").write_text("not a preset", "utf-8")
-    assert wish("mine").markets == (SPOT,)
+    assert selection("mine").markets == (SPOT,)
     info = list_presets()[-1]
     assert (info.name, info.description, info.path) == ("mine", "a b", own_folder / "mine.json")
     assert (info.bundled, info.overlay, info.hides) == (False, False, False)
@@ -174,7 +174,7 @@ def test_an_own_preset_hides_a_bundled_one_but_not_in_silence(own_folder: Path) 
     path = own_folder / "research.yaml"
     path.write_text("markets: [options]\n", "utf-8")
     configured = load_request(["research"], {}, today=TODAY)
-    assert configured.request.wish.markets == (OPTIONS,)
+    assert configured.request.selection.markets == (OPTIONS,)
     assert [notice.text for notice in configured.notices] == [
         f"preset 'research' is your own, {path}; it hides the bundled one"
     ]
@@ -193,7 +193,7 @@ def test_the_folder_of_own_presets_can_be_chosen(here: Path, monkeypatch: pytest
     (here / ".env").write_text("CRYPTO_ARCHIVE_PRESET_DIR=nowhere\n", "utf-8")
     assert refused("mine").hint.startswith("Own presets are YAML or JSON files in nowhere,")
     monkeypatch.setenv("CRYPTO_ARCHIVE_PRESET_DIR", "presets")
-    assert wish("mine").markets == (SPOT,)
+    assert selection("mine").markets == (SPOT,)
     assert list_presets()[-1].name == "mine"
 
 
@@ -217,7 +217,7 @@ def test_own_presets_are_where_the_platform_keeps_such_files(
 def test_yaml_goes_before_json_of_the_same_name(own_folder: Path) -> None:
     (own_folder / "mine.json").write_text('{"markets": ["spot"]}', "utf-8")
     (own_folder / "mine.yaml").write_text("markets: [options]", "utf-8")
-    assert wish("mine").markets == (OPTIONS,)
+    assert selection("mine").markets == (OPTIONS,)
 
 
 def test_a_preset_that_cannot_be_read_is_listed_with_the_reason(own_folder: Path) -> None:
@@ -230,12 +230,12 @@ def test_names_go_before_files_and_suffixes_make_a_path(here: Path) -> None:
     (here / "pipeline").write_text("markets: [options]\n", "utf-8")
     (here / "plain").write_text("markets: [options]\n", "utf-8")
     (here / "backtest.yaml").write_text("markets: [options]\n", "utf-8")
-    assert len(wish("research").markets) == 4
-    assert len(wish("pipeline").markets) == 2
-    assert wish("plain").markets == (OPTIONS,)
-    assert wish("./plain").markets == (OPTIONS,)
-    assert wish("backtest.yaml").markets == (OPTIONS,)
-    assert len(wish("backtest").markets) == 2
+    assert len(selection("research").markets) == 4
+    assert len(selection("pipeline").markets) == 2
+    assert selection("plain").markets == (OPTIONS,)
+    assert selection("./plain").markets == (OPTIONS,)
+    assert selection("backtest.yaml").markets == (OPTIONS,)
+    assert len(selection("backtest").markets) == 2
 
 
 def test_an_unknown_name_comes_with_the_nearest_and_all_names(own_folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.s5cmd_options import read_arguments
+from crypto_archive.config.values import read_arguments
 
 ALLOWED = (
     "--credentials-file",

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from crypto_archive.config import Preset, preset_problems, preset_schema
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.config.document import read_document
-from crypto_archive.config.fields import FIELDS
-from crypto_archive.matrix import load_matrix
+from crypto_archive.config.fields import FIELDS, Preset
+from crypto_archive.config.reading import preset_problems
+from crypto_archive.config.schema import preset_schema
 from tests.docs.generated import PRESET_SCHEMA, REPOSITORY, schema_text
 
 TODAY = date(2025, 7, 20)

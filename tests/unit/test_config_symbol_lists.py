@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crypto_archive.config.symbol_lists import LARGEST_BYTES
+from crypto_archive.config.document import LARGEST_BYTES
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Market
 
@@ -39,7 +39,7 @@ def given_input(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
 def chosen(*presets: str, **options: object) -> tuple[str, ...]:
     """Return the symbols on spot."""
     given = {"markets": ["spot"]} | options
-    return tuple(load_request(presets, given, today=TODAY).request.wish.symbols[Market.SPOT])
+    return tuple(load_request(presets, given, today=TODAY).request.selection.symbols[Market.SPOT])
 
 
 def refused(*presets: str, **options: object) -> list[str]:
@@ -96,8 +96,8 @@ def test_a_preset_reads_lists_from_beside_itself(here: Path) -> None:
 def test_lists_may_stand_in_a_mapping_per_market() -> None:
     written("BTCUSDT ETHUSDT")
     Path("my.yaml").write_text("symbols: {spot: ['@symbols.txt', X], options: [BTC]}\n", encoding="utf-8")
-    wish = load_request(["my.yaml"], {}, today=TODAY).request.wish
-    assert wish.symbols == {Market.SPOT: ("BTCUSDT", "ETHUSDT", "X"), Market.OPTIONS: ("BTC",)}
+    selection = load_request(["my.yaml"], {}, today=TODAY).request.selection
+    assert selection.symbols == {Market.SPOT: ("BTCUSDT", "ETHUSDT", "X"), Market.OPTIONS: ("BTC",)}
 
 
 def test_standard_input(given_input: Callable[[bytes], None]) -> None:

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 
 from hypothesis import given, strategies as st
 
-from crypto_archive import dayset
-from crypto_archive.dayset import FIRST_DAY, Days
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import FIRST_DAY, Days
 from crypto_archive.model import DateRange, Partition, Period
-from crypto_archive.planning.calendar import EARLIEST
+from crypto_archive.plan.availability import EARLIEST
 
 DAYS = st.dates(FIRST_DAY, date(2019, 6, 30))
 SETS = st.sets(DAYS, max_size=40)

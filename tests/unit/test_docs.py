@@ -18,14 +18,15 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from crypto_archive import events
+from crypto_archive.catalog.matrix import Status
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.cli.app import app
-from crypto_archive.config import Preset, Settings, load_request
-from crypto_archive.config.settings import PREFIX
+from crypto_archive.config.fields import PREFIX, Preset, Settings
+from crypto_archive.config.load import load_request
+from crypto_archive.config.run_config import Fetching, Request, Selection
 from crypto_archive.errors import ExitCode
 from crypto_archive.jobs.plan import object_document, plan
-from crypto_archive.matrix import Status, load_matrix
 from crypto_archive.model import Absence, Outcome, Verdict
-from crypto_archive.request import Fetching, Request, Wish
 from tests.archive.inside import run_inside
 from tests.docs.commands import Command, commands, examples, lines_in, parse
 from tests.docs.generated import (
@@ -301,11 +302,11 @@ def test_every_preset_field_has_its_row() -> None:
         ("output_directory", "output"),
         (
             "partition",
-            Wish(
+            Selection(
                 (),
             ).partition,
         ),
-        ("discover", Request(Wish(()), Path()).discovery),
+        ("discover", Request(Selection(()), Path()).discovery),
         ("batch_size", Fetching().batch_size),
         ("max_parallel_downloads", Fetching().jobs),
         ("enable_resume", Fetching().resume),
@@ -343,7 +344,7 @@ def test_environment_variables_stand_in_their_table() -> None:
 
 
 def test_s5cmd_options_are_those_that_are_taken() -> None:
-    from crypto_archive.config.s5cmd_options import _ALLOWED
+    from crypto_archive.config.values import _ALLOWED
 
     section = text_of("presets.md").partition("### Options for s5cmd")[2].partition("Without them")[0]
     for option in _ALLOWED:

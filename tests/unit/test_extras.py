@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from crypto_archive import extras
+from crypto_archive import errors as extras
 from crypto_archive.errors import ExitCode
 
 

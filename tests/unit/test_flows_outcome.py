@@ -6,18 +6,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto_archive import ConfigError, ExitCode, VerifyReport, load_preset
-from crypto_archive.events import Checked, ObjectPlanned, ObjectSettled, RunFinished
-from crypto_archive.flows.outcome import CollectionFailed, ShardIncomplete, helps_to_try_again
-from crypto_archive.flows.result import result_document
-from crypto_archive.flows.shard_files import RUNS_KEPT, forget_old_shards, forget_shards, shard_folder
+from crypto_archive.events import Checked, ObjectFinished, ObjectPlanned, RunFinished
+from crypto_archive.flows.flow import result_document
+from crypto_archive.flows.tasks import (
+    RUNS_KEPT,
+    CollectionFailed,
+    ShardIncomplete,
+    forget_old_shards,
+    forget_shards,
+    helps_to_try_again,
+    shard_folder,
+)
+from crypto_archive.jobs.report import combine_reports
 from crypto_archive.model import Action, Market, Outcome, PlannedObject, Verdict
-from crypto_archive.report.combined import combine_reports
 from tests.objects import an_object
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crypto_archive.report.fold import Report
+    from crypto_archive.jobs.report import Report
 
 
 def report_of(*settled: tuple[Outcome, int], unsettled: int = 0, **finish: Any) -> Report:
@@ -26,7 +33,7 @@ def report_of(*settled: tuple[Outcome, int], unsettled: int = 0, **finish: Any) 
     for number in range(len(settled) + unsettled):
         report.add(ObjectPlanned(PlannedObject(an_object(number), Action.FETCH, "not there")))
     for number, (outcome, attempts) in enumerate(settled):
-        report.add(ObjectSettled(an_object(number), outcome, "SlowDown", attempts=attempts))
+        report.add(ObjectFinished(an_object(number), outcome, "SlowDown", attempts=attempts))
     report.add(RunFinished(1.0, **finish))
     return report
 

@@ -11,30 +11,41 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from crypto_archive.config import load_request
+from crypto_archive.config.load import load_request
+from crypto_archive.config.run_config import Access
 from crypto_archive.errors import EnvironmentFailure, ExitCode, ManifestUnreadable
-from crypto_archive.health import examination, installation, root as root_checks
-from crypto_archive.health.check import Check, CheckStatus
-from crypto_archive.health.examination import doctor, doctor_document, doctor_exit_code, doctor_status
-from crypto_archive.health.network import check_clock, check_listing
-from crypto_archive.health.proxy import check_proxy, proxy_for
-from crypto_archive.health.root import check_layout, check_lock, check_manifest, check_space, check_writable
-from crypto_archive.request import Access
-from crypto_archive.s5cmd.protocol import Fault
-from crypto_archive.s5cmd.trial import Trial
-from crypto_archive.transfer.descriptors import FEWEST
-from crypto_archive.trust.database import FIELDS, connect_onlooker
-from crypto_archive.trust.examination import examine
-from crypto_archive.trust.layout_note import LayoutNote, write_note
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.jobs import doctor as examination, doctor as installation, doctor as root_checks
+from crypto_archive.jobs.doctor import (
+    Check,
+    CheckStatus,
+    check_clock,
+    check_layout,
+    check_listing,
+    check_lock,
+    check_manifest,
+    check_proxy,
+    check_space,
+    check_writable,
+    doctor,
+    doctor_document,
+    doctor_exit_code,
+    doctor_status,
+    proxy_for,
+)
+from crypto_archive.root.database import FIELDS, connect_onlooker, examine
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.session import LayoutNote, write_note
+from crypto_archive.root.store import Root, open_root
+from crypto_archive.s5cmd.listing import Probe
+from crypto_archive.s5cmd.output import Fault
+from crypto_archive.transfer.concurrency import FEWEST
 
 from .test_config_presets import TODAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crypto_archive.config import Configured
+    from crypto_archive.config.run_config import RunConfig
 
 OK, WARNING, FAILED = CheckStatus
 NOON = datetime(2025, 7, 15, 12, tzinfo=UTC)
@@ -45,7 +56,7 @@ def root(tmp_path: Path) -> Root:
     return Root(tmp_path / "root")
 
 
-def configured(**options: object) -> Configured:
+def configured(**options: object) -> RunConfig:
     return load_request([], options, today=TODAY)
 
 
@@ -123,17 +134,17 @@ def test_what_s5cmd_does_not_know_and_what_is_not_there_is_told() -> None:
     ],
 )
 def test_clocks_are_compared(ahead: float, took: float, status: CheckStatus, found: str) -> None:
-    trial = Trial(answered=True, seconds=took, server_time=NOON, local_time=NOON + timedelta(seconds=ahead))
+    trial = Probe(answered=True, seconds=took, server_time=NOON, local_time=NOON + timedelta(seconds=ahead))
     check = check_clock(trial)
     assert (check.status, check.found) == (status, found)
 
 
 def test_a_server_that_does_not_say_its_time() -> None:
-    assert check_clock(Trial(answered=True)).status is WARNING
+    assert check_clock(Probe(answered=True)).status is WARNING
 
 
 def test_who_signs_requests_and_is_denied_is_told_that_there_is_no_need() -> None:
-    trial = Trial(answered=True, error="AccessDenied", fault=Fault.DENIED)
+    trial = Probe(answered=True, error="AccessDenied", fault=Fault.DENIED)
     signed = check_listing(Access(extra_args=("--profile=me",)), trial)
     assert "without --profile" in signed.advice
     assert "without --profile" not in check_listing(Access(), trial).advice
@@ -240,7 +251,7 @@ def test_what_a_writer_has_in_its_log_counts(root: Root) -> None:
 
 def test_a_manifest_that_takes_too_long(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(root)
-    monkeypatch.setattr("crypto_archive.trust.examination._STEPS", 1)
+    monkeypatch.setattr("crypto_archive.root.database._STEPS", 1)
     check = check_manifest(root, -1)
     assert check.status is WARNING
     assert "not looked through within" in check.found
@@ -326,7 +337,7 @@ def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(examination, "check_matrix", broken)
     monkeypatch.setattr(examination, "check_lock", closed)
-    monkeypatch.setattr(examination, "try_listing", broken)
+    monkeypatch.setattr(examination, "probe", broken)
     checks = {check.name: check for check in doctor(configured(output_directory=str(tmp_path / "none")))}
     assert len(checks) == 16
     assert checks["matrix"].found == "cannot be looked at: RuntimeError('by order of the test')"

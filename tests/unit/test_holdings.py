@@ -4,10 +4,10 @@ from datetime import date
 
 from hypothesis import given, strategies as st
 
-from crypto_archive import dayset
-from crypto_archive.dayset import Days
-from crypto_archive.holdings import GAP_DAYS, DayCounts, SeriesCoverage, SymbolHistory, total
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
 from crypto_archive.model import Absence, DateRange, Market, Series
+from crypto_archive.plan.availability import GAP_DAYS, DayCounts, SeriesCoverage, SymbolHistory, total
 
 SERIES = Series(Market.SPOT, "klines", "BTCUSDT", "1d")
 JANUARY = dayset.span(date(2025, 1, 1), date(2025, 1, 31))

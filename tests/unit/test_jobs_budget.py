@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config import Configured
+from crypto_archive.config.run_config import Budget, Discovery, Request, RunConfig, Selection
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.jobs import budget as module
-from crypto_archive.jobs.budget import (
+from crypto_archive.model import Action, PlannedObject
+from crypto_archive.plan import limits as module
+from crypto_archive.plan.limits import (
     ITEMS_A_PIECE,
     OverBudget,
     check_budget,
@@ -23,8 +24,6 @@ from crypto_archive.jobs.budget import (
     within_budget,
     without_max_bytes,
 )
-from crypto_archive.model import Action, PlannedObject
-from crypto_archive.request import Budget, Discovery, Request, Wish
 from tests.objects import an_object, bundled, kept, listed, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:
@@ -144,15 +143,15 @@ def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_plan_from_the_calendar_is_refused_at_once() -> None:
-    limited = Request(Wish(()), Path(), budget=Budget(max_bytes=1))
+    limited = Request(Selection(()), Path(), budget=Budget(max_bytes=1))
     require_sizes(limited)
-    require_sizes(Request(Wish(()), Path(), Discovery.CALENDAR, budget=Budget(max_objects=1)))
+    require_sizes(Request(Selection(()), Path(), Discovery.CALENDAR, budget=Budget(max_objects=1)))
     with pytest.raises(OverBudget, match="max_bytes cannot be kept to"):
         require_sizes(replace(limited, discovery=Discovery.CALENDAR))
 
 
 def test_where_sizes_do_not_matter_a_notice_says_so() -> None:
-    free = Configured(Request(Wish(()), Path(), budget=Budget(max_objects=1)), bundled(), (), (), {})
+    free = RunConfig(Request(Selection(()), Path(), budget=Budget(max_objects=1)), bundled(), (), (), {})
     assert without_max_bytes(free) is free
     limited = replace(free, request=replace(free.request, budget=Budget(1, 1)))
     found = without_max_bytes(limited)

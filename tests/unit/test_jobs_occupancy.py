@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive import load_preset
+from crypto_archive.config.run_config import Request, Selection
 from crypto_archive.errors import ExitCode, RootLocked, UsageError
-from crypto_archive.jobs.occupancy import leave, occupied, place_for, refuse_to_prune
 from crypto_archive.model import ManifestEntry, ShardName, Verdict
-from crypto_archive.request import Request, Wish
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.parts import hold_part, hold_whole, part_for
-from crypto_archive.trust.runs import new_run_id
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.lock import hold_part, hold_whole, part_for
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.session import leave, occupied, place_for, refuse_to_prune
+from crypto_archive.root.store import Root, new_run_id, open_root
 
 if TYPE_CHECKING:
     from crypto_archive.model import Notice
@@ -72,11 +71,11 @@ def test_a_request_without_a_shard_is_for_the_whole_root(tmp_path: Path) -> None
 
 
 def test_only_a_shard_refuses_to_prune() -> None:
-    refuse_to_prune(Request(Wish(()), Path("archive")))
+    refuse_to_prune(Request(Selection(()), Path("archive")))
     with pytest.raises(
         UsageError, match=r"--prune-covered does not go together with a shard: shard-1-of-3\.lock"
     ) as error:
-        refuse_to_prune(Request(Wish(()), Path("archive"), locked=Path("shard-1-of-3.lock"), shard=name()))
+        refuse_to_prune(Request(Selection(()), Path("archive"), locked=Path("shard-1-of-3.lock"), shard=name()))
     assert error.value.exit_code is ExitCode.USAGE
 
 

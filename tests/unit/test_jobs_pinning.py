@@ -11,19 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 from crypto_archive.cli.app import app
-from crypto_archive.config import load_request
+from crypto_archive.config.load import load_request
 from crypto_archive.errors import ConfigError, EnvironmentFailure, ExitCode, UsageError
-from crypto_archive.jobs.pinning import locked_request, noting, write_plan
-from crypto_archive.lockfile.difference import differences
-from crypto_archive.lockfile.form import LockedObject, line_of
-from crypto_archive.lockfile.sorting import LineSorter
-from crypto_archive.lockfile.writing import write_lock
+from crypto_archive.files import LineSorter
+from crypto_archive.jobs.plan import Differences
 from crypto_archive.model import Action, Pin, PlannedObject
-from crypto_archive.report.differences import Differences
+from crypto_archive.plan.locked import locked_request, noting, write_plan
+from crypto_archive.plan.lockfile import LockedObject, differences, line_of, write_lock
 from tests.objects import FIRST_DAY, LISTED_AT, an_object, kept, listed, to_fetch
 
 if TYPE_CHECKING:
-    from crypto_archive.config import Configured
+    from crypto_archive.config.run_config import RunConfig
 
 BUCKET = "data.binance.vision"
 PIN = Pin(100, "e" * 32, LISTED_AT)
@@ -38,7 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def configured(**options: object) -> Configured:
+def configured(**options: object) -> RunConfig:
     return load_request([], options, today=FIRST_DAY)
 
 
@@ -89,7 +87,7 @@ def test_nothing_to_lock_leaves_what_is_there_alone() -> None:
 def test_a_lock_takes_the_place_of_what_was_selected() -> None:
     asked = configured(markets=["spot"], output_directory="elsewhere", max_parallel_downloads=3)
     made = locked_request(asked, a_lock(ITEM.key, bucket="mirror"))[0].request
-    assert (made.locked, made.wish.markets, made.access.bucket) == (Path("some.lock"), (), "mirror")
+    assert (made.locked, made.selection.markets, made.access.bucket) == (Path("some.lock"), (), "mirror")
     assert (made.root, made.fetching) == (asked.request.root, asked.request.fetching)
 
 

@@ -8,15 +8,14 @@ import pytest
 
 from crypto_archive import ExitCode, load_preset
 from crypto_archive.errors import RootUnusable, UsageError
-from crypto_archive.jobs.placing import confirm_layout, root_of, take_layout
-from crypto_archive.trust.layout_note import LayoutNote, read_note, write_note
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.session import LayoutNote, confirm_layout, read_note, root_of, take_layout, write_note
+from crypto_archive.root.store import Root, open_root
 from tests.objects import an_object
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crypto_archive import Configured
+    from crypto_archive import RunConfig
 
 BY_SYMBOL = "{market}/{data_type}/{symbol}"
 
@@ -26,7 +25,7 @@ def path(tmp_path: Path) -> Path:
     return open_root(tmp_path / "archive").path
 
 
-def wanted(path: Path, layout: str | None = None) -> Configured:
+def wanted(path: Path, layout: str | None = None) -> RunConfig:
     return load_preset(output_directory=path, layout=layout)
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.events import Comparing, DaysCovered, DaysKept, Event, ObjectPlanned, ObjectSettled
+from crypto_archive.events import Comparing, DaysCovered, DaysKept, Event, ObjectFinished, ObjectPlanned
 from crypto_archive.jobs import prune as prune_module
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.model import ArchiveObject, ManifestEntry, Market, Outcome, Partition, Period, Verdict
-from crypto_archive.trust.covered import move_aside, stored_days
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.proof import check_stored
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.covered import move_aside, stored_days
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.proof import check_stored
+from crypto_archive.root.store import Root, open_root
 from tests.objects import bundled, row_of, to_fetch
 from tests.zips import break_off, write_zip
 
@@ -403,8 +403,8 @@ def test_a_key_that_leads_elsewhere_is_refused(root: Root) -> None:
 # Which months are looked at
 
 
-def settled(item: ArchiveObject, outcome: Outcome) -> ObjectSettled:
-    return ObjectSettled(item, outcome)
+def settled(item: ArchiveObject, outcome: Outcome) -> ObjectFinished:
+    return ObjectFinished(item, outcome)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

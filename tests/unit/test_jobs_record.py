@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crypto_archive.config.run_config import Fetching, Request, Selection
 from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.events import (
     BytesArrived,
     Event,
+    ObjectFinished,
     ObjectPlanned,
-    ObjectSettled,
     PlanFinished,
     RunFinished,
     RunStarted,
 )
 from crypto_archive.jobs import record as record_module
 from crypto_archive.jobs.record import Record
+from crypto_archive.jobs.report import Report
 from crypto_archive.model import Absence, Action, ManifestEntry, Market, Outcome, PlannedObject, Verdict
-from crypto_archive.report.fold import Report
-from crypto_archive.request import Fetching, Request, Wish
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.store import Root, open_root
 from tests.objects import LISTED_AT, an_object, listed, to_fetch
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 RUN = "20250716T001011Z-abcdef"
 ITEM = an_object()
-FETCHED = ObjectSettled(ITEM, Outcome.FETCHED, "", 20, 120, "a" * 64, Verdict.OK, listed(20), 1, 0, "e" * 32)
+FETCHED = ObjectFinished(ITEM, Outcome.FETCHED, "", 20, 120, "a" * 64, Verdict.OK, listed(20), 1, 0, "e" * 32)
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def root(tmp_path: Path) -> Root:
 
 @contextmanager
 def recording(root: Root, fetching: Fetching | None = None) -> Iterator[Record]:
-    request = Request(Wish((Market.SPOT,)), root.path, fetching=fetching or Fetching())
+    request = Request(Selection((Market.SPOT,)), root.path, fetching=fetching or Fetching())
     with Record.opened(root, RUN, Report(request, version="1.0")) as record:
         yield record
 
 
-def settled(outcome: Outcome, number: int = 0, reason: str = "") -> ObjectSettled:
-    return ObjectSettled(an_object(number), outcome, reason)
+def settled(outcome: Outcome, number: int = 0, reason: str = "") -> ObjectFinished:
+    return ObjectFinished(an_object(number), outcome, reason)
 
 
 def remembered(root: Root, number: int = 0) -> ManifestEntry | None:
@@ -190,7 +190,7 @@ def test_the_journal_has_a_line_for_each_event_but_bytes(root: Root) -> None:
         record.take(settled(Outcome.FAILED, reason="timeout"))
         record.take(RunFinished(1.0))
     lines = journal_of(root)
-    assert [line["event"] for line in lines] == ["run-started", "object-planned", "object-settled", "run-finished"]
+    assert [line["event"] for line in lines] == ["run-started", "object-planned", "object-finished", "run-finished"]
     assert "币安人生USDT" in lines[1]["key"]
     assert (lines[2]["outcome"], lines[2]["reason"]) == ("failed", "timeout")
 
@@ -256,7 +256,7 @@ def test_what_is_remembered_waits_a_moment_and_no_longer(root: Root, clock: Cloc
         clock.now += 0.001
         record.take(PlanFinished())
         assert remembered(root) is not None
-        assert [line["event"] for line in journal_of(root)] == ["object-settled", "plan-finished"]
+        assert [line["event"] for line in journal_of(root)] == ["object-finished", "plan-finished"]
         record.take(replace(FETCHED, object=an_object(1)))
         assert remembered(root, 1) is None
     assert remembered(root, 1) is not None
@@ -282,7 +282,7 @@ class FullDisk:
 
 
 def test_a_full_disk_is_told_in_words(root: Root) -> None:
-    request = Request(Wish((Market.SPOT,)), root.path)
+    request = Request(Selection((Market.SPOT,)), root.path)
     with Manifest(root.manifest_path) as manifest:
         record = Record(root, root.runs, Report(request, version="1.0"), manifest, FullDisk())  # type: ignore[arg-type]
         with pytest.raises(RootUnusable, match="The disk of the output directory is full") as caught:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive import Cancellation, ExitCode, load_preset, relayout
+from crypto_archive.catalog.layout_kinds import placement_of
 from crypto_archive.errors import RootLocked, RootUnusable, UsageError
 from crypto_archive.events import LeftAlone, Moved, MovesCounted
-from crypto_archive.layouts import placement_of
 from crypto_archive.model import SIDECAR_SUFFIX, Market
-from crypto_archive.trust.layout_note import LayoutNote, read_note, write_note
-from crypto_archive.trust.lock import hold
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.lock import hold
+from crypto_archive.root.session import LayoutNote, read_note, write_note
+from crypto_archive.root.store import Root, open_root
 from tests.objects import an_object, bundled
 
 if TYPE_CHECKING:
-    from crypto_archive import Configured, RelayoutReport
+    from crypto_archive import RelayoutReport, RunConfig
     from crypto_archive.model import ArchiveObject
 
 BY_MARKET = "{market}/{data_type}"
@@ -58,7 +58,7 @@ def put(root: Root, item: ArchiveObject) -> None:
     root.file(item.sidecar_key).write_text(item.sidecar_key)
 
 
-def wanted(root: Root, layout: str | None) -> Configured:
+def wanted(root: Root, layout: str | None) -> RunConfig:
     return load_preset(output_directory=root.path, layout=layout)
 
 
@@ -82,14 +82,14 @@ def expected(layout: str) -> dict[str, str]:
 @pytest.mark.parametrize("layout", ["hive", BY_MARKET, "{symbol}/{interval}/{data_type}/{market}", "mirror"])
 def test_there_and_back(root: Root, layout: str) -> None:
     report = move(root, layout)
-    assert (report.status, report.exit_code(), report.source, report.goal) == ("success", 0, "mirror", layout)
+    assert (report.status, report.exit_code(), report.source, report.target) == ("success", 0, "mirror", layout)
     assert (report.moved, report.in_place) == ((0, 5) if layout == "mirror" else (5, 0))
     assert files(root) == expected(layout)
     assert read_note(root) == LayoutNote(layout)
     again = move(root, layout)
     assert (again.moved, again.in_place) == (0, 5)
     back = move(root, "mirror")
-    assert (back.source, back.goal) == (layout, "mirror")
+    assert (back.source, back.target) == (layout, "mirror")
     assert files(root) == expected("mirror")
 
 
@@ -103,7 +103,7 @@ def test_a_dry_run_says_what_would_be_moved_and_changes_nothing(root: Root) -> N
     events: list[object] = []
     report = relayout(wanted(root, "hive"), on_event=events.append, dry_run=True)
     assert (report.moved, report.dry_run, report.document()["dry_run"]) == (5, True, True)
-    moved = {event.source: event.goal for event in events if isinstance(event, Moved)}
+    moved = {event.source: event.target for event in events if isinstance(event, Moved)}
     placed = placement_of("hive", bundled())
     assert moved == {item.key: placed.path(item.key) for item in OBJECTS}
     assert events[0] == MovesCounted(5)

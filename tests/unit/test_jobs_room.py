@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.jobs import room
-from crypto_archive.jobs.room import while_it_fits
 from crypto_archive.model import Action
-from crypto_archive.planning.cost import SIDECAR_BYTES
-from crypto_archive.trust.store import Root
+from crypto_archive.plan import limits as room
+from crypto_archive.plan.limits import check_disk_space
+from crypto_archive.plan.totals import SIDECAR_BYTES
+from crypto_archive.root.store import Root
 from tests.objects import an_object, listed, to_fetch
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
 
 def test_a_plan_that_fits_passes(root: Root) -> None:
     planned = [of_size(5 * MIB - SIDECAR_BYTES), of_size(5 * MIB - SIDECAR_BYTES, number=1)]
-    assert list(while_it_fits(planned, root)) == planned
+    assert list(check_disk_space(planned, root)) == planned
 
 
 def test_one_byte_too_many_is_told_with_what_is_needed_and_where(root: Root) -> None:
-    planned = while_it_fits([of_size(5 * MIB - SIDECAR_BYTES), of_size(5 * MIB - SIDECAR_BYTES + 1)], root)
+    planned = check_disk_space([of_size(5 * MIB - SIDECAR_BYTES), of_size(5 * MIB - SIDECAR_BYTES + 1)], root)
     next(planned)
     with pytest.raises(RootUnusable) as caught:
         next(planned)
@@ -58,7 +58,7 @@ def test_one_byte_too_many_is_told_with_what_is_needed_and_where(root: Root) -> 
 def test_the_plan_is_stopped_where_it_does_not_fit_any_more(root: Root) -> None:
     asked = count()
     endless = (of_size(MIB, number=number) for number in asked)
-    planned = while_it_fits(endless, root)
+    planned = check_disk_space(endless, root)
     assert len(list(islice(planned, 9))) == 9
     with pytest.raises(RootUnusable, match=re.escape("at least 10.0 MiB are needed")):
         next(planned)
@@ -71,7 +71,7 @@ def test_it_stops_exactly_where_the_sum_is_too_large(sizes: list[int]) -> None:
         patched.setattr(room, "free_bytes", lambda _: 10 * MIB)
         passed = 0
         with suppress(RootUnusable):
-            for _ in while_it_fits((of_size(size) for size in sizes), Root(Path("archive"))):
+            for _ in check_disk_space((of_size(size) for size in sizes), Root(Path("archive"))):
                 passed += 1
     sums = [sum(sizes[: end + 1]) + (end + 1) * SIDECAR_BYTES for end in range(len(sizes))]
     assert passed == sum(total <= 10 * MIB for total in sums)

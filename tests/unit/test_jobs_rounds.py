@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.errors import RootLocked
-from crypto_archive.jobs import rounds as module
-from crypto_archive.jobs.rounds import next_due, rounds
-from crypto_archive.transfer.cancellation import Cancellation
-from crypto_archive.trust.parts import hold_whole, parts_of
-from crypto_archive.trust.store import Root
+from crypto_archive.events import Cancellation
+from crypto_archive.jobs import schedule as module
+from crypto_archive.jobs.schedule import next_due, rounds
+from crypto_archive.root.lock import hold_whole, parts_of
+from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
     from datetime import datetime

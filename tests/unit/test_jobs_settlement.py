@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.events import ObjectSettled
-from crypto_archive.jobs.settlement import Settler
+from crypto_archive.events import ObjectFinished
 from crypto_archive.model import Action, Outcome, Pin, PlannedObject, RemoteStat, Verdict
-from crypto_archive.transfer.arrival import Arrival, Doubt
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.store import Root, open_root
+from crypto_archive.transfer.finish import Finisher
+from crypto_archive.transfer.lane import Arrival, RetryDownload
 from tests.objects import LISTED_AT, an_object, listed
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def nobody(key: str) -> RemoteStat | None:
 
 
 @pytest.fixture
-def settler(root: Root) -> Settler:
-    return Settler(root, "run-1", wants_sidecars=True, look_up=nobody)
+def settler(root: Root) -> Finisher:
+    return Finisher(root, "run-1", wants_sidecars=True, look_up=nobody)
 
 
 def arrive(
@@ -74,9 +74,9 @@ def arrive(
     return Arrival(planned, file, beside if sidecar is not None else None, 1 + len(doubts), doubts, last_chance)
 
 
-def settle(settler: Settler, arrival: Arrival) -> ObjectSettled:
+def finish(settler: Finisher, arrival: Arrival) -> ObjectFinished:
     settled = settler(arrival)
-    assert isinstance(settled, ObjectSettled)
+    assert isinstance(settled, ObjectFinished)
     assert settled.object == ITEM
     assert settled.attempts == arrival.attempts
     return settled
@@ -116,7 +116,7 @@ GOOD_ARRIVALS = {
 @pytest.mark.parametrize("last_chance", [False, True], ids=["first", "last"])
 def test_good_bytes_are_published(
     root: Root,
-    settler: Settler,
+    settler: Finisher,
     sidecar: str | None,
     remote: RemoteStat | None,
     verdict: Verdict,
@@ -125,7 +125,7 @@ def test_good_bytes_are_published(
 ) -> None:
     if sidecar is None and remote is None:
         settler = replace(settler, look_up=lambda _: None)
-    settled = settle(settler, arrive(root, sidecar, remote, last_chance=last_chance))
+    settled = finish(settler, arrive(root, sidecar, remote, last_chance=last_chance))
     assert (settled.outcome, settled.verdict, settled.reason) == (Outcome.FETCHED, verdict, reason)
     assert (settled.size, settled.sha256, settled.remote) == (len(GOOD), SHA256, remote)
     assert settled.bytes_fetched == len(GOOD) + len(sidecar or "")
@@ -138,15 +138,15 @@ def test_good_bytes_are_published(
     ids=["no listing", "listing", "in parts"],
 )
 def test_without_wanted_sidecars_the_listing_proves(root: Root, remote: RemoteStat | None, verdict: Verdict) -> None:
-    settled = settle(Settler(root, "run-1", wants_sidecars=False, look_up=nobody), arrive(root, None, remote))
+    settled = finish(Finisher(root, "run-1", wants_sidecars=False, look_up=nobody), arrive(root, None, remote))
     assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, verdict)
     is_published(root, None)
 
 
-def test_what_was_replaced_by_the_archive_is_updated(root: Root, settler: Settler) -> None:
+def test_what_was_replaced_by_the_archive_is_updated(root: Root, settler: Finisher) -> None:
     root.file(ITEM.key).parent.mkdir(parents=True)
     root.file(ITEM.key).write_bytes(OTHER)
-    settled = settle(settler, arrive(root, action=Action.UPDATE))
+    settled = finish(settler, arrive(root, action=Action.UPDATE))
     assert settled.outcome is Outcome.UPDATED
     is_published(root, RIGHT)
 
@@ -170,20 +170,20 @@ DOUBTFUL = {
 
 @pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
 def test_doubtful_bytes_ask_for_another_download(
-    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat | None, reason: str
+    root: Root, settler: Finisher, sidecar: str | None, remote: RemoteStat | None, reason: str
 ) -> None:
     arrival = arrive(root, sidecar, remote)
-    assert settler(arrival) == Doubt(SHA256, reason)
+    assert settler(arrival) == RetryDownload(SHA256, reason)
     assert not root.file(ITEM.key).exists()
     assert arrival.file.exists()
 
 
 @pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
 def test_doubtful_bytes_of_the_last_download_go_to_quarantine(
-    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat | None, reason: str
+    root: Root, settler: Finisher, sidecar: str | None, remote: RemoteStat | None, reason: str
 ) -> None:
     """No two downloads agree here, so that there is no second opinion."""
-    settled = settle(settler, arrive(root, sidecar, remote, doubts=frozenset({"another digest"}), last_chance=True))
+    settled = finish(settler, arrive(root, sidecar, remote, doubts=frozenset({"another digest"}), last_chance=True))
     kept = f".crypto-archive/quarantine/{ITEM.key}.run-1"
     assert (settled.outcome, settled.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
     assert settled.reason == f"{reason}; kept as {kept}"
@@ -202,9 +202,9 @@ AGREED = frozenset({SHA256})
 @pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS], ids=["listing", "in parts"])
 @pytest.mark.parametrize("sidecar", [WRONG, "<html>", OF_ANOTHER], ids=["wrong", "malformed", "another"])
 def test_a_stale_sidecar_is_the_fault_of_the_archive(
-    root: Root, settler: Settler, sidecar: str, remote: RemoteStat, last_chance: bool
+    root: Root, settler: Finisher, sidecar: str, remote: RemoteStat, last_chance: bool
 ) -> None:
-    settled = settle(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=last_chance))
+    settled = finish(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=last_chance))
     assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
     assert "sidecar" in settled.reason
     assert settled.remote == remote
@@ -218,10 +218,10 @@ def test_where_a_plan_had_no_listing_the_witness_is_asked_for(root: Root) -> Non
         asked.append(key)
         return AS_LISTED
 
-    settler = Settler(root, "run-1", wants_sidecars=True, look_up=look_up)
-    assert isinstance(settler(arrive(root, WRONG, None)), Doubt)
+    settler = Finisher(root, "run-1", wants_sidecars=True, look_up=look_up)
+    assert isinstance(settler(arrive(root, WRONG, None)), RetryDownload)
     assert asked == []  # the first download alone is no reason to ask
-    settled = settle(settler, arrive(root, WRONG, None, doubts=AGREED))
+    settled = finish(settler, arrive(root, WRONG, None, doubts=AGREED))
     assert asked == [ITEM.key]
     assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.SIDECAR_STALE, AS_LISTED)
     is_published(root, WRONG)
@@ -229,12 +229,12 @@ def test_where_a_plan_had_no_listing_the_witness_is_asked_for(root: Root) -> Non
 
 def test_where_there_is_neither_sidecar_nor_listing_the_witness_is_asked_for(root: Root) -> None:
     """Else bytes that were spoilt on their way would be stored, since nothing speaks against them."""
-    settler = Settler(root, "run-1", wants_sidecars=True, look_up={ITEM.key: AS_LISTED}.get)
+    settler = Finisher(root, "run-1", wants_sidecars=True, look_up={ITEM.key: AS_LISTED}.get)
     doubt = settler(arrive(root, None, None, content=OTHER))
-    assert isinstance(doubt, Doubt)
+    assert isinstance(doubt, RetryDownload)
     assert "the listing says" in doubt.reason
     assert not root.file(ITEM.key).exists()
-    settled = settle(settler, arrive(root, None, None))
+    settled = finish(settler, arrive(root, None, None))
     assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.SIDECAR_MISSING, AS_LISTED)
     assert settled.reason == "no sidecar; size and MD5 as in the listing"
     is_published(root, None)
@@ -243,19 +243,19 @@ def test_where_there_is_neither_sidecar_nor_listing_the_witness_is_asked_for(roo
 @pytest.mark.parametrize("witness", [None, OTHER_SIZE, OTHER_ETAG], ids=["none", "another size", "another ETag"])
 def test_without_a_witness_the_bytes_stay_corrupt(root: Root, witness: RemoteStat | None) -> None:
     """One who can change the zip on its way can do so twice."""
-    settler = Settler(root, "run-1", wants_sidecars=True, look_up=lambda _: witness)
-    assert settler(arrive(root, WRONG, None, doubts=AGREED)) == Doubt(SHA256, MISMATCH)
-    settled = settle(settler, arrive(root, WRONG, None, doubts=AGREED, last_chance=True))
+    settler = Finisher(root, "run-1", wants_sidecars=True, look_up=lambda _: witness)
+    assert settler(arrive(root, WRONG, None, doubts=AGREED)) == RetryDownload(SHA256, MISMATCH)
+    settled = finish(settler, arrive(root, WRONG, None, doubts=AGREED, last_chance=True))
     assert (settled.outcome, settled.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
     assert not root.file(ITEM.key).exists()
 
 
 @pytest.mark.parametrize("remote", [OTHER_SIZE, listed(1, "f" * 32)], ids=["another size", "another size and ETag"])
 def test_what_the_archive_replaced_after_it_was_listed_is_taken(
-    root: Root, settler: Settler, remote: RemoteStat
+    root: Root, settler: Finisher, remote: RemoteStat
 ) -> None:
     """The sidecar vouches for the new bytes; what the old listing said is not remembered of them."""
-    settled = settle(settler, arrive(root, RIGHT, remote, doubts=AGREED))
+    settled = finish(settler, arrive(root, RIGHT, remote, doubts=AGREED))
     assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.OK, None)
     assert settled.reason == "replaced by the archive after it was listed"
     is_published(root, RIGHT)
@@ -266,30 +266,30 @@ def test_what_the_archive_replaced_after_it_was_listed_is_taken(
     [(WRONG, OTHER_SIZE), (WRONG, OTHER_ETAG), (None, OTHER_SIZE), (None, OTHER_ETAG), ("<html>", OTHER_SIZE)],
 )
 def test_bytes_that_nobody_vouches_for_are_not_taken_though_two_downloads_agree(
-    root: Root, settler: Settler, sidecar: str | None, remote: RemoteStat
+    root: Root, settler: Finisher, sidecar: str | None, remote: RemoteStat
 ) -> None:
-    assert isinstance(settler(arrive(root, sidecar, remote, doubts=AGREED)), Doubt)
-    settled = settle(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=True))
+    assert isinstance(settler(arrive(root, sidecar, remote, doubts=AGREED)), RetryDownload)
+    settled = finish(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=True))
     assert settled.outcome is Outcome.QUARANTINED
 
 
-def test_downloads_that_differ_are_no_second_opinion(root: Root, settler: Settler) -> None:
+def test_downloads_that_differ_are_no_second_opinion(root: Root, settler: Finisher) -> None:
     other = frozenset({hashlib.sha256(OTHER).hexdigest()})
-    assert isinstance(settler(arrive(root, WRONG, doubts=other)), Doubt)
+    assert isinstance(settler(arrive(root, WRONG, doubts=other)), RetryDownload)
 
 
-def test_a_good_download_after_a_bad_one_needs_no_second_opinion(root: Root, settler: Settler) -> None:
+def test_a_good_download_after_a_bad_one_needs_no_second_opinion(root: Root, settler: Finisher) -> None:
     doubts = frozenset({hashlib.sha256(OTHER).hexdigest()})
-    settled = settle(settler, arrive(root, RIGHT, doubts=doubts))
+    settled = finish(settler, arrive(root, RIGHT, doubts=doubts))
     assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.OK, AS_LISTED)
 
 
 # What stands in the way
 
 
-def test_a_folder_at_the_final_path_fails_the_object_only(root: Root, settler: Settler) -> None:
+def test_a_folder_at_the_final_path_fails_the_object_only(root: Root, settler: Finisher) -> None:
     root.file(ITEM.key).mkdir(parents=True)
-    settled = settle(settler, arrive(root))
+    settled = finish(settler, arrive(root))
     assert settled.outcome is Outcome.FAILED
     assert settled.reason == (
         f"Refused to replace {root.file(ITEM.key)}: it is a folder, where a file of the archive belongs; "
@@ -300,19 +300,19 @@ def test_a_folder_at_the_final_path_fails_the_object_only(root: Root, settler: S
 
 
 def test_a_root_that_cannot_be_written_to_ends_the_run(
-    root: Root, settler: Settler, monkeypatch: pytest.MonkeyPatch
+    root: Root, settler: Finisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise RootUnusable("The disk of the output directory is full")
 
-    monkeypatch.setattr("crypto_archive.jobs.settlement.publish", full)
+    monkeypatch.setattr("crypto_archive.transfer.finish.publish", full)
     with pytest.raises(RootUnusable, match="full"):
         settler(arrive(root))
 
 
-def test_a_former_quarantine_is_not_overwritten(root: Root, settler: Settler) -> None:
+def test_a_former_quarantine_is_not_overwritten(root: Root, settler: Finisher) -> None:
     for content in (GOOD, OTHER):
-        settled = settle(settler, arrive(root, WRONG, None, content, last_chance=True))
+        settled = finish(settler, arrive(root, WRONG, None, content, last_chance=True))
         assert settled.outcome is Outcome.QUARANTINED
     kept = [path.read_bytes() for path in root.quarantine.rglob("*.run-1*") if path.suffix != ".json"]
     assert sorted(kept) == sorted([GOOD, OTHER])
@@ -330,9 +330,9 @@ BY_PARTS = Pin(len(GOOD), IN_PARTS.etag, LISTED_AT)
     ("sidecar", "remote"), [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR)], ids=["sidecar", "no sidecar"]
 )
 def test_locked_bytes_are_published(
-    root: Root, settler: Settler, pin: Pin, sidecar: str | None, remote: RemoteStat
+    root: Root, settler: Finisher, pin: Pin, sidecar: str | None, remote: RemoteStat
 ) -> None:
-    settled = settle(settler, arrive(root, sidecar, remote, pin=pin))
+    settled = finish(settler, arrive(root, sidecar, remote, pin=pin))
     assert (settled.outcome, settled.refused) == (Outcome.FETCHED, False)
     is_published(root, sidecar)
 
@@ -347,30 +347,30 @@ NOT_LOCKED = {
 
 @pytest.mark.parametrize(("pin", "reason"), NOT_LOCKED.values(), ids=NOT_LOCKED)
 def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
-    root: Root, settler: Settler, pin: Pin, reason: str
+    root: Root, settler: Finisher, pin: Pin, reason: str
 ) -> None:
-    settled = settle(settler, arrive(root, pin=pin))
+    settled = finish(settler, arrive(root, pin=pin))
     assert (settled.outcome, settled.reason, settled.refused) == (Outcome.FAILED, REPLACED + reason, True)
     assert (settled.size, settled.sha256, settled.verdict) == (0, "", None)
     assert settled.bytes_fetched == len(GOOD) + len(RIGHT)
     assert not root.file(ITEM.key).exists()
 
 
-def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, settler: Settler) -> None:
+def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, settler: Finisher) -> None:
     pin = Pin(len(GOOD) + 1, "f" * 32, LISTED_AT)
-    settled = settle(settler, arrive(root, RIGHT, OTHER_SIZE, doubts=AGREED, pin=pin))
+    settled = finish(settler, arrive(root, RIGHT, OTHER_SIZE, doubts=AGREED, pin=pin))
     assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)
     assert not root.file(ITEM.key).exists()
 
 
 @pytest.mark.parametrize("remote", [OTHER_SIZE, OTHER_ETAG], ids=["another size", "another ETag"])
 def test_bytes_that_two_downloads_agree_on_are_no_damage_but_a_replacement(
-    root: Root, settler: Settler, remote: RemoteStat
+    root: Root, settler: Finisher, remote: RemoteStat
 ) -> None:
     """The lock stands in for the listing here, and no sidecar is there to vouch for them."""
     pin = Pin(remote.size, remote.etag, LISTED_AT)
-    assert isinstance(settler(arrive(root, None, remote, pin=pin)), Doubt)
-    settled = settle(settler, arrive(root, None, remote, doubts=AGREED, pin=pin))
+    assert isinstance(settler(arrive(root, None, remote, pin=pin)), RetryDownload)
+    settled = finish(settler, arrive(root, None, remote, doubts=AGREED, pin=pin))
     assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)
     assert list(root.quarantine.iterdir()) == []
 
@@ -387,7 +387,7 @@ def test_bytes_that_two_downloads_agree_on_are_no_damage_but_a_replacement(
 def test_where_only_an_etag_of_parts_is_known_the_listing_is_asked_once_more(
     root: Root, now: RemoteStat | None, reason: str
 ) -> None:
-    settler = Settler(root, "run-1", wants_sidecars=True, look_up=lambda _: now)
-    settled = settle(settler, arrive(root, RIGHT, IN_PARTS, pin=BY_PARTS))
+    settler = Finisher(root, "run-1", wants_sidecars=True, look_up=lambda _: now)
+    settled = finish(settler, arrive(root, RIGHT, IN_PARTS, pin=BY_PARTS))
     assert (settled.outcome, settled.reason) == (Outcome.FAILED if reason else Outcome.FETCHED, reason)
     assert root.file(ITEM.key).exists() is not bool(reason)

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 import crypto_archive
-from crypto_archive import suggestions
-from crypto_archive.config import list_presets
-from crypto_archive.listings.known import remembered_symbols
-from crypto_archive.listings.store import FOLDERS, ListingStore
-from crypto_archive.matrix import load_matrix
+from crypto_archive.catalog.matrix_file import load_matrix
+from crypto_archive.config.presets import list_presets
+from crypto_archive.jobs.suggestions import suggestions
 from crypto_archive.model import Market
-from crypto_archive.s5cmd.protocol import Listed
-from crypto_archive.trust.store import Root
+from crypto_archive.root.listing_cache import FOLDERS, ListingStore, cached_symbols
+from crypto_archive.root.store import Root
+from crypto_archive.s5cmd.output import Listed
 
 MATRIX = load_matrix()
 KLINES = "data/spot/daily/klines/"
@@ -130,7 +129,7 @@ def test_symbols_are_the_default_ones_and_those_that_were_listed(listings: Path)
 def test_a_listing_under_way_does_not_keep_one_waiting(listings: Path) -> None:
     store = ListingStore(listings, "endpoint/bucket")
     store.finish([store.begin(f"{KLINES}NEWUSDT/1d/NEWUSDT-1d-2025-0", datetime.now(UTC).timestamp())])
-    assert remembered_symbols(listings, [KLINES]) == {"DOGEUSDT", "PEPEUSDT", "币安人生USDT", "NEWUSDT"}
+    assert cached_symbols(listings, [KLINES]) == {"DOGEUSDT", "PEPEUSDT", "币安人生USDT", "NEWUSDT"}
     store.close()
 
 
@@ -149,7 +148,7 @@ def test_what_is_damaged_costs_only_what_it_had(listings: Path) -> None:
 
 def test_nothing_heavy_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(crypto_archive.__file__).parents[1]))
-    program = "import sys, crypto_archive as c; c.suggestions('symbols', '', {}); print(*sys.modules)"
+    program = "from crypto_archive.jobs.suggestions import suggestions; import sys; suggestions('symbols', '', {}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "crypto_archive.jobs.suggestions" in loaded

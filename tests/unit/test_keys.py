@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from hypothesis import example, given, strategies as st
 
-from crypto_archive.keys import SIDECAR_SUFFIX, KeyPattern, ParsedKey, is_symbol, sidecar_key
+from crypto_archive.catalog.keys import SIDECAR_SUFFIX, KeyPattern, ParsedKey, is_symbol, sidecar_key
 from crypto_archive.model import Partition, Period
 
 KLINES = KeyPattern("data/spot/{partition}/klines/{symbol}/{interval}/{symbol}-{interval}-{date}.zip")

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from crypto_archive.keys import KeyPattern
-from crypto_archive.layouts import HIVE_TEMPLATE, MIRROR, LayoutError, NoPlace, own, placement_of, plain_parts
-from crypto_archive.matrix import Matrix
-from crypto_archive.matrix.types import Row
+from crypto_archive.catalog import layout_kinds as own
+from crypto_archive.catalog.keys import KeyPattern
+from crypto_archive.catalog.layout_kinds import HIVE_TEMPLATE, LayoutError, placement_of
+from crypto_archive.catalog.layouts import MIRROR, NoPlace, plain_parts
+from crypto_archive.catalog.matrix import Matrix, Row
 from crypto_archive.model import SIDECAR_SUFFIX, Market, Partition, Period
 from tests.objects import an_object, bundled, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crypto_archive.layouts import Placement
+    from crypto_archive.catalog.layouts import Placement
     from crypto_archive.model import ArchiveObject
 
 NAMES = (

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crypto_archive.config.run_config import Access
 from crypto_archive.errors import EndpointUnreachable, EnvironmentFailure
-from crypto_archive.listings.bucket import BucketListing
-from crypto_archive.listings.store import PAGE, ListingStore, Recording
 from crypto_archive.model import Notice
-from crypto_archive.request import Access
+from crypto_archive.root.listing import BucketListing
+from crypto_archive.root.listing_cache import PAGE, ListingStore, Recording
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary
-from crypto_archive.s5cmd.protocol import Listed
+from crypto_archive.s5cmd.output import Listed
 
 if TYPE_CHECKING:
     import threading
@@ -301,7 +301,7 @@ def test_a_listing_that_nobody_reads_to_its_end_does_not_count_as_whole(archive:
 def test_what_a_server_that_is_no_archive_has_said_is_forgotten(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         read(bucket, A)
-        bucket.distrust()
+        bucket.invalidate()
         read(bucket, A)
     assert archive.asked == [A, A]
 
@@ -358,7 +358,7 @@ def test_a_listing_that_another_run_puts_in_the_place_of_ours_is_read_in_its_ste
 def test_what_another_run_distrusts_is_asked_again(archive: Archive, path: Path) -> None:
     with at(path) as other, at(path) as one:
         one.prepare([A, B])
-        other.distrust()
+        other.invalidate()
         assert read(one, A) + read(one, B) == keys_below(A, B)
     assert archive.asked == [A, B, A, B]
 
@@ -366,7 +366,7 @@ def test_what_another_run_distrusts_is_asked_again(archive: Archive, path: Path)
 def test_a_recording_that_another_run_drops_does_no_harm(archive: Archive, path: Path) -> None:
     archive.keys = keys_below(A, B, count=2 * PAGE)
     with at(path) as other, at(path) as one:
-        archive.after = lambda given: other.distrust() if given == PAGE else None
+        archive.after = lambda given: other.invalidate() if given == PAGE else None
         assert read(one, A) == keys_below(A, count=2 * PAGE)
         archive.after = lambda _: None
         assert read(other, A) == keys_below(A, count=2 * PAGE)

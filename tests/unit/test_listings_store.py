@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.listings import store as store_module
-from crypto_archive.listings.store import KEPT_SECONDS, PAGE, Forgotten, ListingStore
 from crypto_archive.model import SIDECAR_SUFFIX
-from crypto_archive.s5cmd.protocol import Listed
+from crypto_archive.root import listing_cache as store_module
+from crypto_archive.root.listing_cache import KEPT_SECONDS, PAGE, Evicted, ListingStore
+from crypto_archive.s5cmd.output import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -234,7 +234,7 @@ def test_a_listing_that_is_gone_is_no_empty_one(path: Path) -> None:
         found = one.find(FOLDER, 0.0, ALWAYS)
         assert found is not None
         remember(other, FOLDER, FOLDER + "b", at=NOW + 1)
-        with pytest.raises(Forgotten):
+        with pytest.raises(Evicted):
             list(one.entries(found, FOLDER))
 
 

@@ -11,10 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from crypto_archive.errors import ExitCode, RootUnusable, UsageError
-from crypto_archive.lockfile.form import LockedObject, is_comment, line_of, parse_line
-from crypto_archive.lockfile.reading import LONGEST_LINE, open_lock
-from crypto_archive.lockfile.writing import prepare_lock, write_lock
 from crypto_archive.model import Pin
+from crypto_archive.plan.lockfile import (
+    LONGEST_LINE,
+    LockedObject,
+    is_comment,
+    line_of,
+    open_lock,
+    parse_line,
+    prepare_lock,
+    write_lock,
+)
 from tests.objects import LISTED_AT
 
 BUCKET = "data.binance.vision"

@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.lockfile.difference import Kind, differences
-from crypto_archive.lockfile.form import LockedObject
 from crypto_archive.model import Pin
+from crypto_archive.plan.lockfile import Kind, LockedObject, differences
 from tests.objects import LISTED_AT
 
 PIN = Pin(100, "e" * 32, LISTED_AT)

@@ -9,11 +9,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from crypto_archive.errors import ExitCode, RootUnusable, UsageError
-from crypto_archive.lockfile.form import LockedObject, line_of
-from crypto_archive.lockfile.reading import open_lock
-from crypto_archive.lockfile.shards import Shard, cut, cut_into_files, extent, prepare_shards
-from crypto_archive.lockfile.writing import write_lock
 from crypto_archive.model import Pin, ShardName
+from crypto_archive.plan.lockfile import (
+    LockedObject,
+    Shard,
+    cut,
+    cut_into_files,
+    extent,
+    line_of,
+    open_lock,
+    prepare_shards,
+    write_lock,
+)
 from tests.objects import LISTED_AT
 
 if TYPE_CHECKING:

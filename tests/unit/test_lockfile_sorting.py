@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.lockfile.sorting import LineSorter
+from crypto_archive.files import LineSorter
 
 if TYPE_CHECKING:
     from pathlib import Path

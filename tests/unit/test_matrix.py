@@ -9,7 +9,8 @@ from itertools import product
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.matrix import Header, Matrix, Row, Status, TimeUnit, load_matrix
+from crypto_archive.catalog.matrix import Header, Matrix, Row, Status, TimeUnit
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.model import Market, Partition, Period, Series
 
 SPOT, UM, CM, OPTIONS = Market

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from crypto_archive import bundled
+from crypto_archive import files as bundled
+from crypto_archive.catalog.matrix import Status
+from crypto_archive.catalog.matrix_file import SEED_FILE_NAME, load_matrix, matrix_document, parse_matrix
 from crypto_archive.errors import ConfigError, ExitCode
-from crypto_archive.matrix import SEED_FILE_NAME, Status, load_matrix, matrix_document, parse_matrix
 from crypto_archive.model import Market, Partition
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import crypto_archive
-from crypto_archive.config import Preset
+from crypto_archive.config.fields import Preset
 from tests.docs.blocks import blocks
 from tests.docs.commands import commands
 from tests.docs.generated import DOCS

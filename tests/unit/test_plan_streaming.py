@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.config import load_request
+from crypto_archive.config.load import load_request
+from crypto_archive.config.run_config import Access, Fetching
 from crypto_archive.jobs.plan import plan as plan_of
-from crypto_archive.listings.bucket import BucketListing
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, StoredStat
-from crypto_archive.planning.batches import batches
-from crypto_archive.planning.candidates import by_calendar, by_listing
-from crypto_archive.planning.plan import plan
-from crypto_archive.planning.selection import SeriesGroup, select
-from crypto_archive.planning.stream import listed_candidates
-from crypto_archive.planning.totals import PlanTotals
-from crypto_archive.request import Access, Fetching
+from crypto_archive.plan.candidates import by_calendar, by_listing, listed_candidates
+from crypto_archive.plan.decide import batches, plan
+from crypto_archive.plan.selection import SeriesGroup, select
+from crypto_archive.plan.totals import PlanTotals
+from crypto_archive.root.listing import BucketListing
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary
-from crypto_archive.s5cmd.protocol import Listed
+from crypto_archive.s5cmd.output import Listed
 from tests.objects import FIRST_DAY, LISTED_AT, an_object, not_a_word, row_of
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from crypto_archive.config import Configured
+    from crypto_archive.config.run_config import RunConfig
 
 FAR_AWAY = date(9999, 12, 31)
 TODAY = date(2025, 8, 1)
@@ -147,7 +145,7 @@ def test_many_series_are_listed_few_at_first_and_then_a_hundred_at_a_time(
     assert (len(taken), bucket.requests) == (1000, 1000)
 
 
-def configured(root: Path, **options: object) -> Configured:
+def configured(root: Path, **options: object) -> RunConfig:
     wanted = {
         "markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["klines"], "intervals": ["1h"],
         "start": "2025-07-01", "end": "2025-07-09", "output_directory": str(root),
@@ -159,7 +157,7 @@ def test_the_stream_of_a_request_is_lazy_from_the_listing_on(tmp_path: Path, mon
     supply = Supply()
     bucket = listing_of(tmp_path, monkeypatch, lambda _binary, _access, prefixes, **_: supply.objects(prefixes[0]))
     asked = configured(tmp_path)
-    selection = select(asked.request.wish, asked.matrix, TODAY)
+    selection = select(asked.request.selection, asked.matrix, TODAY)
     found = listed_candidates(selection, asked.request.access, bucket, TODAY, not_a_word)
     with closing(found):
         stream = plan(found, lambda _: None, asked.request.fetching)
@@ -198,6 +196,6 @@ def test_a_listing_that_was_cancelled_says_nothing_of_what_it_did_not_come_to(
     bucket = listing_of(tmp_path, monkeypatch, list_objects, list_folders)
     markets = {"spot": ["BTCUSDT", "ETHUSDT"], "futures_um": ["*USDT"]}
     asked = configured(tmp_path, markets=list(markets), symbols=markets, intervals=["1h", "1d"])
-    selection = select(asked.request.wish, asked.matrix, TODAY)
+    selection = select(asked.request.selection, asked.matrix, TODAY)
     found = listed_candidates(selection, asked.request.access, bucket, TODAY, not_a_word)
     assert len(list(found)) <= 1

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from crypto_archive import dayset
-from crypto_archive.dayset import Days
-from crypto_archive.matrix import Row, Status
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
+from crypto_archive.catalog.matrix import Row, Status
 from crypto_archive.model import Absence, DateRange, Market, Series
-from crypto_archive.planning.absences import ObjectDays, series_coverage
+from crypto_archive.plan.availability import ObjectDays, series_coverage
 from tests.objects import bundled, row_of
 
 if TYPE_CHECKING:
-    from crypto_archive.holdings import SeriesCoverage
+    from crypto_archive.plan.availability import SeriesCoverage
 
 TODAY = date(2025, 7, 20)
 KLINES = row_of(Market.SPOT, "klines")

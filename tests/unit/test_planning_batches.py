@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.model import Market
-from crypto_archive.planning.batches import batches
+from crypto_archive.plan.decide import batches
 from tests.objects import an_object, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:

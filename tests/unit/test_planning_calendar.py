@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.model import Absence, ArchiveObject, DateRange, Market, Partition, Period, Series
-from crypto_archive.planning.calendar import EARLIEST, PUBLICATION_DELAY, absence, periods, within
+from crypto_archive.plan.availability import EARLIEST, PUBLICATION_DELAY, absence, periods, within
 from tests.objects import row_of
 
 DAILY, MONTHLY = Partition.DAILY, Partition.MONTHLY

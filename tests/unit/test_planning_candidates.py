@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.model import SIDECAR_SUFFIX, Absence, Action, Covered, DateRange, Market, Notice, Partition, Period
-from crypto_archive.planning.calendar import PUBLICATION_DELAY
-from crypto_archive.planning.candidates import by_calendar, by_listing
-from crypto_archive.planning.reading import SERIES_NAMED
-from crypto_archive.planning.selection import Selection, SeriesGroup
-from crypto_archive.planning.stream import calendar_candidates
-from crypto_archive.request import SymbolFilter
-from crypto_archive.s5cmd.protocol import Listed
+from crypto_archive.config.run_config import SymbolFilter
+from crypto_archive.model import (
+    SIDECAR_SUFFIX,
+    Absence,
+    Action,
+    Covered,
+    DateRange,
+    Market,
+    Notice,
+    Partition,
+    Period,
+)
+from crypto_archive.plan.availability import PUBLICATION_DELAY
+from crypto_archive.plan.candidates import by_calendar, by_listing, calendar_candidates
+from crypto_archive.plan.reading import SERIES_NAMED
+from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup
+from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, bundled, not_a_word, row_of
 
 if TYPE_CHECKING:
@@ -76,7 +85,7 @@ class Bucket:
         self.folders_asked.append(prefix)
         return tuple(sorted({key[len(prefix) :].partition("/")[0] for key in self.keys if key.startswith(prefix)}))
 
-    def distrust(self) -> None:
+    def invalidate(self) -> None:
         raise AssertionError("only a stream without any object does so")
 
     def remark(self) -> Notice | None:
@@ -129,7 +138,7 @@ def test_the_calendar_gives_months_without_an_interval_layer() -> None:
 def test_the_calendar_matches_globs_against_the_default_symbols_and_says_so() -> None:
     group = a_group("NEWUSDT", "BT*", "AD*", dates=DateRange(date(2025, 7, 1), date(2025, 7, 1)))
     said: list[Notice] = []
-    found = list(calendar_candidates(Selection((group,), ()), bundled(), TODAY, said.append))
+    found = list(calendar_candidates(ResolvedSelection((group,), ()), bundled(), TODAY, said.append))
     assert [item.series.symbol for item, *_ in found] == ["NEWUSDT", "BTCUSDT", "ADAUSDT"]
     assert [notice.text for notice in said] == [
         "spot klines: globs match the matrix's 3 default symbols in a plan from the calendar"
@@ -154,7 +163,7 @@ def test_the_default_symbols_that_a_glob_matches_take_the_form_of_the_row(
 ) -> None:
     dates = DateRange(date(2023, 7, 1), date(2023, 7, 1))
     group = a_group("*", intervals=(interval,), dates=dates, market=market, data_type=data_type)
-    found = calendar_candidates(Selection((group,), ()), bundled(), TODAY, lambda _: None)
+    found = calendar_candidates(ResolvedSelection((group,), ()), bundled(), TODAY, lambda _: None)
     assert tuple(item.series.symbol for item, *_ in found) == symbols
 
 
@@ -483,7 +492,7 @@ def test_no_more_months_that_are_not_trusted_are_named_than_anybody_reads() -> N
 
 def test_the_calendar_plans_days_and_says_so() -> None:
     said: list[Notice] = []
-    found = list(calendar_candidates(Selection((best_of_both("BTCUSDT"),), ()), bundled(), TODAY, said.append))
+    found = list(calendar_candidates(ResolvedSelection((best_of_both("BTCUSDT"),), ()), bundled(), TODAY, said.append))
     assert (len(found), {one.object.period.partition for one in found}) == (31, {Partition.DAILY})
     assert [notice.text for notice in said] == [
         "spot klines: daily objects only, as the calendar does not say which monthly ones there are"

@@ -20,18 +20,12 @@ from crypto_archive.model import (
     Period,
     RemoteStat,
 )
-from crypto_archive.planning.calendar import EARLIEST, periods, within
-from crypto_archive.planning.consolidation import (
-    LEAST_PAYLOAD_BYTES,
-    SHORT_SHARE,
-    ZIP_OVERHEAD_BYTES,
-    consolidated,
-    whole_months,
-)
+from crypto_archive.plan.availability import EARLIEST, periods, whole_months, within
+from crypto_archive.plan.reading import LEAST_PAYLOAD_BYTES, SHORT_SHARE, ZIP_OVERHEAD_BYTES, consolidated
 from tests.objects import bundled, listed, not_a_word, row_of
 
 if TYPE_CHECKING:
-    from crypto_archive.matrix import Row
+    from crypto_archive.catalog.matrix import Row
 
 DAILY, MONTHLY = Partition.DAILY, Partition.MONTHLY
 KLINES = row_of(Market.SPOT, "klines")

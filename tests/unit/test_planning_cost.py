@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.model import Action, Pin
-from crypto_archive.planning.cost import SIDECAR_BYTES, added_bytes, known_size
+from crypto_archive.plan.totals import SIDECAR_BYTES, added_bytes, known_size
 from tests.objects import LISTED_AT, an_object, listed, to_fetch
 
 if TYPE_CHECKING:

@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, ManifestEntry, Pin, RemoteStat, StoredStat, Verdict
-from crypto_archive.planning import locked as module
-from crypto_archive.planning.locked import Locked, as_locked, by_lock
-from crypto_archive.planning.plan import is_held, plan
-from crypto_archive.request import Fetching
-from crypto_archive.s5cmd.protocol import Listed
+from crypto_archive.config.run_config import Fetching
+from crypto_archive.model import (
+    SIDECAR_SUFFIX,
+    Action,
+    Candidate,
+    ManifestEntry,
+    Pin,
+    RemoteStat,
+    StoredStat,
+    Verdict,
+)
+from crypto_archive.plan import locked as module
+from crypto_archive.plan.decide import is_held, plan
+from crypto_archive.plan.locked import Locked, as_locked, by_lock
+from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, an_object, listed
 
 if TYPE_CHECKING:

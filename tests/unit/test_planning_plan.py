@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crypto_archive.config.run_config import Fetching
 from crypto_archive.model import Action, Candidate, ManifestEntry, PlannedObject, StoredStat, Verdict
-from crypto_archive.planning.plan import plan
-from crypto_archive.request import Fetching
+from crypto_archive.plan.decide import plan
 from tests.objects import LISTED_AT, an_object, listed
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.matrix import Status
+from crypto_archive.catalog.matrix import Status
 from crypto_archive.model import SIDECAR_SUFFIX, DateRange, Market, Partition
-from crypto_archive.planning.calendar import EARLIEST, periods, within
-from crypto_archive.planning.prefixes import (
+from crypto_archive.plan.availability import EARLIEST, periods, within
+from crypto_archive.plan.prefixes import (
     FEWEST_REQUESTS_AT_ONCE,
     MOST_REQUESTS_AT_ONCE,
     PREFIXES_AT_ONCE,
@@ -24,13 +24,13 @@ from crypto_archive.planning.prefixes import (
     scopes,
     span_of,
 )
-from crypto_archive.planning.selection import SeriesGroup
+from crypto_archive.plan.selection import SeriesGroup
 from tests.objects import bundled, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from crypto_archive.matrix import Row
+    from crypto_archive.catalog.matrix import Row
 
 TODAY = date(2026, 11, 20)
 DAILY, MONTHLY = Partition.DAILY, Partition.MONTHLY

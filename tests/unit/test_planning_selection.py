@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config import load_request
+from crypto_archive.config.load import load_request
+from crypto_archive.config.run_config import Partitioning, Selection, SymbolFilter
 from crypto_archive.model import Contract, DateRange, Market, Partition
-from crypto_archive.planning.selection import select
-from crypto_archive.request import Partitioning, SymbolFilter, Wish
+from crypto_archive.plan.selection import select
 from tests.objects import bundled, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crypto_archive.planning.selection import Selection
+    from crypto_archive.plan.selection import ResolvedSelection
 
 TODAY = date(2026, 11, 20)
 SPOT, UM, CM, OPTIONS = Market
@@ -35,18 +35,18 @@ class Group(NamedTuple):
     intervals: tuple[str | None, ...]
 
 
-def groups_of(selection: Selection) -> list[Group]:
+def groups_of(selection: ResolvedSelection) -> list[Group]:
     return [
         Group(f"{group.row.market} {group.row.data_type}", group.partition, group.symbols, group.intervals)
         for group in selection.groups
     ]
 
 
-def names_of(selection: Selection) -> list[tuple[str, Partition]]:
+def names_of(selection: ResolvedSelection) -> list[tuple[str, Partition]]:
     return [(group.name, group.partition) for group in groups_of(selection)]
 
 
-def texts_of(selection: Selection) -> list[str]:
+def texts_of(selection: ResolvedSelection) -> list[str]:
     return [notice.text for notice in selection.notices]
 
 
@@ -58,16 +58,16 @@ def selected(
     dates: DateRange = WHILE_ALL_WERE_PUBLISHED,
     partition: Partitioning = Partitioning.DAILY,
     today: date = TODAY,
-) -> Selection:
-    wish = Wish((market,), data_types, {market: symbols}, intervals or {}, dates, partition)
-    return select(wish, bundled(), today)
+) -> ResolvedSelection:
+    selection = Selection((market,), data_types, {market: symbols}, intervals or {}, dates, partition)
+    return select(selection, bundled(), today)
 
 
-def asked(market: Market, **options: object) -> Selection:
+def asked(market: Market, **options: object) -> ResolvedSelection:
     """What comes of options, by way of the configuration."""
     given = {"markets": [market.value], "start": "2025-06-01", "end": "2025-06-30"} | options
     configured = load_request([], given, today=TODAY)
-    return select(configured.request.wish, configured.matrix, TODAY)
+    return select(configured.request.selection, configured.matrix, TODAY)
 
 
 def test_a_plain_wish_is_one_group_without_a_word() -> None:
@@ -323,10 +323,10 @@ def test_a_type_that_a_market_does_not_have() -> None:
 
 
 def test_each_market_in_its_turn_and_each_line_once() -> None:
-    wish = Wish(
+    selection = Selection(
         (CM, SPOT, CM), ("klines", "trades"), {CM: ("X",), SPOT: ("Y",)}, {"klines": ("1w",)}, WHILE_ALL_WERE_PUBLISHED
     )
-    selection = select(wish, bundled(), TODAY)
+    selection = select(selection, bundled(), TODAY)
     assert [name for name, _ in names_of(selection)][:4] == [
         "futures_cm klines", "futures_cm trades", "spot klines", "spot trades",
     ]  # fmt: skip
@@ -334,7 +334,7 @@ def test_each_market_in_its_turn_and_each_line_once() -> None:
 
 
 def test_symbols_and_intervals_of_the_matrix_where_none_are_named() -> None:
-    selection = select(Wish((SPOT,), ("klines",), dates=WHILE_ALL_WERE_PUBLISHED), bundled(), TODAY)
+    selection = select(Selection((SPOT,), ("klines",), dates=WHILE_ALL_WERE_PUBLISHED), bundled(), TODAY)
     row = row_of(SPOT, "klines")
     assert groups_of(selection) == [
         Group("spot klines", DAILY, bundled().symbols[SPOT], row.intervals(DAILY)),
@@ -344,7 +344,7 @@ def test_symbols_and_intervals_of_the_matrix_where_none_are_named() -> None:
 
 def test_without_any_data_type_all_rows_of_the_market_are_wanted() -> None:
     """Each of the 29 rows is planned or spoken of."""
-    selection = select(Wish(tuple(Market), dates=WHILE_ALL_WERE_PUBLISHED), bundled(), TODAY)
+    selection = select(Selection(tuple(Market), dates=WHILE_ALL_WERE_PUBLISHED), bundled(), TODAY)
     planned = {name for name, _ in names_of(selection)}
     assert Counter(name.split()[0] for name in planned) == {"spot": 3, "futures_um": 10, "futures_cm": 11, "options": 2}
     spoken_of = [text for text in texts_of(selection) if text.endswith("0 objects")]
@@ -357,7 +357,7 @@ def test_without_any_data_type_all_rows_of_the_market_are_wanted() -> None:
 
 WORDS = ("1s", "1m", "1h", "1d", "3d", "1w", "1mo", "1000ms")
 WISHES = st.builds(
-    Wish,
+    Selection,
     markets=st.lists(st.sampled_from(Market), max_size=4, unique=True).map(tuple),
     data_types=st.lists(st.sampled_from(bundled().names), max_size=6).map(tuple),
     intervals=st.dictionaries(
@@ -374,13 +374,13 @@ WISHES = st.builds(
 )
 
 
-@given(wish=WISHES)
-def test_whatever_is_wished_is_planned_or_spoken_of(wish: Wish) -> None:
-    selection = select(wish, bundled(), TODAY)
+@given(selection=WISHES)
+def test_whatever_is_wished_is_planned_or_spoken_of(selection: Selection) -> None:
+    selection = select(selection, bundled(), TODAY)
     names = {name for name, _ in names_of(selection)}
     text = "\n".join(texts_of(selection))
-    for market in wish.markets:
-        for data_type in wish.data_types:
+    for market in selection.markets:
+        for data_type in selection.data_types:
             row = bundled().row(market, data_type)
             assert (
                 f"{market} {row.data_type}" in names or f"{market} {row.data_type}:" in text
@@ -389,9 +389,9 @@ def test_whatever_is_wished_is_planned_or_spoken_of(wish: Wish) -> None:
             )
 
 
-@given(wish=WISHES)
-def test_groups_hold_only_what_the_matrix_publishes_and_nothing_twice(wish: Wish) -> None:
-    selection = select(wish, bundled(), TODAY)
+@given(selection=WISHES)
+def test_groups_hold_only_what_the_matrix_publishes_and_nothing_twice(selection: Selection) -> None:
+    selection = select(selection, bundled(), TODAY)
     for group in selection.groups:
         assert group.partition in group.row.partitions
         assert group.symbols

@@ -9,12 +9,15 @@ from fnmatch import fnmatchcase
 import pytest
 from hypothesis import given, strategies as st
 
+from crypto_archive.catalog.symbols import is_glob
+from crypto_archive.config.run_config import SymbolFilter
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import Contract, DateRange, Market, Notice, Partition
-from crypto_archive.planning.selection import Selection, SeriesGroup
-from crypto_archive.planning.stream import calendar_candidates
-from crypto_archive.planning.symbols import (
+from crypto_archive.plan.candidates import calendar_candidates
+from crypto_archive.plan.selection import (
     MOST_NAMED,
+    ResolvedSelection,
+    SeriesGroup,
     folders_beside,
     matching,
     passes,
@@ -22,8 +25,6 @@ from crypto_archive.planning.symbols import (
     resolve_offline,
     unknown,
 )
-from crypto_archive.request import SymbolFilter
-from crypto_archive.symbols import is_glob
 from tests.objects import bundled, not_a_word, row_of
 
 KNOWN = ("BTCUSDT", "ETHUSDT", "BTCDOWNUSDT", "ETHBTC", "1000SHIBUSDT", "币安人生USDT")
@@ -220,7 +221,7 @@ def test_without_the_archive_globs_match_what_is_known_otherwise() -> None:
 def test_a_plan_from_the_calendar_says_that_it_knows_the_default_symbols_only() -> None:
     said: list[Notice] = []
     group = a_group("*", filters=SymbolFilter(("USDC", "USDT")))
-    selection = Selection((replace(group, dates=DateRange(date(2025, 7, 1), date(2025, 7, 1))),), ())
+    selection = ResolvedSelection((replace(group, dates=DateRange(date(2025, 7, 1), date(2025, 7, 1))),), ())
     assert len(list(calendar_candidates(selection, bundled(), date(2025, 7, 9), said.append))) == 15
     assert [notice.text for notice in said] == [
         "futures_um klines: globs and filters match the matrix's 15 default symbols in a plan from the calendar"

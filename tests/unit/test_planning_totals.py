@@ -7,10 +7,8 @@ from dataclasses import asdict, replace
 from hypothesis import given, strategies as st
 
 from crypto_archive.model import Action, Covered, Market, PlannedObject
-from crypto_archive.planning.batches import batches
-from crypto_archive.planning.cost import SIDECAR_BYTES, added_bytes
-from crypto_archive.planning.totals import PlanTotals
-from crypto_archive.totals import GroupTotals
+from crypto_archive.plan.decide import batches
+from crypto_archive.plan.totals import SIDECAR_BYTES, GroupTotals, PlanTotals, added_bytes
 from tests.objects import an_object, kept, listed, many_to_fetch, to_fetch
 
 KINDS = ((Market.SPOT, "klines"), (Market.FUTURES_UM, "trades"))

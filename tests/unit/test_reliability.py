@@ -8,9 +8,9 @@ from functools import cache
 
 import pytest
 
-from crypto_archive.request import Fetching
+from crypto_archive.config.run_config import Fetching
 from crypto_archive.s5cmd import listing
-from crypto_archive.s5cmd.protocol import Fault
+from crypto_archive.s5cmd.output import Fault
 from crypto_archive.transfer import engine, lane
 from tests.docs.generated import DOCS, REPOSITORY
 

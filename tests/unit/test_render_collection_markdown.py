@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.events import Checked, ObjectPlanned, ObjectSettled, RunFinished
+from crypto_archive.events import Checked, ObjectFinished, ObjectPlanned, RunFinished
+from crypto_archive.jobs.report import combine_reports
+from crypto_archive.jobs.verify import VerifyReport
 from crypto_archive.model import Action, Market, Outcome, PlannedObject, Verdict
-from crypto_archive.render.collection_markdown import ROWS_SHOWN, collection_markdown, escaped
-from crypto_archive.render.headline import check_headline, headline
-from crypto_archive.report.checks import VerifyReport
-from crypto_archive.report.combined import combine_reports
+from crypto_archive.render.markdown import ROWS_SHOWN, collection_markdown, escaped
+from crypto_archive.render.summary import check_headline, headline
 from tests.objects import an_object
 from tests.unit.asking import load_request
 
 if TYPE_CHECKING:
-    from crypto_archive.report.fold import Report
+    from crypto_archive.jobs.report import Report
 
 
 def report_of(*outcomes: Outcome, reason: str = "", **finish: Any) -> Report:
@@ -25,7 +25,7 @@ def report_of(*outcomes: Outcome, reason: str = "", **finish: Any) -> Report:
     )
     for number, outcome in enumerate(outcomes):
         report.add(ObjectPlanned(PlannedObject(an_object(number), Action.FETCH, "not there")))
-        report.add(ObjectSettled(an_object(number), outcome, reason, size=2048, bytes_fetched=2112, attempts=4))
+        report.add(ObjectFinished(an_object(number), outcome, reason, size=2048, bytes_fetched=2112, attempts=4))
     report.add(RunFinished(90.0, **finish))
     return report
 

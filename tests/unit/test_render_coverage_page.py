@@ -10,9 +10,9 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from crypto_archive import dayset
+from crypto_archive.catalog import days as dayset
 from crypto_archive.model import Absence
-from crypto_archive.render.coverage_page import ABSENCE_LETTERS, coverage_page, embedded
+from crypto_archive.render.coverage import ABSENCE_LETTERS, coverage_page, embedded
 
 from .test_report_coverage import HOSTILE, NON_ASCII, a_report
 

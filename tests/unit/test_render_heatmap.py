@@ -5,10 +5,10 @@ from datetime import date
 import pytest
 from rich.text import Text
 
-from crypto_archive import dayset
-from crypto_archive.holdings import DayCounts
+from crypto_archive.catalog import days as dayset
 from crypto_archive.model import Absence, DateRange
-from crypto_archive.render.heatmap import SERIES_SHOWN, coverage_view, format_share, interesting_days, sign_of
+from crypto_archive.plan.availability import DayCounts
+from crypto_archive.render.coverage import SERIES_SHOWN, coverage_view, format_share, interesting_days, sign_of
 
 from .test_render_tables import text_of
 from .test_report_coverage import NON_ASCII, a_report

@@ -10,10 +10,9 @@ from rich.console import Console
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import LeftAlone, Moved, MovesCounted, Noticed
+from crypto_archive.jobs.relayout import LEFT_KEPT, RelayoutReport
 from crypto_archive.model import Notice
-from crypto_archive.render.moving import LEFT_SHOWN, PlainMoves, TerminalMoves, move_progress, relayout_lines
-from crypto_archive.render.progress import Mode
-from crypto_archive.report.relayout_report import LEFT_KEPT, RelayoutReport
+from crypto_archive.render.progress import LEFT_SHOWN, Mode, PlainMoves, TerminalMoves, move_progress, relayout_lines
 
 MOVED = Moved("data/a.zip", "data/a.zip", "data/market=spot/a.zip")
 

@@ -15,8 +15,8 @@ from crypto_archive.events import (
     DaysCovered,
     DaysKept,
     Noticed,
+    ObjectFinished,
     ObjectPlanned,
-    ObjectSettled,
     PlanFinished,
     RunFinished,
     RunStarted,
@@ -69,7 +69,7 @@ def test_a_run_from_first_to_last_line() -> None:
         screen.time.seconds = 6.0
         progress.show(BytesArrived(0, 2048))
         progress.show(BatchRetried(0, 1, 1, 2.0, 1, "SlowDown:\n503"))
-        progress.show(ObjectSettled(archive_object(), Outcome.FAILED, "SlowDown", bytes_fetched=2048, lane=0))
+        progress.show(ObjectFinished(archive_object(), Outcome.FAILED, "SlowDown", bytes_fetched=2048, lane=0))
         screen.time.seconds = 8.0
         progress.show(RunFinished(8.0))
     assert screen.lines == [
@@ -114,7 +114,7 @@ def test_progress_comes_at_most_once_in_a_while(pauses: list[float]) -> None:
 def test_lines_of_a_kind_are_limited() -> None:
     screen = Screen()
     for number in range(LINES_OF_A_KIND + 5):
-        screen.progress.show(ObjectSettled(archive_object(number), Outcome.QUARANTINED))
+        screen.progress.show(ObjectFinished(archive_object(number), Outcome.QUARANTINED))
         screen.progress.show(Noticed(Notice(f"note {number}")))
         screen.progress.show(BatchRetried(0, number, 1, 1.0, 1, ""))
     assert len(screen.lines) == 3 * (LINES_OF_A_KIND + 1)

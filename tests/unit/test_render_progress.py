@@ -101,7 +101,7 @@ def test_an_error_of_the_run_is_not_swallowed() -> None:
 
 def test_cheap_parts_do_not_load_rich() -> None:
     code = (
-        "import sys, crypto_archive.report, crypto_archive.render.plain, crypto_archive.report.sizes; "
+        "import sys, crypto_archive.jobs.report, crypto_archive.render.plain, crypto_archive.text; "
         "print([name for name in sys.modules if name.split('.')[0] in ('rich', 'typer', 'pydantic')])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -10,26 +10,22 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console, RenderableType
 
+from crypto_archive.catalog.keys import KeyPattern
+from crypto_archive.catalog.matrix import Row, Status
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.errors import ExitCode
-from crypto_archive.events import (
-    Checked,
-    DaysCovered,
-    Noticed,
-    ObjectSettled,
-    RunFinished,
-)
-from crypto_archive.keys import KeyPattern
-from crypto_archive.matrix import Row, Status, load_matrix
+from crypto_archive.events import Checked, DaysCovered, Noticed, ObjectFinished, RunFinished
+from crypto_archive.jobs.verify import VerifyReport
 from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Verdict
+from crypto_archive.plan.totals import GroupTotals
 from crypto_archive.render.markdown import matrix_markdown
-from crypto_archive.render.tables import matrix_table, plan_table, report_summary, show, verify_summary
-from crypto_archive.report.checks import VerifyReport
-from crypto_archive.totals import GroupTotals
+from crypto_archive.render.summary import report_summary, verify_summary
+from crypto_archive.render.tables import matrix_table, plan_table, show
 
 from .test_report_fold import archive_object, new_report, report_of
 
 if TYPE_CHECKING:
-    from crypto_archive.report.fold import Report
+    from crypto_archive.jobs.report import Report
 
 ROWS = (
     Row(
@@ -155,7 +151,7 @@ def test_the_summary_of_a_good_run() -> None:
 def test_the_summary_names_the_first_failures_and_what_to_do() -> None:
     report = report_of(*[Outcome.PRESENT] * 3)
     for number in range(14):
-        report.add(ObjectSettled(archive_object(number), Outcome.FAILED, "SlowDown:\n503"))
+        report.add(ObjectFinished(archive_object(number), Outcome.FAILED, "SlowDown:\n503"))
     lines = text_of(report_summary(report, Path("report.json"), Path("runs/failed.s5cmd")))
     assert "Some objects are not there" in lines
     assert lines.count("SlowDown: 503") == 10
@@ -168,7 +164,7 @@ def test_the_summary_names_the_first_failures_and_what_to_do() -> None:
 def test_the_summary_of_what_the_archive_has_replaced_since(others: int) -> None:
     report = report_of(Outcome.FETCHED, *[Outcome.FAILED] * others)
     report.request = replace(report.request, locked=Path("inputs.lock"))
-    report.add(ObjectSettled(archive_object(7), Outcome.FAILED, "gone", refused=True))
+    report.add(ObjectFinished(archive_object(7), Outcome.FAILED, "gone", refused=True))
     lines = filled(text_of(report_summary(report), 120))
     assert "│ locked by inputs.lock │" in lines
     assert (
@@ -201,7 +197,7 @@ def test_the_summary_of_an_interrupted_run() -> None:
 
 def empty_reports() -> list[Report]:
     absent = new_report()
-    absent.add(ObjectSettled(archive_object(), Outcome.ABSENT, Absence.HOLE))
+    absent.add(ObjectFinished(archive_object(), Outcome.ABSENT, Absence.HOLE))
     return [new_report(), absent]
 
 

@@ -11,8 +11,8 @@ from crypto_archive.events import (
     BytesArrived,
     Checked,
     Event,
+    ObjectFinished,
     ObjectPlanned,
-    ObjectSettled,
     PlanFinished,
 )
 from crypto_archive.model import (
@@ -27,8 +27,7 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.render.pace import CheckTally, Pace
-from crypto_archive.render.tally import Tally
+from crypto_archive.render.stats import CheckTally, ProgressStats, RateEstimator
 
 OBJECT = ArchiveObject("k.zip", Series(Market.SPOT, "klines", "X", "1h"), Period(Partition.DAILY, date(2025, 7, 1)))
 
@@ -49,12 +48,12 @@ def planned(size: int | None, action: Action = Action.FETCH) -> ObjectPlanned:
     return ObjectPlanned(PlannedObject(OBJECT, action, "", True, stat(size)))
 
 
-def fetched(size: int, lane: int | None = 0) -> ObjectSettled:
-    return ObjectSettled(OBJECT, Outcome.FETCHED, size=size, bytes_fetched=size, remote=stat(size), lane=lane)
+def fetched(size: int, lane: int | None = 0) -> ObjectFinished:
+    return ObjectFinished(OBJECT, Outcome.FETCHED, size=size, bytes_fetched=size, remote=stat(size), lane=lane)
 
 
-def tally_of(*events: Event, clock: Clock | None = None) -> Tally:
-    tally = Tally(clock or Clock())
+def tally_of(*events: Event, clock: Clock | None = None) -> ProgressStats:
+    tally = ProgressStats(clock or Clock())
     for event in events:
         tally.add(event)
     return tally
@@ -104,19 +103,19 @@ def test_a_retry_may_lower_it() -> None:
 
 
 def test_present_objects_are_no_traffic() -> None:
-    tally = tally_of(planned(100, Action.KEEP), ObjectSettled(OBJECT, Outcome.PRESENT, size=100, remote=stat(100)))
+    tally = tally_of(planned(100, Action.KEEP), ObjectFinished(OBJECT, Outcome.PRESENT, size=100, remote=stat(100)))
     assert (tally.bytes_done, tally.bytes_total, tally.settled) == (0, None, 1)
 
 
 def test_absent_objects_leave_the_total() -> None:
     tally = tally_of(planned(100), planned(60), PlanFinished())
-    tally.add(ObjectSettled(OBJECT, Outcome.ABSENT, remote=stat(100)))
+    tally.add(ObjectFinished(OBJECT, Outcome.ABSENT, remote=stat(100)))
     assert tally.bytes_total == 60
 
 
 def test_without_sizes_objects_are_counted() -> None:
     tally = tally_of(planned(None), planned(None), planned(None), planned(None), PlanFinished())
-    tally.add(ObjectSettled(OBJECT, Outcome.FETCHED, bytes_fetched=7))
+    tally.add(ObjectFinished(OBJECT, Outcome.FETCHED, bytes_fetched=7))
     assert (tally.bytes_total, tally.fraction, tally.bytes_done) == (None, 0.25, 7)
 
 
@@ -148,7 +147,7 @@ def test_time_left_by_objects() -> None:
     clock = Clock()
     tally = tally_of(*[planned(None)] * 4, PlanFinished(), clock=clock)
     clock.now += 2.0
-    tally.add(ObjectSettled(OBJECT, Outcome.FETCHED))
+    tally.add(ObjectFinished(OBJECT, Outcome.FETCHED))
     assert tally.seconds_left == 6.0
 
 
@@ -169,7 +168,7 @@ def test_lanes_remember_what_they_do() -> None:
 
 
 def test_pace_forgets_what_is_long_ago() -> None:
-    pace = Pace(window_seconds=10.0)
+    pace = RateEstimator(window_seconds=10.0)
     assert pace.per_second(0.0, 0.0) == 0.0
     for second in range(21):
         pace.note(float(second), 0.0 if second < 10 else (second - 10) * 5.0)

@@ -17,8 +17,8 @@ from crypto_archive.events import (
     DaysKept,
     Event,
     Noticed,
+    ObjectFinished,
     ObjectPlanned,
-    ObjectSettled,
     PlanFinished,
     RunFinished,
     RunStarted,
@@ -76,7 +76,7 @@ def test_bytes_objects_rate_time_left_and_lanes() -> None:
     )
     clock.now = 2.0
     progress.take(
-        ObjectSettled(
+        ObjectFinished(
             archive_object(),
             Outcome.FETCHED,
             size=10 * MIB,
@@ -106,7 +106,7 @@ def test_a_growing_plan_has_no_percentage() -> None:
 
 
 def test_without_sizes_the_bar_counts_objects() -> None:
-    settled = ObjectSettled(archive_object(), Outcome.FETCHED, bytes_fetched=MIB)
+    settled = ObjectFinished(archive_object(), Outcome.FETCHED, bytes_fetched=MIB)
     lines = drawn(progress_of(planned(None), planned(None), PlanFinished(), settled))
     assert "50%" in lines[1]
     assert lines[2].startswith("1.0 MiB  ")
@@ -151,7 +151,7 @@ def test_the_first_notices_and_failures_stay_above_the_bar() -> None:
         progress.show(RunStarted("run-1", MOMENT, (Notice("spot bookDepth: never"),), "v2.3.0"))
         for number in range(LINES_ABOVE + 3):
             progress.show(Noticed(Notice(f"notice {number}")))
-            progress.show(ObjectSettled(archive_object(number), Outcome.FAILED, "Slow\x1b[31mDown"))
+            progress.show(ObjectFinished(archive_object(number), Outcome.FAILED, "Slow\x1b[31mDown"))
         progress.show(RunFinished(1.0))
     text = screen.file.getvalue()
     assert "note  spot bookDepth: never" in text

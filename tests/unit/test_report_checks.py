@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked
+from crypto_archive.jobs.verify import BAD_KEPT, VerifyReport
 from crypto_archive.model import Market, Verdict
-from crypto_archive.report.checks import BAD_KEPT, VerifyReport
 
 BAD = {verdict for verdict in Verdict if verdict.is_bad}
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "verify.schema.json").read_text(encoding="utf-8"))

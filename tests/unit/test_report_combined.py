@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive import Configured, ExitCode, combine_reports, load_preset
-from crypto_archive.events import Event, Noticed, ObjectPlanned, ObjectSettled, PlanFinished, RunFinished, RunStarted
+from crypto_archive import ExitCode, RunConfig, load_preset
+from crypto_archive.events import Event, Noticed, ObjectFinished, ObjectPlanned, PlanFinished, RunFinished, RunStarted
+from crypto_archive.jobs.report import FAILURES_KEPT, Report, combine_reports
 from crypto_archive.model import Absence, Action, Notice, Outcome, PlannedObject, Verdict
-from crypto_archive.report.fold import FAILURES_KEPT, Report
 from tests.archive.results import assert_whole
 from tests.objects import an_object
 
@@ -19,11 +19,11 @@ NOTICE = Notice("spot bookDepth: never published")
 
 
 @cache
-def wanted() -> Configured:
+def wanted() -> RunConfig:
     return load_preset("research", output_directory=Path("root"), today=date(2025, 7, 20))
 
 
-def run_of(*settled: ObjectSettled, began: int = 0, seconds: float = 10.0, name: str = "run", **finish: Any) -> Report:
+def run_of(*settled: ObjectFinished, began: int = 0, seconds: float = 10.0, name: str = "run", **finish: Any) -> Report:
     """The report of a run that began so many seconds after noon."""
     configured = wanted()
     report = Report(configured.request, version="0.1.0", matrix_version="1", presets=("research",))
@@ -39,8 +39,8 @@ def run_of(*settled: ObjectSettled, began: int = 0, seconds: float = 10.0, name:
     return report
 
 
-def ended(number: int, outcome: Outcome = Outcome.FETCHED, **fields: Any) -> ObjectSettled:
-    return ObjectSettled(an_object(number), outcome, size=10, bytes_fetched=12, **fields)
+def ended(number: int, outcome: Outcome = Outcome.FETCHED, **fields: Any) -> ObjectFinished:
+    return ObjectFinished(an_object(number), outcome, size=10, bytes_fetched=12, **fields)
 
 
 def test_the_sum_is_what_one_run_over_all_of_it_would_have_reported() -> None:

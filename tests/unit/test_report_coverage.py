@@ -7,13 +7,13 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from crypto_archive import dayset
-from crypto_archive.dayset import Days
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
+from crypto_archive.config.run_config import Request, Selection
 from crypto_archive.errors import ExitCode
+from crypto_archive.jobs.coverage import CoverageReport
 from crypto_archive.model import Absence, DateRange, Market, Notice, Series
-from crypto_archive.planning.absences import ObjectDays, series_coverage
-from crypto_archive.report.coverage_report import CoverageReport
-from crypto_archive.request import Request, Wish
+from crypto_archive.plan.availability import ObjectDays, series_coverage
 from tests.objects import row_of
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "coverage.schema.json").read_text(encoding="utf-8"))
@@ -29,9 +29,9 @@ def days(first: str, last: str) -> Days:
 
 def a_report(dates: DateRange | None = None) -> CoverageReport:
     """Five series: one on disk with a hole, one to fetch, two with odd names, and one that there never was."""
-    wish = Wish((Market.SPOT, Market.FUTURES_UM), dates=dates or DateRange(date(2025, 1, 1)))
+    selection = Selection((Market.SPOT, Market.FUTURES_UM), dates=dates or DateRange(date(2025, 1, 1)))
     report = CoverageReport(
-        Request(wish, Path("/data/binance")), "2025-07-01", TODAY, generated_at=datetime(2025, 7, 20, tzinfo=UTC)
+        Request(selection, Path("/data/binance")), "2025-07-01", TODAY, generated_at=datetime(2025, 7, 20, tzinfo=UTC)
     )
     klines, funding = row_of(Market.SPOT, "klines"), row_of(Market.FUTURES_UM, "fundingRate")
     holed = Days(days("2025-01-10", "2025-07-18") & ~days("2025-03-03", "2025-03-04"))
@@ -42,9 +42,9 @@ def a_report(dates: DateRange | None = None) -> CoverageReport:
         (HOSTILE, days("2025-01-01", "2025-02-28"), dayset.NONE),
     ):
         series = Series(Market.SPOT, "klines", symbol, "1d")
-        report.add(series_coverage(series, klines, ObjectDays(listed), ObjectDays(stored), wish.dates, TODAY))
+        report.add(series_coverage(series, klines, ObjectDays(listed), ObjectDays(stored), selection.dates, TODAY))
     series = Series(Market.FUTURES_UM, "fundingRate", "XUSDT")
-    report.add(series_coverage(series, funding, ObjectDays(), ObjectDays(), wish.dates, TODAY))
+    report.add(series_coverage(series, funding, ObjectDays(), ObjectDays(), selection.dates, TODAY))
     report.notices.append(Notice("spot bookDepth: never published by the archive, 0 objects"))
     return report
 

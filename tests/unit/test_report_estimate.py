@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given, strategies as st
 
-from crypto_archive.report.estimate import Estimate, PastRun, estimate, rates
+from crypto_archive.plan.estimate import Estimate, PastRun, estimate, rates
 
 RUNS = st.lists(
     st.builds(PastRun, st.integers(1, 10**7), st.integers(0, 10**14), st.floats(0.001, 10**6)), min_size=1, max_size=10

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
+from crypto_archive.config.run_config import Request, Selection
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import (
     Comparing,
@@ -15,12 +16,13 @@ from crypto_archive.events import (
     DaysKept,
     Event,
     Noticed,
+    ObjectFinished,
     ObjectPlanned,
-    ObjectSettled,
     PlanFinished,
     RunFinished,
     RunStarted,
 )
+from crypto_archive.jobs.report import FAILURES_KEPT, UNPRUNED_KEPT, Report
 from crypto_archive.model import (
     Absence,
     Action,
@@ -35,8 +37,6 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.report.fold import FAILURES_KEPT, UNPRUNED_KEPT, Report
-from crypto_archive.request import Request, Wish
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
@@ -78,12 +78,14 @@ def archive_object(number: int = 0, market: Market = Market.SPOT, data_type: str
 
 
 def new_report(**options: str) -> Report:
-    wish = Wish((Market.SPOT,), ("klines",), {Market.SPOT: ("BTCUSDT",)}, {"*": ("1h",)}, DateRange(date(2025, 7, 1)))
-    return Report(Request(wish, Path("output")), version="0.1.0", matrix_version="2025-11", presets=("research",))
+    selection = Selection(
+        (Market.SPOT,), ("klines",), {Market.SPOT: ("BTCUSDT",)}, {"*": ("1h",)}, DateRange(date(2025, 7, 1))
+    )
+    return Report(Request(selection, Path("output")), version="0.1.0", matrix_version="2025-11", presets=("research",))
 
 
-def settled(outcome: Outcome, number: int = 0, **fields: object) -> ObjectSettled:
-    return ObjectSettled(archive_object(number), outcome, **fields)  # type: ignore[arg-type]
+def settled(outcome: Outcome, number: int = 0, **fields: object) -> ObjectFinished:
+    return ObjectFinished(archive_object(number), outcome, **fields)  # type: ignore[arg-type]
 
 
 def report_of(*outcomes: Outcome, finish: RunFinished | None = RunFinished(2.0)) -> Report:  # noqa: B008
@@ -102,7 +104,7 @@ OBJECTS = st.builds(
     archive_object, st.integers(0, 50), st.sampled_from(Market), st.sampled_from(["klines", "trades", "metrics"])
 )
 SETTLED = st.builds(
-    ObjectSettled,
+    ObjectFinished,
     OBJECTS,
     st.sampled_from(Outcome),
     reason=st.sampled_from([*Absence, "", "SlowDown\n\x1b[31m"]),

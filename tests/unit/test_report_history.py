@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crypto_archive.report.estimate import PastRun
-from crypto_archive.report.history import RUNS_JUDGED_BY, past_runs
+from crypto_archive.plan.estimate import RUNS_JUDGED_BY, PastRun, past_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

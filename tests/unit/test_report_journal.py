@@ -10,12 +10,13 @@ from crypto_archive.events import (
     Comparing,
     DaysCovered,
     DaysKept,
+    ObjectFinished,
     ObjectPlanned,
-    ObjectSettled,
     PlanFinished,
     RunFinished,
     RunStarted,
 )
+from crypto_archive.jobs.record import event_line
 from crypto_archive.model import (
     Action,
     ArchiveObject,
@@ -30,7 +31,6 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.report.journal import event_line
 
 MOMENT = datetime(2025, 7, 16, 12, tzinfo=UTC)
 OBJECT = ArchiveObject(
@@ -48,12 +48,12 @@ def read(line: str | None) -> dict[str, object]:
 
 
 def test_a_settled_object() -> None:
-    event = ObjectSettled(
+    event = ObjectFinished(
         OBJECT, Outcome.FETCHED, "two\nlines", 10, 101, "ff", Verdict.OK, REMOTE, attempts=2, lane=3, etag="abc"
     )
     line = event_line(event)
     assert read(line) == {
-        "event": "object-settled",
+        "event": "object-finished",
         "key": OBJECT.key,
         "outcome": "fetched",
         "reason": "two\nlines",
@@ -80,8 +80,8 @@ def test_a_planned_object_and_its_time() -> None:
 
 def test_of_an_object_that_stays_only_its_settlement_is_told() -> None:
     assert event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10))) is None
-    settled = ObjectSettled(OBJECT, Outcome.PRESENT, size=10, remote=REMOTE)
-    expected = {"event": "object-settled", "key": OBJECT.key, "outcome": "present", "size": 10}
+    settled = ObjectFinished(OBJECT, Outcome.PRESENT, size=10, remote=REMOTE)
+    expected = {"event": "object-finished", "key": OBJECT.key, "outcome": "present", "size": 10}
     assert read(event_line(settled)) == expected
     assert read(event_line(settled, at=MOMENT)) == expected | {"at": "2025-07-16T12:00:00+00:00"}
 

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_of
 from prometheus_client.parser import text_string_to_metric_families as text_of
 
+from crypto_archive.config.run_config import Request, Selection
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.events import ObjectPlanned, ObjectSettled, RunFinished, RunStarted
+from crypto_archive.events import ObjectFinished, ObjectPlanned, RunFinished, RunStarted
+from crypto_archive.jobs.metrics import LAST_SUCCESS, former_successes, metrics_text, write_metrics
+from crypto_archive.jobs.report import Report
 from crypto_archive.model import Action, Market, Outcome, PlannedObject
-from crypto_archive.report.fold import Report
-from crypto_archive.report.metrics import LAST_SUCCESS, former_successes, metrics_text, write_metrics
-from crypto_archive.request import Request, Wish
 
 from .test_report_fold import archive_object
 
@@ -29,12 +29,12 @@ SPOT = ("research", "spot", "klines")
 
 def report_of(*outcomes: Outcome, presets: tuple[str, ...] = ("research",), hours: int = 0, **finish: object) -> Report:
     """A run of ninety seconds whose objects, of spot klines all, ended so."""
-    report = Report(Request(Wish((Market.SPOT,)), Path("output")), version="1", presets=presets)
+    report = Report(Request(Selection((Market.SPOT,)), Path("output")), version="1", presets=presets)
     report.add(RunStarted("run", BEGIN + timedelta(hours=hours), (), "2.3.0"))
     for number, outcome in enumerate(outcomes):
         item = archive_object(number)
         report.add(ObjectPlanned(PlannedObject(item, Action.FETCH, "new")))
-        report.add(ObjectSettled(item, outcome, size=100, bytes_fetched=164))
+        report.add(ObjectFinished(item, outcome, size=100, bytes_fetched=164))
     report.add(RunFinished(90.0, **finish))  # type: ignore[arg-type]
     return report
 

@@ -8,14 +8,11 @@ import json
 import pytest
 from rich.console import Console
 
+from crypto_archive.config.run_config import Budget
 from crypto_archive.model import Market
-from crypto_archive.planning.totals import PlanTotals
-from crypto_archive.render.needs_table import needs_table
-from crypto_archive.render.tables import plan_table
-from crypto_archive.report.estimate import Estimate
-from crypto_archive.report.needs import Needs
-from crypto_archive.request import Budget
-from crypto_archive.totals import GroupTotals
+from crypto_archive.plan.estimate import Estimate, Needs
+from crypto_archive.plan.totals import GroupTotals, PlanTotals
+from crypto_archive.render.tables import needs_table, plan_table
 from tests.docs.generated import DOCS
 
 from .test_render_tables import text_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.report.sizes import (
+from crypto_archive.text import (
     format_about,
     format_bytes,
     format_clock,

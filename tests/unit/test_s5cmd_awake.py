@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.s5cmd.awake import TICKS_COUNTED, AwakeClock
+from crypto_archive.s5cmd.child import TICKS_COUNTED, AwakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from crypto_archive.request import Access
+from crypto_archive.config.run_config import Access
 from crypto_archive.s5cmd.binary import Binary
-from crypto_archive.s5cmd.invocation import child_environment, command_line
+from crypto_archive.s5cmd.runfile import child_environment, command_line
 
 BINARY = Binary(Path("/opt/s5cmd"), "2.3.0")
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import example, given, strategies as st
 
-from crypto_archive.s5cmd.protocol import Copied, Failed, Fault, Folder, Listed, Noise, fault_of, parse_line
+from crypto_archive.s5cmd.output import Copied, Failed, Fault, Folder, Listed, Noise, fault_of, parse_line
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

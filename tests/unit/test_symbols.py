@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
+from crypto_archive.catalog.symbols import QUOTE_ASSETS, contract_of, is_settled, pair_of, quote_of
 from crypto_archive.model import Contract, Market
-from crypto_archive.symbols import QUOTE_ASSETS, contract_of, is_settled, pair_of, quote_of
 
 SPOT, UM, CM, OPTIONS = Market.SPOT, Market.FUTURES_UM, Market.FUTURES_CM, Market.OPTIONS
 PERPETUAL, DELIVERY = Contract.PERPETUAL, Contract.DELIVERY

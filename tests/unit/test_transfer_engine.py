@@ -25,28 +25,27 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tenacity.wait import wait_none
 
+from crypto_archive.config.run_config import Access, Fetching
 from crypto_archive.errors import EndpointUnreachable, RootUnusable, S5cmdUnusable
 from crypto_archive.events import (
     BatchFinished,
     BatchRetried,
     BatchStarted,
     BytesArrived,
+    Cancellation,
     Event,
+    ObjectFinished,
     ObjectPlanned,
-    ObjectSettled,
     PlanFinished,
 )
+from crypto_archive.files import Spool
 from crypto_archive.model import Absence, Action, Outcome, Pin, PlannedObject
-from crypto_archive.planning.batches import batches
-from crypto_archive.request import Access, Fetching
-from crypto_archive.s5cmd.awake import AwakeClock
+from crypto_archive.plan.decide import batches
 from crypto_archive.s5cmd.binary import Binary
+from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.transfer import engine as engine_module, lane as lane_module
-from crypto_archive.transfer.arrival import Arrival, Doubt
-from crypto_archive.transfer.cancellation import Cancellation
 from crypto_archive.transfer.engine import Engine
-from crypto_archive.transfer.lane import Workplace
-from crypto_archive.transfer.spool import Spool
+from crypto_archive.transfer.lane import Arrival, RetryDownload, Workplace
 from tests.objects import LISTED_AT, an_object, kept, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:
@@ -139,10 +138,10 @@ DISK_FULL = "error:write x: no space left on device"
 NO_WORD = "s5cmd ended without a word about it"
 
 
-def fetched(arrival: Arrival) -> ObjectSettled:
+def fetched(arrival: Arrival) -> ObjectFinished:
     """What a proof says of good bytes."""
     size = arrival.file.stat().st_size
-    return ObjectSettled(
+    return ObjectFinished(
         arrival.planned.object, Outcome.FETCHED, size=size, bytes_fetched=size, attempts=arrival.attempts
     )
 
@@ -153,7 +152,7 @@ class Site:
 
     folder: Path
     fetching: Fetching = field(default_factory=lambda: Fetching(jobs=1, attempts=2))
-    settle: Callable[[Arrival], ObjectSettled | Doubt] = fetched
+    finish: Callable[[Arrival], ObjectFinished | RetryDownload] = fetched
     explain_absence: Callable[[ArchiveObject], Absence] = lambda _: Absence.HOLE
     cancellation: Cancellation = field(default_factory=Cancellation)
     program: Path | None = None
@@ -175,7 +174,7 @@ class Site:
         """The run-files that s5cmd was started with, in their order."""
         return (self.folder / "told.json.started").read_text(encoding="utf-8").splitlines()
 
-    def tell(
+    def print_notice(
         self,
         zips: str | list[str] = "copy",
         sidecars: str | list[str] = "copy",
@@ -205,7 +204,7 @@ class Site:
             fetching=self.fetching,
             staging=self.staging,
             run_folder=self.run_folder,
-            settle=self.settle,
+            finish=self.finish,
             explain_absence=self.explain_absence,
             cancellation=self.cancellation,
         )
@@ -223,16 +222,16 @@ class Ran:
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
-    def settled(self) -> dict[str, ObjectSettled]:
-        return {event.object.key: event for event in self.of(ObjectSettled)}
+    def settled(self) -> dict[str, ObjectFinished]:
+        return {event.object.key: event for event in self.of(ObjectFinished)}
 
     @property
     def outcomes(self) -> dict[str, int]:
-        return dict(Counter(event.outcome.value for event in self.of(ObjectSettled)))
+        return dict(Counter(event.outcome.value for event in self.of(ObjectFinished)))
 
     @property
     def reasons(self) -> set[str]:
-        return {event.reason for event in self.of(ObjectSettled)}
+        return {event.reason for event in self.of(ObjectFinished)}
 
 
 def in_a_list(deeds: str | list[str]) -> list[str]:
@@ -276,7 +275,7 @@ def check_the_books(ran: Ran) -> None:
     for event in ran.events:
         if isinstance(event, ObjectPlanned):
             planned.add(event.planned.object.key)
-        elif isinstance(event, ObjectSettled):
+        elif isinstance(event, ObjectFinished):
             assert event.object.key in planned
             assert event.object.key not in settled
             settled.add(event.object.key)
@@ -332,16 +331,16 @@ def keys(*numbers: int) -> list[str]:
 def test_everything_is_fetched_and_told_of(site: Site) -> None:
     arrivals: list[Arrival] = []
 
-    def settle(arrival: Arrival) -> ObjectSettled:
+    def finish(arrival: Arrival) -> ObjectFinished:
         assert arrival.sidecar is not None
         assert arrival.file.read_text() == f"bytes of {arrival.planned.object.key}"
         assert arrival.sidecar.read_text() == f"bytes of {arrival.planned.object.sidecar_key}"
         arrivals.append(arrival)
         return fetched(arrival)
 
-    ran = run(replace(site, settle=settle).tell(), many_to_fetch(3))
+    ran = run(replace(site, finish=finish).tell(), many_to_fetch(3))
     assert ran.outcomes == {"fetched": 3}
-    assert [(event.lane, event.attempts) for event in ran.of(ObjectSettled)] == [(0, 1)] * 3
+    assert [(event.lane, event.attempts) for event in ran.of(ObjectFinished)] == [(0, 1)] * 3
     assert [event.planned for event in ran.of(ObjectPlanned)] == list(many_to_fetch(3))
     assert ran.of(BatchStarted) == [BatchStarted(0, 1, "spot klines", 1, 3)]
     assert ran.of(BatchFinished) == [BatchFinished(0, 1)]
@@ -361,7 +360,7 @@ def test_an_empty_plan_is_no_work(site: Site) -> None:
 def test_what_is_there_is_settled_without_s5cmd(site: Site) -> None:
     ran = run(site.tell(), [kept(an_object(number), size=7) for number in range(3)])
     assert ran.outcomes == {"present": 3}
-    assert {(event.size, event.bytes_fetched, event.lane) for event in ran.of(ObjectSettled)} == {(7, 0, None)}
+    assert {(event.size, event.bytes_fetched, event.lane) for event in ran.of(ObjectFinished)} == {(7, 0, None)}
     assert site.run_files == []
 
 
@@ -375,10 +374,10 @@ def test_several_lanes_share_the_batches(site: Site) -> None:
     gate = site.folder / "gate"
     site.tell(keys={keys(0)[0]: f"gate:{gate} then copy"})
     site.fetching = Fetching(jobs=3, batch_size=2)
-    ran = run(site, many_to_fetch(6), lambda event: gate.touch() if isinstance(event, ObjectSettled) else None)
+    ran = run(site, many_to_fetch(6), lambda event: gate.touch() if isinstance(event, ObjectFinished) else None)
     assert ran.outcomes == {"fetched": 6}
     assert (
-        ran.of(ObjectSettled)[-1].object.key == keys(0)[0] or len({event.lane for event in ran.of(ObjectSettled)}) > 1
+        ran.of(ObjectFinished)[-1].object.key == keys(0)[0] or len({event.lane for event in ran.of(ObjectFinished)}) > 1
     )
     assert {event.batch for event in ran.of(BatchFinished)} == set(range(1, 7))
 
@@ -397,11 +396,11 @@ def test_a_run_file_has_no_more_commands_than_it_may(site: Site, batch_size: int
 def test_an_object_without_a_sidecar_arrives_alone(site: Site, wanted: bool) -> None:
     sidecars = []
 
-    def settle(arrival: Arrival) -> ObjectSettled:
+    def finish(arrival: Arrival) -> ObjectFinished:
         sidecars.append(arrival.sidecar)
         return fetched(arrival)
 
-    ran = run(replace(site, settle=settle).tell(sidecars=ABSENT), many_to_fetch(2, with_sidecar=wanted))
+    ran = run(replace(site, finish=finish).tell(sidecars=ABSENT), many_to_fetch(2, with_sidecar=wanted))
     assert ran.outcomes == {"fetched": 2}
     assert sidecars == [None, None]
     assert ran.of(BatchRetried) == []
@@ -488,7 +487,7 @@ def test_there_are_only_so_many_attempts(site: Site) -> None:
     ran = run(site.tell(zips=BUSY), many_to_fetch(1))
     assert [event.attempt for event in ran.of(BatchStarted)] == [1, 2, 3]
     assert len(ran.of(BatchRetried)) == 2
-    assert [event.attempts for event in ran.of(ObjectSettled)] == [3]
+    assert [event.attempts for event in ran.of(ObjectFinished)] == [3]
 
 
 def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
@@ -527,12 +526,14 @@ def test_what_is_denied_is_not_tried_again(site: Site) -> None:
 def test_a_doubtful_object_is_downloaded_again_and_the_doubts_are_remembered(site: Site) -> None:
     arrivals: list[Arrival] = []
 
-    def settle(arrival: Arrival) -> ObjectSettled | Doubt:
+    def finish(arrival: Arrival) -> ObjectFinished | RetryDownload:
         arrivals.append(arrival)
-        return fetched(arrival) if arrival.last_chance else Doubt(f"digest {arrival.attempts}", "SHA-256 differs")
+        return (
+            fetched(arrival) if arrival.last_chance else RetryDownload(f"digest {arrival.attempts}", "SHA-256 differs")
+        )
 
     site.fetching = Fetching(jobs=1, attempts=3)
-    ran = run(replace(site, settle=settle).tell(), many_to_fetch(1))
+    ran = run(replace(site, finish=finish).tell(), many_to_fetch(1))
     assert ran.outcomes == {"fetched": 1}
     assert [(arrival.attempts, set(arrival.doubts), arrival.last_chance) for arrival in arrivals] == [
         (1, set(), False), (2, {"digest 1"}, False), (3, {"digest 1", "digest 2"}, True),
@@ -592,7 +593,7 @@ def cancels(site: Site, times: int = 1) -> Callable[[Event], None]:
     """Cancel when the first object has come to its end."""
 
     def react(event: Event) -> None:
-        if isinstance(event, ObjectSettled) and not site.cancellation.requested.is_set():
+        if isinstance(event, ObjectFinished) and not site.cancellation.requested.is_set():
             for _ in range(times):
                 site.cancellation.request(signal.SIGINT)
 
@@ -673,7 +674,7 @@ def endless() -> Iterator[PlannedObject]:
 
 
 @pytest.mark.parametrize(
-    "kind", [ObjectPlanned, BatchStarted, ObjectSettled, BatchFinished], ids=lambda kind: kind.__name__
+    "kind", [ObjectPlanned, BatchStarted, ObjectFinished, BatchFinished], ids=lambda kind: kind.__name__
 )
 def test_a_consumer_that_leaves_takes_everything_with_it(site: Site, kind: type[Event]) -> None:
     """The plan never ends and s5cmd hangs; the fixture sees that no thread and no process stays."""
@@ -721,31 +722,31 @@ def test_a_plan_that_fails_ends_the_run_and_loses_no_object(site: Site, number: 
     site.fetching = Fetching(jobs=1, batch_size=8)
     ran = run(site.tell(), breaking_after(many_to_fetch(number)), error=True)
     assert isinstance(ran.engine.error, Broken)
-    assert len(ran.of(ObjectPlanned)) == len(ran.of(ObjectSettled)) == number
+    assert len(ran.of(ObjectPlanned)) == len(ran.of(ObjectFinished)) == number
     assert set(ran.outcomes) <= {"fetched", "cancelled"}
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_a_proof_that_fails_ends_the_run(site: Site, attempt: int) -> None:
-    def settle(arrival: Arrival) -> ObjectSettled | Doubt:
+    def finish(arrival: Arrival) -> ObjectFinished | RetryDownload:
         if arrival.attempts == attempt and arrival.planned.object == an_object(1):
             raise RootUnusable("The disk is full", hint="Free some space.")
-        return fetched(arrival) if arrival.attempts == attempt else Doubt("digest", "SHA-256 differs")
+        return fetched(arrival) if arrival.attempts == attempt else RetryDownload("digest", "SHA-256 differs")
 
     site.fetching = Fetching(jobs=2, batch_size=4, attempts=3)
-    ran = run(replace(site, settle=settle).tell(), many_to_fetch(8), error=True)
+    ran = run(replace(site, finish=finish).tell(), many_to_fetch(8), error=True)
     assert isinstance(ran.engine.error, RootUnusable)
     assert ran.engine.error.message == "The disk is full"
     assert ran.settled[keys(1)[0]].outcome is Outcome.CANCELLED
 
 
 def test_one_lane_that_fails_stops_the_others(site: Site) -> None:
-    def settle(arrival: Arrival) -> ObjectSettled:
+    def finish(arrival: Arrival) -> ObjectFinished:
         raise Broken("in a proof")
 
     site.fetching = Fetching(jobs=2, batch_size=2)
     site.tell(keys=dict.fromkeys(keys(1, 2, 3), "hang"))
-    ran = run(replace(site, settle=settle), many_to_fetch(4), error=True)
+    ran = run(replace(site, finish=finish), many_to_fetch(4), error=True)
     assert isinstance(ran.engine.error, Broken)
     assert ran.outcomes == {"cancelled": 4}
 
@@ -814,7 +815,7 @@ def test_a_server_that_has_given_something_does_not_end_the_run(site: Site) -> N
     first, second, third = keys(0, 1, 2)
     site.tell(keys={second: f"gate:{gate} then {DENIED}"})
     site.fetching = Fetching(jobs=1, batch_size=2)
-    ran = run(site, many_to_fetch(3), lambda event: gate.touch() if isinstance(event, ObjectSettled) else None)
+    ran = run(site, many_to_fetch(3), lambda event: gate.touch() if isinstance(event, ObjectFinished) else None)
     assert {key: event.outcome.value for key, event in ran.settled.items()} == {
         first: "fetched", second: "failed", third: "fetched",
     }  # fmt: skip
@@ -832,7 +833,7 @@ def test_batch_after_batch_without_anything_ends_the_run(site: Site, deed: str, 
         keys=dict.fromkeys((an_object(0).key, an_object(0).sidecar_key), "copy"),
     )
     site.fetching = Fetching(jobs=jobs, batch_size=2, attempts=2)
-    react = lambda event: gate.touch() if isinstance(event, ObjectSettled) else None  # noqa: E731
+    react = lambda event: gate.touch() if isinstance(event, ObjectFinished) else None  # noqa: E731
     ran = run(site, many_to_fetch(28), react, error=True)
     lost = max(3, jobs)
     assert isinstance(ran.engine.error, EndpointUnreachable)
@@ -887,7 +888,7 @@ def test_the_plan_is_not_held_up_by_the_lanes(site: Site) -> None:
     )
     before_the_end = ran.events[: ran.events.index(PlanFinished())]
     assert len([event for event in before_the_end if isinstance(event, ObjectPlanned)]) == 100
-    assert not any(isinstance(event, ObjectSettled) for event in before_the_end)
+    assert not any(isinstance(event, ObjectFinished) for event in before_the_end)
     assert ran.outcomes == {"cancelled": 100}
 
 
@@ -901,9 +902,9 @@ def test_the_first_batch_is_fetched_while_the_plan_is_made(site: Site) -> None:
         yield to_fetch(an_object(3))
 
     site.fetching = Fetching(jobs=1, batch_size=4)
-    ran = run(site.tell(), planned(), lambda event: there.set() if isinstance(event, ObjectSettled) else None)
+    ran = run(site.tell(), planned(), lambda event: there.set() if isinstance(event, ObjectFinished) else None)
     kinds = [type(event) for event in ran.events]
-    assert kinds.index(BatchStarted) < kinds.index(ObjectSettled) < kinds.index(PlanFinished)
+    assert kinds.index(BatchStarted) < kinds.index(ObjectFinished) < kinds.index(PlanFinished)
     assert ran.outcomes == {"fetched": 4}
 
 
@@ -911,12 +912,12 @@ def test_what_stays_is_told_in_handfuls_while_the_plan_is_made(site: Site) -> No
     told = threading.Event()
 
     def planned() -> Iterator[PlannedObject]:
-        yield from (kept(an_object(number)) for number in range(engine_module.EVENTS_A_HANDFUL // 2))
+        yield from (kept(an_object(number)) for number in range(engine_module.EVENTS_PER_CHUNK // 2))
         assert told.wait(LONGEST_TEST_SECONDS), "nothing was told before the plan was complete"
-        yield kept(an_object(engine_module.EVENTS_A_HANDFUL))
+        yield kept(an_object(engine_module.EVENTS_PER_CHUNK))
 
-    ran = run(site.tell(), planned(), lambda event: told.set() if isinstance(event, ObjectSettled) else None)
-    assert ran.outcomes == {"present": engine_module.EVENTS_A_HANDFUL // 2 + 1}
+    ran = run(site.tell(), planned(), lambda event: told.set() if isinstance(event, ObjectFinished) else None)
+    assert ran.outcomes == {"present": engine_module.EVENTS_PER_CHUNK // 2 + 1}
     assert ran.events[-1] == PlanFinished()
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.errors import RootUnusable
+from crypto_archive.files import Spool
 from crypto_archive.model import Batch
-from crypto_archive.planning.batches import batches
-from crypto_archive.transfer.spool import Spool
+from crypto_archive.plan.decide import batches
 from tests.objects import an_object, listed, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:

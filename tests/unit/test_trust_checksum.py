@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.trust.checksum import Sidecar, digest_file, parse_sidecar, read_sidecar
+from crypto_archive.root.proof import Sidecar, digest_file, parse_sidecar, read_sidecar
 
 if TYPE_CHECKING:
     from pathlib import Path

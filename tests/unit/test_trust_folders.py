@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crypto_archive.catalog.layout_kinds import placement_of
 from crypto_archive.errors import RootUnusable
-from crypto_archive.layouts import placement_of
-from crypto_archive.trust.folders import KeysOnDisk
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.presence import KeysOnDisk
+from crypto_archive.root.store import Root, open_root
 from tests.objects import an_object, bundled, entry_of
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import filelock
 import pytest
 
 from crypto_archive.errors import ExitCode, RootLocked, RootUnusable
-from crypto_archive.trust import lock
-from crypto_archive.trust.lock import TURN_SECONDS, Holder, hold, is_held, read_holder, wait_for
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root import lock
+from crypto_archive.root.lock import TURN_SECONDS, Holder, hold, is_held, read_holder, wait_for
+from crypto_archive.root.store import Root, open_root
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from crypto_archive.trust.lock import hold
-from crypto_archive.trust.store import Root
+from crypto_archive.root.lock import hold
+from crypto_archive.root.store import Root
 
 with hold(Root(Path(sys.argv[1])), "collect --preset research"):
     print("held", flush=True)

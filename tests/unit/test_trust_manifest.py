@@ -19,9 +19,8 @@ from hypothesis import given, strategies as st
 
 from crypto_archive.errors import EnvironmentFailure, RootUnusable
 from crypto_archive.model import Absence, ManifestEntry, Verdict
-from crypto_archive.trust import database
-from crypto_archive.trust.entries import AbsenceRecord
-from crypto_archive.trust.manifest import Manifest
+from crypto_archive.root import database
+from crypto_archive.root.manifest import AbsenceRecord, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from crypto_archive.model import ManifestEntry, Verdict
-from crypto_archive.trust.manifest import Manifest
+from crypto_archive.root.manifest import Manifest
 
 manifest = Manifest(Path(sys.argv[1]))
 for line in sys.stdin:
@@ -69,7 +68,7 @@ def another_writer(path: Path) -> Iterator[subprocess.Popen[str]]:
             child.kill()
 
 
-def tell(child: subprocess.Popen[str], word: str) -> None:
+def print_notice(child: subprocess.Popen[str], word: str) -> None:
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdin.write(word + "\n")
@@ -250,23 +249,23 @@ def test_a_manifest_that_was_only_begun_is_empty(path: Path) -> None:
 
 def test_a_reader_sees_what_another_process_commits_meanwhile(path: Path) -> None:
     with another_writer(path) as child:
-        tell(child, "first.zip")
-        tell(child, "flush")
+        print_notice(child, "first.zip")
+        print_notice(child, "flush")
         with Manifest(path, read_only=True) as reader:
             pages = reader.iterate()
             assert next(pages).key == "first.zip"
-            tell(child, "second.zip")
+            print_notice(child, "second.zip")
             assert reader.entry("second.zip") is None
-            tell(child, "flush")
+            print_notice(child, "flush")
             assert reader.entry("second.zip") is not None
             assert [found.key for found in pages] == ["second.zip"]
 
 
 def test_a_killed_writer_loses_only_what_it_kept_back(path: Path) -> None:
     with another_writer(path) as child:
-        tell(child, "first.zip")
-        tell(child, "flush")
-        tell(child, "second.zip")
+        print_notice(child, "first.zip")
+        print_notice(child, "flush")
+        print_notice(child, "second.zip")
         child.kill()
         child.wait()
     with Manifest(path, read_only=True) as reader:

@@ -11,9 +11,8 @@ import pytest
 
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable
 from crypto_archive.model import Absence, ManifestEntry, Verdict
-from crypto_archive.trust import merging
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.merging import merge
+from crypto_archive.root import manifest as merging
+from crypto_archive.root.manifest import Manifest, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,11 +13,10 @@ import pytest
 
 from crypto_archive.errors import EnvironmentFailure, RootLocked, RootUnusable
 from crypto_archive.model import ManifestEntry, Notice, ShardName, Verdict
-from crypto_archive.trust import parts
-from crypto_archive.trust.lock import hold, is_held, read_holder
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.parts import hold_part, hold_whole, join, part_for, parts_of
-from crypto_archive.trust.store import Root, open_root, quarantine
+from crypto_archive.root import lock as parts
+from crypto_archive.root.lock import hold, hold_part, hold_whole, is_held, join, part_for, parts_of, read_holder
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.store import Root, open_root, quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +30,8 @@ SHARD = """
 import sys
 from pathlib import Path
 from crypto_archive.model import ShardName
-from crypto_archive.trust.parts import hold_part, part_for
-from crypto_archive.trust.store import open_root
+from crypto_archive.root.lock import hold_part, part_for
+from crypto_archive.root.store import open_root
 
 root = open_root(Path(sys.argv[1]))
 with hold_part(part_for(root, ShardName("0a1b2c3d4e5f", 1, 3)), "collect", lambda _: ()):

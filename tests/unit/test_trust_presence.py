@@ -12,9 +12,9 @@ import pytest
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.model import ManifestEntry, RemoteStat, StoredStat, Verdict
-from crypto_archive.trust.manifest import Manifest
-from crypto_archive.trust.presence import StoredFiles
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.presence import StoredFiles
+from crypto_archive.root.store import Root, open_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

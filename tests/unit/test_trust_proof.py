@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from crypto_archive.model import ManifestEntry, RemoteStat, Verdict
-from crypto_archive.trust.checksum import Digest
-from crypto_archive.trust.proof import check_stored, prove
-from crypto_archive.trust.store import Root
+from crypto_archive.root.proof import Digest, check_stored, prove
+from crypto_archive.root.store import Root
 
 NAME = "BTCUSDT-1h-2025-07-15.zip"
 KEY = f"data/spot/daily/klines/BTCUSDT/1h/{NAME}"
@@ -198,7 +197,7 @@ def test_a_file_that_cannot_be_read_is_corrupt(root: Root, monkeypatch: pytest.M
     def refuse(_: Path) -> Digest:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("crypto_archive.trust.proof.digest_file", refuse)
+    monkeypatch.setattr("crypto_archive.root.proof.digest_file", refuse)
     proof = check_stored(root, KEY, None)
     assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, "cannot be read: Input/output error")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.trust import rows as rows_module
-from crypto_archive.trust.rows import LONGEST_ROW, BrokenZip, held, rows
+from crypto_archive.root import covered as rows_module
+from crypto_archive.root.covered import LONGEST_ROW, BrokenZip, held, rows
 from tests.zips import break_off, write_zip
 
 HEADER = "open_time,open,high"

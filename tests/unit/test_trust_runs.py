@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.trust.runs import new_run_id, prune_runs
-from crypto_archive.trust.store import Root, open_root
+from crypto_archive.root.store import Root, new_run_id, open_root, prune_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,15 +15,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.trust.store import (
-    Refused,
-    Root,
-    free_bytes,
-    open_root,
-    publish,
-    quarantine,
-    sweep_staging,
-)
+from crypto_archive.root.store import Refused, Root, free_bytes, open_root, publish, quarantine, sweep_staging
 
 KEY = "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-15.zip"
 SIDECAR_KEY = KEY + ".CHECKSUM"

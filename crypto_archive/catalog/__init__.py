@@ -1,0 +1,1 @@
+"""What the archive can hold: keys, symbols, the matrix, and the layouts that store it. Pure."""

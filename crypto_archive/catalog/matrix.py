@@ -1,0 +1,235 @@
+"""The matrix: what the archive can hold, row by row, as frozen values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from crypto_archive.model import ArchiveObject, Market, Partition, Period, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import date
+
+    from crypto_archive.catalog.keys import KeyPattern
+
+
+class Status(StrEnum):
+    """Whether the archive publishes a row."""
+
+    ACTIVE = "active"
+    DISCONTINUED = "discontinued"
+    REMOVED = "removed"  # was published, and has since been taken out of the bucket
+    NEVER_PUBLISHED = "never-published"
+
+
+class Header(StrEnum):
+    """Whether the CSV files of a row begin with a line of column names."""
+
+    NEVER = "never"
+    SINCE_2022 = "since-2022"  # the change came in the course of 2022, type by type: look at the first byte
+    ALWAYS = "always"
+    UNKNOWN = "unknown"
+
+
+class TimeUnit(StrEnum):
+    """How the CSV files of a row write a moment; all of it is UTC."""
+
+    MILLISECONDS = "ms"
+    MICROSECONDS_SINCE_2025 = "us-since-2025"  # milliseconds up to the files of 2024-12-31
+    TEXT = "text"  # YYYY-MM-DD hh:mm:ss, or a day with the hour in a column of its own
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRule:
+    """How a symbol as people write it becomes the one that a row's keys have.
+
+    Attributes:
+        match: Regular expression that the whole symbol must match.
+        becomes: What it becomes; may refer to the groups of ``match``.
+    """
+
+    match: str
+    becomes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the archive holds of one data type in one market.
+
+    Attributes:
+        market: The market.
+        data_type: The archive's own name of the data type.
+        status: Whether it is published.
+        key_pattern: How its keys are built.
+        partitions: The partitions that it is published in, each with its intervals; those are empty where the
+            keys have no interval. No partitions at all where it was never published.
+        first_date: The first UTC day that it covers, for the oldest symbol.
+        last_date: The last UTC day that it covers; None while it goes on.
+        aliases: Other names that people may use for the data type.
+        symbol_rules: How symbols are turned into those of the keys; the first rule that matches counts.
+        columns: The CSV columns in their order.
+        header: Whether the CSV files name their columns.
+        time_unit: How the CSV files write a moment.
+        note: What else a person should know.
+        source: Where all this is known from.
+    """
+
+    market: Market
+    data_type: str
+    status: Status
+    key_pattern: KeyPattern
+    partitions: Mapping[Partition, tuple[str, ...]] = field(hash=False)
+    first_date: date | None = None
+    last_date: date | None = None
+    aliases: tuple[str, ...] = ()
+    symbol_rules: tuple[SymbolRule, ...] = ()
+    columns: tuple[str, ...] = ()
+    header: Header = Header.UNKNOWN
+    time_unit: TimeUnit = TimeUnit.UNKNOWN
+    note: str = ""
+    source: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The data type's own name, then its aliases."""
+        return (self.data_type, *self.aliases)
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether keys name an interval."""
+        return self.key_pattern.has_interval
+
+    @property
+    def all_intervals(self) -> tuple[str, ...]:
+        """The intervals of all partitions, each once, short ones first where the matrix has them so."""
+        return _each_once(interval for intervals in self.partitions.values() for interval in intervals)
+
+    def intervals(self, partition: Partition) -> tuple[str, ...]:
+        """Return the intervals of one partition; none where it is not published or has no interval layer."""
+        return self.partitions.get(partition, ())
+
+    def symbol(self, name: str) -> str:
+        """Return the symbol that the keys of this row have for the symbol that a person calls ``name``."""
+        for rule in self.symbol_rules:
+            if match := re.fullmatch(rule.match, name):
+                return match.expand(rule.becomes)
+        return name
+
+    def object(self, symbol: str, interval: str | None, period: Period) -> ArchiveObject:
+        """Return the object of one series and period.
+
+        Args:
+            symbol: The symbol as it stands in the keys.
+            interval: The interval, None where the keys have none.
+            period: The day or month.
+
+        Raises:
+            ValueError: The symbol cannot stand in a key, or an interval is missing or out of place.
+        """
+        key = self.key_pattern.key(symbol, interval, period)
+        return ArchiveObject(key, _series(self.market.value, self.data_type, symbol, interval), period)
+
+    def parse(self, key: str) -> ArchiveObject | None:
+        """Return the object that ``key`` names, None when it is no key of this row."""
+        parsed = self.key_pattern.parse(key)
+        if parsed is None:
+            return None
+        series = _series(self.market.value, self.data_type, parsed.symbol, parsed.interval)
+        return ArchiveObject(key, series, parsed.period)
+
+    def object_named(self, name: str) -> ArchiveObject | None:
+        """Return the object of this row whose file is called so; None when there is none, or names do not tell."""
+        key = self.key_pattern.key_named(name)
+        return None if key is None else self.parse(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """What the archive can hold.
+
+    Attributes:
+        name: What the matrix is called.
+        version: Which edition it is, usually the day of its last change.
+        rows: One row a market and data type.
+        symbols: The default symbols per market, for a request that names none.
+        interval_aliases: Other words for intervals, each with the archive's own.
+    """
+
+    name: str
+    version: str
+    rows: tuple[Row, ...]
+    symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    interval_aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    _by_name: dict[tuple[Market, str], Row] = field(init=False, repr=False, compare=False)
+    _by_folder: dict[str, tuple[Row, ...]] = field(init=False, repr=False, compare=False)
+    _depths: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_folder = _by_folder(self.rows)
+        depths = tuple(sorted({folder.count("/") for folder in by_folder}))
+        object.__setattr__(self, "_by_name", {(row.market, name): row for row in self.rows for name in row.names})
+        object.__setattr__(self, "_by_folder", by_folder)
+        object.__setattr__(self, "_depths", depths)
+
+    @property
+    def data_types(self) -> tuple[str, ...]:
+        """The archive's own names of all data types, each once."""
+        return _each_once(row.data_type for row in self.rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that a data type may be asked for by: the archive's own, then the aliases."""
+        return _each_once((*self.data_types, *(alias for row in self.rows for alias in row.aliases)))
+
+    @property
+    def intervals(self) -> tuple[str, ...]:
+        """All interval words of the archive, each once, without their aliases."""
+        return _each_once(interval for row in self.rows for interval in row.all_intervals)
+
+    def row(self, market: Market, name: str) -> Row | None:
+        """Return the row of a data type, by its own name or an alias; None when the market has no such row."""
+        return self._by_name.get((market, name))
+
+    def rows_of(self, market: Market) -> tuple[Row, ...]:
+        """Return the rows of one market."""
+        return tuple(row for row in self.rows if row.market is market)
+
+    def interval(self, word: str) -> str:
+        """Return the archive's own word for an interval; a word that is no alias is returned as it is."""
+        return self.interval_aliases.get(word, word)
+
+    def object_of(self, key: str) -> ArchiveObject | None:
+        """Return the object that ``key`` names, None when it is no key of the matrix.
+
+        The row does not need to list the key's partition or interval: what is there can be read.
+        """
+        parts = key.split("/")
+        for depth in self._depths:
+            for row in self._by_folder.get("/".join(parts[:depth]) + "/", ()):
+                if found := row.parse(key):
+                    return found
+        return None
+
+
+def _by_folder(rows: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
+    """Index rows by the folder that holds their symbols, so that a key meets one pattern and not all of them."""
+    index: dict[str, tuple[Row, ...]] = {}
+    for row in rows:
+        for folder in {row.key_pattern.symbols_prefix(partition) for partition in Partition}:
+            index[folder] = (*index.get(folder, ()), row)
+    return index
+
+
+def _each_once(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+@lru_cache(maxsize=4096)
+def _series(market: str, data_type: str, symbol: str, interval: str | None) -> Series:
+    """Return a series, the same for all its objects; the market is plain text because hashing enums is slow."""
+    return Series(Market(market), data_type, symbol, interval)

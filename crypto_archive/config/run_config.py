@@ -1,0 +1,267 @@
+"""The run configuration: what a user wants, as plain values, made of presets, environment and options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import ConfigError, Problem, UsageError
+from crypto_archive.model import Contract, DateRange, Market, Notice, Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crypto_archive.catalog.matrix import Matrix
+    from crypto_archive.model import ShardName
+
+
+SELECTION = ("markets", "symbols", "quote_assets", "contract", "settled", "data_types", "intervals", "date_range")
+"""The fields that say what is wanted; a preset without any of them only says how to fetch."""
+
+DEFAULT_BUCKET = "data.binance.vision"
+DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
+DEFAULT_REGION = "ap-northeast-1"
+DEFAULT_KEEP_RUNS = 30
+DEFAULT_LISTING_AGE_SECONDS = 3600.0
+
+
+class Discovery(StrEnum):
+    """Where a plan learns which objects exist: from the bucket's listing, or from the calendar alone."""
+
+    LISTING = "listing"
+    CALENDAR = "calendar"
+
+
+class Partitioning(StrEnum):
+    """Which of the archive's partitions to take, where it has the choice."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+    AUTO = "auto"
+    """A month that is over as one object, if the listing has that and it holds its days; the rest as daily objects."""
+
+    @property
+    def preferred(self) -> Partition:
+        """The partition that most objects are of, as far as the archive publishes it."""
+        return Partition.MONTHLY if self is Partitioning.MONTHLY else Partition.DAILY
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFilter:
+    """Which symbols count, by what their names say. It is false where it lets all of them pass.
+
+    Attributes:
+        quotes: The quote assets that count, such as ``USDT``; empty for all.
+        contract: The kind of contract that counts; symbols that are no contracts pass in any case.
+        settled: Whether only settled symbols count, or only those that are not; None for both.
+    """
+
+    quotes: tuple[str, ...] = ()
+    contract: Contract | None = None
+    settled: bool | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.quotes) or self.contract is not None or self.settled is not None
+
+    def __str__(self) -> str:
+        """Return it as people read it: ``quote asset USDT or USDC, perpetual, not settled``."""
+        settled = "" if self.settled is None else "settled" if self.settled else "not settled"
+        quotes = f"quote asset {' or '.join(self.quotes)}" if self.quotes else ""
+        return ", ".join(filter(None, (quotes, self.contract, settled)))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of the archive is wanted.
+
+    Attributes:
+        markets: The markets, in the order of the request.
+        data_types: Names or aliases of data types; empty for all that the matrix has.
+        symbols: Names and globs per market (``'*USDT'``, ``'!*DOWNUSDT'``); a market that is not in the mapping
+            takes the matrix's default symbols, or all symbols where there is a filter.
+        intervals: Intervals per data type; a type that is not in the mapping takes those under ``"*"``, and
+            without them all that the matrix has.
+        dates: The days wanted, both ends included, UTC.
+        partition: Daily or monthly objects, or the best of both, where the archive has the choice.
+        filters: Which of the symbols count, named ones included.
+    """
+
+    markets: tuple[Market, ...]
+    data_types: tuple[str, ...] = ()
+    symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dates: DateRange = field(default_factory=DateRange)
+    partition: Partitioning = Partitioning.AUTO
+    filters: SymbolFilter = field(default_factory=SymbolFilter)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the bucket is reached.
+
+    Attributes:
+        endpoint_url: The S3 endpoint.
+        region: The bucket's region, always handed to s5cmd so that it never asks or guesses.
+        bucket: The bucket's name.
+        s5cmd: The s5cmd binary to use; None looks for the one that came with the package.
+        extra_args: Further global options for s5cmd.
+    """
+
+    endpoint_url: str = DEFAULT_ENDPOINT_URL
+    region: str = DEFAULT_REGION
+    bucket: str = DEFAULT_BUCKET
+    s5cmd: Path | None = None
+    extra_args: tuple[str, ...] = ()
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether requests go unsigned: always, unless the extra arguments name credentials."""
+        return not any(arg.split("=")[0] in {"--profile", "--credentials-file"} for arg in self.extra_args)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How objects are fetched.
+
+    Attributes:
+        jobs: How many s5cmd processes run side by side.
+        batch_size: Copy commands a run-file, 1 to 100.
+        download_checksum: Whether sidecars are fetched, and objects proven against them.
+        resume: Whether objects that are already there are skipped.
+        force: Whether objects are fetched again although they are there.
+        timeout_seconds: The longest that one attempt at a batch may take, in seconds.
+        stall_seconds: How long, in seconds, a lane may go without a byte or an event before it is stopped.
+        attempts: How often a batch's remainder is tried in all.
+        part_size_mb: s5cmd's part size in MiB; None leaves it to s5cmd.
+    """
+
+    jobs: int = 8
+    batch_size: int = 100
+    download_checksum: bool = True
+    resume: bool = True
+    force: bool = False
+    timeout_seconds: float = 3600.0
+    stall_seconds: float = 60.0
+    attempts: int = 4
+    part_size_mb: int | None = None
+
+    @property
+    def skips_present(self) -> bool:
+        """Whether an object that is already there is left alone."""
+        return self.resume and not self.force
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a run may fetch; None for no limit.
+
+    Attributes:
+        max_objects: Objects to fetch, their sidecars not counted.
+        max_bytes: Bytes to fetch, sidecars not included.
+    """
+
+    max_objects: int | None = None
+    max_bytes: int | None = None
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.max_objects is not None or self.max_bytes is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """All that a run is asked to do.
+
+    Attributes:
+        selection: Which part of the archive.
+        root: The archive root, where objects are kept.
+        discovery: Where the plan learns what exists.
+        access: How the bucket is reached.
+        fetching: How objects are fetched.
+        budget: The most that may be fetched.
+        keep_runs: How many folders of runs are kept, the current one's included.
+        listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
+        locked: The lock file that says what is wanted, in place of a wish; None where the wish says it.
+        shard: Which shard of a plan that lock file is; None where it is none.
+        layout: The name of the layout that the root is to have; None for the one that it has, or that of the keys.
+    """
+
+    selection: Selection
+    root: Path
+    discovery: Discovery = Discovery.LISTING
+    access: Access = field(default_factory=Access)
+    fetching: Fetching = field(default_factory=Fetching)
+    budget: Budget = field(default_factory=Budget)
+    keep_runs: int = DEFAULT_KEEP_RUNS
+    listing_age_seconds: float = DEFAULT_LISTING_AGE_SECONDS
+    locked: Path | None = None
+    shard: ShardName | None = None
+    layout: str | None = None
+
+
+EVERYTHING = Notice(
+    "no market, symbol, data type, interval or date is selected: "
+    "this means all markets with their default symbols, all data types and all dates"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A request, and how it came about.
+
+    Attributes:
+        request: What is to be done.
+        matrix: The matrix that it speaks of.
+        presets: The presets, as they were asked for.
+        notices: What a person should know of the configuration.
+        origins: For each field that was set, where its value came from; fields that are not in it have their default.
+    """
+
+    request: Request
+    matrix: Matrix
+    presets: tuple[str, ...]
+    notices: tuple[Notice, ...]
+    origins: Mapping[str, str]
+
+    def locked_by(self, path: Path, bucket: str, shard: ShardName | None = None) -> RunConfig:
+        """Return the same, but with a lock file that says what is wanted and from which bucket.
+
+        Args:
+            path: The lock file.
+            bucket: The bucket that it is of.
+            shard: Which shard of a plan it is; None where it is none.
+
+        Raises:
+            ConfigError: Another bucket was asked for.
+        """
+        access = self.request.access
+        if access.bucket != bucket and (asked := self.origins.get("bucket")):
+            raise ConfigError([Problem(asked, f"{access.bucket!r}, but {path} locks objects of the bucket {bucket!r}")])
+        access = replace(access, bucket=bucket)
+        request = replace(self.request, selection=Selection(()), access=access, locked=path, shard=shard)
+        return replace(self, request=request, notices=tuple(one for one in self.notices if one is not EVERYTHING))
+
+    @property
+    def selects(self) -> bool:
+        """Whether anything says what is wanted; without it a request means the whole archive."""
+        return any(field in self.origins for field in SELECTION)
+
+    def require_selection(self) -> None:
+        """Refuse to fetch the whole archive because somebody forgot to say what they want.
+
+        Raises:
+            UsageError: Nothing is selected.
+        """
+        if not self.selects:
+            raise UsageError(
+                "Nothing is selected, and the whole archive is too much to fetch by accident",
+                hint="Name a preset, such as --preset research, or say what you want with --market, --symbol, "
+                "--data-type, --interval or dates; `crypto-archive preset list` says what presets there are.",
+            )
+
+
+DEFAULT_ROOT = Path("output")

@@ -1,0 +1,272 @@
+"""Values as people write them: sizes, durations, days, spans, and s5cmd's options."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import nearest
+from crypto_archive.model import DateRange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_AMOUNT = re.compile(r"(\d{1,18}(?:\.\d{1,18})?) ?([a-z]+)?", re.ASCII | re.IGNORECASE)
+_LETTERS = "kMGTP"
+UNITS = {
+    "B": 1,
+    **{f"{letter}B": 1000 ** (power + 1) for power, letter in enumerate(_LETTERS)},
+    **{f"{letter.upper()}iB": 1024 ** (power + 1) for power, letter in enumerate(_LETTERS)},
+}
+"""Bytes in each unit, by the unit's name."""
+
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_LONGEST_SECONDS = 366 * 86_400
+_BY_FOLD = {name.casefold(): size for name, size in UNITS.items()}
+
+
+def byte_count(value: object) -> int:
+    """Return a size in bytes, rounded down; small and capital letters mean the same.
+
+    A number without unit is bytes. ``50G`` is refused, since some programs mean 50 GB by it and some 50 GiB.
+
+    Raises:
+        ValueError: The value is no size.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    unit = _BY_FOLD.get((found[2] or "B").casefold()) if found else None
+    if found is None or unit is None:
+        raise ValueError(
+            f"{_shown(value)} is not a size; write it like 50GB, 1.5TiB or 5000000: "
+            f"a number of bytes, or one with a unit ({', '.join(UNITS)})"
+        )
+    return int(Fraction(found[1]) * unit)
+
+
+def seconds_of(text: str) -> float:
+    """Return a duration in seconds: a number with one of the units ``s``, ``min``, ``h``, ``d``.
+
+    Raises:
+        ValueError: The text is no duration, or none at all.
+    """
+    found = _AMOUNT.fullmatch(text.strip())
+    unit = _SECONDS.get((found[2] or "").casefold()) if found else None
+    seconds = float(Fraction(found[1]) * unit) if found and unit else 0.0
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise ValueError(f"{_shown(text)} is not a duration; write it like 90s, 30min, 1h or 1d, up to 366d")
+    return seconds
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+YESTERDAY = "yesterday"
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SPAN = re.compile(r"([1-9]\d{0,4})([dw])", re.ASCII)
+_LONGEST_SPAN_DAYS = 36_500
+
+
+def day_text(value: object) -> object:
+    """Return a day as text: ``YYYY-MM-DD`` or ``yesterday``; what is neither text nor a date is returned as it is.
+
+    Raises:
+        ValueError: The text names no day.
+    """
+    if isinstance(value, datetime) and (value.hour, value.minute, value.second) == (0, 0, 0):
+        return value.date().isoformat()
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    if not isinstance(value, str | datetime):
+        return value
+    text = str(value).strip()
+    if text == YESTERDAY or _is_day(text):
+        return text
+    raise ValueError(f"{text!r} is not a day; write YYYY-MM-DD, such as 2025-07-15, or {YESTERDAY!r}")
+
+
+def day_of(text: str, today: date | None = None) -> date:
+    """Return the UTC day that a text names: ``YYYY-MM-DD`` or ``yesterday``.
+
+    Args:
+        text: The text.
+        today: The current UTC day; read from the clock when not given.
+
+    Raises:
+        ValueError: The text names no day.
+    """
+    return _day(str(day_text(text)), today or datetime.now(UTC).date())
+
+
+def span_text(value: object) -> object:
+    """Return a span as text: ``7d`` or ``2w``; what is no text is returned as it is.
+
+    Raises:
+        ValueError: The text is no span, or one of more than a hundred years.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if not _SPAN.fullmatch(text) or _days(text) > _LONGEST_SPAN_DAYS:
+        raise ValueError(f"{value!r} is not a number of days or weeks; write it like 7d or 2w")
+    return text
+
+
+def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Return the dates of a preset with those of the options laid over them.
+
+    ``last`` takes the place of both ends. ``start`` takes the place of a ``last`` below it, and ``end`` moves it:
+    ``last: 7d`` with ``--end 2025-07-15`` means the seven days that end on that day.
+    """
+    if "last" in above:
+        return dict(above)
+    kept = {part: value for part, value in below.items() if not (part == "last" and "start" in above)}
+    if "end" in above and "last" in kept:
+        kept.pop("start", None)
+    return kept | dict(above)
+
+
+def resolve(parts: Mapping[str, str], today: date) -> DateRange:
+    """Return the days that ``start``, ``end`` and ``last`` mean on ``today``.
+
+    Raises:
+        ValueError: The first day is after the last one.
+    """
+    start, end = (_day(parts[part], today) if part in parts else None for part in ("start", "end"))
+    if "last" in parts:
+        end = end or today - timedelta(days=1)
+        start = _before(end, _days(parts["last"]) - 1)
+    if start is not None and end is not None and start > end:
+        raise ValueError(f"the start {start} is after the end {end}")
+    return DateRange(start, end)
+
+
+def _is_day(text: str) -> bool:
+    if not _DAY.fullmatch(text):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _day(text: str, today: date) -> date:
+    return today - timedelta(days=1) if text == YESTERDAY else date.fromisoformat(text)
+
+
+def _days(span: str) -> int:
+    return int(span[:-1]) * (7 if span.endswith("w") else 1)
+
+
+def _before(day: date, days: int) -> date:
+    """Return the day that is ``days`` earlier, or the first of all days."""
+    return date.fromordinal(max(1, day.toordinal() - days))
+
+
+# As `s5cmd --help` of version 2.3.0 lists them.
+_FLAGS = ("--no-sign-request", "--no-verify-ssl", "--use-list-objects-v1")
+_TEXTS = ("--credentials-file", "--profile", "--request-payer")
+_LEAST = {"--numworkers": 1, "--retry-count": 0}
+_ALLOWED = tuple(sorted((*_FLAGS, *_TEXTS, *_LEAST)))
+_LONG = {"-r": "--retry-count", "-h": "--help", "-p": "--part-size"}
+_SIGNING = ("--profile", "--credentials-file")
+
+_WATCHED = "crypto-archive sets it itself, to follow what s5cmd does"
+_INSTEAD = {
+    "--dry-run": "use 'crypto-archive collect --dry-run' instead",
+    "--endpoint-url": "use the option --endpoint-url or the variable CRYPTO_ARCHIVE_ENDPOINT_URL instead",
+    "--help": "it fetches nothing",
+    "--install-completion": "it fetches nothing",
+    "--json": _WATCHED,
+    "--log": _WATCHED,
+    "--part-size": "use the field part_size_mb instead",
+    "--stat": _WATCHED,
+    "--version": "it fetches nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an argument cannot be handed to s5cmd.
+
+    Attributes:
+        index: Its position in the list.
+        message: What is wrong with it.
+        allowed: The options that would do, where the option is unknown.
+        nearest: The one of them that looks most like it.
+    """
+
+    index: int
+    message: str
+    allowed: tuple[str, ...] = ()
+    nearest: str | None = None
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
+    """Return the arguments in one form, ``--option`` or ``--option=value``, and what is wrong with the others.
+
+    Taken are ``--retry-count=5``, ``--retry-count 5``, ``-r 5``, and a value as an argument of its own. An option
+    that comes twice counts as it stands last.
+    """
+    accepted: dict[str, str] = {}
+    positions: dict[str, int] = {}
+    refusals: list[Refusal] = []
+    for index, name, value in _options(arguments):
+        refusal = _refusal(index, name, value)
+        if refusal is None:
+            accepted[name] = name if value is None else f"{name}={value}"
+            positions[name] = index
+        else:
+            refusals.append(refusal)
+    if "--no-sign-request" in accepted and (signing := [name for name in _SIGNING if name in accepted]):
+        message = f"{signing[0]} and --no-sign-request contradict each other; keep one of them"
+        refusals.append(Refusal(positions[signing[0]], message))
+    return tuple(accepted.values()), tuple(refusals)
+
+
+def _options(arguments: Sequence[str]) -> Iterator[tuple[int, str, str | None]]:
+    """Yield position, long name and value of each option, however it is written."""
+    waiting = list(enumerate(arguments))
+    while waiting:
+        index, argument = waiting.pop(0)
+        name, value = _split(argument.strip())
+        wants_value = name in _TEXTS or name in _LEAST
+        if wants_value and value is None and waiting and not waiting[0][1].startswith("-"):
+            value = waiting.pop(0)[1].strip()
+        yield index, name, value
+
+
+def _split(argument: str) -> tuple[str, str | None]:
+    """Split ``--name=value`` and ``--name value``."""
+    for separator in ("=", " "):
+        name, found, value = argument.partition(separator)
+        if found and " " not in name:
+            return _LONG.get(name, name), value.strip()
+    return _LONG.get(argument, argument), None
+
+
+def _refusal(index: int, name: str, value: str | None) -> Refusal | None:
+    if name in _INSTEAD:
+        return Refusal(index, f"{name} cannot be set here; {_INSTEAD[name]}")
+    if name not in _ALLOWED:
+        message = f"unknown option {name!r} of s5cmd" if name.startswith("-") else f"{name!r} is no option of s5cmd"
+        return Refusal(index, message, _ALLOWED, nearest(name, _ALLOWED))
+    if name in _FLAGS:
+        return None if value is None else Refusal(index, f"{name} takes no value")
+    if not value:
+        return Refusal(index, f"{name} needs a value, such as {name}={5 if name in _LEAST else 'NAME'}")
+    if name in _LEAST and not _is_count(value, _LEAST[name]):
+        return Refusal(index, f"{name} needs a whole number of at least {_LEAST[name]}, not {value!r}")
+    return None
+
+
+def _is_count(text: str, least: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least

@@ -1,0 +1,131 @@
+"""A job under way, as its events and its report; and one that goes on beside an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+
+    from crypto_archive.events import Cancellation
+
+E = TypeVar("E")
+R = TypeVar("R")
+
+EVENTS_AHEAD = 1000
+"""How many events may wait for an event loop before the run waits for it."""
+
+
+class Run(Generic[E, R]):
+    """A job under way: iterate it for its events, in one thread; its report is there when they are over.
+
+    Nothing happens before it is iterated. Whoever leaves early closes it, as a context manager does: what is under way
+    is stopped then, and what is proven stays.
+    """
+
+    def __init__(self, events: Generator[E, None, R]) -> None:
+        """Take a job that yields events and returns a report."""
+        self._events = events
+        self._report: tuple[R] | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> E:
+        try:
+            return next(self._events)
+        except StopIteration as end:
+            if self._report is None:
+                self._report = (end.value,)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the job, if it goes on still; the report of a run is written to its folder in any case."""
+        self._events.close()
+
+    @property
+    def report(self) -> R:
+        """What the job came to.
+
+        Raises:
+            RuntimeError: It has not come to its end.
+        """
+        if self._report is None:
+            raise RuntimeError("the report is there when all events were taken")
+        return self._report[0]
+
+    def finish(self, on_event: Callable[[E], object] | None = None) -> R:
+        """Go on to the end, and return the report.
+
+        Args:
+            on_event: Takes every event; what it raises ends the job, and is raised.
+        """
+        with self:
+            for event in self:
+                if on_event is not None:
+                    on_event(event)
+        return self.report
+
+
+async def run_in_thread(
+    work: Callable[[Callable[[E], object] | None, Cancellation], R],
+    on_event: Callable[[E], object] | None,
+    cancellation: Cancellation,
+) -> R:
+    """Do a job in a thread while the event loop goes on; cancelling the task stops it in order, once more at once.
+
+    Args:
+        work: Does the job in whatever thread it is called in, given what takes its events and its token.
+        on_event: Takes every event, in the event loop; what it raises ends the job, and is raised.
+        cancellation: The job's token.
+    """
+    raised: list[BaseException] = []
+    enqueue = None if on_event is None else _in_loop(asyncio.get_running_loop(), on_event, cancellation, raised)
+    job = asyncio.ensure_future(asyncio.to_thread(work, enqueue, cancellation))
+    while not job.done():
+        try:
+            await asyncio.wait({job})
+        except asyncio.CancelledError as error:
+            cancellation.request()
+            raised.append(error)
+    if raised:
+        job.exception()  # or the loop complains that nobody has asked
+        raise raised[0]
+    return job.result()
+
+
+def _in_loop(
+    loop: asyncio.AbstractEventLoop,
+    on_event: Callable[[E], object],
+    cancellation: Cancellation,
+    raised: list[BaseException],
+) -> Callable[[E], None]:
+    """Return what hands events over from the job's thread to the event loop, not many more than it has taken."""
+    room = threading.Semaphore(EVENTS_AHEAD)
+
+    def take(event: E) -> None:
+        room.release()
+        if raised:
+            return
+        try:
+            on_event(event)
+        except BaseException as error:
+            cancellation.request()
+            raised.append(error)
+
+    def enqueue(event: E) -> None:
+        room.acquire()
+        loop.call_soon_threadsafe(take, event)
+
+    return enqueue

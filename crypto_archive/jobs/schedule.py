@@ -1,0 +1,84 @@
+"""Schedule: when it is time to collect again, for a root that one process keeps current."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import RootLocked
+from crypto_archive.events import Cancellation
+from crypto_archive.root.lock import hold, read_holder
+from crypto_archive.root.store import explained, open_root, rounds_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TURN_SECONDS = 0.2
+"""How often whoever waits for the next round looks whether it is still to come."""
+
+
+def rounds(
+    root: Path,
+    every: float,
+    *,
+    cancellation: Cancellation | None = None,
+    on_wait: Callable[[datetime], object] = lambda _: None,
+) -> Iterator[int]:
+    """Yield the number of a round at once, and of each further one when it is due, until that is cancelled.
+
+    Rounds are due at fixed distances from the first one, however long each takes; those that are missed, since one took
+    long or the machine slept, are left out. Meanwhile nobody else makes rounds of the same root; its lock is free
+    between two rounds, so that other runs may take their turn.
+
+    Args:
+        root: The archive root; it is made where there is none.
+        every: Seconds from one round to the next.
+        cancellation: Ends the rounds, and the wait for one.
+        on_wait: Takes when the next round is due, UTC, before that is waited for.
+
+    Raises:
+        RootLocked: Another process makes rounds of this root.
+        RootUnusable: The root cannot be written to.
+    """
+    cancellation = cancellation or Cancellation()
+    place = rounds_of(open_root(root))
+    with ExitStack() as held:
+        with explained(place):
+            place.private.mkdir(parents=True, exist_ok=True)
+        try:
+            held.enter_context(hold(place, f"rounds every {every:g} seconds"))
+        except RootLocked:
+            holder = read_holder(place)
+            who = f": process {holder.pid} on {holder.host}, since {holder.started}" if holder else ""
+            raise RootLocked(
+                f"Another process keeps {place.path} current already{who}",
+                hint="Stop that process, or choose another folder with --output.",
+            ) from None
+        first, number = time.time(), 1
+        while not cancellation.requested.is_set():
+            yield number
+            number += 1
+            due = next_due(first, every, time.time())
+            if not cancellation.requested.is_set():
+                on_wait(datetime.fromtimestamp(due, UTC))
+            _wait_until(due, cancellation)
+
+
+def next_due(first: float, every: float, now: float) -> float:
+    """Return when the next round is due: the first moment after now that is a whole number of distances from the first.
+
+    Args:
+        first: When the first round began, in seconds since 1970.
+        every: Seconds from one round to the next.
+        now: The current time; it may have been set back.
+    """
+    return first + every * ((now - first) // every + 1)
+
+
+def _wait_until(due: float, cancellation: Cancellation) -> None:
+    """Wait by the clock on the wall, since a machine that sleeps is to go on in time when it wakes."""
+    while not cancellation.requested.is_set() and (left := due - time.time()) > 0:
+        time.sleep(min(left, TURN_SECONDS))

@@ -1,0 +1,211 @@
+"""What a collect of a plan would take: requests, disk space, and time judged by earlier runs."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from crypto_archive.config.run_config import Budget
+
+_SAME_SHAPE = 1e-9
+"""Below this (1 is the most there can be) runs differ too little in bytes an object to tell the two rates apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """What a run fetched, and how long it took.
+
+    Attributes:
+        objects: Objects that it fetched, at least one.
+        bytes: Bytes that it fetched.
+        seconds: How long it took.
+    """
+
+    objects: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How long a run may take.
+
+    Attributes:
+        seconds: The estimate.
+        runs: How many runs it is judged by.
+        by_bytes: Whether bytes count in it; without them, as where sizes are unknown, it is the objects alone.
+    """
+
+    seconds: float
+    runs: int
+    by_bytes: bool = True
+
+
+def estimate(past: Sequence[PastRun], objects: int, size: int | None) -> Estimate | None:
+    """Return how long fetching may take; None where no run tells.
+
+    Large runs weigh more than small ones, since the squares of the errors in seconds are what is kept small.
+
+    Args:
+        past: Runs that fetched something.
+        objects: How many objects are to be fetched.
+        size: Their bytes; None where they are unknown.
+    """
+    if not past:
+        return None
+    if size is None:
+        return Estimate(_slope([(run.objects, run.seconds) for run in past]) * objects, len(past), by_bytes=False)
+    per_object, per_byte = rates(past)
+    return Estimate(per_object * objects + per_byte * size, len(past))
+
+
+def rates(past: Sequence[PastRun]) -> tuple[float, float]:
+    """Return seconds an object and seconds a byte, neither below 0, that explain past runs best (least squares).
+
+    Where all runs have the same bytes an object, as one run alone has, half of the time is laid to either.
+    """
+    most_objects = max(run.objects for run in past)
+    most_bytes = max(run.bytes for run in past) or 1
+    points = [(run.objects / most_objects, run.bytes / most_bytes, run.seconds) for run in past]
+    an_object, a_byte = _non_negative_fit(points)
+    return an_object / most_objects, a_byte / most_bytes
+
+
+def _non_negative_fit(points: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Return the a, b >= 0 for which a * x + b * y comes closest to z; x and y are from 0 to 1, one of the x is 1."""
+    xx = sum(x * x for x, _, _ in points)
+    xy = sum(x * y for x, y, _ in points)
+    yy = sum(y * y for _, y, _ in points)
+    xz = sum(x * z for x, _, z in points)
+    yz = sum(y * z for _, y, z in points)
+    if not yy:
+        return xz / xx, 0.0
+    determinant = xx * yy - xy * xy
+    if determinant <= _SAME_SHAPE * xx * yy:
+        return xz / xx / 2, yz / yy / 2
+    a, b = (xz * yy - yz * xy) / determinant, (yz * xx - xz * xy) / determinant
+    if a >= 0 and b >= 0:
+        return a, b
+    # The optimum lies on the edge: one of the two is 0, the one that costs less.
+    return (xz / xx, 0.0) if xz * xz / xx >= yz * yz / yy else (0.0, yz / yy)
+
+
+def _slope(points: Sequence[tuple[float, float]]) -> float:
+    """Return the a for which a * x comes closest to y."""
+    return sum(x * y for x, y in points) / sum(x * x for x, _ in points)
+
+
+RUNS_JUDGED_BY = 10
+RUNS_LOOKED_AT = 100
+"""So many of the newest folders at most, however many are kept."""
+
+
+def past_runs(runs: Path) -> tuple[PastRun, ...]:
+    """Return the last ten runs that fetched something, newest first.
+
+    Runs that an error ended are left out, since they may have waited for a server that did not answer. So is a report
+    that is missing or damaged: nothing depends on it.
+
+    Args:
+        runs: The folder that holds one folder a run, named so that they sort by time; it need not exist.
+    """
+    try:
+        folders = sorted(runs.iterdir(), reverse=True)[:RUNS_LOOKED_AT]
+    except OSError:
+        return ()
+    return tuple(islice(_told(folders), RUNS_JUDGED_BY))
+
+
+def _told(folders: list[Path]) -> Iterator[PastRun]:
+    for folder in folders:
+        # RecursionError: nested too deeply; the others: no file, no JSON, another form.
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            run = _past_run(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+            if run is not None:
+                yield run
+
+
+def _past_run(report: Any) -> PastRun | None:
+    """Return what a report says, None where it says nothing of how long fetching takes.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is no report.
+    """
+    objects = int(report["outcomes"]["fetched"]) + int(report["outcomes"]["updated"])
+    size = int(report["bytes_fetched"])
+    seconds = float(report["collection_stats"]["processing_time_seconds"])
+    if report["status"] == "failed" or objects < 1 or size < 0 or not 0 < seconds < float("inf"):
+        return None
+    return PastRun(objects, size, seconds)
+
+
+REQUESTS_A_COPY = 2
+"""s5cmd asks for an object's head, then for the object; a file larger than one part takes a request a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a collect would take, and what there is.
+
+    Attributes:
+        totals: The sums over the plan, by the names of the fields of GroupTotals.
+        requests_listed: LIST requests that the plan has made; the collect would make them again, or find them cached.
+        disk_free: Bytes that may still be written to the root's disk.
+        estimate: How long it may take; None where no earlier run tells.
+        budget: The limits that were set.
+    """
+
+    totals: Mapping[str, int]
+    requests_listed: int
+    disk_free: int
+    estimate: Estimate | None
+    budget: Budget
+
+    @property
+    def requests(self) -> int:
+        """Requests that fetching would take, listing not included."""
+        return REQUESTS_A_COPY * self.totals["commands"]
+
+    @property
+    def requests_per_object(self) -> float | None:
+        """All requests, listing included, shared out among the planned objects; None where there are none."""
+        planned = self.totals["objects"]
+        return (self.requests + self.requests_listed) / planned if planned else None
+
+    @property
+    def unsized(self) -> int:
+        """How many objects to fetch have an unknown size."""
+        return self.totals["to_fetch"] - self.totals["sized_to_fetch"]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk has room for what is known of it."""
+        return self.totals["added_bytes"] <= self.disk_free
+
+    def document(self) -> dict[str, object]:
+        """Return the figures as ``docs/report.md`` describes them: bytes, seconds, null where unknown."""
+        totals, per_object = self.totals, self.requests_per_object
+        return {
+            "objects_to_fetch": totals["to_fetch"],
+            "bytes_to_fetch": None if self.unsized else totals["bytes_to_fetch"],
+            "requests": self.requests,
+            "requests_listed": self.requests_listed,
+            "requests_per_object": None if per_object is None else round(per_object, 3),
+            "disk_needed": None if self.unsized else totals["added_bytes"],
+            "disk_free": self.disk_free,
+            "seconds": None if self.estimate is None else round(self.estimate.seconds, 1),
+            "judged_by_runs": 0 if self.estimate is None else self.estimate.runs,
+            "monthly_objects": totals["consolidated"],
+            "daily_objects": totals["consolidated"] + totals["saved_objects"],
+            "saved_objects": totals["saved_objects"],
+            "saved_bytes": totals["saved_bytes"],
+            "max_objects": self.budget.max_objects,
+            "max_bytes": self.budget.max_bytes,
+        }

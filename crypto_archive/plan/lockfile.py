@@ -1,0 +1,552 @@
+"""Lock files: the exact objects of a plan as sorted text; and shards, lock files that share a plan."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import re
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from errno import EISDIR
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from crypto_archive.errors import RootUnusable, UsageError
+from crypto_archive.model import Pin, ShardName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+    from typing import IO
+
+FORMAT = "# crypto-archive lock 1"
+BUCKET = "# bucket: "
+COLUMNS = "# columns: key, size, etag, last_modified, sha256, sidecar"
+SHARD = "# shard: "
+END = "# end"
+"""The last line: a file without it was cut short."""
+
+_NONE = "-"
+_SIDECAR = "sidecar"
+_FIELDS = 6
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would end, garble or never reach a line
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}) of ([0-9a-f]{12})")
+
+
+class LockedObject(NamedTuple):
+    """One line of a lock file.
+
+    Attributes:
+        key: The object's key.
+        pin: The exact bytes.
+        has_sidecar: Whether the archive had its sidecar then.
+    """
+
+    key: str
+    pin: Pin
+    has_sidecar: bool = True
+
+
+def head_of(bucket: str, shard: ShardName | None = None) -> tuple[str, ...]:
+    """Return the lines that a lock of a bucket, or a shard of one, begins with."""
+    return FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS
+
+
+def parse_shard(text: str) -> ShardName:
+    """Return the shard that a head speaks of, by what stands behind ``SHARD``.
+
+    Raises:
+        ValueError: It is none; the text says why.
+    """
+    found = _SHARD.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no shard such as '3/8 of 0a1b2c3d4e5f'")
+    number, count = int(found[1]), int(found[2])
+    if number > count:
+        raise ValueError(f"there is no shard {number} of {count}")
+    return ShardName(found[3], number, count)
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line says nothing of an object; a key may begin with the same sign, but has fields behind it."""
+    return line.startswith("#") and "\t" not in line
+
+
+def line_of(locked: LockedObject) -> str:
+    """Return the line of an object, without its end. Lines sort as their keys do, bytewise.
+
+    Raises:
+        ValueError: Key or ETag have characters that no line can hold, or the time has no zone.
+    """
+    pin = locked.pin
+    for name, text in (("key", locked.key), ("ETag", pin.etag)):
+        if _UNFIT.search(text):
+            raise ValueError(f"the {name} {text!r} has a control character in it")
+    if pin.last_modified.tzinfo is None:
+        raise ValueError(f"the time {pin.last_modified} has no zone; times are UTC here")
+    moment = pin.last_modified.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    sidecar = _SIDECAR if locked.has_sidecar else _NONE
+    return "\t".join((locked.key, str(pin.size), pin.etag or _NONE, moment, pin.sha256 or _NONE, sidecar))
+
+
+def parse_line(line: str) -> LockedObject:
+    """Return the object that a line stands for.
+
+    Raises:
+        ValueError: It is no such line; the text says why.
+    """
+    fields = line.split("\t")
+    if len(fields) != _FIELDS:
+        raise ValueError(f"it has {len(fields)} fields with a tab between, not {_FIELDS}")
+    key, size, etag, moment, sha256, sidecar = fields
+    if not key or _UNFIT.search(key):
+        raise ValueError(f"{key!r} is no key")
+    if not _SIZE.fullmatch(size):
+        raise ValueError(f"{size!r} is no size in bytes")
+    if not etag or _UNFIT.search(etag):
+        raise ValueError(f"{etag!r} is no ETag")
+    if sha256 != _NONE and not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256!r} is no SHA-256 of 64 digits (0-9, a-f), nor '{_NONE}'")
+    if sidecar not in {_SIDECAR, _NONE}:
+        raise ValueError(f"{sidecar!r} is neither '{_SIDECAR}' nor '{_NONE}'")
+    digest = "" if sha256 == _NONE else sha256
+    pin = Pin(int(size), "" if etag == _NONE else etag, _moment(moment), digest)
+    return LockedObject(key, pin, sidecar == _SIDECAR)
+
+
+def size_in(line: str) -> int:
+    """Return the size, in bytes, of the object that a sound line stands for."""
+    return int(line.split("\t", 2)[1])
+
+
+def _moment(text: str) -> datetime:
+    try:
+        if _MOMENT.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} is no UTC time such as 2025-07-16T00:10:11Z")
+
+
+LONGEST_LINE = 1 << 14
+"""In bytes; a key has 1,024 at most."""
+_TAKE_ANOTHER = "Take the file from git again, or write a new one with `crypto-archive plan --lock`."
+_VERSION = FORMAT.rpartition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock file; its objects are read anew each time that they are asked for.
+
+    Attributes:
+        path: The file.
+        bucket: The bucket that it is of.
+        shard: Which shard of a plan it is; None where it is a whole one.
+    """
+
+    path: Path
+    bucket: str
+    shard: ShardName | None = None
+
+    def numbered(self) -> Iterator[tuple[int, LockedObject]]:
+        """Yield every object in the order of the keys, with the number of its line.
+
+        Raises:
+            UsageError: The file cannot be read, is cut short, or has a line that is wrong or out of order.
+        """
+        with _explained_reading(self.path), self.path.open("rb") as file:
+            yield from _objects(self.path, file)
+
+    def __iter__(self) -> Iterator[LockedObject]:
+        """Yield every object in the order of the keys; raises as ``numbered`` does."""
+        return (locked for _, locked in self.numbered())
+
+
+def open_lock(path: Path) -> Lock:
+    """Return a lock file, of which only the head is read.
+
+    Raises:
+        UsageError: There is no such file, or it is no lock file of a version that this one knows.
+    """
+    with _explained_reading(path), path.open("rb") as file:
+        lines = _lines(path, file)
+        _, first = next(lines, (1, ""))
+        if first != FORMAT:
+            _refuse_format(path, first)
+        number, second = next(lines, (2, ""))
+        bucket = second.removeprefix(BUCKET)
+        if not second.startswith(BUCKET) or not bucket.strip():
+            fault(path, number, f"the line {BUCKET.strip()!r} with the bucket's name belongs here")
+        return Lock(path, bucket, _shard(path, lines))
+
+
+def fault(path: Path, number: int, what: str) -> NoReturn:
+    """Raise the error of a line.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(f"The lock file {path} is not as it was written: line {number}: {what}", hint=_TAKE_ANOTHER)
+
+
+def _shard(path: Path, lines: Iterator[tuple[int, str]]) -> ShardName | None:
+    """Look for the shard's name among the comments that follow, which people may have added some to."""
+    for number, line in lines:
+        if not is_comment(line):
+            break
+        if line.startswith(SHARD):
+            try:
+                return parse_shard(line.removeprefix(SHARD))
+            except ValueError as error:
+                fault(path, number, str(error))
+    return None
+
+
+def _refuse_format(path: Path, first: str) -> NoReturn:
+    if first.startswith(_VERSION):
+        raise UsageError(
+            f"The lock file {path} is of another version: {first!r}, this one knows {FORMAT!r}",
+            hint="Use the crypto-archive that wrote it, or write a new one with `crypto-archive plan --lock`.",
+        )
+    raise UsageError(
+        f"{path} is no lock file: its first line is not {FORMAT!r}",
+        hint="`crypto-archive plan --lock FILE` writes one.",
+    )
+
+
+def _objects(path: Path, file: IO[bytes]) -> Iterator[tuple[int, LockedObject]]:
+    last, number, ended = "", 0, False
+    for number, line in _lines(path, file):
+        if ended:
+            fault(path, number, f"something follows its last line, {END!r}")
+        ended = line == END
+        if is_comment(line):
+            continue
+        try:
+            locked = parse_line(line)
+        except ValueError as error:
+            fault(path, number, str(error))
+        if locked.key <= last:
+            wrong = "comes again" if locked.key == last else "is out of order, after " + repr(last)
+            fault(path, number, f"the key {locked.key!r} {wrong}")
+        last = locked.key
+        yield number, locked
+    if not ended:
+        fault(path, number, f"the file ends here, without its last line, {END!r}")
+
+
+def _lines(path: Path, file: IO[bytes]) -> Iterator[tuple[int, str]]:
+    """Yield lines with their numbers, without their ends; git may have given them those of Windows."""
+    number = 0
+    while raw := file.readline(LONGEST_LINE):
+        number += 1
+        if not raw.endswith(b"\n"):
+            fault(path, number, "it is cut short" if len(raw) < LONGEST_LINE else "it is too long")
+        try:
+            yield number, raw[:-1].removesuffix(b"\r").decode()
+        except UnicodeDecodeError:
+            fault(path, number, "it is no UTF-8")
+
+
+@contextmanager
+def _explained_reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"Lock file not found: {path}", hint="`crypto-archive plan --lock FILE` writes one."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The lock file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def prepare_lock(path: Path) -> None:
+    """See that a lock file can be written, before a long plan ends without one; makes its folder.
+
+    Raises:
+        RootUnusable: It cannot.
+    """
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        draft = _draft(path)
+        draft.touch()
+        draft.unlink()
+
+
+def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
+    """Write the lines of a lock, which come sorted.
+
+    Args:
+        path: The file; what is there is replaced, once the new one is whole.
+        bucket: The bucket that it is of.
+        lines: A line an object, in the order of the keys.
+
+    Returns:
+        How many objects it has.
+
+    Raises:
+        RootUnusable: It cannot be written. What was there stays then, as it does when ``lines`` fails.
+    """
+    with _explained(path):
+        draft = _draft(path)
+        try:
+            count = write_content(draft, bucket, lines)
+            draft.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+    return count
+
+
+def write_content(path: Path, bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> int:
+    """Write all that a lock file holds, and return how many objects that is.
+
+    Args:
+        path: The file, which nobody may take for a lock yet.
+        bucket: The bucket that it is of.
+        lines: A line an object, in the order of the keys.
+        shard: Which shard of a plan it is; None for a whole one.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in head_of(bucket, shard))
+        for line in lines:
+            file.write(f"{line}\n")
+            count += 1
+        file.write(f"{END}\n")
+    return count
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RootUnusable(
+            f"The lock file {path} cannot be written: {error.strerror or error}",
+            hint="Name a file in a folder that you may write to with --lock.",
+        ) from error
+
+
+_DIGITS = 12
+
+
+class Extent(NamedTuple):
+    """What the lines of a lock add up to.
+
+    Attributes:
+        objects: How many there are.
+        bytes: The sum of their sizes.
+        digest: The first digits of the SHA-256 over all of them.
+    """
+
+    objects: int
+    bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard that was written.
+
+    Attributes:
+        path: Its lock file.
+        number: Which of them it is, from 1.
+        count: How many there are.
+        objects: How many objects it has.
+        bytes: The sum of their sizes.
+    """
+
+    path: Path
+    number: int
+    count: int
+    objects: int
+    bytes: int
+
+
+def extent(lines: Iterable[str]) -> Extent:
+    """Add up the lines of a lock, which come sorted."""
+    objects, size, digest = 0, 0, hashlib.sha256()
+    for line in lines:
+        objects += 1
+        size += size_in(line)
+        digest.update(f"{line}\n".encode())
+    return Extent(objects, size, digest.hexdigest()[:_DIGITS])
+
+
+def cut(lines: Iterable[str], whole: Extent, count: int) -> Iterator[tuple[int, str]]:
+    """Yield every line with the number of its shard, from 1; the numbers never go down, and none is left out.
+
+    A shard ends where the sum of the sizes passes its share of the whole, so it has its share of the bytes to within
+    the size of one object. None is empty; an object that is larger than a share may leave little for the next ones.
+
+    Args:
+        lines: The lines of a lock, sorted.
+        whole: What they add up to.
+        count: How many shards there are to be, at least 1 and at most as many as there are objects.
+    """
+    number, before = 1, 0
+    for index, line in enumerate(lines):
+        wanted = min(before * count // whole.bytes + 1, count) if whole.bytes else 1
+        left = whole.objects - index
+        # From one shard to the next only, and early where one of those left would else not get an object.
+        number = max(min(wanted, number + (index > 0)), number, count - left + 1)
+        yield number, line
+        before += size_in(line)
+
+
+def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, folder: Path) -> tuple[Shard, ...]:
+    """Cut a plan into shards, and write each as a lock file ``shard-3-of-8.lock``; all of them or none appear.
+
+    Args:
+        lines: Yields the lines of the plan, sorted; it is called twice.
+        bucket: The bucket that they are of.
+        count: How many shards there are to be; fewer are written where there are fewer objects.
+        folder: A folder that ``prepare_shards`` has made.
+
+    Returns:
+        The shards; none where the plan has no object.
+
+    Raises:
+        RootUnusable: They cannot be written.
+    """
+    whole = extent(lines())
+    count = min(count, whole.objects)
+    if not count:
+        return ()
+    shards: list[Shard] = []
+    with _explained_shards(folder), ExitStack() as undo:
+        for number, own in groupby(cut(lines(), whole, count), key=lambda numbered: numbered[0]):
+            path = folder / f"shard-{number:0{len(str(count))}}-of-{count}.lock"
+            undo.callback(_draft_of_shard(path).unlink, missing_ok=True)
+            shards.append(_write(path, bucket, (line for _, line in own), ShardName(whole.digest, number, count)))
+        for shard in shards:
+            undo.callback(shard.path.unlink, missing_ok=True)
+            _draft_of_shard(shard.path).replace(shard.path)
+        undo.pop_all()
+    return tuple(shards)
+
+
+def prepare_shards(folder: Path) -> None:
+    """See that shards can be written, before a long plan ends without them; makes the folder.
+
+    Raises:
+        RootUnusable: The folder cannot be written to, or holds lock files already.
+    """
+    with _explained_shards(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.glob("*.lock")):
+            raise RootUnusable(
+                f"The folder {folder} holds lock files already",
+                hint="Name another folder with --to, or move them away: shards of two plans do not mix.",
+            )
+        draft = _draft_of_shard(folder / "shard")
+        draft.touch()
+        draft.unlink()
+
+
+def _write(path: Path, bucket: str, lines: Iterable[str], name: ShardName) -> Shard:
+    size = 0
+
+    def weighed() -> Iterator[str]:
+        nonlocal size
+        for line in lines:
+            size += size_in(line)
+            yield line
+
+    objects = write_content(_draft_of_shard(path), bucket, weighed(), name)
+    return Shard(path, name.number, name.count, objects, size)
+
+
+def _draft_of_shard(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def _explained_shards(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RootUnusable(
+            f"Shards cannot be written to {folder}: {error.strerror or error}",
+            hint="Name a folder that you may write to with --to.",
+        ) from error
+
+
+class Kind(StrEnum):
+    """How an object differs."""
+
+    NEW = "new"
+    GONE = "gone"
+    REPLACED = "replaced"
+
+
+class Difference(NamedTuple):
+    """An object that a lock and a plan do not agree on.
+
+    Attributes:
+        kind: How it differs.
+        key: Its key.
+        locked: What the lock says of it, None where it is new.
+        planned: What the plan says of it, None where it is gone.
+    """
+
+    kind: Kind
+    key: str
+    locked: Pin | None
+    planned: Pin | None
+
+    @property
+    def changes(self) -> tuple[tuple[str, str, str], ...]:
+        """Name, former and present value of what was replaced; empty for what is new or gone."""
+        if self.locked is None or self.planned is None:
+            return ()
+        return tuple(_changes(self.locked, self.planned))
+
+
+def differences(locked: Iterable[LockedObject], planned: Iterable[LockedObject]) -> Iterator[Difference]:
+    """Yield what is new, gone or replaced, in the order of the keys.
+
+    A digest counts only where both know it, and a sidecar that came or went replaces nothing.
+
+    Args:
+        locked: The objects of the lock, sorted by key, each once.
+        planned: Those of the plan, likewise.
+    """
+    sides = heapq.merge(
+        ((one.key, False, one.pin) for one in locked), ((one.key, True, one.pin) for one in planned),
+        key=lambda side: side[:2],
+    )  # fmt: skip
+    for key, found in groupby(sides, key=lambda side: side[0]):
+        pins = {is_planned: pin for _, is_planned, pin in found}
+        before, after = pins.get(False), pins.get(True)
+        if before is None or after is None:
+            yield Difference(Kind.NEW if before is None else Kind.GONE, key, before, after)
+        elif any(_changes(before, after)):
+            yield Difference(Kind.REPLACED, key, before, after)
+
+
+def _changes(before: Pin, after: Pin) -> Iterator[tuple[str, str, str]]:
+    if before.size != after.size:
+        yield "size", str(before.size), str(after.size)
+    if before.etag != after.etag:
+        yield "etag", before.etag, after.etag
+    if before.last_modified != after.last_modified:
+        yield "last_modified", before.last_modified.isoformat(), after.last_modified.isoformat()
+    if before.sha256 and after.sha256 and before.sha256 != after.sha256:
+        yield "sha256", before.sha256, after.sha256

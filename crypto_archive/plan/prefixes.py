@@ -1,0 +1,201 @@
+"""Which prefixes to list, so that the fewest requests cover what is wanted.
+
+A request of the listing gives up to 1,000 keys in their order, and an object has two, its own and its sidecar's. So a
+prefix may be a series, narrowed by what its dates have in common; a symbol, where many of its intervals are
+wanted; or the folder of a whole type, where many symbols with few objects each are. What a prefix costs is reckoned
+from the dates between which the archive publishes the row: no symbol can have more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from math import ceil
+from typing import TYPE_CHECKING
+
+from crypto_archive.catalog.keys import KEYS_A_REQUEST
+from crypto_archive.model import DateRange, Partition, Period
+from crypto_archive.plan.availability import bounds, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from crypto_archive.plan.selection import SeriesGroup
+
+KEYS_AN_OBJECT = 2
+PREFIXES_AT_ONCE = 100
+FEWEST_REQUESTS_AT_ONCE = 16
+MOST_REQUESTS_AT_ONCE = 400
+"""How many prefixes, and about how many requests, are listed before the first of their objects are planned: few at
+first, so that the lanes soon have work, then more and more, so that s5cmd is seldom started."""
+
+Member = tuple[str, "str | None"]
+"""Symbol and interval: a series within its group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The wanted periods of one partition, and what listing them costs.
+
+    Attributes:
+        first: The first period.
+        last: The last period.
+        dates: Beginnings of dates that cover all of them, in their order.
+        requests: What it costs to list them for one series.
+        objects: How many objects of a series there can be in all, wanted or not.
+    """
+
+    first: Period
+    last: Period
+    dates: tuple[str, ...]
+    requests: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Series that are listed together.
+
+    Attributes:
+        members: The wanted series; under its prefixes there may be others too.
+        prefixes: What to list, by partition.
+        requests: About how many requests that takes.
+    """
+
+    members: tuple[Member, ...]
+    prefixes: Mapping[Partition, tuple[str, ...]]
+    requests: int
+
+
+def span_of(group: SeriesGroup, partition: Partition, today: date) -> Span | None:
+    """Return the wanted periods of a group in one partition; None where none of them is over.
+
+    Args:
+        group: The series.
+        partition: Days or months.
+        today: The current UTC day.
+    """
+    wanted = bounds(partition, group.dates, today)
+    if wanted is None:
+        return None
+    published = bounds(partition, within(group.row, DateRange()), today) or wanted
+    begins, ends = published[0].first_day, published[1].last_day
+    dates, requests = _date_prefixes(*wanted, begins, ends)
+    return Span(*wanted, dates, requests, _count(partition, begins, ends))
+
+
+def scopes(
+    group: SeriesGroup, spans: Mapping[Partition, Span], symbols: Sequence[str], folders: int | None
+) -> Iterator[Scope]:
+    """Yield what to list of a group, series in the order of the request, in whichever way costs the fewest requests.
+
+    Args:
+        group: The series.
+        spans: What is wanted of which partitions; monthly before daily where both are.
+        symbols: The wanted symbols.
+        folders: How many symbols the archive has of the type; None where nobody has asked.
+    """
+    if not symbols:
+        return
+    by_series = len(symbols) * len(group.intervals) * sum(span.requests for span in spans.values())
+    by_symbol = len(symbols) * _whole_symbol(group, spans) if group.row.has_intervals else by_series
+    by_type = _whole_type(group, spans, folders) if folders is not None and len(spans) == 1 else by_series
+    if by_type < min(by_series, by_symbol):
+        yield _type_scope(group, spans, symbols, by_type)
+    elif by_symbol < by_series:
+        yield from (_symbol_scope(group, spans, symbol) for symbol in symbols)
+    else:
+        yield from (
+            _series_scope(group, spans, (symbol, interval)) for symbol in symbols for interval in group.intervals
+        )
+
+
+def chunked(all_scopes: Iterable[Scope]) -> Iterator[tuple[Scope, ...]]:
+    """Yield scopes in groups that are listed at once; the first is small."""
+    chunk: list[Scope] = []
+    prefixes, requests, most = 0, 0, FEWEST_REQUESTS_AT_ONCE
+    for scope in all_scopes:
+        more = sum(map(len, scope.prefixes.values()))
+        if chunk and (prefixes + more > PREFIXES_AT_ONCE or requests + scope.requests > most):
+            yield tuple(chunk)
+            chunk, prefixes, requests, most = [], 0, 0, min(2 * most, MOST_REQUESTS_AT_ONCE)
+        chunk.append(scope)
+        prefixes, requests = prefixes + more, requests + scope.requests
+    if chunk:
+        yield tuple(chunk)
+
+
+def _series_scope(group: SeriesGroup, spans: Mapping[Partition, Span], member: Member) -> Scope:
+    prefixes = {
+        partition: tuple(group.row.key_pattern.series_prefix(partition, *member) + date for date in span.dates)
+        for partition, span in spans.items()
+    }
+    return Scope((member,), prefixes, sum(span.requests for span in spans.values()))
+
+
+def _symbol_scope(group: SeriesGroup, spans: Mapping[Partition, Span], symbol: str) -> Scope:
+    folders = {partition: (f"{group.row.key_pattern.symbols_prefix(partition)}{symbol}/",) for partition in spans}
+    return Scope(tuple((symbol, interval) for interval in group.intervals), folders, _whole_symbol(group, spans))
+
+
+def _type_scope(group: SeriesGroup, spans: Mapping[Partition, Span], symbols: Sequence[str], requests: int) -> Scope:
+    members = tuple((symbol, interval) for symbol in symbols for interval in group.intervals)
+    return Scope(members, {part: (group.row.key_pattern.symbols_prefix(part),) for part in spans}, requests)
+
+
+def _whole_symbol(group: SeriesGroup, spans: Mapping[Partition, Span]) -> int:
+    return sum(_pages(_intervals(group, partition) * span.objects) for partition, span in spans.items())
+
+
+def _whole_type(group: SeriesGroup, spans: Mapping[Partition, Span], folders: int) -> int:
+    return sum(_pages(folders * _intervals(group, partition) * span.objects) for partition, span in spans.items())
+
+
+def _intervals(group: SeriesGroup, partition: Partition) -> int:
+    """Return how many intervals a symbol has in the archive, wanted or not; 1 where there is no interval layer."""
+    return max(1, len(group.row.intervals(partition)))
+
+
+def _pages(objects: int) -> int:
+    return max(1, ceil(objects * KEYS_AN_OBJECT / KEYS_A_REQUEST))
+
+
+def _date_prefixes(first: Period, last: Period, begins: date, ends: date) -> tuple[tuple[str, ...], int]:
+    """Return beginnings of dates that cover all periods between two, and how many requests they cost.
+
+    One beginning for all, unless that lists so many other years too that one a year costs less.
+    """
+    common = _common_start(first, last)
+    if len(common) > len("2025"):  # within a year, which is less than a request
+        return (common,), 1
+    listed_from = begins.replace(year=max(int(f"{common}000"[:4]), begins.year), month=1, day=1)
+    listed_to = ends.replace(year=min(int(f"{common}999"[:4]), ends.year), month=12, day=31)
+    requests = _pages(_count(first.partition, max(begins, listed_from), min(ends, listed_to)))
+    years = range(first.first_day.year, last.first_day.year + 1)
+    if requests <= len(years):
+        return (common,), requests
+    pieces = (_within_year(first, last, year) for year in years)
+    return tuple(_common_start(*piece) for piece in pieces), len(years)
+
+
+def _within_year(first: Period, last: Period, year: int) -> tuple[Period, Period]:
+    new_year = first.first_day.replace(year=year, month=1, day=1)
+    eve = new_year.replace(month=12, day=31)
+    return max(first, Period(first.partition, new_year)), min(last, Period.containing(eve, first.partition))
+
+
+def _common_start(first: Period, last: Period) -> str:
+    """Return what the dates of all objects between two periods begin with: ``2025-07-`` for days of one month.
+
+    Of months only the year counts: one known key has a month of one digit (``ADABKRW-1h-2020-8.zip``).
+    """
+    length = len("2025-") if first.partition is Partition.MONTHLY else None
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(str(first)[:length], str(last), strict=False))
+    return "".join(character for character, _ in same)
+
+
+def _count(partition: Partition, first: date, last: date) -> int:
+    if partition is Partition.DAILY:
+        return max(0, (last - first).days + 1)
+    return max(0, 12 * (last.year - first.year) + last.month - first.month + 1)

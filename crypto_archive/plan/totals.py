@@ -1,0 +1,140 @@
+"""What a plan adds up to, per market and data type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from crypto_archive.model import Action, Batch, Market, PlannedObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SIDECAR_BYTES = 100
+"""About what a sidecar has; the listing's plan does not carry its size."""
+
+
+def known_size(item: PlannedObject) -> int | None:
+    """Return the length of an object in bytes as the listing gives it, or the lock; None where nobody knows it."""
+    if item.remote is not None:
+        return item.remote.size
+    return None if item.pin is None else item.pin.size
+
+
+def added_bytes(item: PlannedObject) -> int:
+    """Return how many bytes more there are once an object is fetched; less than 0 if it shrinks, 0 if nobody knows."""
+    size = known_size(item)
+    if not item.action.transfers or size is None:
+        return 0
+    sidecar = SIDECAR_BYTES if item.with_sidecar and not item.stored_size else 0
+    return size - item.stored_size + sidecar
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTotals:
+    """The totals of one market and data type.
+
+    Attributes:
+        market: The market.
+        data_type: The data type.
+        objects: Planned objects, those that are already there included.
+        sidecars: Sidecars that would be fetched.
+        commands: Copy commands that would be run, sidecars included.
+        batches: Batches that the commands are cut into.
+        bytes: The bytes of the objects whose size is known, without sidecars.
+        sized: How many objects have a known size.
+        present: Objects that are already there and are left alone.
+        updates: Objects that are there but were replaced by the archive.
+        waiting: Objects that the archive has not published yet.
+        refused: Objects that the archive has in other bytes than are wanted.
+        to_fetch: Objects that would be fetched; with those present, waiting and refused they are all.
+        bytes_to_fetch: The bytes of those of them whose size is known, without sidecars.
+        sized_to_fetch: How many of them have a known size.
+        added_bytes: How many bytes more the disk would hold, sidecars included; less than 0 if it would hold fewer.
+        consolidated: Monthly objects that stand for daily ones.
+        saved_objects: How many objects fewer there are for that.
+        saved_bytes: How many bytes fewer, sidecars not included; less than 0 where the monthly objects are larger.
+    """
+
+    market: Market
+    data_type: str
+    objects: int = 0
+    sidecars: int = 0
+    commands: int = 0
+    batches: int = 0
+    bytes: int = 0
+    sized: int = 0
+    present: int = 0
+    updates: int = 0
+    waiting: int = 0
+    refused: int = 0
+    to_fetch: int = 0
+    bytes_to_fetch: int = 0
+    sized_to_fetch: int = 0
+    added_bytes: int = 0
+    consolidated: int = 0
+    saved_objects: int = 0
+    saved_bytes: int = 0
+
+
+COUNTS = tuple(field.name for field in fields(GroupTotals) if field.name not in {"market", "data_type"})
+"""The names of what is counted."""
+
+_STAYING = {Action.KEEP: "present", Action.WAIT: "waiting", Action.REFUSE: "refused"}
+
+
+class PlanTotals:
+    """Running totals of a plan, per market and data type."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[Market, str], Counter[str]] = {}
+
+    @property
+    def groups(self) -> tuple[GroupTotals, ...]:
+        """The totals so far, in the order in which the plan came to them."""
+        return tuple(GroupTotals(*group, *(counts[name] for name in COUNTS)) for group, counts in self._groups.items())
+
+    @property
+    def overall(self) -> dict[str, int]:
+        """The sums over all groups, by the names of the fields of GroupTotals."""
+        return {name: sum(counts[name] for counts in self._groups.values()) for name in COUNTS}
+
+    def counting(self, planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
+        """Count each planned object and pass it on."""
+        for item in planned:
+            _count(item, self._of(item))
+            yield item
+
+    def counting_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Count each batch and pass it on."""
+        for batch in batches:
+            self._of(batch.items[0])["batches"] += 1
+            yield batch
+
+    def _of(self, item: PlannedObject) -> Counter[str]:
+        series = item.object.series
+        return self._groups.setdefault((series.market, series.data_type), Counter())
+
+
+def _count(item: PlannedObject, counts: Counter[str]) -> None:
+    counts["objects"] += 1
+    if item.remote is not None:
+        counts["bytes"] += item.remote.size
+        counts["sized"] += 1
+    if item.covers is not None:
+        counts["consolidated"] += 1
+        counts["saved_objects"] += item.covers.objects - 1
+        counts["saved_bytes"] += item.covers.bytes - (known_size(item) or 0)
+    if not item.action.transfers:
+        counts[_STAYING[item.action]] += 1
+        return
+    counts["to_fetch"] += 1
+    counts["updates"] += item.action is Action.UPDATE
+    counts["sidecars"] += item.with_sidecar
+    counts["commands"] += len(item.keys)
+    size = known_size(item)
+    if size is not None:
+        counts["bytes_to_fetch"] += size
+        counts["sized_to_fetch"] += 1
+        counts["added_bytes"] += added_bytes(item)

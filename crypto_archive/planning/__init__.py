@@ -1,1 +1,0 @@
-"""From a wish to a stream of planned objects: selection, calendar, listing, plan, batches, totals."""

@@ -1,0 +1,284 @@
+"""The manifest's database: tables, opening, integrity check, merging, and errors in plain words."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable, RootUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+SCHEMA_VERSION = 1
+SIDE_FILES = ("-wal", "-shm")
+"""What SQLite puts behind the name of a database for the files that it keeps beside it."""
+
+FIELDS = "key, size, sha256, verdict, etag, last_modified, fetched_at, run_id"
+_COLUMNS = """
+    size INTEGER NOT NULL, sha256 TEXT NOT NULL, verdict TEXT NOT NULL, etag TEXT NOT NULL,
+    last_modified TEXT, fetched_at TEXT NOT NULL, run_id TEXT NOT NULL
+"""
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE object (key TEXT PRIMARY KEY NOT NULL, {_COLUMNS}) WITHOUT ROWID;
+CREATE TABLE history (number INTEGER PRIMARY KEY, key TEXT NOT NULL, {_COLUMNS});
+CREATE INDEX history_key ON history (key);
+CREATE TABLE absence (key TEXT PRIMARY KEY NOT NULL, reason TEXT NOT NULL, seen_at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER keep_former AFTER UPDATE ON object WHEN old.sha256 <> new.sha256 BEGIN
+    INSERT INTO history ({FIELDS}) VALUES (
+        old.key, old.size, old.sha256, old.verdict, old.etag, old.last_modified, old.fetched_at, old.run_id);
+END;
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+_WAIT_SECONDS = 30.0
+_ROOM_BYTES = 1 << 17
+"""What a manifest without a row takes, side files included, and a little more."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_UNUSABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+
+_MAKE_IT_USABLE = "See that its folder and its disk can be written to, or choose another folder with --output."
+_REBUILD = (
+    "`crypto-archive verify --rebuild-manifest` with the same --output makes a new one from the stored files and keeps "
+    "this one beside it. The files are untouched; only what was remembered of them (ETags, former digests) is lost."
+)
+
+
+class UnreadableRow(Exception):
+    """A row holds what no version of this tool has written; ``explained`` knows what to do about it."""
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the manifest for reading and writing, and begin it where there is none.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
+    with _closed_on_error(connection):
+        # Readers go on while a writer commits. Where the file system cannot do that, SQLite keeps to its usual mode.
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A power cut may undo the last commits but never damages the file; the process being killed undoes nothing.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if _is_empty(connection, path):
+            connection.executescript(_SCHEMA)
+    return connection
+
+
+def connect_reader(path: Path, *, unchanging: bool = False) -> sqlite3.Connection:
+    """Open the manifest for reading; one that does not exist is an empty one, and is not created.
+
+    Args:
+        path: The database file.
+        unchanging: Nobody writes to it as long as it is open, and its log was folded in: then nothing is written beside
+            it, so that any number of machines may read it in a folder that they share.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    if not path.exists():
+        return _empty()
+    uri = path.absolute().as_uri()
+    if unchanging:
+        return _open_reader(path, f"{uri}?mode=ro&immutable=1")
+    try:
+        # Not mode=ro: a reader that may not write leaves its -shm and -wal files behind.
+        return _open_reader(path, f"{uri}?mode=rw")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _UNUSABLE:
+            raise
+        # A read-only folder has no place for those files. What a killed writer left in its -wal stays unread then.
+        return _open_reader(path, f"{uri}?mode=ro&immutable=1")
+
+
+def connect_onlooker(path: Path) -> sqlite3.Connection:
+    """Open a manifest that exists so that nothing changes on disk, not even beside it.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    # With a log beside it somebody writes, or was killed: it is read too. Without one, SQLite would begin one.
+    return _open_reader(path, f"{path.absolute().as_uri()}?mode=ro" + ("" if has_log(path) else "&immutable=1"))
+
+
+def has_log(path: Path) -> bool:
+    """Whether SQLite's log lies beside a manifest: somebody writes to it, or was killed while they did."""
+    return path.with_name(f"{path.name}-wal").exists()
+
+
+def fold_log(path: Path) -> None:
+    """Write into a manifest what a killed writer has left in the log beside it, if anything.
+
+    Raises:
+        EnvironmentFailure: It is no manifest that this version knows.
+        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    """
+    if has_log(path):
+        with closing(connect_writer(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the operating system say of the manifest into words for people.
+
+    Raises:
+        EnvironmentFailure: The manifest is damaged or kept locked by another program.
+        RootUnusable: It cannot be opened or written, or the disk is full.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        failure = _explanation(path, error)
+        if failure is None:
+            raise
+        raise failure from error
+    except (UnicodeDecodeError, UnreadableRow) as error:
+        raise _damaged(path, error) from error
+    except PermissionError as error:
+        raise RootUnusable(f"Cannot use the manifest {path}: {error.strerror}", hint=_MAKE_IT_USABLE) from error
+
+
+def _open_reader(path: Path, uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS)
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA query_only = ON")
+        if not _is_empty(connection, path):
+            return connection
+    connection.close()
+    return _empty()
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the database has no tables yet.
+
+    Raises:
+        EnvironmentFailure: It is not a manifest that this version knows.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if version > SCHEMA_VERSION:
+        raise ManifestUnreadable(
+            f"A newer crypto-archive wrote the manifest {path} (schema {version}; this one knows {SCHEMA_VERSION})",
+            path,
+            hint=f"Update crypto-archive, or do without what the newer one remembers: {_REBUILD}",
+        )
+    if version != SCHEMA_VERSION and tables:
+        raise ManifestUnreadable(f"The file {path} is no manifest of crypto-archive", path, hint=_REBUILD)
+    return not tables
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk has no room for a page; SQLite speaks of an I/O error when its -shm file does not fit."""
+    try:
+        return shutil.disk_usage(path.parent).free < _ROOM_BYTES
+    except OSError:
+        return False
+
+
+def _explanation(path: Path, error: sqlite3.DatabaseError) -> EnvironmentFailure | None:
+    """Return the error in words for people, None when it is a mistake in this program."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
+        return RootUnusable(
+            f"The disk is full: cannot write the manifest {path}", hint="Free some space, then run again."
+        )
+    if code in _UNUSABLE:
+        return RootUnusable(f"Cannot use the manifest {path}: {error}", hint=_MAKE_IT_USABLE)
+    if code in _BUSY:
+        return EnvironmentFailure(
+            f"Another program keeps the manifest {path} locked", hint="Close what has the file open, then run again."
+        )
+    # What SQLite took from a page and Python cannot read has no code of SQLite's.
+    if code in _DAMAGED or "decode to UTF-8" in str(error):
+        return _damaged(path, error)
+    return None
+
+
+def _damaged(path: Path, error: Exception) -> EnvironmentFailure:
+    what = " ".join(str(error).split())
+    return ManifestUnreadable(f"The manifest is damaged: {path} ({what[:200]})", path, hint=_REBUILD)
+
+
+_STEPS = 10_000
+"""How many steps of SQLite's machine go by between two looks at the clock: milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was seen.
+
+    Attributes:
+        version: The version of its tables.
+        objects: How many objects it knows; None where time ran out before.
+        complete: Whether all of it was looked at.
+    """
+
+    version: int
+    objects: int | None
+    complete: bool
+
+
+def examine(path: Path, seconds: float) -> Examined:
+    """Look through a manifest that exists.
+
+    Args:
+        path: The database file.
+        seconds: How long that may take.
+
+    Raises:
+        ManifestUnreadable: It is damaged, or none that this version knows.
+        EnvironmentFailure: Another program keeps it locked.
+        RootUnusable: It cannot be opened.
+    """
+    followed = has_log(path)
+    try:
+        return _examined(path, seconds)
+    except ManifestUnreadable:
+        if followed or not has_log(path):
+            raise
+        return _examined(path, seconds)  # somebody has begun to write meanwhile
+
+
+def _examined(path: Path, seconds: float) -> Examined:
+    with explained(path), closing(connect_onlooker(path)) as connection:
+        deadline = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+        objects = None
+        try:
+            (objects,) = connection.execute("SELECT count(*) FROM object").fetchone()
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+            return Examined(SCHEMA_VERSION, objects, complete=False)
+        if verdict != "ok":
+            raise UnreadableRow(verdict)
+    return Examined(SCHEMA_VERSION, objects, complete=True)

@@ -1,0 +1,302 @@
+"""The bucket's listing as plans read it: from what is remembered, or from s5cmd, asked once for each prefix."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from bisect import bisect_right
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import ceil
+from typing import TYPE_CHECKING, Self
+
+from crypto_archive.catalog.keys import KEYS_A_REQUEST
+from crypto_archive.errors import EnvironmentFailure
+from crypto_archive.model import Notice
+from crypto_archive.root.listing_cache import FOLDERS, ListingStore, remove
+from crypto_archive.s5cmd import listing
+from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.s5cmd.output import Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from crypto_archive.config.run_config import Access, Request
+    from crypto_archive.root.listing_cache import CachedListing, Recording
+    from crypto_archive.s5cmd.binary import Binary
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class BucketListing:
+    """Lists a bucket, and remembers what it listed for others who ask within the hour.
+
+    What is remembered lies in a file in the archive root. Where that cannot be written, a file that goes with the
+    process takes its place: the same run still asks nothing twice. To be entered and used in one thread.
+
+    Attributes:
+        requests: How many LIST requests were made, reckoned by the keys that came back.
+        reused: How many prefixes were answered by what was remembered.
+        cancelled: Ends the listing early, once it is set.
+    """
+
+    def __init__(self, binary: Binary, access: Access, path: Path | None, max_age_seconds: float) -> None:
+        """Prepare a listing.
+
+        Args:
+            binary: The s5cmd to use.
+            access: How the bucket is reached.
+            path: The file of remembered listings; None to remember nothing beyond this run.
+            max_age_seconds: How old a remembered listing may be.
+        """
+        self._binary = binary
+        self._access = access
+        self._path = path
+        self._max_age = max_age_seconds
+        self.cancelled = threading.Event()
+        self._ready: dict[str, CachedListing] = {}
+        self._oldest = float("inf")
+        self._began = self._started = 0.0
+        self._heard = False
+        self.requests = 0
+        self.reused = 0
+
+    def __enter__(self) -> Self:
+        self._began, self._started = datetime.now(UTC).timestamp(), time.monotonic()
+        self._store = self._opened()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_mute:
+            self.invalidate()
+        self._store.close()
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
+        return self.cancelled.is_set()
+
+    @property
+    def _is_mute(self) -> bool:
+        """Whether the server was asked and has said nothing yet; an archive has something to say."""
+        return bool(self.requests) and not self._heard
+
+    def prepare(self, prefixes: Sequence[str]) -> None:
+        """See to it that all these prefixes can be read at once; those before them are forgotten.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+            EnvironmentFailure: There is no room to keep it.
+        """
+        self._ready = {}
+        try:
+            self._prepare(prefixes)
+        except sqlite3.Error as unusable:
+            self._do_without(unusable)
+            try:
+                self._prepare(prefixes)
+            except sqlite3.Error as error:
+                raise EnvironmentFailure(
+                    f"The archive's listing cannot be kept in a temporary file: {error}",
+                    hint="Free some space in the folder for temporary files, or name another one with TMPDIR.",
+                ) from error
+
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """Yield every object whose key starts with a prefix, sorted by key; what was not prepared as it is listed.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+        """
+        found = self._ready.get(prefix) or self._find(prefix)
+        last = ""
+        if found is not None:
+            try:
+                for entry in self._store.entries(found, prefix):
+                    yield entry
+                    last = entry.key
+            except sqlite3.Error:
+                self._forget(found)
+            else:
+                return
+        yield from (entry for entry in self._streamed(prefix) if entry.key > last)
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the folders directly under a prefix that ends in ``/``.
+
+        Raises:
+            EndpointUnreachable: The listing failed.
+        """
+        # While the server has said nothing at all, what an archive once said does not prove that it is one.
+        found = None if self._is_mute else self._find(FOLDERS + prefix, exact=True)
+        if found is not None:
+            try:
+                return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
+            except sqlite3.Error:
+                self._forget(found)
+        names = listing.list_folders(self._binary, self._access, prefix, cancelled=self.cancelled)
+        self._count(len(names))
+        self._heard = self._heard or bool(names)
+        if names and not self.is_cut_short:  # an empty answer is no answer of an archive
+            with suppress(sqlite3.Error):
+                recording = self._store.begin(FOLDERS + prefix, self._now())
+                for name in names:
+                    recording.add(Listed(FOLDERS + prefix + name, 0, "", _EPOCH))
+                self._store.finish([recording])
+        return names
+
+    def invalidate(self) -> None:
+        """Forget all that this run has listed: whoever answered was not the archive."""
+        with suppress(sqlite3.Error):
+            self._store.forget_since(self._began)
+
+    def remark(self) -> Notice | None:
+        """Return what a person should know of where the listing came from; None when all of it is new."""
+        if not self.reused:
+            return None
+        several = self.reused > 1
+        what = f"{self.reused:,} listings are remembered, the oldest" if several else "a listing is remembered,"
+        requests = "1 LIST request was" if self.requests == 1 else f"{self.requests:,} LIST requests were"
+        asked = f", {requests} made" if self.requests else ""
+        return Notice(f"{what} of {_ago(self._began - self._oldest)}{asked}; --refresh asks anew")
+
+    def _prepare(self, prefixes: Sequence[str]) -> None:
+        missing = [prefix for prefix in dict.fromkeys(prefixes) if not self._remembers(prefix)]
+        wanted = _without_covered(missing)
+        if wanted:
+            self._ask(wanted)
+            if not self.is_cut_short:
+                self._ready |= {
+                    prefix: found for prefix in missing if (found := self._store.find(prefix, self._began, self._now()))
+                }
+
+    def _remembers(self, prefix: str) -> bool:
+        found = self._find(prefix)
+        if found is not None:
+            self._ready[prefix] = found
+        return found is not None
+
+    def _find(self, prefix: str, *, exact: bool = False) -> CachedListing | None:
+        try:
+            found = self._store.find(prefix, self._began - self._max_age, self._now(), exact=exact)
+        except sqlite3.Error:
+            return None
+        if found is not None and found.asked_at < self._began:
+            self.reused += 1
+            self._oldest = min(self._oldest, found.asked_at)
+        return found
+
+    def _ask(self, prefixes: Sequence[str]) -> None:
+        """List several prefixes side by side; ``prefixes`` is sorted, and none of them begins with another."""
+        recordings = [self._store.begin(prefix, self._now()) for prefix in prefixes]
+        whole = False
+        try:
+            for entry in listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled):
+                self._heard = True
+                at = bisect_right(prefixes, entry.key) - 1
+                if at >= 0 and entry.key.startswith(prefixes[at]):
+                    recordings[at].add(entry)
+            whole = not self.is_cut_short
+        finally:
+            for recording in recordings:
+                if whole or recording.count:
+                    self._count(recording.count)
+            self._close(recordings, whole=whole)
+
+    def _streamed(self, prefix: str) -> Iterator[Listed]:
+        """List one prefix and pass its objects on as they come; it is remembered if it comes to its end."""
+        recording: Recording | None = None
+        with suppress(sqlite3.Error):
+            recording = self._store.begin(prefix, self._now())
+        count, whole = 0, False
+        try:
+            for entry in listing.list_objects(self._binary, self._access, [prefix], cancelled=self.cancelled):
+                count, self._heard = count + 1, True
+                if recording is not None:
+                    try:
+                        recording.add(entry)
+                    except sqlite3.Error:
+                        recording = None
+                yield entry
+            whole = not self.is_cut_short
+        finally:
+            self._count(count)
+            if recording is not None:
+                with suppress(sqlite3.Error):
+                    self._close([recording], whole=whole)
+
+    def _close(self, recordings: Sequence[Recording], *, whole: bool) -> None:
+        if whole:
+            self._store.finish(recordings)
+        else:
+            with suppress(sqlite3.Error):
+                self._store.discard([recording.listing for recording in recordings])
+
+    def _forget(self, found: CachedListing) -> None:
+        """Drop a listing that cannot be read to its end: it is damaged, or another process has dropped it already."""
+        self._ready = {prefix: one for prefix, one in self._ready.items() if one != found}
+        try:
+            self._store.discard([found])
+        except sqlite3.Error as unusable:
+            self._do_without(unusable)
+
+    def _count(self, keys: int) -> None:
+        self.requests += max(1, ceil(keys / KEYS_A_REQUEST))
+
+    def _opened(self) -> ListingStore:
+        place = f"{self._access.endpoint_url}/{self._access.bucket}"
+        if self._path is not None:
+            with suppress(sqlite3.Error, OSError):
+                return ListingStore(self._path, place)
+        return ListingStore(None, place)
+
+    def _do_without(self, unusable: sqlite3.Error) -> None:
+        """Go on with a file of our own, where the one in the root cannot be used: it is full, or locked for long.
+
+        One that is damaged goes, so that the next run begins it anew.
+        """
+        self._store.close()
+        if self._path is not None and type(unusable) is sqlite3.DatabaseError:
+            with suppress(OSError):
+                remove(self._path)
+        self._ready = {}
+        self._path = None
+        self._store = self._opened()
+
+    def _now(self) -> float:
+        """Return the time of a clock that nobody sets while the listing is open, in seconds since 1970."""
+        return self._began + time.monotonic() - self._started
+
+
+def open_listing(request: Request, path: Path | None) -> BucketListing:
+    """Return the listing that a request reads, to be entered.
+
+    Args:
+        request: How the bucket is reached, and how old a remembered listing may be.
+        path: The file of remembered listings; None to remember nothing beyond this run.
+
+    Raises:
+        S5cmdUnusable: There is no s5cmd that can be used.
+    """
+    binary = find_binary(request.access.s5cmd)
+    return BucketListing(binary, request.access, path, request.listing_age_seconds)
+
+
+def _without_covered(prefixes: Sequence[str]) -> list[str]:
+    """Return prefixes sorted, without those that begin with another one."""
+    kept: list[str] = []
+    for prefix in sorted(prefixes):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
+
+
+def _ago(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "a moment ago"
+    return f"{minutes} min ago" if minutes < 120 else f"{round(minutes / 60)} h ago"

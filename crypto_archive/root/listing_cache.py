@@ -1,0 +1,301 @@
+"""A file of listings: what the archive answered, by prefix, with the time of asking.
+
+It is a cache. Whatever happens to it, nothing is lost but time; so it is never repaired, only begun anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from crypto_archive.model import SIDECAR_SUFFIX
+from crypto_archive.s5cmd.output import Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+KEPT_SECONDS = 86_400.0
+"""How long listings are kept; how old one may be to count is the reader's affair, and less than that."""
+FOLDERS = "folders of "
+"""Stands before the prefix of a listing of folders; no key begins so."""
+PAGE = 250
+"""Entries that are written and read together."""
+
+VERSION = 2
+# No number is given twice: a recording that somebody else has dropped must not go on in the place of another one.
+# Keys are bytes, so that they have an end, which is above all that begins with a prefix: no UTF-8 has a byte of 0xFF.
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE listing (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL, prefix TEXT NOT NULL, asked_at REAL NOT NULL,
+    complete INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX listing_prefix ON listing (place, prefix);
+CREATE TABLE page (
+    listing INTEGER NOT NULL, first BLOB NOT NULL, last BLOB NOT NULL, entries BLOB NOT NULL);
+CREATE INDEX page_listing ON page (listing);
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+_WAIT_SECONDS = 3.0
+_DELETE_OLD = (
+    "DELETE FROM page WHERE listing IN (SELECT number FROM listing WHERE {old})",
+    "DELETE FROM listing WHERE {old}",
+)
+
+
+class Evicted(sqlite3.Error):
+    """A listing that was found is no more: another process has put a newer one in its place."""
+
+
+class CachedListing(NamedTuple):
+    """A listing that can be read: its number, the prefix that was asked for, and when, in seconds since 1970."""
+
+    number: int
+    prefix: str
+    asked_at: float
+
+
+class ListingStore:
+    """Listings of one or more buckets in an SQLite file; several processes may use it at the same time.
+
+    To be used from one thread. Every method may raise ``sqlite3.Error``, which means: do without.
+
+    Args:
+        path: The file, begun anew where it is no such file; None for one that nobody else sees and that goes with this
+            process.
+        place: Endpoint and bucket; listings of other places are not met.
+
+    Attributes:
+        path: The file; None for one of its own.
+
+    Raises:
+        sqlite3.Error: There can be no such file.
+        OSError: Likewise.
+    """
+
+    def __init__(self, path: Path | None, place: str) -> None:
+        self.path = path
+        self._place = place
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = _connect(path)
+        except sqlite3.DatabaseError as error:
+            # A disk that is full or a folder that is closed is no reason to delete anything.
+            if path is None or isinstance(error, sqlite3.OperationalError):
+                raise
+            remove(path)
+            self._connection = _connect(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def find(self, prefix: str, since: float, until: float, *, exact: bool = False) -> CachedListing | None:
+        """Return the newest whole listing between two moments that has all keys with a prefix in it, or None.
+
+        Args:
+            prefix: The beginning of the keys.
+            since: Seconds since 1970.
+            until: Likewise; now, so that what was written by a clock that went wrong does not count for ever.
+            exact: Take only a listing of just this prefix.
+        """
+        beginnings = [prefix] if exact else [prefix[:length] for length in range(len(prefix) + 1)]
+        query = (
+            "SELECT number, prefix, asked_at FROM listing WHERE place = ? AND complete AND asked_at BETWEEN ? AND ? "
+            f"AND prefix IN ({','.join('?' * len(beginnings))}) ORDER BY asked_at DESC, length(prefix) DESC LIMIT 1"
+        )
+        found = self._connection.execute(query, (self._place, since, until, *beginnings)).fetchone()
+        return None if found is None else CachedListing(*found)
+
+    def entries(self, listing: CachedListing, prefix: str) -> Iterator[Listed]:
+        """Yield the entries of a listing whose keys begin with a prefix, in the order of the keys.
+
+        Raises:
+            Forgotten: There is no such listing any more.
+        """
+        # One query for listing and pages, so that both are of the same moment, whatever others write meanwhile.
+        query = (
+            "SELECT entries FROM listing LEFT JOIN page ON listing = number AND last >= ? AND first < ? "
+            "WHERE number = ? ORDER BY page.rowid"
+        )
+        start = prefix.encode()
+        there = False
+        for (packed,) in self._connection.execute(query, (start, start + b"\xff", listing.number)):
+            there = True
+            if packed is not None:
+                yield from (entry for entry in unpacked(packed) if entry.key.startswith(prefix))
+        if not there:
+            raise Evicted(f"the listing of {listing.prefix!r} is gone")
+
+    def begin(self, prefix: str, asked_at: float) -> Recording:
+        """Begin to record a listing; nobody finds it before it is finished."""
+        with self._connection as connection:
+            row = (self._place, prefix, asked_at)
+            number = connection.execute("INSERT INTO listing (place, prefix, asked_at) VALUES (?, ?, ?)", row).lastrowid
+        assert number is not None
+        return Recording(self, CachedListing(number, prefix, asked_at))
+
+    def finish(self, recordings: Sequence[Recording]) -> None:
+        """Make whole listings of recordings, in the place of older ones of the same prefix."""
+        for recording in recordings:
+            recording.flush()
+        numbers = [(one.listing.number,) for one in recordings]
+        done = [(one.listing.number, self._place, one.listing.prefix) for one in recordings]
+        with self._connection as connection:
+            connection.executemany("UPDATE listing SET complete = 1 WHERE number = ?", numbers)
+            for statement in _DELETE_OLD:
+                old = "complete AND number < ? AND place = ? AND prefix = ?"
+                connection.executemany(statement.format(old=old), done)
+
+    def discard(self, listings: Sequence[CachedListing]) -> None:
+        """Drop listings, whole or not."""
+        numbers = [(listing.number,) for listing in listings]
+        with self._connection as connection:
+            for statement in _DELETE_OLD:
+                connection.executemany(statement.format(old="number = ?"), numbers)
+
+    def forget_since(self, moment: float) -> None:
+        """Drop all listings of this place that were begun at a moment, in seconds since 1970, or later."""
+        with self._connection as connection:
+            for statement in _DELETE_OLD:
+                connection.execute(statement.format(old="asked_at >= ? AND place = ?"), (moment, self._place))
+
+    def add_page(self, listing: CachedListing, entries: list[Listed]) -> None:
+        """Write a page of entries, which follow those of the pages before."""
+        keys = [entry.key.encode() for entry in entries]
+        with self._connection as connection:
+            row = (listing.number, min(keys), max(keys), _packed(entries))
+            connection.execute("INSERT INTO page VALUES (?, ?, ?, ?)", row)
+
+
+class Recording:
+    """A listing in the making."""
+
+    def __init__(self, store: ListingStore, listing: CachedListing) -> None:
+        self._store = store
+        self.listing = listing
+        self.count = 0
+        self._waiting: list[Listed] = []
+
+    def add(self, entry: Listed) -> None:
+        """Take in the next entry in the order of the keys."""
+        self.count += 1
+        self._waiting.append(entry)
+        if len(self._waiting) >= PAGE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept back."""
+        if self._waiting:
+            self._store.add_page(self.listing, self._waiting)
+            self._waiting = []
+
+
+def remove(path: Path) -> None:
+    """Delete a file of listings.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path or "", timeout=_WAIT_SECONDS)  # "" is a file without a name
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")  # a cache need not survive a power cut
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            with suppress(sqlite3.OperationalError):  # another process was as quick
+                connection.executescript(_SCHEMA)
+        elif version != VERSION:
+            raise sqlite3.DatabaseError(f"unknown version {version}")
+        with connection:
+            now = datetime.now(UTC).timestamp()
+            for statement in _DELETE_OLD:
+                connection.execute(statement.format(old="abs(asked_at - ?) > ?"), (now, KEPT_SECONDS))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _packed(entries: list[Listed]) -> bytes:
+    """Pack entries; of sidecars it only matters that they are there, and their ETags do not pack."""
+    etags = ("" if entry.key.endswith(SIDECAR_SUFFIX) else entry.etag for entry in entries)
+    rows = [
+        [entry.key, entry.size, etag, entry.last_modified.timestamp()]
+        for entry, etag in zip(entries, etags, strict=True)
+    ]
+    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 1)
+
+
+def unpacked(packed: bytes) -> list[Listed]:
+    """Return the entries of a page.
+
+    Raises:
+        sqlite3.DatabaseError: It is damaged.
+    """
+    try:
+        rows = json.loads(zlib.decompress(packed))
+        return [Listed(key, size, etag, datetime.fromtimestamp(moment, UTC)) for key, size, etag, moment in rows]
+    except (zlib.error, ValueError, TypeError, OverflowError) as error:
+        raise sqlite3.DatabaseError(f"a page is damaged: {error}") from error
+
+
+MOST_PAGES = 200
+"""How many pages are read at most; one takes less than a millisecond."""
+
+_KNOWN_WAIT_SECONDS = 0.2
+
+
+def cached_symbols(path: Path, folders: Collection[str]) -> set[str]:
+    """Return the symbols that the archive was seen to have in some folders.
+
+    Args:
+        path: The file of listings; without one nothing is remembered.
+        folders: Prefixes that end in ``/``, below which each symbol has its folder.
+
+    Raises:
+        sqlite3.Error: The file cannot be read.
+    """
+    if not path.is_file():
+        return set()
+    # Without a log beside it nobody writes, and SQLite would begin one.
+    following = path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro" + ("" if following else "&immutable=1")
+    with closing(sqlite3.connect(uri, uri=True, timeout=_KNOWN_WAIT_SECONDS)) as connection:
+        if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
+            return set()
+        return set(_symbols(connection, folders))
+
+
+def _symbols(connection: sqlite3.Connection, folders: Collection[str]) -> Iterator[str]:
+    listings = connection.execute("SELECT number, prefix FROM listing WHERE complete").fetchall()
+    pages_left = MOST_PAGES
+    for folder in folders:
+        for number, prefix in listings:
+            if prefix == FOLDERS + folder or (folder.startswith(prefix) and prefix.startswith("data/")):
+                for packed in _pages(connection, number, pages_left):
+                    pages_left -= 1
+                    names = (entry.key.removeprefix(FOLDERS) for entry in unpacked(packed))
+                    yield from (
+                        name.removeprefix(folder).partition("/")[0] for name in names if name.startswith(folder)
+                    )
+            elif prefix.startswith(folder):
+                symbol, slash, _ = prefix.removeprefix(folder).partition("/")
+                if slash:
+                    yield symbol
+
+
+def _pages(connection: sqlite3.Connection, listing: int, most: int) -> list[bytes]:
+    rows = connection.execute("SELECT entries FROM page WHERE listing = ? LIMIT ?", (listing, most)).fetchall()
+    return [packed for (packed,) in rows]

@@ -1,1 +1,0 @@
-"""What makes stored bytes trustworthy: checksums, staging and publication, the lock, the manifest, proofs."""
