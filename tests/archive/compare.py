@@ -48,10 +48,10 @@ MASKED = {
 """Fields that differ from run to run; only their presence is compared."""
 WORDING = {
     "message", "notices", "reason", "description", "hint", "why", "meaning", "error", "found", "advice", "text",
-    "stderr", "title", "label",
+    "stderr", "title",
 }  # fmt: skip
 """Fields that hold text for people."""
-IDENTITY = ("key", "name", "market", "data_type", "symbol", "interval", "partition", "month", "kind")
+IDENTITY = ("key", "name", "market", "data_type", "symbol", "interval", "partition", "month", "kind", "batch")
 """Fields that tell the items of a list apart, so that one missing item is one difference."""
 VARYING = re.compile(
     r"\d{8}T\d{6}Z(-[0-9a-f]{6})?|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # run ids and backups, flow runs
@@ -109,10 +109,10 @@ def parsed(text: str) -> Any:
 def journal(text: str) -> dict[str, list[Any]]:
     """Return the events of a run by name, sorted, because s5cmd processes finish in any order."""
     found: dict[str, list[Any]] = {}
-    for line in sorted(text.splitlines()):
-        event = json.loads(line)
-        found.setdefault(event.pop("event"), []).append(event)
-    return found
+    for event in map(json.loads, text.splitlines()):
+        masked = {name: "…" if name in MASKED else value for name, value in sorted(event.items())}
+        found.setdefault(event["event"], []).append(masked)
+    return {name: sorted(events, key=json.dumps) for name, events in found.items()}
 
 
 def lock(text: str) -> dict[str, Any]:
