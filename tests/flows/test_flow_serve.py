@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.archive.served import Archive
     from tests.flows.reading import Prefect
 
+pytest.importorskip("prefect", reason="needs the extra prefect")
+
 CRON = "0 6 * * *"
 
 

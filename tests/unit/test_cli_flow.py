@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from crypto_archive import CryptoArchiveError, ExitCode, extras
 from crypto_archive.cli.app import app
+from tests.extras import needs_prefect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,7 @@ def test_help_loads_neither_prefect_nor_dask() -> None:
     assert done.stderr.splitlines() == [f"{command} []" for command in commands]
 
 
+@needs_prefect
 @pytest.mark.parametrize("cron", ["6 o'clock", "0 25 * * *", "* * *", ""])
 def test_a_cron_expression_that_is_none_is_one_clear_error(cron: str) -> None:
     error = refused("deployment", "-p", "research", "--cron", cron)
@@ -64,11 +66,13 @@ def test_a_cron_expression_that_is_none_is_one_clear_error(cron: str) -> None:
     assert error.exit_code is ExitCode.USAGE
 
 
+@needs_prefect
 def test_what_is_wrong_with_the_selection_is_said_before_anything_is_scheduled() -> None:
     assert "unknown preset 'reserch'; did you mean 'research'?" in refused("serve", "-p", "reserch").message
     assert "Nothing is selected" in refused("serve").message
 
 
+@needs_prefect
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -83,6 +87,7 @@ def test_options_that_a_flow_cannot_use_are_refused(arguments: list[str], said: 
     assert said in " ".join(done.output.split())
 
 
+@needs_prefect
 def test_a_deployment_means_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text("markets: [spot]\n")

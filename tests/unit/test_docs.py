@@ -39,6 +39,7 @@ from tests.docs.generated import (
     regenerated,
 )
 from tests.docs.messages import messages
+from tests.extras import skip_where_prefect_is_missing
 
 TODAY = date(2025, 7, 20)
 TEXTS = {path: path.read_text(encoding="utf-8") for path in documents()}
@@ -165,6 +166,7 @@ def shown_to_fail() -> set[tuple[str, ...]]:
 @pytest.mark.parametrize("call", called(), ids=" ".join)
 def test_every_call_in_the_documents_works(call: tuple[str, ...], playground: Path) -> None:
     parse(list(call))
+    skip_where_prefect_is_missing(call)
     arguments = offline(call)
     if arguments is None or call in shown_to_fail() or call in {("plan",), ("collect",)}:
         return
@@ -202,6 +204,7 @@ def shown_runs() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("run", shown_runs(), ids=lambda run: run[0])
 def test_shown_runs_say_what_is_shown(run: tuple[str, str], tmp_path: Path) -> None:
     (call,) = lines_in(f"```sh\n{run[0]}\n```")
+    skip_where_prefect_is_missing(call)
     done = run_inside(call, tmp_path, os.environ, seconds=60)
     expected = ".*".join(re.escape(piece) for piece in run[1].split("…"))
     assert re.fullmatch(expected, done.stdout + done.stderr), done.stdout + done.stderr

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+pytest.importorskip("prefect", reason="needs the extra prefect")
+
 from crypto_archive import ConfigError, ExitCode, VerifyReport, load_preset
 from crypto_archive.events import Checked, ObjectPlanned, ObjectSettled, RunFinished
 from crypto_archive.flows.outcome import CollectionFailed, ShardIncomplete, helps_to_try_again
