@@ -1,8 +1,8 @@
 """The code blocks of a document, as a reader who follows it would run them, one after the other in one folder.
 
-Shell blocks are run by bash unless it has nothing to do, Python blocks by this interpreter. A block of text right below one is what it prints, but
-for figures and paths, which differ from one machine to the next. A YAML block that begins with a file name in a comment
-is that file. A block below ``<!-- not run: why -->`` is passed over.
+Shell blocks are run by bash, unless it has nothing to do; Python blocks by this interpreter. A block of text right
+below one is what it prints, but for figures and paths, which differ from one machine to the next. A YAML block that
+begins with a file name in a comment is that file. A block below ``<!-- not run: why -->`` is passed over.
 """
 
 from __future__ import annotations
