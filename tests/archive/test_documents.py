@@ -47,7 +47,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def environment(
-    endpoint: str, tmp_path: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch, no_outside_settings: None
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_outside_settings: None
 ) -> dict[str, str]:
     """The environment of a reader whose current folder is empty."""
     del no_outside_settings
@@ -57,9 +57,7 @@ def environment(
     monkeypatch.chdir(folder)
     monkeypatch.setenv(ENDPOINT_VARIABLE, endpoint)
     path = os.pathsep.join([str(programs), os.environ["PATH"]])
-    # Compiled once for all processes, also where the environment forbids it.
-    compiled = {"PYTHONPYCACHEPREFIX": str(empty_home.parent / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
-    return clean_environment() | compiled | {"PATH": path, ENDPOINT_VARIABLE: endpoint}
+    return clean_environment() | {"PATH": path, ENDPOINT_VARIABLE: endpoint}
 
 
 def follow(block: Block, environment: Mapping[str, str]) -> None:

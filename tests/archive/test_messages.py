@@ -12,6 +12,7 @@ import pytest
 
 from tests.archive.proxy import Status
 from tests.archive.results import files_below
+from tests.extras import skip_where_prefect_is_missing
 
 if TYPE_CHECKING:
     from tests.archive.proxy import FaultProxy
@@ -27,6 +28,7 @@ TYPES = "(allowed: klines, aggTrades, trades, bookDepth, bookTicker, indexPriceK
 
 def answer(run: Runner, arguments: str) -> tuple[int, str]:
     """Return the exit code and what is said on standard error, on one line; nothing is on standard output or disk."""
+    skip_where_prefect_is_missing(arguments.split())
     code, stdout, stderr = run.with_environment(COLUMNS="300", XDG_CONFIG_HOME=str(run.folder / "config"))(
         *arguments.split()
     )

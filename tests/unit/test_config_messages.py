@@ -405,7 +405,7 @@ def outcome(options: Mapping[str, object]) -> RunConfig | ConfigError:
         return error
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.dictionaries(FIELDS, VALUES, max_size=5))
 def test_whatever_the_options_are_nothing_but_config_errors_come_out(options: dict[str, object]) -> None:
     result = outcome(options)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+pytest.importorskip("prefect", reason="needs the extra prefect")
+
 from crypto_archive import ConfigError, ExitCode, VerifyReport, load_preset
 from crypto_archive.events import Checked, ObjectFinished, ObjectPlanned, RunFinished
 from crypto_archive.flows.flow import result_document

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pytest
+
+pytest.importorskip("prefect", reason="needs the extra prefect")
+
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from crypto_archive import EnvironmentFailure, ExitCode
