@@ -88,7 +88,9 @@ class Files:
         asked: The keys that were looked up.
     """
 
-    def __init__(self, look_up: Callable[[str], StoredStat | None] = lambda _: None, short: Container[str] = ()) -> None:
+    def __init__(
+        self, look_up: Callable[[str], StoredStat | None] = lambda _: None, short: Container[str] = ()
+    ) -> None:
         self.asked: list[str] = []
         self._look_up = look_up
         self._short = short

@@ -83,9 +83,7 @@ def test_a_first_batch_comes_out_of_endless_candidates() -> None:
 def test_a_plan_is_never_ahead_of_its_consumer_by_more_than_a_batch(taken: int) -> None:
     supply = Supply()
     totals = PlanTotals()
-    stream = totals.counting_batches(
-        batches(totals.counting(decide(a_context(), supply.candidates(), Files())), 10)
-    )
+    stream = totals.counting_batches(batches(totals.counting(decide(a_context(), supply.candidates(), Files())), 10))
     for batch in islice(stream, taken):
         assert supply.taken == 5 * batch.number + 1
     assert totals.overall["batches"] == taken

@@ -292,9 +292,7 @@ def test_too_many_silent_series_are_counted_and_not_named() -> None:
     names = [f"X{number}" for number in range(SERIES_NAMED + 1)]
     bucket = Bucket(with_sidecars(hour_key(15), *(hour_key("2020-01-01", name) for name in names)))
     bucket.candidates(a_group("BTCUSDT", *names))
-    assert bucket.texts == [
-        "spot klines: no daily objects in the archive from 2025-07-01 to 2025-07-31 for 21 series"
-    ]
+    assert bucket.texts == ["spot klines: no daily objects in the archive from 2025-07-01 to 2025-07-31 for 21 series"]
 
 
 def test_names_ask_for_no_folders() -> None:

@@ -19,8 +19,7 @@ from crypto_archive.model import (
     StoredStat,
     Verdict,
 )
-from crypto_archive.plan import locked as module
-from crypto_archive.plan import decide as deciding
+from crypto_archive.plan import decide as deciding, locked as module
 from crypto_archive.plan.decide import decide, has_pinned_bytes
 from crypto_archive.plan.locked import locked_objects
 from crypto_archive.plan.lockfile import LockedObject
@@ -93,7 +92,7 @@ def in_bucket(item: ArchiveObject, remote: RemoteStat | None = None) -> list[Lis
 
 
 @pytest.mark.parametrize(
-    ("stored", "pin", "held"),
+    ("stored", "pin", "known"),
     [
         (None, PIN, False),
         (StoredStat(100), PIN, False),
@@ -107,8 +106,10 @@ def in_bucket(item: ArchiveObject, remote: RemoteStat | None = None) -> list[Lis
         (StoredStat(100, entry(etag="f" * 32)), BY_ETAG, False),
     ],
 )
-def test_a_file_is_known_by_its_digest_or_else_by_its_etag(stored: StoredStat | None, pin: RemoteStat, held: bool) -> None:
-    assert has_pinned_bytes(stored, pin) is held
+def test_a_file_is_known_by_its_digest_or_else_by_its_etag(
+    stored: StoredStat | None, pin: RemoteStat, known: bool
+) -> None:
+    assert has_pinned_bytes(stored, pin) is known
 
 
 # What the archive is asked

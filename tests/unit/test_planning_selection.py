@@ -240,7 +240,9 @@ def test_index_prices_of_coin_margined_futures_go_by_pair() -> None:
         Group("futures_cm indexPriceKlines", DAILY, ("BTCUSD", "ETHUSD", "BNBUSD"), ("1h",)),
         Group("futures_cm markPriceKlines", DAILY, symbols, ("1h",)),
     ]
-    assert texts_of(selection) == ["futures_cm indexPriceKlines: using BTCUSD for BTCUSD_PERP, ETHUSD for ETHUSD_250627"]
+    assert texts_of(selection) == [
+        "futures_cm indexPriceKlines: using BTCUSD for BTCUSD_PERP, ETHUSD for ETHUSD_250627"
+    ]
 
 
 def test_two_contracts_of_a_pair_are_planned_once() -> None:
