@@ -420,8 +420,8 @@ def prepare_shards(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob("*.lock")):
             raise RootUnusable(
-                f"The folder {folder} holds lock files already",
-                hint="Name another folder with --to, or move them away: shards of two plans do not mix.",
+                f"The folder {folder} already contains lock files",
+                hint="Choose another folder with --to, or move them away: shards of two plans do not mix.",
             )
         draft = _draft_of_shard(folder / "shard")
         draft.touch()

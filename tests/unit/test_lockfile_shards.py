@@ -123,7 +123,7 @@ def test_shards_are_beside_each_other_when_they_are_of_one_plan_cut_in_one_way()
 
 def test_a_folder_with_lock_files_is_refused(tmp_path: Path) -> None:
     write_lock(tmp_path / "shard-1-of-2.lock", BUCKET, [])
-    with pytest.raises(RootUnusable, match="holds lock files already") as raised:
+    with pytest.raises(RootUnusable, match="already contains lock files") as raised:
         prepare_shards(tmp_path)
     assert raised.value.exit_code is ExitCode.ENVIRONMENT
     assert "--to" in raised.value.hint
