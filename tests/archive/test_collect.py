@@ -69,7 +69,7 @@ def _assert_the_report_tells_it(done: Collected, archive: Archive, expected: set
     assert report["source"] == {"endpoint_url": archive.endpoint_url, "bucket": "data.binance.vision"}
     groups = {(group["market"], group["data_type"]): group["bytes"] for group in report["by_market_and_type"]}
     assert groups["options", "BVOLIndex"] == sum(size for key, size in sizes.items() if "/BVOLIndex/" in key)
-    assert "spot bookDepth: never published by the archive, 0 objects" in report["notices"]
+    assert "spot bookDepth: never published by the archive; nothing to plan" in report["notices"]
 
 
 def _assert_the_run_folder_tells_it(done: Collected, expected: set[str]) -> None:
@@ -150,7 +150,7 @@ def test_nothing_planned_is_no_success(run: Runner) -> None:
     assert done.code == 3
     assert done.outcomes == {}
     assert done.report["status"] == "empty"
-    assert done.report["notices"] == ["spot bookDepth: never published by the archive, 0 objects"]
+    assert done.report["notices"] == ["spot bookDepth: never published by the archive; nothing to plan"]
 
 
 @needs_the_sample

@@ -302,7 +302,7 @@ def test_what_a_login_page_says_is_not_remembered(run: Runner) -> None:
         portal.listing = lambda _: "<html><body>Please log in</body></html>"
         code, _, stderr = run.at(portal.endpoint_url)("plan", "-o", ROOT, *HOURS, *DAYS)
         assert code == 5
-        assert "answers, but not as the archive" in stderr
+        assert "responds, but it does not look like the archive" in stderr
     with closing(sqlite3.connect(run.folder / REMEMBERED)) as connection:
         assert connection.execute("SELECT count(*) FROM listing").fetchone() == (0,)
 

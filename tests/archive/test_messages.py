@@ -96,7 +96,7 @@ def test_all_that_is_wrong_is_told_at_once(run: Runner) -> None:
         ("plan --format yaml " + ONE, "'yaml' is not one of 'table', 'json', 'jsonl', 'runfiles'"),
         ("verify --rebuild-manifest --discover listing", "a manifest is made anew from the files alone"),
         ("matrix symbols --as-of 2021-13-01", "Invalid value for --as-of: '2021-13-01' is not a day; write"),
-        ("matrix symbols --as-of 2199-01-01", "Error: --as-of: 2199-01-01 has not passed, so that no data is of it"),
+        ("matrix symbols --as-of 2199-01-01", "Error: --as-of: 2199-01-01 is not over yet, so there is no data of it"),
         ("relayout", "Missing option '--to'."),
         ("relayout --to hvie", "Error: --to: unknown layout 'hvie'"),
         ("preset show reserch", f"Error: NAME: unknown preset 'reserch'; did you mean 'research'? {PRESETS}"),
@@ -165,10 +165,7 @@ def test_a_symbol_that_is_misspelt_is_told_with_the_nearest(run: Runner, command
     code, stdout, _ = run.with_environment(COLUMNS="300")(command, *ONE.replace("BTCUSDT", "BTCUSD").split())
     assert code == 3
     said = " ".join(stdout.split())
-    assert (
-        "spot klines, daily: the archive has no symbol 'BTCUSD' there; nearest are 'BTCUSDT', 'ETHUSDT', 'BNBUSDT'"
-        in said
-    )
+    assert "spot klines, daily: the archive has no symbol 'BTCUSD'; nearest are 'BTCUSDT', 'ETHUSDT', 'BNBUSDT'" in said
 
 
 def test_an_interval_of_another_market(run: Runner) -> None:
@@ -176,4 +173,4 @@ def test_an_interval_of_another_market(run: Runner) -> None:
         "collect", "-m", "futures_um", "-t", "klines", "-i", "1s", "--last", "3d"
     )
     assert code == 3
-    assert "futures_um klines: no interval 1s there, 0 objects of it" in " ".join(stdout.split())
+    assert "futures_um klines: no interval 1s; nothing to plan for it" in " ".join(stdout.split())

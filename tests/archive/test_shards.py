@@ -112,7 +112,7 @@ def test_a_folder_that_holds_shards_is_refused(run: Runner) -> None:
     before = [path.read_bytes() for path in cut(run, *THREE)]
     code, _, stderr = run("plan", *THREE, "--shards", "3", "--to", "shards")
     assert code == 5
-    assert "The folder shards holds lock files already" in stderr
+    assert "The folder shards already contains lock files" in stderr
     assert [path.read_bytes() for path in sorted((run.folder / "shards").iterdir())] == before
 
 

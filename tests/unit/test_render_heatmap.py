@@ -49,7 +49,7 @@ def test_the_rest_is_explained() -> None:
         "   · before the first day   - delisted   / never published" in text
     )
     assert "5 series: 475 days to be had, 46 % of them on disk, 256 to fetch; 2 in holes" in text
-    assert lines(120)[-1] == "note  spot bookDepth: never published by the archive, 0 objects"
+    assert lines(120)[-1] == "note  spot bookDepth: never published by the archive; nothing to plan"
 
 
 def test_a_short_span_is_shown_day_by_day() -> None:

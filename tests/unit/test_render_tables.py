@@ -73,13 +73,15 @@ def test_a_plan_with_all_columns() -> None:
         GroupTotals(Market.SPOT, "klines", 1234, 1200, 2400, 24, 3 * 1024**3, 1234, present=34, updates=5),
         GroupTotals(Market.FUTURES_UM, "liquidationSnapshot", 10, 10, 20, 1, 1024, 4),
     ]
-    lines = text_of(plan_table(groups, [Notice("spot bookDepth: never published by the archive, 0 objects")]), 110)
+    lines = text_of(
+        plan_table(groups, [Notice("spot bookDepth: never published by the archive; nothing to plan")]), 110
+    )
     head, first, second, total = filled(lines)[:4]
     assert head == "market data type objects present updates sidecars commands batches size"
     assert first == "spot klines 1,234 34 5 1,200 2,400 24 3.0 GiB"
     assert second == "futures_um liquidationSnapshot 10 0 0 10 20 1 ≥ 1.0 KiB"
     assert total == "total 1,244 34 5 1,210 2,420 25 ≥ 3.0 GiB"
-    assert lines.splitlines()[-1] == "note  spot bookDepth: never published by the archive, 0 objects"
+    assert lines.splitlines()[-1] == "note  spot bookDepth: never published by the archive; nothing to plan"
 
 
 def test_a_plan_from_the_calendar_leaves_out_what_it_does_not_know() -> None:
@@ -211,9 +213,9 @@ def test_the_summary_of_nothing(report: Report) -> None:
 def test_the_summary_of_nothing_says_why() -> None:
     report = new_report()
     for number in range(8):
-        report.add(Noticed(Notice(f"the archive has no symbol 'BTCUSD{number}' there")))
+        report.add(Noticed(Notice(f"the archive has no symbol 'BTCUSD{number}'")))
     lines = text_of(report_summary(report))
-    assert "why       the archive has no symbol 'BTCUSD0' there" in lines
+    assert "why       the archive has no symbol 'BTCUSD0'" in lines
     assert "BTCUSD4" in lines
     assert "BTCUSD5" not in lines
     assert "and 3 more, listed in the report" in lines
