@@ -56,7 +56,7 @@ class Work:
 
 COLLECT = Work("Collecting", counting="planning…")
 VERIFY = Work("Verifying", name="verification")
-RELAYOUT = Work("Moving", name="relayout", counting="checking files…", has_bytes=False)
+RELAYOUT = Work("Moving", name="relayout", counting="checking…", has_bytes=False)
 
 
 class RateEstimator:

@@ -102,7 +102,7 @@ def test_all_that_is_wrong_is_told_at_once(run: Runner) -> None:
         ("preset new research", "Error: There is a bundled preset 'research', which yours would hide Hint: "),
         ("preset new a/b", "Error: name: 'a/b' cannot be the name of a preset Hint: Write a name such as my-choice"),
         ("flow deployment", "Error: Nothing is selected, and the whole archive is too much to fetch by accident"),
-        ("flow serve -p research --cron daily", "Error: --cron: 'daily' is no cron expression Hint: It has five"),
+        ("flow serve -p research --cron daily", "Error: --cron: 'daily' is not a valid cron expression Hint: It has five"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_one_command(run: Runner, arguments: str, words: str) -> None:
