@@ -46,8 +46,8 @@ class CryptoArchiveError(Exception):
 
     @property
     def summary(self) -> str:
-        """Message and hint as one text, for reports."""
-        return ". ".join(filter(None, (self.message.rstrip("."), self.hint)))
+        """Message and hint on one line, for reports and logs: ``CAUSE. Hint: HINT``."""
+        return f"{self.message.rstrip('.')}. Hint: {self.hint}" if self.hint else self.message.rstrip(".")
 
 
 class UsageError(CryptoArchiveError):

@@ -61,7 +61,7 @@ def test_help_loads_neither_prefect_nor_dask() -> None:
 @pytest.mark.parametrize("cron", ["6 o'clock", "0 25 * * *", "* * *", ""])
 def test_a_cron_expression_that_is_none_is_one_clear_error(cron: str) -> None:
     error = refused("deployment", "-p", "research", "--cron", cron)
-    assert error.message == f"--cron: {cron!r} is no cron expression"
+    assert error.message == f"--cron: {cron!r} is not a valid cron expression"
     assert "'0 6 * * *' is every day at 06:00 UTC" in error.hint
     assert error.exit_code is ExitCode.USAGE
 

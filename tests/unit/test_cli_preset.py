@@ -125,7 +125,7 @@ def test_what_is_wrong_is_told_and_nothing_shown() -> None:
 # check
 
 
-def test_all_problems_of_several_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_problems_of_several_files_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTO_ARCHIVE_PARTITION", "weekly")  # no matter of theirs
     (tmp_path / "bad.yaml").write_text(
         "markets: [spott]\nbatch_size: 0\ndate_range:\n  start: 2025-02-01\n  end: 2025-01-01\n", "utf-8"
@@ -138,7 +138,7 @@ def test_all_problems_of_several_files_are_told(tmp_path: Path, monkeypatch: pyt
         "  bad.yaml, line 1, markets[0]: 'spott' is not a valid market type; did you mean 'spot'?\n"
         "  bad.yaml, line 2, batch_size: 0 is too small; the least is 1\n"
         "  bad.yaml, line 3, date_range: the start 2025-02-01 is after the end 2025-01-01\n"
-        "research: right\n"
+        "research: ok\n"
         "odd.json: 1 problem\n"
         "  odd.json, line 2, kind: unknown field 'kind'\n"
         "nowhere.yaml: 1 problem\n"
@@ -146,16 +146,16 @@ def test_all_problems_of_several_files_are_told(tmp_path: Path, monkeypatch: pyt
     )
 
 
-def test_presets_that_are_right_end_with_0() -> None:
+def test_valid_presets_exit_0() -> None:
     done = preset("check", *BUNDLED)
     assert done.exit_code == ExitCode.OK
-    assert done.stdout == "".join(f"{name}: right\n" for name in BUNDLED)
+    assert done.stdout == "".join(f"{name}: ok\n" for name in BUNDLED)
 
 
 # new
 
 
-def test_a_new_preset_is_right_and_so_is_each_of_its_fields(own_folder: Path) -> None:
+def test_a_new_preset_is_valid_and_so_is_each_of_its_fields(own_folder: Path) -> None:
     done = preset("new", "mine")
     path = own_folder / "mine.yaml"
     assert (done.exit_code, done.stdout) == (ExitCode.OK, f"{path}\n")
@@ -167,7 +167,7 @@ def test_a_new_preset_is_right_and_so_is_each_of_its_fields(own_folder: Path) ->
         path.write_text(text.replace(f"#{name}: ", f"{name}: "), "utf-8")
         assert preset("check", "mine").exit_code == ExitCode.OK, name
     path.write_text(re.sub(r"^#([a-z0-9_]+): ", r"\1: ", text, flags=re.MULTILINE), "utf-8")
-    assert preset("check", "mine").stdout == "mine: right\n"
+    assert preset("check", "mine").stdout == "mine: ok\n"
 
 
 def test_an_editor_finds_the_schema(own_folder: Path) -> None:
