@@ -21,10 +21,10 @@ from crypto_archive.model import SIDECAR_SUFFIX, Absence, DateRange, Series, Top
 from crypto_archive.plan.availability import ObjectDays, series_coverage, total, within
 from crypto_archive.plan.candidates import add_object, expected_days, listed_days, whole
 from crypto_archive.plan.selection import matching, passes, select
+from crypto_archive.root.layout import root_of
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk
-from crypto_archive.root.session import root_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator

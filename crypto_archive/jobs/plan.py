@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.config.run_config import Discovery
-from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.files import LineSorter
+from crypto_archive.errors import ExitCode, FileUnusable
+from crypto_archive.files import LineSorter, explain_os_errors
 from crypto_archive.plan.candidates import selected
 from crypto_archive.plan.decide import batches, plan as planned
 from crypto_archive.plan.estimate import Needs, estimate, past_runs
@@ -20,9 +20,9 @@ from crypto_archive.plan.limits import check_budget, require_sizes, within_budge
 from crypto_archive.plan.locked import lock_to_compare, locked_request, noting, require_listing, write_plan
 from crypto_archive.plan.lockfile import Kind, cut_into_files, differences, parse_line, prepare_lock, prepare_shards
 from crypto_archive.plan.totals import PlanTotals
+from crypto_archive.root.layout import root_of
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
-from crypto_archive.root.session import root_of
 from crypto_archive.root.store import free_bytes
 from crypto_archive.s5cmd.runfile import copy_line, run_files
 
@@ -188,7 +188,7 @@ def plan(
     Raises:
         OverBudget: Bytes are limited, and the plan is to come from the calendar, which knows no sizes.
         UsageError: The lock file cannot be used, or a plan from the calendar is to be locked.
-        RootUnusable: The lock file cannot be written.
+        FileUnusable: The lock file cannot be written.
         S5cmdUnusable: The listing is asked for, and there is no s5cmd that can be used.
     """
     configured = _offline(configured) if offline else configured
@@ -247,7 +247,7 @@ def write_shards(plan: Plan, count: int, folder: Path) -> tuple[Shard, ...]:
     Raises:
         UsageError: The plan is one from the calendar.
         OverBudget: The plan needs more than it may; no shard is written then.
-        RootUnusable: The folder cannot be written to, or holds lock files.
+        FileUnusable: The folder cannot be written to, or holds lock files.
         EndpointUnreachable: The listing failed.
     """
     require_listing(plan.request)
@@ -268,15 +268,16 @@ def write_run_files(plan: Plan, folder: Path) -> None:
 
     Raises:
         OverBudget: The plan needs more than it may; no run-file is written then.
-        RootUnusable: The folder cannot be written to, or holds run-files.
+        FileUnusable: The folder cannot be written to, or holds run-files.
     """
     request = plan.request
     plan.hold_back()
-    try:
+    with explain_os_errors("write run-files to", folder, hint="Name a writable folder with --to."):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob("*.s5cmd")):
-            raise RootUnusable(
-                f"The folder {folder} holds run-files already",
+            raise FileUnusable(
+                f"The folder {folder} already holds run-files",
+                folder,
                 hint="Name another folder with --to, or move them away: two plans do not mix.",
             )
         for batch in plan.batches():
@@ -286,11 +287,6 @@ def write_run_files(plan: Plan, folder: Path) -> None:
                 part_size_mb=request.fetching.part_size_mb,
             ):  # fmt: skip
                 pass  # each is written as it is asked for
-    except OSError as error:
-        raise RootUnusable(
-            f"Run-files cannot be written to {folder}: {error.strerror or error}",
-            hint="Name a folder that you may write to with --to.",
-        ) from error
 
 
 def compare(plan: Plan, against: Path, *, lock: Path | None = None) -> Differences:
@@ -303,7 +299,7 @@ def compare(plan: Plan, against: Path, *, lock: Path | None = None) -> Differenc
 
     Raises:
         UsageError: The plan is one from the calendar, or the lock file cannot be used.
-        RootUnusable: The other one cannot be written.
+        FileUnusable: The other one cannot be written.
         EndpointUnreachable: While it is consumed: the listing failed.
     """
     require_listing(plan.request)

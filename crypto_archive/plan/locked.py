@@ -13,7 +13,7 @@ from crypto_archive.model import GONE, REPLACED, SIDECAR_SUFFIX, Action, Candida
 from crypto_archive.plan.candidates import Source
 from crypto_archive.plan.decide import is_held
 from crypto_archive.plan.lockfile import LockedObject, fault, line_of, open_lock, write_lock
-from crypto_archive.root.session import root_of
+from crypto_archive.root.layout import root_of
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.runfile import list_line

@@ -33,8 +33,8 @@ from crypto_archive.jobs.doctor import (
     proxy_for,
 )
 from crypto_archive.root.database import FIELDS, connect_onlooker, examine
+from crypto_archive.root.layout import LayoutNote, write_note
 from crypto_archive.root.manifest import Manifest
-from crypto_archive.root.session import LayoutNote, write_note
 from crypto_archive.root.store import Root, open_root
 from crypto_archive.s5cmd.listing import Probe
 from crypto_archive.s5cmd.output import Fault

@@ -427,7 +427,10 @@ def test_no_room_for_it_anywhere_is_told(archive: Archive, path: Path, monkeypat
 
     monkeypatch.setattr(Recording, "add", full)
     with at(path) as bucket:
-        with pytest.raises(EnvironmentFailure, match=r"cannot be kept in a temporary file: database or disk is full"):
+        with pytest.raises(
+            EnvironmentFailure,
+            match=r"Cannot store the archive's listing in a temporary file: database or disk is full",
+        ):
             bucket.prepare([A, B])
         assert read(bucket, A) == keys_below(A)  # a single one needs no room
 
@@ -488,10 +491,10 @@ def test_a_file_that_is_damaged_throughout_is_begun_anew(
 @pytest.mark.parametrize(
     ("age", "told"),
     [
-        (0, "a listing is remembered, of a moment ago; --refresh asks anew"),
-        (65, "a listing is remembered, of 1 min ago; --refresh asks anew"),
-        (3599, "a listing is remembered, of 60 min ago; --refresh asks anew"),
-        (8 * HOUR, "a listing is remembered, of 8 h ago; --refresh asks anew"),
+        (0, "a listing is cached, from a moment ago; --refresh lists again"),
+        (65, "a listing is cached, from 1 min ago; --refresh lists again"),
+        (3599, "a listing is cached, from 60 min ago; --refresh lists again"),
+        (8 * HOUR, "a listing is cached, from 8 h ago; --refresh lists again"),
     ],
 )
 def test_a_person_is_told_how_old_it_is(archive: Archive, path: Path, age: float, told: str) -> None:
@@ -515,11 +518,11 @@ def test_a_person_is_told_how_many_there_are_and_what_was_asked_beside_them(arch
     with at(path) as bucket:
         bucket.prepare([A, B, "data/c/"])
         assert bucket.remark() == Notice(
-            "2 listings are remembered, the oldest of 11 min ago, 1 LIST request was made; --refresh asks anew"
+            "2 listings are cached, the oldest from 11 min ago, 1 LIST request was made; --refresh lists again"
         )
         read(bucket, "data/d/")
         assert bucket.remark() == Notice(
-            "2 listings are remembered, the oldest of 11 min ago, 2 LIST requests were made; --refresh asks anew"
+            "2 listings are cached, the oldest from 11 min ago, 2 LIST requests were made; --refresh lists again"
         )
 
 

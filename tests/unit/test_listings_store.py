@@ -167,7 +167,7 @@ def test_what_is_discarded_is_gone() -> None:
         recording = store.begin(FOLDER, NOW)
         recording.add(an_entry(FOLDER + "x"))
         recording.flush()
-        store.discard([recording.listing])
+        store.evict([recording.listing])
         assert recalled(store, FOLDER) is None
         assert rows_of(store) == (0, 0)
 
@@ -186,7 +186,7 @@ def test_listings_of_other_places_are_not_met(path: Path) -> None:
         assert recalled(there, FOLDER) is None
         remember(there, FOLDER, FOLDER + "there")
         assert keys_of(recalled(here, FOLDER) or ()) == [FOLDER + "here"]
-        there.forget_since(0.0)
+        there.evict_since(0.0)
         assert recalled(there, FOLDER) is None
         assert recalled(here, FOLDER) is not None
 
@@ -195,7 +195,7 @@ def test_what_a_run_has_listed_can_be_forgotten() -> None:
     with opened() as store:
         remember(store, FOLDER + "a", at=NOW - 60)
         remember(store, FOLDER + "b", FOLDER + "b1")
-        store.forget_since(NOW)
+        store.evict_since(NOW)
         assert recalled(store, FOLDER + "a") is not None
         assert recalled(store, FOLDER + "b") is None
         assert rows_of(store) == (1, 0)
@@ -218,7 +218,7 @@ def test_a_number_is_never_given_twice(path: Path) -> None:
     """Or a recording that somebody has dropped would go on in the place of another one, and end it too."""
     with opened(path) as one, opened(path) as other:
         mine = one.begin(FOLDER + "a", NOW)
-        other.forget_since(0.0)
+        other.evict_since(0.0)
         yours = other.begin(FOLDER, NOW)
         mine.add(an_entry(FOLDER + "a"))
         one.finish([mine])

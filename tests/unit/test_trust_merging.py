@@ -12,7 +12,7 @@ import pytest
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable
 from crypto_archive.model import Absence, ManifestEntry, Verdict
 from crypto_archive.root import manifest as merging
-from crypto_archive.root.manifest import Manifest, merge
+from crypto_archive.root.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +46,11 @@ def whole(tmp_path: Path) -> Path:
 @pytest.fixture
 def part(tmp_path: Path) -> Path:
     return tmp_path / "part.sqlite"
+
+
+def merge(part: Path, whole: Path) -> None:
+    with Manifest(whole) as manifest:
+        manifest.merge(part)
 
 
 def known(path: Path) -> dict[str, ManifestEntry]:

@@ -66,7 +66,7 @@ def test_a_sidecar_that_agrees_is_proof(fetched: Path, tmp_path: Path, listing: 
     ("text", "reason"),
     [
         (f"{OTHER}  {NAME}\n", f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"),
-        (f"{SHA256}  ETHUSDT-1h-2025-07-15.zip\n", "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip"),
+        (f"{SHA256}  ETHUSDT-1h-2025-07-15.zip\n", "the sidecar names another file: ETHUSDT-1h-2025-07-15.zip"),
         ("oops", "malformed sidecar: expected 64 hexadecimal digits and a file name, found 'oops'"),
         ("", "malformed sidecar: expected 64 hexadecimal digits and a file name, found ''"),
     ],
@@ -91,12 +91,12 @@ def test_a_size_that_is_not_listed_makes_bytes_corrupt(fetched: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("listing", "wanted", "verdict", "reason"),
     [
-        (None, True, Verdict.SIDECAR_MISSING, "no sidecar and no listing to prove it by"),
-        (None, False, Verdict.UNPROVEN, "no sidecar and no listing to prove it by"),
+        (None, True, Verdict.SIDECAR_MISSING, "no sidecar and no listing to verify it"),
+        (None, False, Verdict.UNPROVEN, "no sidecar and no listing to verify it"),
         (remote(), True, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing"),
         (remote(etag=MD5.upper()), False, Verdict.OK, "no sidecar; size and MD5 as in the listing"),
-        (remote(etag=MD5 + "-2"), True, Verdict.SIDECAR_MISSING, "no sidecar; the size is that of the listing"),
-        (remote(etag=""), False, Verdict.UNPROVEN, "no sidecar; the size is that of the listing"),
+        (remote(etag=MD5 + "-2"), True, Verdict.SIDECAR_MISSING, "no sidecar; size as in the listing"),
+        (remote(etag=""), False, Verdict.UNPROVEN, "no sidecar; size as in the listing"),
         (remote(size=1), True, Verdict.CORRUPT, "has 18 bytes, the listing says 1"),
         (remote(etag="0" * 32), True, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
         (remote(etag="0" * 32), False, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
@@ -137,7 +137,7 @@ def test_a_folder_in_its_place_is_missing(root: Root) -> None:
     root.file(KEY).unlink()
     root.file(KEY).mkdir()
     proof = check_stored(root, KEY, None)
-    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "something that is no file stands in its place")
+    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "it is not a regular file")
 
 
 @pytest.mark.parametrize("known", [None, entry(sha256=OTHER), entry(Verdict.SIDECAR_STALE, sha256=OTHER)])
@@ -189,7 +189,7 @@ def test_another_size_is_corrupt_without_reading(root: Root) -> None:
 def test_a_file_that_nobody_knows_is_unproven(root: Root) -> None:
     proof = check_stored(root, KEY, None)
     assert proof.verdict is Verdict.UNPROVEN
-    assert proof.reason == "neither a sidecar nor the manifest knows its SHA-256"
+    assert proof.reason == "neither a sidecar nor the manifest has its SHA-256"
     assert proof.digest.size == len(CONTENT)
 
 
