@@ -180,8 +180,9 @@ def new_preset(name: str, *, start_from: str | None = None, named: str = "name")
     path = folder / f"{name}.yaml"
     hint = "Make the folder writable for you, or name another one with CRYPTO_ARCHIVE_PRESET_DIR."
     with explain_os_errors("write", path, hint=hint):
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(folder / SCHEMA_FILE) as file:
+        schema = folder / SCHEMA_FILE
+        schema.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(schema) as file:
             file.write(json.dumps(preset_schema(), indent=2, ensure_ascii=False) + "\n")
         try:
             with path.open("x", encoding="utf-8") as file:

@@ -74,6 +74,8 @@ def _messages_of(
         code, said = int(errors.ExitCode.USAGE), call.args[0]
     elif name in _ERRORS and call.args:
         code, said = _ERRORS[name], call.args[0]
+    elif name == "explain_os_errors" and isinstance(call.args[0], ast.Constant):
+        code, said = _ERRORS["FileUnusable"], ast.Constant(f"Cannot {call.args[0].value} …: …")
     else:
         return
     hints = [text for word in call.keywords if word.arg == "hint" for text in _texts(word.value, assigned)]

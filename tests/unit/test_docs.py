@@ -226,7 +226,7 @@ def texts_in_code() -> list[str]:
                 found.append("".join(map(str, parts)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
-    return found
+    return found + [message.text for message in messages()]
 
 
 @pytest.mark.parametrize("message", shown_messages())

@@ -275,7 +275,7 @@ def test_another_program_s_database_is_no_manifest(root: Root) -> None:
     open_root(root.path)
     with closing(sqlite3.connect(root.manifest_path)) as other:
         other.execute("CREATE TABLE songs (name)")
-    with pytest.raises(ManifestUnreadable, match="is no manifest of crypto-archive"):
+    with pytest.raises(ManifestUnreadable, match="is not a manifest of crypto-archive"):
         check_manifest(root, 10)
 
 

@@ -201,7 +201,7 @@ def test_what_a_run_has_listed_can_be_forgotten() -> None:
         assert rows_of(store) == (1, 0)
 
 
-def test_two_write_and_read_one_file_at_once(path: Path) -> None:
+def test_two_processes_may_write_and_read_one_file(path: Path) -> None:
     with opened(path) as one, opened(path) as other:
         mine, yours = one.begin(FOLDER + "a", NOW), other.begin(FOLDER + "b", NOW)
         for number in range(2 * PAGE):
@@ -227,7 +227,7 @@ def test_a_number_is_never_given_twice(path: Path) -> None:
         assert recalled(other, FOLDER) == []
 
 
-def test_a_listing_that_is_gone_is_no_empty_one(path: Path) -> None:
+def test_a_listing_that_is_gone_is_not_an_empty_one(path: Path) -> None:
     """Another process may put a newer one in its place between the look for it and the reading."""
     with opened(path) as one, opened(path) as other:
         remember(one, FOLDER, FOLDER + "a")
@@ -266,7 +266,7 @@ NO_DATABASE = {
 
 
 @pytest.mark.parametrize("content", NO_DATABASE.values(), ids=NO_DATABASE)
-def test_a_file_that_is_no_database_is_begun_anew(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_replaced(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     for _ in range(2):
@@ -276,7 +276,7 @@ def test_a_file_that_is_no_database_is_begun_anew(path: Path, content: bytes) ->
         assert recalled(store, FOLDER) == [an_entry(FOLDER + "x")]
 
 
-def test_a_file_of_another_version_is_begun_anew(path: Path) -> None:
+def test_a_file_of_another_version_is_replaced(path: Path) -> None:
     with opened(path) as store:
         remember(store, FOLDER, FOLDER + "x")
     with closing(sqlite3.connect(path)) as connection:

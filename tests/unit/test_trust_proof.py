@@ -148,7 +148,7 @@ def test_stored_bytes_that_differ_from_the_sidecar_are_corrupt(root: Root, known
     assert proof.reason == f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"
 
 
-def test_a_sidecar_that_changed_under_known_bytes_is_told(root: Root) -> None:
+def test_a_sidecar_that_changed_under_known_bytes_is_reported(root: Root) -> None:
     beside(root, f"{OTHER}  {NAME}")
     proof = check_stored(root, KEY, entry())
     assert proof.verdict is Verdict.CORRUPT
@@ -186,7 +186,7 @@ def test_another_size_is_corrupt_without_reading(root: Root) -> None:
     assert proof.digest.sha256 == ""
 
 
-def test_a_file_that_nobody_knows_is_unproven(root: Root) -> None:
+def test_a_file_that_no_record_knows_is_unproven(root: Root) -> None:
     proof = check_stored(root, KEY, None)
     assert proof.verdict is Verdict.UNPROVEN
     assert proof.reason == "neither a sidecar nor the manifest has its SHA-256"

@@ -72,7 +72,7 @@ def test_a_zip_has_one_csv(folder: Path, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"<html></html>"])
-def test_what_is_no_zip_is_told(folder: Path, content: bytes) -> None:
+def test_what_is_not_a_zip_is_reported(folder: Path, content: bytes) -> None:
     path = folder / "a.zip"
     path.write_bytes(content)
     with pytest.raises(BrokenZip, match="the zip is broken") as told:
@@ -80,14 +80,14 @@ def test_what_is_no_zip_is_told(folder: Path, content: bytes) -> None:
     assert told.value.path == path
 
 
-def test_a_zip_that_breaks_off_is_told(folder: Path) -> None:
+def test_a_zip_that_breaks_off_is_reported(folder: Path) -> None:
     path = write_zip(folder / "a.zip", (f"{number},{random.random()}" for number in range(5_000)))
     break_off(path)
     with pytest.raises(BrokenZip, match="the zip is broken"):
         list(rows(path))
 
 
-def test_a_row_without_end_is_no_row(folder: Path) -> None:
+def test_a_row_without_end_is_not_a_row(folder: Path) -> None:
     path = write_zip(folder / "a.zip", ["1" * (LONGEST_ROW + 1)])
     with pytest.raises(BrokenZip, match=f"a row of {LONGEST_ROW} bytes or more"):
         list(rows(path))
