@@ -138,7 +138,7 @@ def test_files_and_formats_go_together(run: Runner) -> None:
     (run.folder / "taken.html").mkdir()
     code, _, stderr = run("matrix", "coverage", *KLINES, "--to", "taken.html")
     assert code == 5
-    assert "Hint: Name a file in a folder that you may write to with --to." in stderr
+    assert "Hint: Name a file in a writable folder with --to." in stderr
 
 
 def test_the_universe_of_a_day(here: Runner) -> None:

@@ -156,7 +156,7 @@ def test_run_files_do_not_mix_with_others(run: Runner) -> None:
     before = files_below(run.folder)
     code, _, stderr = run("plan", *arguments)
     assert (code, files_below(run.folder)) == (5, before)
-    assert "Error: The folder files holds run-files already" in stderr
+    assert "Error: The folder files already holds run-files" in stderr
     code, _, stderr = run("plan", *THREE, *CALENDAR, "--format", "runfiles")
     assert code == 2
     assert "--format runfiles and --to DIR go together" in stderr
