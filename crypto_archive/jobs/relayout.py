@@ -6,7 +6,6 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -170,7 +169,7 @@ def relayouting(
     report = RelayoutReport(str(root.path), _note(root, target).layout, target.name, dry_run)
     with ExitStack() as held:
         if not dry_run:
-            context = Context(configured, root, datetime.now(UTC).date(), cancellation)
+            context = Context.of(configured, root=root, cancellation=cancellation)
             session = held.enter_context(lock_root(context, PURPOSE, wait=wait, tidy=False, check_layout=False))
             if not (yield from session.acquire()):
                 report.interrupted_by = cancellation.signal_number

@@ -156,9 +156,8 @@ def rebuilding(
         RootUnusable: There is no such root, it cannot be written to, or its disk is full.
         RootLocked: Another run holds the archive root, and it is not to be waited for.
     """
-    root = existing_root(configured)
-    context = Context.of(configured, cancellation=cancellation)
-    cancellation = context.cancellation
+    context = Context.of(configured, root=existing_root(configured), cancellation=cancellation)
+    root, cancellation = context.root, context.cancellation
     report = VerifyReport(str(root.path))
     started = time.monotonic()
     with lock_root(context, REBUILD_PURPOSE, wait=wait, tidy=False) as session, ExitStack() as held:

@@ -58,13 +58,18 @@ class Context:
         cls,
         config: RunConfig,
         *,
+        root: Root | None = None,
         today: date | None = None,
         cancellation: Cancellation | None = None,
         on_notice: OnNotice = _ignore,
     ) -> Context:
-        """Return the context of a job that starts now."""
+        """Return the context of a job that starts now, by default in the root of its configuration."""
         return cls(
-            config, root_of(config), today or datetime.now(UTC).date(), cancellation or Cancellation(), on_notice
+            config,
+            root or root_of(config),
+            today or datetime.now(UTC).date(),
+            cancellation or Cancellation(),
+            on_notice,
         )
 
     @property
@@ -107,7 +112,7 @@ class Session:
     merge_notices: tuple[Notice, ...] = ()
 
     def acquire(self) -> Generator[Noticed, None, bool]:
-        """Take the locks, yielding who holds them if that takes long; False if the job was cancelled meanwhile."""
+        """Take the locks and prepare the root; yield who holds it while waiting; False if cancelled meanwhile."""
         take = self._take_whole if self.root.shard is None else self._take_shard
         self.acquired = yield from wait_for(take, self.context.cancelled, wait=self.wait)
         return self.acquired
@@ -124,9 +129,8 @@ class Session:
                 if alone:
                     self._prepare()
                 held.enter_context(hold_shard(self.root, self.purpose))
-            # Shards that run next to this one prepared the root before; it must not have become another root since.
-            if self.check_layout:
-                confirm_layout(self.root)
+            # If other shards run, they prepared the root, possibly with another layout than the one read before.
+            confirm_layout(self.root)
             _clear_staging(self.root)
             self.held.push(held.pop_all())
 
@@ -136,11 +140,11 @@ class Session:
         if self.tidy:
             # Staging first, before anything is written: what a killed run left there may be what fills the disk.
             _clear_staging(whole)
-        if self.check_layout:
-            (take_layout if self.tidy else confirm_layout)(whole)
-        if self.tidy:
+            take_layout(whole)
             self.notices = merge_shards(whole)
             prune_runs(whole, max(self.context.request.keep_runs - 1, 0))  # this run makes its own folder
+        elif self.check_layout:
+            confirm_layout(whole)
 
 
 @contextmanager
@@ -157,7 +161,7 @@ def lock_root(
         purpose: What the root is locked for, shown to other runs.
         wait: Wait while another run holds the lock.
         tidy: Clear away and merge what earlier runs left, which needs a sound manifest.
-        check_layout: Check that the layout has not changed while the job waited.
+        check_layout: Where nothing is tidied, check that the layout has not changed while the job waited.
     """
     root = replace(open_root(context.root.path, context.root.layout), shard=context.request.shard)
     session = Session(context, root, purpose, wait, tidy, check_layout)

@@ -190,7 +190,7 @@ def test_a_file_system_without_locks_is_reported(root: Root, monkeypatch: pytest
 
 
 class Turns(threading.Event):
-    """Ends a wait after some turns; remembers how long each was, and does not take that long."""
+    """Ends a wait after some turns; records how long each was, and does not take that long."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -213,11 +213,11 @@ def test_a_lock_that_is_free_is_not_waited_for(root: Root) -> None:
 def test_a_waiting_run_reports_the_holder_once_and_continues_when_it(root: Root, how: str) -> None:
     with another_process(root) as child, ExitStack() as held:
         waiting = waiting_for(held, root, threading.Event())
-        told = next(waiting)
-        assert told.notice.text.startswith(
+        reported = next(waiting)
+        assert reported.notice.text.startswith(
             f"Another run holds the lock of {root.path}: collect --preset research, process {child.pid} on "
         )
-        assert told.notice.text.endswith("; waiting for it to finish")
+        assert reported.notice.text.endswith("; waiting for it to finish")
         if how == "ends":
             assert child.stdin is not None
             child.stdin.write("\n")
@@ -241,8 +241,8 @@ def test_a_wait_can_be_cancelled(root: Root) -> None:
 def test_a_wait_does_not_keep_the_processor_busy(root: Root) -> None:
     turns = Turns(4)
     with hold(root, "collect"), ExitStack() as held:
-        told, got = outcome_of(waiting_for(held, root, turns))
-    assert (len(told), got) == (1, False)
+        reported, got = outcome_of(waiting_for(held, root, turns))
+    assert (len(reported), got) == (1, False)
     assert turns.seconds == [TURN_SECONDS] * 4
 
 
@@ -308,9 +308,9 @@ def waiting_for(
 
 def outcome_of(waiting: Generator[Noticed, None, bool]) -> tuple[list[Noticed], bool]:
     """Return what is reported from now on, and whether the lock was acquired."""
-    told = []
+    reported = []
     while True:
         try:
-            told.append(next(waiting))
+            reported.append(next(waiting))
         except StopIteration as end:
-            return told, end.value
+            return reported, end.value

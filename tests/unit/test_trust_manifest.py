@@ -91,24 +91,24 @@ entries = st.builds(
 
 
 @given(entries)
-def test_an_entry_reads_back_from_memory_and_from_disk(remembered: ManifestEntry) -> None:
+def test_an_entry_reads_back_from_memory_and_from_disk(recorded: ManifestEntry) -> None:
     with tempfile.TemporaryDirectory() as folder, Manifest(Path(folder) / "m.sqlite") as manifest:
-        manifest.record(remembered)
-        assert manifest.entry(remembered.key) == remembered
+        manifest.record(recorded)
+        assert manifest.entry(recorded.key) == recorded
         manifest.flush()
-        assert manifest.entry(remembered.key) == remembered
-        assert list(manifest.iterate()) == [remembered]
+        assert manifest.entry(recorded.key) == recorded
+        assert list(manifest.iterate()) == [recorded]
 
 
 @given(st.lists(entries, unique_by=lambda item: item.key, max_size=30), st.text(max_size=2))
-def test_a_prefix_finds_what_begins_with_it_in_order(remembered: list[ManifestEntry], prefix: str) -> None:
+def test_a_prefix_finds_what_begins_with_it_in_order(recorded: list[ManifestEntry], prefix: str) -> None:
     prefix = "".join(char for char in prefix if char.isprintable())
     with tempfile.TemporaryDirectory() as folder, Manifest(Path(folder) / "m.sqlite") as manifest:
-        for item in remembered:
+        for item in recorded:
             manifest.record(item)
         found = list(manifest.iterate(prefix))
     assert found == sorted(
-        (item for item in remembered if item.key.startswith(prefix)), key=lambda item: item.key.encode()
+        (item for item in recorded if item.key.startswith(prefix)), key=lambda item: item.key.encode()
     )
 
 
@@ -477,7 +477,7 @@ def test_what_is_forgotten_is_kept_in_the_history(path: Path) -> None:
         manifest.record(two)  # kept back, and forgotten all the same
         manifest.record(stays)
         manifest.forget([one.key, two.key, f"{FOLDER}never.zip"])
-        with Manifest(path, read_only=True) as reader:  # committed at once
+        with Manifest(path, read_only=True) as reader:  # committed immediately
             assert list(reader.iterate()) == [stays]
             assert (reader.former(one.key), reader.former(two.key)) == ((one,), (two,))
         manifest.record(two)

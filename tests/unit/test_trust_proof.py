@@ -50,7 +50,7 @@ def sidecar(folder: Path, text: str) -> Path:
     return path
 
 
-def beside(root: Root, text: str) -> None:
+def put_sidecar(root: Root, text: str) -> None:
     Path(f"{root.file(KEY)}.CHECKSUM").write_text(text, encoding="utf-8")
 
 
@@ -115,7 +115,7 @@ def test_a_fetched_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_stored_file_and_its_sidecar(root: Root) -> None:
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     proof = check_stored(root, KEY, entry())
     assert (proof.verdict, proof.reason) == (Verdict.OK, "SHA-256 as in the sidecar")
     assert check_stored(root, KEY, None).verdict is Verdict.OK
@@ -142,14 +142,14 @@ def test_a_folder_in_its_place_is_missing(root: Root) -> None:
 
 @pytest.mark.parametrize("known", [None, entry(sha256=OTHER), entry(Verdict.SIDECAR_STALE, sha256=OTHER)])
 def test_stored_bytes_that_differ_from_the_sidecar_are_corrupt(root: Root, known: ManifestEntry | None) -> None:
-    beside(root, f"{OTHER}  {NAME}")
+    put_sidecar(root, f"{OTHER}  {NAME}")
     proof = check_stored(root, KEY, known)
     assert proof.verdict is Verdict.CORRUPT
     assert proof.reason == f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"
 
 
 def test_a_sidecar_that_changed_under_known_bytes_is_reported(root: Root) -> None:
-    beside(root, f"{OTHER}  {NAME}")
+    put_sidecar(root, f"{OTHER}  {NAME}")
     proof = check_stored(root, KEY, entry())
     assert proof.verdict is Verdict.CORRUPT
     assert proof.reason.endswith("the sidecar says 0123456789ab…; the manifest says the same as the file")
@@ -157,14 +157,14 @@ def test_a_sidecar_that_changed_under_known_bytes_is_reported(root: Root) -> Non
 
 @pytest.mark.parametrize("text", [f"{OTHER}  {NAME}", "malformed"])
 def test_a_stale_sidecar_stays_stale_as_long_as_the_bytes_do(root: Root, text: str) -> None:
-    beside(root, text)
+    put_sidecar(root, text)
     assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.SIDECAR_STALE
     root.file(KEY).write_bytes(b"bit rot of sorts, ")
     assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.CORRUPT
 
 
 def test_a_run_killed_before_it_recorded_leaves_a_sound_file(root: Root) -> None:
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     assert check_stored(root, KEY, entry(sha256=OTHER, size=5)).verdict is Verdict.OK
 
 
@@ -207,12 +207,12 @@ def test_a_key_that_leads_out_of_the_root_is_refused(root: Root) -> None:
         check_stored(root, "data/../../etc/passwd", None)
 
 
-def test_bytes_that_are_known_to_lack_rows_have_gaps_whoever_vouches_for_them(root: Root) -> None:
+def test_bytes_that_are_known_to_lack_rows_have_gaps_even_with_a_sidecar(root: Root) -> None:
     assert check_stored(root, KEY, entry(Verdict.GAPS)).verdict is Verdict.GAPS
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     assert check_stored(root, KEY, entry(Verdict.GAPS)).verdict is Verdict.GAPS
 
 
 def test_other_bytes_than_those_with_gaps_have_none(root: Root) -> None:
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     assert check_stored(root, KEY, entry(Verdict.GAPS, sha256=OTHER)).verdict is Verdict.OK

@@ -219,7 +219,7 @@ def test_publication_replaces_an_earlier_file(root: Root) -> None:
 @pytest.mark.parametrize(
     ("there", "stays"), [(sidecar_text(b"new"), True), (sidecar_text(b"old"), False), (b"no sidecar at all", False)]
 )
-def test_an_earlier_sidecar_stays_only_if_it_vouches_for_the_new_bytes(root: Root, there: bytes, stays: bool) -> None:
+def test_an_earlier_sidecar_stays_only_if_it_matches_the_new_bytes(root: Root, there: bytes, stays: bool) -> None:
     put(root, SIDECAR_KEY, there)
     publish(root, staged(root, b"new"), KEY)
     assert root.file(KEY).read_bytes() == b"new"
@@ -309,7 +309,7 @@ def test_quarantine_keeps_bytes_and_reason(root: Root) -> None:
 def test_quarantine_never_overwrites(root: Root) -> None:
     kept = [quarantine(root, staged(root, bytes([n])), KEY, "bad", "run") for n in range(4)]
     assert [path.read_bytes() for path in kept] == [bytes([n]) for n in range(4)]
-    Path(f"{kept[0]}.reason.json").unlink()  # somebody tidied up
+    Path(f"{kept[0]}.reason.json").unlink()  # the user tidied up
     assert quarantine(root, staged(root, b"new"), KEY, "bad", "run") not in kept
     assert kept[0].read_bytes() == bytes([0])
 
