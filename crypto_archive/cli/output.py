@@ -2,11 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from datetime import UTC, datetime
-from errno import EIO, EISDIR, EPIPE
+from errno import EIO, EPIPE
 from pathlib import Path
 
 import typer
@@ -15,7 +15,7 @@ from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
 from crypto_archive.cli.process import silence_stdout
 from crypto_archive.config.load import load_request
 from crypto_archive.config.run_config import RunConfig
-from crypto_archive.errors import RootUnusable
+from crypto_archive.files import atomic_write, explain_os_errors, require_writable
 from crypto_archive.model import Notice
 
 
@@ -99,21 +99,17 @@ def prepare_file(path: Path, option: str = "--report") -> None:
         option: The option that named it.
 
     Raises:
-        RootUnusable: It cannot.
+        FileUnusable: It cannot.
     """
     with _explained(path, option):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
-        _draft(path).touch()
-        _draft(path).unlink()
+        require_writable(path)
 
 
 def write_json(document: object, path: Path) -> None:
     """Write a JSON document to a file of the user's, in one step.
 
     Raises:
-        RootUnusable: The file cannot be written.
+        FileUnusable: The file cannot be written.
     """
     write_text([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], path)
 
@@ -127,24 +123,11 @@ def write_text(pieces: Iterable[str], path: Path, option: str = "--report") -> N
         option: The option that named it.
 
     Raises:
-        RootUnusable: The file cannot be written.
+        FileUnusable: The file cannot be written.
     """
-    with _explained(path, option):
-        with _draft(path).open("w", encoding="utf-8") as draft:
-            draft.writelines(pieces)
-        _draft(path).replace(path)
+    with _explained(path, option), atomic_write(path) as file:
+        file.writelines(pieces)
 
 
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-@contextmanager
-def _explained(path: Path, option: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootUnusable(
-            f"The report cannot be written to {path}: {error.strerror or error}",
-            hint=f"Name a file in a folder that you may write to with {option}.",
-        ) from error
+def _explained(path: Path, option: str) -> AbstractContextManager[None]:
+    return explain_os_errors("write", path, hint=f"Name a file in a writable folder with {option}.")

@@ -15,8 +15,8 @@ from crypto_archive.config.fields import FIELDS, left_out, variables
 from crypto_archive.config.preset_files import SUFFIXES, bundled_presets, expanded, preset_folder, presets_in
 from crypto_archive.config.run_config import SELECTION
 from crypto_archive.config.schema import preset_schema
-from crypto_archive.errors import ConfigError, EnvironmentFailure, Problem, UsageError, nearest
-from crypto_archive.files import data_folder
+from crypto_archive.errors import ConfigError, Problem, UsageError, nearest
+from crypto_archive.files import atomic_write, data_folder, explain_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -178,19 +178,17 @@ def new_preset(name: str, *, start_from: str | None = None, named: str = "name")
         _refuse_to_hide(name)
     text = _blank(name) if start_from is None else _copy(find_preset(start_from, folder, named), name)
     path = folder / f"{name}.yaml"
-    try:
+    hint = "Make the folder writable for you, or name another one with CRYPTO_ARCHIVE_PRESET_DIR."
+    with explain_os_errors("write", path, hint=hint):
         schema = folder / SCHEMA_FILE
         schema.parent.mkdir(parents=True, exist_ok=True)
-        schema.write_text(json.dumps(preset_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        with path.open("x", encoding="utf-8") as file:
-            file.write(f"# yaml-language-server: $schema={SCHEMA_FILE}\n{text}")
-    except FileExistsError:
-        raise _taken(name, path) from None
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The preset cannot be written to {path}: {error.strerror or error}",
-            hint="Make the folder writable for you, or name another one with CRYPTO_ARCHIVE_PRESET_DIR.",
-        ) from error
+        with atomic_write(schema) as file:
+            file.write(json.dumps(preset_schema(), indent=2, ensure_ascii=False) + "\n")
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(f"# yaml-language-server: $schema={SCHEMA_FILE}\n{text}")
+        except FileExistsError:
+            raise _taken(name, path) from None
     return path
 
 

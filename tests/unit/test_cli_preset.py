@@ -228,7 +228,7 @@ def test_a_folder_that_cannot_be_written_to(own_folder: Path) -> None:
     own_folder.write_text("in the way", "utf-8")
     error = refused("new", "mine")
     assert error.exit_code == ExitCode.ENVIRONMENT
-    assert str(error).startswith(f"The preset cannot be written to {own_folder / 'mine.yaml'}: ")
+    assert str(error).startswith(f"Cannot write {own_folder / 'mine.yaml'}: ")
 
 
 def test_an_unknown_preset_to_start_from() -> None:

@@ -242,6 +242,8 @@ def texts_in_code() -> list[str]:
                 found.append("".join(map(str, parts)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "explain_os_errors":
+                found.append(f"Cannot {ast.literal_eval(node.args[0])} …: …")
     return found
 
 

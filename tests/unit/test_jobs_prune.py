@@ -254,7 +254,7 @@ def vanish(root: Root) -> None:
     [
         (Verdict.SIDECAR_MISSING, without_sidecar, "it is sidecar-missing: SHA-256 as in the manifest"),
         (Verdict.UNPROVEN, without_sidecar, "it is unproven: SHA-256 as in the manifest"),
-        (Verdict.GAPS, without_sidecar, "it is unproven: neither a sidecar nor the manifest knows its SHA-256"),
+        (Verdict.GAPS, without_sidecar, "it is unproven: neither a sidecar nor the manifest has its SHA-256"),
         (Verdict.OK, spoil, "it is corrupt: SHA-256 is"),
         (Verdict.OK, vanish, "it is missing: there is no such file"),
     ],

@@ -144,7 +144,7 @@ def test_a_verification() -> None:
 @pytest.mark.parametrize(("checks", "ends"), [(1, ["verification stopped after 0.0 s: 1 object, 5 B (1 ok)"]), (0, [])])
 def test_an_error_ends_a_verification_with_what_was_done_if_anything_was(checks: int, ends: list[str]) -> None:
     screen = Screen(VERIFY)
-    with pytest.raises(OSError, match="disk"), screen.progress as progress:
+    with pytest.raises(OSError, match="disk"), screen.progress as progress:  # noqa: PT012
         for _ in range(checks):
             progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, 5))
         raise OSError("disk")
