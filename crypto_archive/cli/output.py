@@ -13,7 +13,7 @@ import typer
 
 from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
 from crypto_archive.cli.process import silence_stdout
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import RunConfig
 from crypto_archive.errors import RootUnusable
 from crypto_archive.model import Notice
@@ -52,7 +52,7 @@ def request_of(
         ConfigError: Something is wrong with one of them.
     """
     today = datetime.now(UTC).date()
-    return load_request(presets, options, today=today, named=named, standard_input=True)
+    return load_run_config(presets, options, today=today, named=named, standard_input=True)
 
 
 def print_notice(output: OutputOptions, notice: Notice) -> None:
