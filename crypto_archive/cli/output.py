@@ -13,7 +13,7 @@ import typer
 
 from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
 from crypto_archive.cli.process import silence_stdout
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import RunConfig
 from crypto_archive.files import atomic_write, explain_os_errors, require_writable
 from crypto_archive.model import Notice
@@ -30,7 +30,7 @@ def load_config(
         named: Returns the option that stands for a field.
     """
     today = datetime.now(UTC).date()
-    return load_request(presets, options, today=today, named=named, standard_input=True)
+    return load_run_config(presets, options, today=today, named=named, standard_input=True)
 
 
 def configure(selection: SelectionOptions, output: OutputOptions, **more: object) -> RunConfig:

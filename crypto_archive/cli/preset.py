@@ -47,13 +47,11 @@ def show(presets: Names, as_json: Json = False) -> None:
       crypto-archive preset show research
       crypto-archive preset show research high-throughput --json
     """
-    from datetime import UTC, datetime
-
     from crypto_archive.cli.output import print_json
     from crypto_archive.config.load import effective_document, effective_fields
     from crypto_archive.render.tables import fields_table, show as show_table
 
-    fields = effective_fields(presets, today=datetime.now(UTC).date(), named=lambda _: "NAME")
+    fields = effective_fields(presets, named=lambda _: "NAME")
     if as_json:
         print_json(effective_document(presets, fields))
     else:
@@ -74,7 +72,7 @@ def check(presets: Names) -> None:
     from datetime import UTC, datetime
 
     from crypto_archive.cli.output import print_text
-    from crypto_archive.config.reading import preset_problems
+    from crypto_archive.config.load import preset_problems
     from crypto_archive.errors import ExitCode
     from crypto_archive.text import format_count
 
@@ -110,7 +108,7 @@ def new(
     from crypto_archive.cli.output import print_text
     from crypto_archive.config.presets import new_preset
 
-    path = new_preset(name, start_from=start_from, named="--from")
+    path = new_preset(name, start_from=start_from, place="--from")
     print_text([f"{path}\n"])
     typer.echo(f"Edit the file, then run: crypto-archive plan --preset {name}", err=True)
 

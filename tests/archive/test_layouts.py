@@ -245,7 +245,10 @@ def test_a_layout_that_could_go_wrong_is_refused_before_anything_is_written(here
     (here.folder / "preset.yaml").write_text("layout: '{symbol}/{interval}'\nsymbols: [BTCUSDT]\n", encoding="utf-8")
     code, _, stderr = here("collect", "-p", "preset.yaml", "-o", ROOT)
     assert code == 2
-    assert "preset.yaml, line 1, layout: the template '{symbol}/{interval}': {market} must stand in a folder" in stderr
+    assert (
+        "preset.yaml, line 1, layout: the template '{symbol}/{interval}': {market} must be a folder of its own"
+        in stderr
+    )
     code, _, stderr = here("collect", *THREE, "-o", ROOT, "--layout", "hvie")
     assert code == 2
     assert "--layout: unknown layout 'hvie'" in stderr

@@ -21,8 +21,8 @@ from crypto_archive import events
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.cli.app import app
-from crypto_archive.config.fields import PREFIX, Preset, Settings
-from crypto_archive.config.load import load_request
+from crypto_archive.config.fields import ENVIRONMENT_FIELDS, PREFIX, Preset
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Fetching, Request, Selection
 from crypto_archive.errors import ExitCode
 from crypto_archive.jobs.plan import object_document, plan
@@ -351,7 +351,7 @@ def test_every_choice_of_a_field_is_named() -> None:
 
 def test_environment_variables_stand_in_their_table() -> None:
     named = {name for name in first_cells(text_of("presets.md")) if name.startswith(PREFIX)}
-    assert named == {PREFIX + field.upper() for field in Settings.model_fields}
+    assert named == {PREFIX + field.upper() for field in ENVIRONMENT_FIELDS}
 
 
 def test_s5cmd_options_are_those_that_are_taken() -> None:
@@ -376,7 +376,7 @@ def test_shown_presets_load(shown: tuple[str, str], tmp_path: Path) -> None:
     assert yaml.safe_load(content)
     path = tmp_path / f"shown.{kind}"
     path.write_text(content, encoding="utf-8")
-    assert load_request([str(path)], {}, today=TODAY).presets == (str(path),)
+    assert load_run_config([str(path)], {}, today=TODAY).presets == (str(path),)
 
 
 # Reports
@@ -415,7 +415,7 @@ def test_keys_of_plans_are_explained(tmp_path: Path) -> None:
     options = {"markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["trades"], "discover": "calendar",
                "last": "1d", "output_directory": str(tmp_path)}  # fmt: skip
     said = set(INLINE.findall(text_of("report.md")))
-    with plan(load_request([], options, today=TODAY), today=TODAY) as made:
+    with plan(load_run_config([], options, today=TODAY), today=TODAY) as made:
         (item,) = made
         document = made.document()
     groups = document["by_market_and_type"]

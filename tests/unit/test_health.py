@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Access
 from crypto_archive.errors import EnvironmentFailure, ExitCode, ManifestUnreadable
 from crypto_archive.jobs import doctor as examination, doctor as installation, doctor as root_checks
@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> Root:
 
 
 def configured(**options: object) -> RunConfig:
-    return load_request([], options, today=TODAY)
+    return load_run_config([], options, today=TODAY)
 
 
 # Proxy
