@@ -212,7 +212,7 @@ def shown_messages() -> list[str]:
     blocks = re.findall(r"^```text\n(Error: .*?)^```", text_of("troubleshooting.md"), re.DOTALL | re.MULTILINE)
     reasons = first_cells(text_of("troubleshooting.md"))
     lines = [line.removeprefix("Error: ") for block in blocks for line in block.splitlines()]
-    return lines + sorted(reason for reason in reasons if reason.startswith(("Refused", "SHA-256", "s5cmd ended")))
+    return lines + sorted(reason for reason in reasons if reason.startswith(("Refused", "SHA-256", "s5cmd exited")))
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.model import Batch
-from crypto_archive.s5cmd.output import Copied, Failed, Fault, Folder, Listed, Message, Noise
+from crypto_archive.s5cmd.output import Copied, Failed, Fault, Folder, Listed, Message, OtherLine
 from crypto_archive.transfer.batch import BatchState
 from tests.objects import LISTED_AT, an_object, to_fetch
 
@@ -90,7 +90,7 @@ def test_words_about_zip_and_sidecar_find_their_object(state: BatchState) -> Non
 @pytest.mark.parametrize(
     "message",
     [
-        Noise("panic: runtime error"),
+        OtherLine("panic: runtime error"),
         Folder("data/spot/"),
         Listed("data/x.zip", 1, "etag", LISTED_AT),
         Copied("s3://another/data/x.zip", "data/x.zip", 1),
@@ -169,7 +169,7 @@ def test_failures_that_differ_have_nothing_in_common(state: BatchState) -> None:
 
 TEXTS = st.text(max_size=30)
 MESSAGES = st.one_of(
-    st.builds(Noise, TEXTS),
+    st.builds(OtherLine, TEXTS),
     st.builds(Copied, TEXTS, TEXTS, st.integers(0)),
     st.builds(Failed, TEXTS, st.sampled_from([ABSENT, DENIED, BROKEN, "", "what?"])),
     st.sampled_from([0, 1, 2]).map(lambda number: copied(an_object(number).key)),
