@@ -10,16 +10,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
+from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
 from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Record
 from crypto_archive.jobs.report import Report
 from crypto_archive.jobs.run import Run, run_in_thread
-from crypto_archive.plan.candidates import selected
-from crypto_archive.plan.decide import Adopter, plan
+from crypto_archive.plan.candidates import calendar_objects, listed_objects, named_objects
+from crypto_archive.plan.decide import decide
 from crypto_archive.plan.limits import check_disk_space, require_sizes, within_budget
-from crypto_archive.plan.locked import locked_request
+from crypto_archive.plan.locked import locked_config, locked_objects
+from crypto_archive.plan.lockfile import LockFile
+from crypto_archive.plan.selection import ResolvedSelection, select
+from crypto_archive.root.listing import open_listing
 from crypto_archive.root.lock import wait_for
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
@@ -34,8 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config.run_config import RunConfig
-    from crypto_archive.model import PlannedObject
-    from crypto_archive.plan.candidates import Source
+    from crypto_archive.model import ArchiveObject, Candidate, PlannedObject
 
 
 def collect(
@@ -107,7 +110,7 @@ def collect_events(
     if locked is None:
         config.require_selection()
     else:
-        config, source = locked_request(config, locked)
+        config, source = locked_config(config, locked)
     return Run(
         collecting(
             config, source=source, cancellation=cancellation, wait=wait, prune_covered=prune_covered, today=today
@@ -160,13 +163,13 @@ async def collect_async(
 def collecting(
     config: RunConfig,
     *,
-    source: Source | None = None,
+    source: LockFile | tuple[ArchiveObject, ...] | None = None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
     wait: bool = False,
     prune_covered: bool = False,
 ) -> Generator[Event, None, Report]:
-    """Download the objects of ``source``, else those selected; yield what happens, return the report.
+    """Download what a lock file pins, given objects, or what is selected; yield what happens, return the report.
 
     The report is also written to ``runs/<run id>/report.json`` below the archive root, whatever happens. What ends a
     run early once it has begun is in its report; only what keeps it from beginning is raised. A shard has a share of
@@ -191,12 +194,14 @@ def collecting(
         record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report))
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
-        source = source or selected(config, root, context.today)
-        notices = (*left_over, *source.notices, *((concurrency.notice,) if concurrency.notice else ()))
+        selected = select(context, request.selection) if source is None else source
+        notices = [*left_over, *([] if isinstance(source, tuple) else config.notices)]  # a repair has shown its own
+        notices += selected.notices if isinstance(selected, ResolvedSelection) else ()
+        notices += [concurrency.notice] if concurrency.notice else []
         began = time.monotonic()
         try:
-            yield record.take(RunStarted(record.folder.name, datetime.now(UTC), notices, binary.version))
-            with closing(engine.run(_planned(context, source, engine))) as events:
+            yield record.take(RunStarted(record.folder.name, datetime.now(UTC), tuple(notices), binary.version))
+            with closing(engine.run(_planned(engine, selected))) as events:
                 for event in events:
                     try:  # ``_ending_run`` without its cost: there are very many events
                         record.take(event)
@@ -228,18 +233,31 @@ def collecting(
     return report
 
 
-def _planned(context: Context, source: Source, engine: Engine) -> Generator[PlannedObject, None, None]:
+def _planned(
+    engine: Engine, selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...]
+) -> Generator[PlannedObject, None, None]:
     """List, decide and limit, against what is on disk; all of it in the planner's thread, as SQLite wants it."""
-    root, request = context.root, context.request
+    context = replace(engine.context, on_notice=lambda notice: engine.emit(Noticed(notice)))
+    root = context.root
     with ExitStack() as opened:
         own = opened.enter_context(Manifest(root.manifest_path, read_only=True))
         beneath = opened.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.part else None
         stored = StoredFiles(root, own, beneath)
-        candidates = source.candidates(stored, lambda notice: engine.emit(Noticed(notice)), context.cancelled)
-        opened.enter_context(closing(candidates))
-        adopt = Adopter(root, engine.folder.name, request.fetching.download_checksum)
-        planned = check_disk_space(plan(candidates, stored.stat, request.fetching, adopt), root)
-        yield from within_budget(planned, request.budget, engine.staging, context.cancelled)
+        candidates = opened.enter_context(closing(_candidates(context, selected, stored)))
+        planned = check_disk_space(decide(context, candidates, stored, run_id=engine.folder.name), root)
+        yield from within_budget(planned, context.request.budget, engine.staging, context.cancelled)
+
+
+def _candidates(
+    context: Context, selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...], stored: StoredFiles
+) -> Generator[Candidate, None, None]:
+    if isinstance(selected, LockFile):
+        return locked_objects(context, selected, stored)
+    if isinstance(selected, tuple):
+        return named_objects(selected)
+    if context.request.discovery is Discovery.CALENDAR:
+        return calendar_objects(context, selected)
+    return listed_objects(context, selected, stored, open_listing(context.request, context.root.listings_path))
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from crypto_archive.jobs.collect import collecting
 from crypto_archive.jobs.run import Run
 from crypto_archive.jobs.verify import VerifyReport, existing_root, finding_of, proven, stored_objects
 from crypto_archive.model import ManifestEntry, Notice
-from crypto_archive.plan.candidates import named
 from crypto_archive.root.lock import hold_whole, wait_for
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
@@ -118,9 +117,9 @@ def repairing(
             if file is not None:
                 quarantine(root, file, finding.object_key, finding.reason, "verify")
     found = (configured.matrix.object_of(finding.object_key) for finding in bad)
-    objects = [item for item in found if item is not None]
+    objects = tuple(item for item in found if item is not None)
     configured = replace(configured, request=replace(configured.request, budget=Budget()))
-    return (yield from collecting(configured, source=named(objects), cancellation=cancellation, today=today, wait=wait))
+    return (yield from collecting(configured, source=objects, cancellation=cancellation, today=today, wait=wait))
 
 
 def _stored(root: Root, key: str) -> Path | None:

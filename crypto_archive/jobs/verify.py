@@ -22,13 +22,13 @@ from crypto_archive.jobs.report import interruption_code, signal_name
 from crypto_archive.jobs.run import Run
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
 from crypto_archive.plan.availability import absence
-from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_candidates
+from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup, select
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
 from crypto_archive.root.proof import check_stored
-from crypto_archive.root.session import require_there, root_of
+from crypto_archive.root.session import Context, require_there, root_of
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:
@@ -374,18 +374,18 @@ def _of_selection(
 ) -> Iterator[Subject]:
     """Yield the objects of a selection that ought to be there."""
     request, matrix = configured.request, configured.matrix
-    selection = select(request.selection, matrix, today)
+    context = Context(configured, root, today, cancellation, on_notice)
+    selection = select(context, request.selection)
     for notice in selection.notices:
         on_notice(notice)
     stored = StoredFiles(root, manifest)
     either = request.selection.partition is Partitioning.AUTO
     if expect is Discovery.LISTING:
         listing = open_listing(request, root.listings_path)
-        listing.cancelled = cancellation.requested
-        found = listed_candidates(selection, request.access, listing, today, on_notice, stored.is_short)
+        found = listed_objects(context, selection, stored, listing)
     else:
         selection = _either_partition(selection) if either else selection
-        found = _remembered(selection, root, manifest, matrix, today, on_notice)
+        found = _remembered(context, selection, manifest)
     with closing(found):
         for candidate in found:
             item = candidate.object
@@ -397,20 +397,13 @@ def _of_selection(
                 yield item, entry
 
 
-def _remembered(
-    selection: ResolvedSelection,
-    root: Root,
-    manifest: Manifest,
-    matrix: Matrix,
-    today: date,
-    on_notice: Callable[[Notice], None],
-) -> Generator[Candidate, None, None]:
+def _remembered(context: Context, selection: ResolvedSelection, manifest: Manifest) -> Generator[Candidate, None, None]:
     """Yield every object that the calendar allows; globs are matched against what is on disk or in the manifest."""
-    on_disk = KeysOnDisk(root, manifest)
+    on_disk = KeysOnDisk(context.root, manifest)
     for group in selection.groups:
         prefix = group.row.key_pattern.symbols_prefix(group.partition)
-        known = (*default_symbols(group, matrix), *on_disk.folders(prefix), *manifest.folders(prefix))
-        yield from by_calendar(group, filter(is_symbol, dict.fromkeys(known)), today, on_notice)
+        known = (*default_symbols(group, context.matrix), *on_disk.folders(prefix), *manifest.folders(prefix))
+        yield from by_calendar(context, group, filter(is_symbol, dict.fromkeys(known)))
 
 
 def _either_partition(selection: ResolvedSelection) -> ResolvedSelection:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from crypto_archive.catalog.keys import KEYS_A_REQUEST
 from crypto_archive.errors import EnvironmentFailure
-from crypto_archive.model import Notice
+from crypto_archive.model import Notice, RemoteStat
 from crypto_archive.root.listing_cache import FOLDERS, ListingStore, remove
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import find_binary
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from crypto_archive.root.listing_cache import CachedListing, Recording
     from crypto_archive.s5cmd.binary import Binary
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
+_NO_STAT = RemoteStat(0, "", datetime.fromtimestamp(0, UTC))
 
 
 class BucketListing:
@@ -145,7 +145,7 @@ class BucketListing:
             with suppress(sqlite3.Error):
                 recording = self._store.begin(FOLDERS + prefix, self._now())
                 for name in names:
-                    recording.add(Listed(FOLDERS + prefix + name, 0, "", _EPOCH))
+                    recording.add(Listed(FOLDERS + prefix + name, _NO_STAT))
                 self._store.finish([recording])
         return names
 

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_archive.model import SIDECAR_SUFFIX
+from crypto_archive.model import SIDECAR_SUFFIX, RemoteStat
 from crypto_archive.s5cmd.output import Listed
 
 if TYPE_CHECKING:
@@ -230,9 +230,9 @@ def _connect(path: Path | None) -> sqlite3.Connection:
 
 def _packed(entries: list[Listed]) -> bytes:
     """Pack entries; of sidecars it only matters that they are there, and their ETags do not pack."""
-    etags = ("" if entry.key.endswith(SIDECAR_SUFFIX) else entry.etag for entry in entries)
+    etags = ("" if entry.key.endswith(SIDECAR_SUFFIX) else entry.stat.etag for entry in entries)
     rows = [
-        [entry.key, entry.size, etag, entry.last_modified.timestamp()]
+        [entry.key, entry.stat.size, etag, entry.stat.last_modified.timestamp()]
         for entry, etag in zip(entries, etags, strict=True)
     ]
     return zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 1)
@@ -246,7 +246,9 @@ def unpacked(packed: bytes) -> list[Listed]:
     """
     try:
         rows = json.loads(zlib.decompress(packed))
-        return [Listed(key, size, etag, datetime.fromtimestamp(moment, UTC)) for key, size, etag, moment in rows]
+        return [
+            Listed(key, RemoteStat(size, etag, datetime.fromtimestamp(moment, UTC))) for key, size, etag, moment in rows
+        ]
     except (zlib.error, ValueError, TypeError, OverflowError) as error:
         raise sqlite3.DatabaseError(f"a page is damaged: {error}") from error
 

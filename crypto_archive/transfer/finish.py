@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EndpointUnreachable
-from crypto_archive.model import REPLACED, Action, Outcome, RemoteStat, Verdict, is_md5
+from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
 from crypto_archive.root.proof import prove
 from crypto_archive.root.store import Refused, publish, quarantine
 from crypto_archive.s5cmd.listing import list_objects
 
 if TYPE_CHECKING:
     from crypto_archive.events import ObjectFinished
-    from crypto_archive.model import PlannedObject
+    from crypto_archive.model import PlannedObject, RemoteStat
     from crypto_archive.root.proof import Digest, Proof
     from crypto_archive.root.session import Context
     from crypto_archive.root.store import Root
@@ -64,7 +64,7 @@ def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:
     with suppress(EndpointUnreachable, ValueError):
         for listed in list_objects(binary, context.request.access, [key], cancelled=context.cancelled):
             if listed.key == key:
-                return RemoteStat(listed.size, listed.etag, listed.last_modified)
+                return listed.stat
     return None
 
 

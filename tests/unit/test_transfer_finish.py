@@ -13,7 +13,7 @@ import pytest
 from crypto_archive.config.run_config import Fetching
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import ObjectFinished
-from crypto_archive.model import Action, Outcome, Pin, PlannedObject, RemoteStat, Verdict
+from crypto_archive.model import Action, Outcome, PlannedObject, RemoteStat, Verdict
 from crypto_archive.root.store import Root, open_root
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.transfer import finish as finish_module
@@ -83,7 +83,7 @@ def arrive(
     action: Action = Action.FETCH,
     rejected: Iterable[str] = (),
     last_attempt: bool = False,
-    pin: Pin | None = None,
+    pin: RemoteStat | None = None,
 ) -> ObjectState:
     """Put the files of an object into staging."""
     file = root.staging / "00001" / ITEM.key
@@ -342,9 +342,9 @@ def test_a_former_quarantine_is_not_overwritten(root: Root, finishing: Finishing
 
 # Bytes that a lock file wants, and no others
 
-LOCKED = Pin(len(GOOD), MD5, LISTED_AT, SHA256)
-BY_MD5 = Pin(len(GOOD), MD5.upper(), LISTED_AT)
-BY_PARTS = Pin(len(GOOD), IN_PARTS.etag, LISTED_AT)
+LOCKED = RemoteStat(len(GOOD), MD5, LISTED_AT, sha256=SHA256)
+BY_MD5 = RemoteStat(len(GOOD), MD5.upper(), LISTED_AT)
+BY_PARTS = RemoteStat(len(GOOD), IN_PARTS.etag, LISTED_AT)
 
 
 @pytest.mark.parametrize("pin", [LOCKED, BY_MD5], ids=["digest", "MD5"])
@@ -352,7 +352,7 @@ BY_PARTS = Pin(len(GOOD), IN_PARTS.etag, LISTED_AT)
     ("sidecar", "remote"), [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR)], ids=["sidecar", "no sidecar"]
 )
 def test_locked_bytes_are_published(
-    root: Root, finishing: Finishing, pin: Pin, sidecar: str | None, remote: RemoteStat
+    root: Root, finishing: Finishing, pin: RemoteStat, sidecar: str | None, remote: RemoteStat
 ) -> None:
     event = finish(finishing, arrive(root, sidecar, remote, pin=pin))
     assert (event.outcome, event.refused) == (Outcome.FETCHED, False)
@@ -361,15 +361,18 @@ def test_locked_bytes_are_published(
 
 REPLACED = "replaced in the archive since it was locked: "
 NOT_LOCKED = {
-    "another digest": (Pin(len(GOOD), MD5, LISTED_AT, "b" * 64), f"SHA-256 {SHA256}, locked was {'b' * 64}"),
-    "another MD5": (Pin(len(GOOD), "f" * 32, LISTED_AT), f"MD5 {MD5}, locked was {'f' * 32}"),
-    "another size": (Pin(12_345, MD5, LISTED_AT, SHA256), f"{len(GOOD)} bytes, locked were 12,345"),
+    "another digest": (
+        RemoteStat(len(GOOD), MD5, LISTED_AT, sha256="b" * 64),
+        f"SHA-256 {SHA256}, locked was {'b' * 64}",
+    ),
+    "another MD5": (RemoteStat(len(GOOD), "f" * 32, LISTED_AT), f"MD5 {MD5}, locked was {'f' * 32}"),
+    "another size": (RemoteStat(12_345, MD5, LISTED_AT, sha256=SHA256), f"{len(GOOD)} bytes, locked were 12,345"),
 }
 
 
 @pytest.mark.parametrize(("pin", "reason"), NOT_LOCKED.values(), ids=NOT_LOCKED)
 def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
-    root: Root, finishing: Finishing, pin: Pin, reason: str
+    root: Root, finishing: Finishing, pin: RemoteStat, reason: str
 ) -> None:
     event = finish(finishing, arrive(root, pin=pin))
     assert (event.outcome, event.reason, event.refused) == (Outcome.FAILED, REPLACED + reason, True)
@@ -379,7 +382,7 @@ def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
 
 
 def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, finishing: Finishing) -> None:
-    pin = Pin(len(GOOD) + 1, "f" * 32, LISTED_AT)
+    pin = RemoteStat(len(GOOD) + 1, "f" * 32, LISTED_AT)
     event = finish(finishing, arrive(root, RIGHT, OTHER_SIZE, rejected=AGREED, pin=pin))
     assert (event.outcome, event.refused) == (Outcome.FAILED, True)
     assert not root.file(ITEM.key).exists()
@@ -390,7 +393,7 @@ def test_bytes_that_two_downloads_agree_on_are_no_damage_but_a_replacement(
     root: Root, finishing: Finishing, remote: RemoteStat
 ) -> None:
     """The lock stands in for the listing here, and no sidecar is there to vouch for them."""
-    pin = Pin(remote.size, remote.etag, LISTED_AT)
+    pin = RemoteStat(remote.size, remote.etag, LISTED_AT)
     assert isinstance(finishing(arrive(root, None, remote, pin=pin)), RetryDownload)
     event = finish(finishing, arrive(root, None, remote, rejected=AGREED, pin=pin))
     assert (event.outcome, event.refused) == (Outcome.FAILED, True)
