@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.model import SIDECAR_SUFFIX
+from crypto_archive.model import SIDECAR_SUFFIX, RemoteStat
 from crypto_archive.root import listing_cache as store_module
 from crypto_archive.root.listing_cache import KEPT_SECONDS, PAGE, Evicted, ListingStore
 from crypto_archive.s5cmd.output import Listed
@@ -29,7 +29,7 @@ ALWAYS = float("inf")
 
 
 def an_entry(key: str, size: int = 7, etag: str = "e", at: datetime = AT) -> Listed:
-    return Listed(key, size, etag, at)
+    return Listed(key, RemoteStat(size, etag, at))
 
 
 def keys_of(entries: Iterable[Listed]) -> list[str]:
@@ -68,9 +68,12 @@ ENTRIES = st.lists(
     st.builds(
         Listed,
         st.tuples(ODD, st.sampled_from(["", SIDECAR_SUFFIX])).map(lambda parts: FOLDER + "".join(parts)),
-        st.integers(0, 2**53),
-        ODD,
-        st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
+        st.builds(
+            RemoteStat,
+            st.integers(0, 2**53),
+            ODD,
+            st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
+        ),
     ),
     unique_by=lambda entry: entry.key,
 )
@@ -84,7 +87,8 @@ def test_any_entries_come_back_as_they_were(entries: list[Listed], page: int) ->
         record(store, FOLDER, entries)
         # Of sidecars it only matters that they are there.
         assert recalled(store, FOLDER) == [
-            replace(entry, etag="") if entry.key.endswith(SIDECAR_SUFFIX) else entry for entry in entries
+            Listed(entry.key, replace(entry.stat, etag="")) if entry.key.endswith(SIDECAR_SUFFIX) else entry
+            for entry in entries
         ]
 
 

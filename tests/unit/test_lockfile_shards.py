@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from crypto_archive.errors import ExitCode, RootUnusable, UsageError
-from crypto_archive.model import Pin, ShardName
+from crypto_archive.model import RemoteStat, ShardName
 from crypto_archive.plan.lockfile import (
     LockedObject,
     Shard,
@@ -32,7 +32,9 @@ sizes = st.lists(st.integers(0, 20) | st.just(1_000), min_size=1, max_size=40)
 
 def lines_of(found: Sequence[int]) -> list[str]:
     """The lines of a plan whose objects have these sizes."""
-    return [line_of(LockedObject(f"data/{n:04d}.zip", Pin(size, "e", LISTED_AT))) for n, size in enumerate(found)]
+    return [
+        line_of(LockedObject(f"data/{n:04d}.zip", RemoteStat(size, "e", LISTED_AT))) for n, size in enumerate(found)
+    ]
 
 
 def shards_of(found: Sequence[int], count: int) -> list[list[int]]:
@@ -83,7 +85,7 @@ def test_the_files_are_the_plan(tmp_path_factory: pytest.TempPathFactory, found:
     read = [(shard, open_lock(shard.path)) for shard in shards]
     assert [line_of(locked) for _, lock in read for locked in lock] == lines
     for shard, lock in read:
-        own = [locked.pin.size for locked in lock]
+        own = [locked.stat.size for locked in lock]
         assert (shard.objects, shard.bytes) == (len(own), sum(own))
         assert lock.bucket == BUCKET
         assert lock.shard == ShardName(extent(lines).digest, shard.number, len(shards))
@@ -181,15 +183,15 @@ def test_a_comment_before_the_name_does_not_hide_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("three of eight", "'three of eight' is no shard such as '3/8 of 0a1b2c3d4e5f'"),
-        ("0/8 of " + "a" * 12, "is no shard such as"),
-        ("3/8 of ../../etc", "is no shard such as"),
+        ("three of eight", "'three of eight' is not a shard such as '3/8 of 0a1b2c3d4e5f'"),
+        ("0/8 of " + "a" * 12, "is not a shard such as"),
+        ("3/8 of ../../etc", "is not a shard such as"),
         ("9/8 of " + "a" * 12, "there is no shard 9 of 8"),
     ],
 )
-def test_a_name_that_is_none_is_told_with_its_line(tmp_path: Path, name: str, why: str) -> None:
+def test_an_invalid_shard_is_reported_with_its_line(tmp_path: Path, name: str, why: str) -> None:
     path = tmp_path / "some.lock"
     path.write_text(f"# crypto-archive lock 1\n# bucket: b\n# shard: {name}\n# end\n")
-    with pytest.raises(UsageError, match=r"is not as it was written: line 3: ") as raised:
+    with pytest.raises(UsageError, match=r"is corrupt at line 3: ") as raised:
         open_lock(path)
     assert why in raised.value.message
