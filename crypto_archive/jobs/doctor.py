@@ -25,7 +25,7 @@ from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import probe
 from crypto_archive.s5cmd.output import Fault
 from crypto_archive.text import format_bytes
-from crypto_archive.transfer.concurrency import concurrency_possible
+from crypto_archive.transfer.concurrency import concurrency_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -149,7 +149,7 @@ def check_open_files(configured: RunConfig) -> Check:
         EnvironmentFailure: Not even one of them could work.
     """
     jobs = configured.request.fetching.jobs
-    concurrency = concurrency_possible(jobs)
+    concurrency = concurrency_for(jobs, raise_limit=False)
     if concurrency.notice is not None:
         advice = "`ulimit -n 1024` in the shell that starts it, or LimitNOFILE= in a unit of systemd, lifts that."
         return warning("open files", f"enough for {concurrency.lanes} of {jobs} s5cmd processes side by side", advice)
