@@ -145,7 +145,7 @@ def _every(asked: _Asked, every: str) -> None:
     from crypto_archive.config.values import seconds_of
     from crypto_archive.errors import CryptoArchiveError
     from crypto_archive.events import Cancellation
-    from crypto_archive.jobs.schedule import rounds
+    from crypto_archive.jobs.schedule import schedule
     from crypto_archive.model import Notice
 
     try:
@@ -164,7 +164,7 @@ def _every(asked: _Asked, every: str) -> None:
     cancellation = Cancellation()
     code = 0
     with stopping(cancellation):
-        for number in rounds(configured.request.root, seconds, cancellation=cancellation, on_wait=say_when):
+        for number in schedule(configured.request.root, seconds, cancellation=cancellation, on_wait=say_when):
             try:
                 if number > 1:  # presets may have changed, and days have gone by
                     configured = _configured(asked)

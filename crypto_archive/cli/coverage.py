@@ -85,7 +85,7 @@ def _coverage(
     if format is CoverageFormat.TABLE:
         show(coverage_view(report, every_series=every_series), sys.stdout)
     else:
-        text = report.document() if format is CoverageFormat.JSON else coverage_page(report)
+        text = report.json_text() if format is CoverageFormat.JSON else coverage_page(report)
         if to is None:
             print_text(text)
         else:

@@ -106,7 +106,7 @@ def symbols(
     from crypto_archive.cli.output import print_json, print_text, request_of
     from crypto_archive.config.values import day_of
     from crypto_archive.errors import ExitCode
-    from crypto_archive.jobs.symbols import symbols_document, universe
+    from crypto_archive.jobs.symbols import symbols as symbols_of, symbols_document
     from crypto_archive.model import Notice
     from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.tables import show, symbols_table
@@ -126,7 +126,7 @@ def symbols(
         typer.echo(f"note  {notice.text}", err=True)
 
     with waiting(sys.stderr, WAITING):
-        found = list(universe(configured, as_of=day, on_notice=on_notice))
+        found = list(symbols_of(configured, as_of=day, on_notice=on_notice))
     if format is SymbolsFormat.JSON:
         print_json(symbols_document(found, day))
     elif format is SymbolsFormat.NAMES:

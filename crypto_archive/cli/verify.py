@@ -54,8 +54,8 @@ def verify(
     from crypto_archive.cli.output import configure, mode_of, print_json, print_notice
     from crypto_archive.cli.process import stopping
     from crypto_archive.events import Cancellation, Checked, Noticed
-    from crypto_archive.jobs.repair import rebuild_manifest_events, repair_events
-    from crypto_archive.jobs.verify import verify_events
+    from crypto_archive.jobs.repair import rebuild_manifest as rebuild, repair as fetch_again
+    from crypto_archive.jobs.verify import verify as check
     from crypto_archive.render.progress import check_progress, progress
     from crypto_archive.render.summary import check_headline, headline, report_summary, verify_summary
     from crypto_archive.render.tables import show
@@ -64,27 +64,26 @@ def verify(
         raise typer.BadParameter("a manifest is made anew from the files alone", param_hint="--discover")
     configured = configure(selection, output)
     cancellation = Cancellation()
-    bad: list[Checked] = []
-    if rebuild_manifest:
-        run = rebuild_manifest_events(configured, cancellation=cancellation, wait=wait)
-    else:
-        expect = configured.request.discovery if selection.discover else None
-        run = verify_events(configured, whole_root=whole_root or None, expect=expect, cancellation=cancellation)
+    expect = configured.request.discovery if selection.discover else None
     with stopping(cancellation), check_progress(sys.stderr, mode_of(output)) as shown:
 
         def take(event: Checked | Noticed) -> None:
             if isinstance(event, Noticed):
                 print_notice(output, event.notice)
-                return
-            shown.show(event)
-            if event.verdict.is_bad:
-                bad.append(event)
+            else:
+                shown.show(event)
 
-        report = run.finish(take)
+        if rebuild_manifest:
+            report = rebuild(configured, on_event=take, cancellation=cancellation, wait=wait)
+        else:
+            report = check(
+                configured, on_event=take, whole_root=whole_root or None, expect=expect, cancellation=cancellation
+            )
     if repair and report.status == "bad":
         with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown_repair:
-            fetched_again = repair_events(configured, bad, cancellation=cancellation, wait=wait)
-            report.repair = fetched_again.finish(shown_repair.show)
+            report.repair = fetch_again(
+                configured, report.bad, on_event=shown_repair.show, cancellation=cancellation, wait=wait
+            )
     if as_json:
         print_json(report.document())
     elif output.quiet:

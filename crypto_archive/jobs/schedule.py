@@ -20,7 +20,7 @@ TURN_SECONDS = 0.2
 """How often whoever waits for the next round looks whether it is still to come."""
 
 
-def rounds(
+def schedule(
     root: Path,
     every: float,
     *,

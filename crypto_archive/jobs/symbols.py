@@ -30,7 +30,7 @@ INTERVAL = "1d"
 """The interval that is looked at where none is named: the smallest objects."""
 
 
-def universe(
+def symbols(
     configured: RunConfig, *, as_of: date | None = None, on_notice: OnNotice = lambda _: None, today: date | None = None
 ) -> Iterator[SymbolHistory]:
     """Yield the symbols that the archive has data of, market by market and sorted by name, with first and last day.

@@ -47,7 +47,7 @@ def check_headline(report: VerifyReport) -> str:
     parts = [format_count(report.objects, "object")]
     if not report.bad:
         return f"verification {report.status}: {parts[0]}"
-    parts.append(f"{len(report.bad) + report.bad_omitted:,} bad")
+    parts.append(f"{len(report.bad):,} bad")
     first = report.bad[0]
     why = ", ".join(filter(None, (first.verdict, first.reason)))
     return one_line(f"verification {report.status}: {', '.join(parts)}; first: {first.object_key}: {why}")
@@ -147,7 +147,7 @@ def verify_summary(report: VerifyReport) -> RenderableType:
     parts: list[RenderableType] = [_panel(CHECK_HEADLINES[report.status], report.status, facts, "")]
     if report.bad:
         rows = ((str(checked.verdict), checked.object_key, checked.reason) for checked in report.bad)
-        parts.append(_troubles(rows, len(report.bad) + report.bad_omitted, "verdict"))
+        parts.append(_troubles(rows, len(report.bad), "verdict"))
     return Group(*parts, *_advice(_what_next_after_check(report), report.error))
 
 
@@ -202,7 +202,7 @@ def _speed(size: int, rate: float) -> str:
     return f"{format_bytes(size)}, {format_rate(rate)}" if size else "nothing"
 
 
-def _advice(lines: Iterable[str], error: str) -> Iterator[Text]:
+def _advice(lines: Iterable[str], error: str | None) -> Iterator[Text]:
     if error:
         yield Text(error, style="red")
     for line in lines:
