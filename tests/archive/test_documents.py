@@ -133,7 +133,7 @@ def test_files_of_the_official_scripts_are_taken_along(
     printed = [
         run_shell(block, Path.cwd(), environment)
         for block in blocks(MIGRATION)
-        if block.section == "Taking files along"
+        if block.section == "Keeping existing files"
     ]
     outcomes = ast.literal_eval(printed[1].splitlines()[0])
     assert (outcomes["present"], outcomes["fetched"] + outcomes["updated"], outcomes["failed"]) == (2, 1, 0)
@@ -141,7 +141,7 @@ def test_files_of_the_official_scripts_are_taken_along(
         assert Path("store", key).read_bytes() == (bucket / key).read_bytes()
 
 
-@pytest.mark.parametrize("section", [name for name in sections(MIGRATION) if name != "Taking files along"])
+@pytest.mark.parametrize("section", [name for name in sections(MIGRATION) if name != "Keeping existing files"])
 def test_what_stands_in_the_place_of_other_tools(section: str, environment: dict[str, str]) -> None:
     for block in blocks(MIGRATION):
         if block.section == section:
