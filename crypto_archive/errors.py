@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """How a command ends; part of the public contract (``docs/exit-codes.md``)."""
+    """How a command ends; part of the public contract (``docs/exit-codes.md``).
+
+    Example:
+        >>> from crypto_archive import ExitCode, collect, load_preset
+        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        >>> report.exit_code() is ExitCode.OK
+        True
+    """
 
     OK = 0
     BUG = 1
@@ -27,11 +34,20 @@ class ExitCode(IntEnum):
 
 
 class CryptoArchiveError(Exception):
-    """Base of all errors that are told to a person instead of being shown as a traceback.
+    """Base of all errors that are reported to a person instead of being shown as a traceback.
 
     Attributes:
         message: What went wrong, and where.
-        hint: What to do about it; empty when there is nothing useful to say.
+        hint: What to do about it; empty if there is nothing useful to say.
+        exit_code: How the command ends for it.
+
+    Example:
+        >>> from crypto_archive import CryptoArchiveError, collect, load_preset
+        >>> try:
+        ...     collect(load_preset())
+        ... except CryptoArchiveError as error:
+        ...     print(error.message, error.exit_code.name)
+        Nothing is selected, and the whole archive is too much to fetch by accident USAGE
     """
 
     exit_code: ExitCode = ExitCode.BUG
@@ -51,7 +67,17 @@ class CryptoArchiveError(Exception):
 
 
 class UsageError(CryptoArchiveError):
-    """What was asked for cannot be understood: options, presets, matrix files."""
+    """The request is invalid: options, presets, matrix files or lock files, or nothing is selected.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from crypto_archive import UsageError, load_preset, plan
+        >>> try:
+        ...     plan(load_preset("research"), locked=Path("missing.lock"))
+        ... except UsageError as error:
+        ...     print(error.exit_code)
+        2
+    """
 
     exit_code = ExitCode.USAGE
 
@@ -82,7 +108,19 @@ class Problem:
 
 
 class ConfigError(UsageError):
-    """All that is wrong with a configuration, at once."""
+    """Everything that is wrong with a configuration.
+
+    Attributes:
+        problems: Each problem with its ``place``, ``message``, the ``allowed`` values and the ``nearest`` of them.
+
+    Example:
+        >>> from crypto_archive import ConfigError, load_preset
+        >>> try:
+        ...     load_preset("reserch", batch_size=1000)
+        ... except ConfigError as error:
+        ...     print([problem.nearest for problem in error.problems])
+        ['research', None]
+    """
 
     def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
         self.problems = tuple(problems)
@@ -90,7 +128,16 @@ class ConfigError(UsageError):
 
 
 class EnvironmentFailure(CryptoArchiveError):
-    """The machine, the disk, the network or the archive's server does not let the work go on."""
+    """The machine, the disk, the network or the archive's server prevents the work.
+
+    Example:
+        >>> from crypto_archive import EnvironmentFailure, load_preset, verify
+        >>> try:
+        ...     verify(load_preset(output_directory="nowhere"))
+        ... except EnvironmentFailure as error:
+        ...     print(error.exit_code)
+        5
+    """
 
     exit_code = ExitCode.ENVIRONMENT
 
@@ -112,6 +159,17 @@ class RootLocked(EnvironmentFailure):
 
     Attributes:
         brief: Whether it is about to let it go, as far as is known.
+
+    Example:
+        >>> from crypto_archive import RootLocked, collect, collect_events, load_preset
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> with collect_events(config) as run:
+        ...     started = next(run)
+        ...     try:
+        ...         collect(config)
+        ...     except RootLocked as error:
+        ...         print(error.message.startswith("Another run holds the lock"))
+        True
     """
 
     def __init__(self, message: str, *, hint: str = "", brief: bool = False) -> None:

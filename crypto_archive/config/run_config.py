@@ -219,6 +219,12 @@ class RunConfig:
         presets: The presets, as they were asked for.
         notices: What a person should know of the configuration.
         origins: For each field that was set, where its value came from; fields that are not in it have their default.
+
+    Example:
+        >>> from crypto_archive import load_preset
+        >>> config = load_preset("backtest", output_directory="archive")
+        >>> config.presets, str(config.request.root), config.selects
+        (('backtest',), 'archive', True)
     """
 
     request: Request

@@ -101,11 +101,11 @@ def collect_events(
     It takes what ``collect`` takes, and raises what it raises, by this call or with the first event.
 
     Example:
-        >>> from crypto_archive import ObjectSettled, collect_events, load_preset
+        >>> from crypto_archive import ObjectFinished, collect_events, load_preset
         >>> wanted = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]},
         ...                      symbols=["BTCUSDT"], start="2025-07-14", end="2025-07-15")
         >>> with collect_events(wanted) as run:
-        ...     settled = [event for event in run if isinstance(event, ObjectSettled)]
+        ...     settled = [event for event in run if isinstance(event, ObjectFinished)]
         >>> sorted(f"{event.object.period} {event.outcome}" for event in settled)
         ['2025-07-14 fetched', '2025-07-15 fetched']
         >>> run.report.status

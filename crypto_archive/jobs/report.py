@@ -177,6 +177,10 @@ class Pruning:
 class Report(JobReport):
     """What a run has done so far; every figure comes from its events.
 
+    ``status`` is ``success``, ``partial`` (some objects failed), ``failed`` (an error stopped it, or all objects
+    failed), ``empty`` (nothing was planned, or the archive has none of it) or ``interrupted``. ``exit_code()`` is that
+    of the command, and ``document()`` the JSON document of ``docs/report.schema.json``.
+
     Attributes:
         request: What the run was asked to do.
         presets: Names of the presets that the request was made of.
@@ -188,6 +192,15 @@ class Report(JobReport):
         failures_omitted: How many more there were.
         notices: What a person should know about the plan, and why daily objects were not moved aside.
         pruned: What happened to daily objects that a monthly one may replace.
+        seconds: How long it took; 0 while it runs.
+        interrupted_by: The signal that ended it early, 0 if a program did; None if it ran to its end.
+        error: What stopped it early; None if nothing did.
+
+    Example:
+        >>> from crypto_archive import collect, load_preset
+        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        >>> report, report.failures, report["success_rate"], report.bytes > 0
+        (<Report: success, exit code 0>, [], 100.0, True)
     """
 
     request: Request
@@ -292,11 +305,7 @@ class Report(JobReport):
     @property
     def finished_at(self) -> datetime | None:
         """When the run ended, UTC; None while it goes on."""
-        return self._end if self.ended else None
-
-    @property
-    def _end(self) -> datetime | None:
-        return None if self.started_at is None else self.started_at + timedelta(seconds=self.seconds)
+        return self.started_at + timedelta(seconds=self.seconds) if self.started_at and self.ended else None
 
     def _result(self) -> tuple[str, ExitCode]:
         """``success`` if everything planned is stored or rightly absent; ``empty`` if the archive has nothing of it.
@@ -390,8 +399,7 @@ class Report(JobReport):
         self._keep(other.failures)
         self.failures_omitted += other.failures_omitted
         self.notices += [notice for notice in other.notices if notice not in self.notices]
-        pruned = Counter(asdict(self.pruned)) + Counter(asdict(other.pruned))
-        self.pruned = Pruning(**pruned)
+        self.pruned = Pruning(**Counter(asdict(self.pruned)) + Counter(asdict(other.pruned)))
         self.verdicts += other.verdicts
         self.absences += other.absences
         if self.interrupted_by is None:
@@ -401,13 +409,15 @@ class Report(JobReport):
         self.version = other.version or self.version
         self.s5cmd_version = other.s5cmd_version or self.s5cmd_version
         self.matrix_version = other.matrix_version or self.matrix_version
-        if other.started_at is None or other._end is None:
-            return
-        end, all_ended = other._end, other.ended
-        if self.started_at is not None and self._end is not None:
-            end, all_ended = max(end, self._end), all_ended and self.ended
-        self.started_at = min(self.started_at or other.started_at, other.started_at)
-        self.seconds, self.ended = (end - self.started_at).total_seconds(), all_ended
+        spans = [
+            (one.started_at, one.started_at + timedelta(seconds=one.seconds), one.ended)
+            for one in (self, other)
+            if one.started_at is not None
+        ]
+        if spans:
+            starts, ends, ended = zip(*spans, strict=True)
+            self.started_at, self.ended = min(starts), all(ended)
+            self.seconds = (max(ends) - self.started_at).total_seconds()
 
 
 def selection_document(request: Request) -> dict[str, object]:

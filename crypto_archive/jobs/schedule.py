@@ -42,6 +42,17 @@ def schedule(
     Raises:
         RootLocked: Another process makes rounds of this root.
         RootUnusable: The root cannot be written to.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from crypto_archive import Cancellation, collect, load_preset, schedule
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15", output_directory="archive")
+        >>> token = Cancellation()
+        >>> for number in schedule(Path("archive"), 3600.0, cancellation=token):
+        ...     report = collect(config, wait=True)
+        ...     token.request()  # one round is enough here
+        >>> number, report.status
+        (1, 'success')
     """
     cancellation = cancellation or Cancellation()
     place = rounds_of(open_root(root))

@@ -48,6 +48,13 @@ def symbols(
         UsageError: The day has not passed, or none of the markets has the data type.
         S5cmdUnusable: There is no s5cmd that can be used for the listing.
         EndpointUnreachable: The listing failed.
+
+    Example:
+        >>> from datetime import date
+        >>> from crypto_archive import load_preset, symbols
+        >>> config = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]})
+        >>> "BTCUSDT" in [history.series.symbol for history in symbols(config, as_of=date(2025, 7, 14))]
+        True
     """
     request, matrix = configured.request, configured.matrix
     today = today or datetime.now(UTC).date()

@@ -36,7 +36,10 @@ def test_type_checkers_see_the_names_that_are_there() -> None:
 
 
 def test_the_function_plan_is_not_hidden_by_the_room_plan() -> None:
-    program = "from crypto_archive import collect; import crypto_archive.plan.decide; from crypto_archive import plan; plan.__name__"
+    program = (
+        "from crypto_archive import collect; import crypto_archive.plan.decide\n"
+        "from crypto_archive import plan; plan.__name__"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
     assert callable(crypto_archive.plan)
 

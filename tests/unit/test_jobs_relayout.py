@@ -276,9 +276,7 @@ def test_a_full_disk_is_reported_and_moved_files_stay(root: Root, monkeypatch: p
     assert files(root) == expected("hive")
 
 
-def test_a_file_that_may_be_two_objects_blocks_everything(
-    root: Root, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_may_be_two_objects_blocks_everything(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     class Swapped:
         """The paths of spot and um, exchanged."""
 
