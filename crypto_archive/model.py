@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 SIDECAR_SUFFIX = ".CHECKSUM"
 
-# The ETag of an object that was uploaded in parts has a dash and the number of parts behind the digits.
+# The ETag of a multi-part upload ends in a dash and the number of parts.
 _PLAIN_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 
 def is_md5(etag: str) -> bool:
-    """Whether an ETag is the MD5 of the bytes, as it is of every object that was not uploaded in parts."""
+    """Whether an ETag is the MD5 of the bytes, as it is for every object but multi-part uploads."""
     return _PLAIN_MD5.fullmatch(etag) is not None
 
 
@@ -34,7 +34,7 @@ class Market(StrEnum):
 
 
 class Partition(StrEnum):
-    """How the archive cuts a series into objects: one a day, or one a month."""
+    """How the archive cuts a series into objects: one per day, or one per month."""
 
     DAILY = "daily"
     MONTHLY = "monthly"
@@ -66,7 +66,7 @@ class Period:
 
     @classmethod
     def containing(cls, day: date, partition: Partition) -> Period:
-        """Return the period of ``partition`` that ``day`` falls into."""
+        """Return the period of ``partition`` that contains ``day``."""
         return cls(partition, day if partition is Partition.DAILY else day.replace(day=1))
 
     @property
@@ -81,7 +81,7 @@ class Period:
         return Period(self.partition, self.last_day + timedelta(days=1))
 
     def __str__(self) -> str:
-        """Return the date as it stands in keys: ``2025-07-15`` or ``2025-07``."""
+        """Return the date as keys spell it: ``2025-07-15`` or ``2025-07``."""
         return self.first_day.isoformat() if self.partition is Partition.DAILY else self.first_day.isoformat()[:7]
 
 
@@ -138,19 +138,21 @@ class ArchiveObject:
 
 @dataclass(frozen=True, slots=True)
 class RemoteStat:
-    """What a listing says of an object.
+    """What is known of the bytes of an object in the archive: from its listing, or from a lock file.
 
     Attributes:
         size: Length in bytes.
-        etag: The ETag without quotes; the MD5 of the content unless the object was uploaded in parts.
+        etag: The ETag without quotes; the MD5 of the content unless the object is a multi-part upload.
         last_modified: When the archive last wrote it, UTC.
-        has_sidecar: Whether its ``.CHECKSUM`` is listed too.
+        has_sidecar: Whether its ``.CHECKSUM`` is there too.
+        sha256: The hexadecimal digest of these very bytes, None where it is unknown; a listing has none.
     """
 
     size: int
     etag: str
     last_modified: datetime
     has_sidecar: bool = True
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class StoredStat:
 
     Attributes:
         size: Length on disk in bytes.
-        recorded: What the manifest says of it, None where the manifest does not know the file.
+        recorded: Its entry in the manifest, None where it has none.
     """
 
     size: int
@@ -167,7 +169,7 @@ class StoredStat:
 
 
 class Action(StrEnum):
-    """What a plan means to do with an object."""
+    """What a plan does with an object."""
 
     FETCH = "fetch"
     UPDATE = "update"
@@ -175,11 +177,11 @@ class Action(StrEnum):
     WAIT = "wait"
     """The archive has not published it yet."""
     REFUSE = "refuse"
-    """The archive does not have the very bytes that are wanted."""
+    """The archive does not have the exact bytes that are wanted, or no file can have the key."""
 
     @property
     def transfers(self) -> bool:
-        """Whether anything is to be copied; the other actions settle an object at once."""
+        """Whether anything is to be copied; the other actions finish an object immediately."""
         return self in _TRANSFERRING
 
 
@@ -188,11 +190,11 @@ _TRANSFERRING = frozenset({Action.FETCH, Action.UPDATE})
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What a monthly object is fetched instead of.
+    """The daily objects that a monthly one replaces.
 
     Attributes:
-        objects: How many daily objects.
-        bytes: Their bytes, sidecars not included.
+        objects: How many they are.
+        bytes: Their bytes, without sidecars.
     """
 
     objects: int
@@ -200,26 +202,9 @@ class Covered:
 
 
 GONE = "gone from the archive since it was locked"
-"""The reason of a pinned object that the archive does not have."""
+"""The reason of a locked object that the archive no longer has."""
 REPLACED = "replaced in the archive since it was locked"
-"""The reason of a pinned object that the archive has other bytes of, before it is said which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """The exact bytes that are wanted, as they were when a plan was locked.
-
-    Attributes:
-        size: Length in bytes.
-        etag: The ETag that the listing gave then.
-        last_modified: The archive's time stamp then, UTC.
-        sha256: Their hexadecimal digest; empty where it was not known.
-    """
-
-    size: int
-    etag: str
-    last_modified: datetime
-    sha256: str = ""
+"""The reason of a locked object of which the archive has other bytes; what differs follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +213,8 @@ class ShardName:
 
     Attributes:
         plan: A short digest of the plan's objects, the same for all of its shards.
-        number: Which of them, from 1.
-        count: How many the plan was cut into.
+        number: Its number, from 1.
+        count: How many shards the plan was cut into.
     """
 
     plan: str
@@ -237,11 +222,11 @@ class ShardName:
     count: int
 
     def __str__(self) -> str:
-        """Return it as people and lock files read it: ``3/8 of 0a1b2c3d4e5f``."""
+        """Return it as lock files spell it: ``3/8 of 0a1b2c3d4e5f``."""
         return f"{self.number}/{self.count} of {self.plan}"
 
     def is_beside(self, other: ShardName) -> bool:
-        """Whether the other is another shard of the same plan, cut in the same way, so that they share no object."""
+        """Whether the other is a different shard of the same plan, cut the same way, so that they share no object."""
         return (self.plan, self.count) == (other.plan, other.count) and self.number != other.number
 
 
@@ -250,36 +235,36 @@ class Candidate(NamedTuple):
 
     Attributes:
         object: The object.
-        remote: What the listing says of it; None without a listing.
-        covers: The daily objects that it stands for; None for all but monthly ones that were chosen for that.
-        pin: The bytes that it must have; None where any that can be proven will do.
-        action: What is to be done where it is not on disk, if that is certain already; None lets the plan decide.
+        remote: Its entry in the listing; None without a listing.
+        covers: The daily objects that it replaces; None unless it is a monthly object chosen for that.
+        pin: The exact bytes that are wanted, as a lock file has them; None where any proven bytes will do.
+        action: What to do where it is not on disk, if that is certain already; None leaves it to ``decide``.
         why: The reason for ``action``.
     """
 
     object: ArchiveObject
     remote: RemoteStat | None = None
     covers: Covered | None = None
-    pin: Pin | None = None
+    pin: RemoteStat | None = None
     action: Action | None = None
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedObject:
-    """An object with what is to be done to it and why.
+    """An object with what to do about it and why.
 
     Attributes:
         object: The object.
-        action: What is to be done.
+        action: What to do.
         why: The reason in a word or two, for people.
         with_sidecar: Whether its sidecar is to be fetched too.
-        remote: What the listing says; None in a plan from the calendar.
-        stored_size: Length in bytes of the file that is at the final path, 0 where there is none.
-        adopted: What the manifest is to remember of a file that it did not know and that has just been proven.
-        covers: The daily objects that it stands for, None for most.
-        pin: The bytes that it must have, None where any that can be proven will do.
-        sha256: Digest of the very bytes that ``remote`` speaks of, where they are on disk; empty where nobody knows.
+        remote: Its entry in the listing, with the digest where these bytes are on disk; None in a plan from the
+            calendar.
+        stored_size: Length in bytes of the file at the final path, 0 where there is none.
+        adopted: The new manifest entry of a file that the manifest did not know and that has just been proven.
+        covers: The daily objects that it replaces, None for most.
+        pin: The exact bytes that are wanted, None where any proven bytes will do.
     """
 
     object: ArchiveObject
@@ -290,18 +275,17 @@ class PlannedObject:
     stored_size: int = 0
     adopted: ManifestEntry | None = None
     covers: Covered | None = None
-    pin: Pin | None = None
-    sha256: str = ""
+    pin: RemoteStat | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys to copy: the zip's and, where it is wanted, the sidecar's."""
+        """The keys to copy: the zip's and, if wanted, the sidecar's."""
         return (self.object.key, self.object.sidecar_key) if self.with_sidecar else (self.object.key,)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Objects that are fetched together, by the commands of one run-file.
+    """Objects that are fetched together.
 
     Attributes:
         number: From 1, in the order of the plan.
@@ -313,7 +297,7 @@ class Batch:
 
     @property
     def label(self) -> str:
-        """What it holds, for people."""
+        """What it contains, for people."""
         series = self.items[0].object.series
         return f"{series.market} {series.data_type}"
 
@@ -369,8 +353,8 @@ class Verdict(StrEnum):
     def is_bad(self) -> bool:
         """Whether it makes a verification fail.
 
-        What the archive itself got wrong (a sidecar that is missing or stale), and what nobody can prove, is counted
-        and shown, but no new download would cure it.
+        What the archive itself got wrong (a missing or stale sidecar), and what cannot be proven, is counted and
+        shown, but no new download would cure it.
         """
         return self in {Verdict.MISSING, Verdict.CORRUPT}
 
@@ -389,15 +373,15 @@ class Absence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """What the manifest remembers of a stored object.
+    """What the manifest records about a stored object.
 
     Attributes:
         key: The object's key.
         size: Length in bytes.
         sha256: Hexadecimal digest of the stored bytes.
         verdict: What the proof said.
-        etag: The ETag that the listing gave; without a listing the MD5 of the bytes, which it is as a rule.
-        last_modified: The archive's time stamp that the listing gave, None likewise.
+        etag: The ETag from the listing; without a listing the MD5 of the bytes, which the ETag usually is.
+        last_modified: The archive's time stamp from the listing; None without one.
         fetched_at: When it was published, UTC.
         run_id: The run that fetched it.
     """
@@ -413,18 +397,18 @@ class ManifestEntry:
 
 
 class Topic(StrEnum):
-    """What a notice is about, for those to whom only some of them matter."""
+    """What a notice is about, for readers who need only some of them."""
 
     ANY = "any"
     PLANNING = "planning"
-    """What a plan means to do, or has nothing to do about."""
+    """What a plan does, or why it has nothing to do."""
     NO_MATCH = "no-match"
-    """Nothing in the archive, or in one of its partitions, matches what was asked for."""
+    """Nothing in the archive, or in one of its partitions, matches the selection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line that a plan has to say to a person, of no effect on the exit code.
+    """One line that a person should read; it has no effect on the exit code.
 
     Attributes:
         text: The line.
@@ -436,4 +420,29 @@ class Notice:
 
 
 OnNotice = Callable[[Notice], None]
-"""Takes what there is to say, as it comes up."""
+"""Takes each notice as it comes up."""
+
+
+class Notices:
+    """Takes notices, keeps each text once, and passes the new ones on.
+
+    Args:
+        on_notice: Takes each new notice as it comes up.
+        ignored: Topics that are dropped.
+
+    Attributes:
+        kept: The notices so far.
+    """
+
+    def __init__(self, on_notice: OnNotice = lambda _: None, *, ignored: frozenset[Topic] = frozenset()) -> None:
+        self.kept: list[Notice] = []
+        self._texts: set[str] = set()
+        self._on_notice = on_notice
+        self._ignored = ignored
+
+    def __call__(self, notice: Notice) -> None:
+        """Take a notice."""
+        if notice.topic not in self._ignored and notice.text not in self._texts:
+            self._texts.add(notice.text)
+            self.kept.append(notice)
+            self._on_notice(notice)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from crypto_archive.catalog.matrix_file import load_matrix
+from crypto_archive.config.run_config import Request, RunConfig, Selection
 from crypto_archive.model import Action, ManifestEntry, Market, Partition, Period, PlannedObject, RemoteStat, Verdict
+from crypto_archive.root.session import Context
+from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Container, Iterator
+    from typing import Any
 
     from crypto_archive.catalog.matrix import Matrix, Row
-    from crypto_archive.model import ArchiveObject, Notice
+    from crypto_archive.model import ArchiveObject, Notice, OnNotice, StoredStat
 
 FIRST_DAY = date(2025, 7, 1)
 LISTED_AT = datetime(2025, 7, 16, 0, 10, 11, tzinfo=UTC)
@@ -61,6 +66,43 @@ def to_fetch(item: ArchiveObject, *, with_sidecar: bool = True, remote: RemoteSt
 def entry_of(key: str) -> ManifestEntry:
     """What a manifest says of an object of five bytes."""
     return ManifestEntry(key, 5, "a" * 64, Verdict.OK, "etag", None, LISTED_AT, "run")
+
+
+def a_context(
+    today: date = FIRST_DAY,
+    on_notice: OnNotice = lambda notice: pytest.fail(notice.text),
+    *,
+    selection: Selection | None = None,
+    root: Path = Path("no root"),
+    **request: Any,
+) -> Context:
+    """The context of a job; it fails at a notice that nothing takes."""
+    asked = Request(selection or Selection(()), root, **request)
+    return Context(RunConfig(asked, bundled(), (), (), {}), Root(root.absolute()), today, on_notice=on_notice)
+
+
+class Files:
+    """Files at their final paths, in the place of ``StoredFiles``.
+
+    Attributes:
+        asked: The keys that were looked up.
+    """
+
+    def __init__(
+        self, look_up: Callable[[str], StoredStat | None] = lambda _: None, short: Container[str] = ()
+    ) -> None:
+        self.asked: list[str] = []
+        self._look_up = look_up
+        self._short = short
+
+    def stat(self, key: str) -> StoredStat | None:
+        self.asked.append(key)
+        return self._look_up(key)
+
+    find = stat
+
+    def is_short(self, key: str, _: RemoteStat) -> bool:
+        return key in self._short
 
 
 def not_a_word(notice: Notice) -> None:

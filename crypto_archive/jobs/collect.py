@@ -10,22 +10,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
-from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
+from crypto_archive.config.run_config import Discovery
+from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure, UsageError
 from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Record
 from crypto_archive.jobs.report import Report
 from crypto_archive.jobs.run import Run, run_in_thread
-from crypto_archive.model import RemoteStat
 from crypto_archive.plan.availability import absence
-from crypto_archive.plan.candidates import selected
-from crypto_archive.plan.decide import Adopter, batches, plan
+from crypto_archive.plan.candidates import calendar_objects, listed_objects, named_objects
+from crypto_archive.plan.decide import batches, decide
 from crypto_archive.plan.limits import check_disk_space, require_sizes, within_budget
-from crypto_archive.plan.locked import locked_request
-from crypto_archive.root.lock import wait_for
+from crypto_archive.plan.locked import locked_config, locked_objects
+from crypto_archive.plan.lockfile import LockFile
+from crypto_archive.plan.selection import ResolvedSelection, select
+from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
-from crypto_archive.root.session import leave, occupied, place_for, refuse_to_prune
+from crypto_archive.root.session import Context, lock_root
 from crypto_archive.root.store import Root, new_run_id, root_unusable, sweep_staging
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
@@ -40,8 +42,8 @@ if TYPE_CHECKING:
 
     from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.config.run_config import Access, Request, RunConfig
-    from crypto_archive.model import Absence, ArchiveObject, Notice, PlannedObject
-    from crypto_archive.plan.candidates import Source
+    from crypto_archive.model import Absence, ArchiveObject, PlannedObject, RemoteStat
+    from crypto_archive.root.listing import BucketListing
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.transfer.concurrency import Concurrency
 
@@ -115,7 +117,7 @@ def collect_events(
         configured.require_selection()
         source = None
     else:
-        configured, source = locked_request(configured, locked)
+        configured, source = locked_config(configured, locked)
     return Run(
         collecting(
             configured, source=source, cancellation=cancellation, wait=wait, prune_covered=prune_covered, today=today
@@ -168,7 +170,7 @@ async def collect_async(
 def collecting(
     configured: RunConfig,
     *,
-    source: Source | None = None,
+    source: LockFile | tuple[ArchiveObject, ...] | None = None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
     wait: bool = False,
@@ -183,7 +185,7 @@ def collecting(
 
     Args:
         configured: What to fetch, from where, to where, and how.
-        source: Fetch the objects of this source instead of what is selected.
+        source: Fetch what this lock file pins, or these objects, instead of what is selected.
         cancellation: A token to stop the run from outside.
         today: The current UTC day; read from the clock when not given.
         wait: Wait while another run holds the archive root.
@@ -202,34 +204,48 @@ def collecting(
         require_sizes(request)
     if prune_covered:
         refuse_to_prune(request)
-    today = today or datetime.now(UTC).date()
-    cancellation = cancellation or Cancellation()
     binary = find_binary(request.access.s5cmd)
-    root = place_for(configured)
+    context = Context.of(configured, today=today, cancellation=cancellation)
+    cancellation = context.cancellation
     concurrency = concurrency_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
-    with ExitStack() as held:
-        occupy = partial(occupied, root, request.keep_runs)
-        left_over = yield from wait_for(held, occupy, cancellation.requested, wait=wait)
-        if left_over is None:
+    with lock_root(context, "collect", wait=wait) as session, ExitStack() as held:
+        if not (yield from session.acquire()):
             report.add(RunFinished(0.0, cancellation.signal_number))
             return report
+        root = session.root
         run_id = new_run_id(datetime.now(UTC))
         record = held.enter_context(Record.opened(root, run_id, report))
         months = held.enter_context(CoveringMonths(root, matrix)) if prune_covered else None
-        workplace = _workplace(configured, root, record, binary, concurrency, cancellation, today)
+        workplace = _workplace(configured, root, record, binary, concurrency, cancellation, context.today)
         cut = partial(batches, batch_size=request.fetching.batch_size)
         engine = held.enter_context(closing(Engine(workplace, cut)))
-        source = source or selected(configured, root, today)
-        notices = (*left_over, *source.notices, *(() if concurrency.notice is None else (concurrency.notice,)))
-        planned = _planned(root, run_id, source, engine, request, cancellation)
+        context = Context(configured, root, context.today, cancellation, lambda notice: engine.emit(Noticed(notice)))
+        selection = source if source is not None else select(context, request.selection)
+        selected = selection.notices if isinstance(selection, ResolvedSelection) else ()
+        own = () if isinstance(source, tuple) else configured.notices  # a repair has said them already
+        notices = (*session.notices, *own, *selected, *(() if concurrency.notice is None else (concurrency.notice,)))
+        listing = None
+        if isinstance(selection, ResolvedSelection) and request.discovery is Discovery.LISTING:
+            listing = open_listing(request, root.listings_path)
+        planned = _planned(context, run_id, selection, listing)
         begun = _Begun(root, matrix, record, engine, cancellation, months)
         yield from begun.events(RunStarted(run_id, datetime.now(UTC), notices, binary.version), planned)
-    if root.part:
-        for told in leave(root, cancellation.requested):
-            report.add(told)
-            yield told
+    for notice in session.merge_notices:
+        merged = Noticed(notice)
+        report.add(merged)
+        yield merged
     return report
+
+
+def refuse_to_prune(request: Request) -> None:
+    """Refuse to move daily objects aside in a collect that is one of several."""
+    if request.shard is not None:
+        raise UsageError(
+            f"--prune-covered cannot be combined with a shard: {request.locked}",
+            hint="Another shard may have the days of a month. Once all shards are collected, run "
+            "`crypto-archive collect --prune-covered` with the selection of the plan.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,21 +361,28 @@ def _workplace(
 
 
 def _planned(
-    root: Root, run_id: str, source: Source, engine: Engine, request: Request, cancellation: Cancellation
+    context: Context,
+    run_id: str,
+    source: ResolvedSelection | LockFile | tuple[ArchiveObject, ...],
+    listing: BucketListing | None,
 ) -> Generator[PlannedObject, None, None]:
     """Plan against what is on disk; the whole body runs in the thread that consumes it, as the manifest wants it."""
-
-    def on_notice(notice: Notice) -> None:
-        engine.emit(Noticed(notice))
-
+    root, request = context.root, context.request
     with ExitStack() as manifests:
         own = manifests.enter_context(Manifest(root.manifest_path, read_only=True))
-        beneath = manifests.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.part else None
+        beneath = manifests.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.shard else None
         stored = StoredFiles(root, own, beneath)
-        adopt = Adopter(root, run_id, request.fetching.download_checksum)
-        with closing(source.candidates(stored, on_notice, cancellation.requested)) as found:
-            planned = check_disk_space(plan(found, stored.stat, request.fetching, adopt), root)
-            yield from within_budget(planned, request.budget, root.staging / run_id, cancellation.requested)
+        if isinstance(source, LockFile):
+            found = locked_objects(context, source, stored)
+        elif isinstance(source, tuple):
+            found = named_objects(source)
+        elif listing is not None:
+            found = listed_objects(context, source, stored, listing)
+        else:
+            found = calendar_objects(context, source)
+        with closing(found):
+            planned = check_disk_space(decide(context, found, stored, run_id=run_id), root)
+            yield from within_budget(planned, request.budget, root.staging / run_id, context.cancelled)
 
 
 def _look_up(binary: Binary, access: Access, cancellation: Cancellation, key: str) -> RemoteStat | None:
@@ -367,7 +390,7 @@ def _look_up(binary: Binary, access: Access, cancellation: Cancellation, key: st
     with suppress(EndpointUnreachable, ValueError):
         for listed in list_objects(binary, access, [key], cancelled=cancellation.requested):
             if listed.key == key:
-                return RemoteStat(listed.size, listed.etag, listed.last_modified)
+                return listed.stat
     return None
 
 

@@ -18,8 +18,8 @@ from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.config.fields import misspelt_variables
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 from crypto_archive.root.database import examine
-from crypto_archive.root.lock import is_held, locked_by_another, parts_of, read_holder
-from crypto_archive.root.session import read_note
+from crypto_archive.root.layout import read_note
+from crypto_archive.root.lock import RootLock, shards_of
 from crypto_archive.root.store import Root, free_bytes
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import probe
@@ -305,15 +305,15 @@ def check_layout(root: Root) -> Finding:
 def check_lock(root: Root) -> Finding:
     """Who holds the lock of the root."""
     if _is_held(root):
-        error = locked_by_another(root)
+        error = RootLock(root).refusal()
         return _warning(error.message, error.hint)
-    killed = read_holder(root) is None and root.lock_path.with_name("lock.json").exists()
+    killed = RootLock(root).holder() is None and root.lock_path.with_name("lock.json").exists()
     return _ok("free; its last holder was killed" if killed else "free")
 
 
 def check_shards(root: Root) -> Finding:
     """The shards that run in the root, and those that have left entries for its manifest."""
-    held = {part.part: _is_held(part) for part in parts_of(root)}
+    held = {shard.private.name: _is_held(shard) for shard in shards_of(root)}
     running, left = ([name for name, is_running in held.items() if is_running is wanted] for wanted in (True, False))
     found = "; ".join(
         f"{len(names)} {state}: {', '.join(names)}" for names, state in ((running, "running"), (left, "left")) if names
@@ -324,7 +324,7 @@ def check_shards(root: Root) -> Finding:
 
 
 def _is_held(root: Root) -> bool:
-    return root.lock_path.exists() and is_held(root)  # trying the lock would make its file
+    return root.lock_path.exists() and RootLock(root).is_held()  # trying the lock would make its file
 
 
 def check_manifest(root: Root, seconds: float) -> Finding:

@@ -1,4 +1,4 @@
-"""Check the matrix against the archive: which type folders the bucket really lists."""
+"""Check the matrix against the archive: which type folders the bucket lists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TypeFolder:
 
     Attributes:
         folder: The prefix, such as ``data/spot/daily/klines/``.
-        in_matrix: Whether the matrix says that it is there.
+        in_matrix: Whether the matrix has it.
         in_archive: Whether the bucket lists it.
     """
 
@@ -36,19 +36,15 @@ class TypeFolder:
 
     @property
     def agrees(self) -> bool:
-        """Whether matrix and archive say the same."""
+        """Whether matrix and archive agree."""
         return self.in_matrix == self.in_archive
 
 
 def check_matrix(matrix: Matrix, access: Access) -> Iterator[TypeFolder]:
     """Yield every type folder that the matrix or the bucket has, market by market.
 
-    Args:
-        matrix: What the archive is thought to hold.
-        access: How the bucket is reached.
-
     Raises:
-        S5cmdUnusable: There is no s5cmd that can be used.
+        S5cmdUnusable: No usable s5cmd was found.
         EndpointUnreachable: The listing failed.
     """
     binary = find_binary(access.s5cmd)

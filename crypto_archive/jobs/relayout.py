@@ -6,36 +6,26 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.layout_kinds import placement_of
 from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.errors import ExitCode, RootUnusable, UsageError
-from crypto_archive.events import Cancellation, LeftAlone, Moved, MovesCounted
+from crypto_archive.events import LeftAlone, Moved, MovesCounted
 from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport
 from crypto_archive.jobs.run import Run
 from crypto_archive.model import SIDECAR_SUFFIX
-from crypto_archive.root.lock import hold_whole, wait_for
-from crypto_archive.root.session import (
-    Context,
-    LayoutNote,
-    own_placement,
-    read_note,
-    require_there,
-    under_way,
-    write_note,
-)
-from crypto_archive.root.store import Root, explained, open_root
+from crypto_archive.root.layout import LayoutNote, own_placement, read_note, require_there, under_way, write_note
+from crypto_archive.root.session import Context, lock_root
+from crypto_archive.root.store import Root, explain_root_errors, unreadable_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from crypto_archive.catalog.layouts import Placement
     from crypto_archive.config.run_config import RunConfig
-    from crypto_archive.events import Noticed
+    from crypto_archive.events import Cancellation, Noticed
 
 PURPOSE = "relayout"
 LEFT_KEPT = 1000
@@ -159,16 +149,14 @@ def relayouting(
             "No layout is given", hint="Name one, such as hive, mirror or '{market}/{data_type}/{symbol}'."
         )
     target = placement_of(config.request.layout, config.matrix)
-    # Not Context.of, which refuses a root that has another layout than the one that is asked for.
-    root = Root(config.request.root.absolute())
-    context = Context(config, root, datetime.now(UTC).date(), cancellation or Cancellation())
+    root = Root(config.request.root.absolute())  # with no layout yet: it may be between two
+    context = Context.of(config, root=root, cancellation=cancellation)
     require_there(root)
     report = RelayoutReport(str(root.path), _way(root, target).layout, target.name, dry_run)
     with ExitStack() as held:
         if not dry_run:
-            open_root(root.path)
-            hold = partial(hold_whole, root, PURPOSE)
-            if (yield from wait_for(held, hold, context.cancelled, wait=wait)) is None:
+            session = held.enter_context(lock_root(context, PURPOSE, wait=wait, tidy=False, check_layout=False))
+            if not (yield from session.acquire()):
                 report.finish(time.monotonic() - started, interrupted_by=context.cancellation.signal_number)
                 return report
         way = _way(root, target)  # again, for another relayout may have moved the files while this one waited
@@ -249,10 +237,7 @@ def _files(context: Context, source: Placement, target: Placement) -> Iterator[_
     """Yield every file below ``data/`` until the job is cancelled, folder by folder, the innermost first."""
 
     def denied(error: OSError) -> None:
-        raise RootUnusable(
-            f"Cannot read the folder {error.filename}: {error.strerror}",
-            hint="Make sure that you may read all folders of the archive root.",
-        ) from error
+        raise unreadable_folder(error.filename, error) from error
 
     def sidecar_first(name: str) -> tuple[str, bool]:
         return name.removesuffix(SIDECAR_SUFFIX), not name.endswith(SIDECAR_SUFFIX)
@@ -280,7 +265,7 @@ def _file(context: Context, path: str, source: Placement, target: Placement) -> 
 
 
 def _rename(root: Root, path: str, target: str) -> None:
-    with explained(root):
+    with explain_root_errors(root):
         (root.path / target).parent.mkdir(parents=True, exist_ok=True)
         if _is_taken(root, path, target):
             raise RootUnusable(

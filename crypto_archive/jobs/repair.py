@@ -7,23 +7,21 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.layouts import NoPlace
 from crypto_archive.config.run_config import Budget
 from crypto_archive.events import Noticed
+from crypto_archive.files import free_name
 from crypto_archive.jobs.collect import collecting
 from crypto_archive.jobs.run import Run
 from crypto_archive.jobs.verify import VerifyReport, check_files, finding_of, stored_objects
 from crypto_archive.model import ManifestEntry, Notice
-from crypto_archive.plan.candidates import named
-from crypto_archive.root.lock import hold_whole, wait_for
+from crypto_archive.root.layout import require_there
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
-from crypto_archive.root.session import Context, confirm_layout, require_there
-from crypto_archive.root.store import explained, open_root, quarantine
+from crypto_archive.root.session import Context, lock_root
+from crypto_archive.root.store import explain_root_errors, quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -108,22 +106,18 @@ def repairing(
 ) -> Generator[Event, None, Report]:
     """Move bad files into quarantine, then collect exactly the objects that are bad or missing, without a limit."""
     context = Context.of(config, today=today, cancellation=cancellation)
-    root = open_root(context.root.path, context.root.layout)
-    with ExitStack() as held:
-        attempt = partial(hold_whole, root, REPAIR_PURPOSE)
-        if (yield from wait_for(held, attempt, context.cancelled, wait=wait)) is None:
+    with lock_root(context, REPAIR_PURPOSE, wait=wait, tidy=False) as session:
+        if not (yield from session.acquire()):
             bad = ()
-        else:
-            confirm_layout(root)
         for finding in bad:
             try:
-                file = root.file(finding.object_key)
+                file = session.root.file(finding.object_key)
             except NoPlace:  # the layout has no path for it, so there is no file either
                 continue
             if file.is_file():
-                quarantine(root, file, finding.object_key, finding.reason, "verify")
+                quarantine(session.root, file, finding.object_key, finding.reason, "verify")
     found = (config.matrix.object_of(finding.object_key) for finding in bad)
-    source = named([item for item in found if item is not None])
+    source = tuple(item for item in found if item is not None)
     unlimited = replace(config, request=replace(config.request, budget=Budget()))
     return (
         yield from collecting(
@@ -144,16 +138,14 @@ def rebuilding(
     started = time.monotonic()
     context = Context.of(config, cancellation=cancellation)
     require_there(context.root)
-    root = open_root(context.root.path, context.root.layout)
+    root = context.root
     report = VerifyReport(str(root.path))
-    with ExitStack() as held:
-        attempt = partial(hold_whole, root, REBUILD_PURPOSE)
-        if (yield from wait_for(held, attempt, context.cancelled, wait=wait)) is not None:
-            confirm_layout(root)
+    with lock_root(context, REBUILD_PURPOSE, wait=wait, tidy=False) as session, ExitStack() as held:
+        if (yield from session.acquire()):
             draft = root.private / "manifest.rebuilt"
             held.callback(_discard, draft)
             _discard(draft)
-            with explained(root), Manifest(draft) as manifest:
+            with explain_root_errors(root), Manifest(draft) as manifest:
                 for item, proof in check_files(context, stored_objects(context, StoredFiles(root))):
                     if not proof.verdict.is_bad:
                         manifest.record(_entry(root, item, proof))
@@ -179,10 +171,8 @@ def _replace_manifest(root: Root, draft: Path) -> Path | None:
     """Put the new manifest in the place of the old one; return where that is kept, None if there was none."""
     old, kept = root.manifest_path, None
     if os.path.lexists(old):
-        stamp = f"{old.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        names = (stamp if number == 1 else f"{stamp}.{number}" for number in count(1))
-        kept = next(path for path in map(old.with_name, names) if not os.path.lexists(path))
-    with explained(root):
+        kept = free_name(old.with_name(f"{old.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
+    with explain_root_errors(root):
         for suffix in _SUFFIXES:
             if kept is not None and os.path.lexists(f"{old}{suffix}"):
                 old.with_name(old.name + suffix).replace(kept.with_name(kept.name + suffix))

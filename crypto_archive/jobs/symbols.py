@@ -1,4 +1,4 @@
-"""Universe: which symbols the archive had data of, and when, so that a backtest is not built on the survivors."""
+"""Universe: which symbols the archive had data of, and when, so that a backtest avoids survivorship bias."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.errors import UsageError
-from crypto_archive.model import DateRange, Notice
+from crypto_archive.model import DateRange, Notice, Notices
 from crypto_archive.plan.availability import SymbolHistory
 from crypto_archive.plan.candidates import listed_days, whole
 from crypto_archive.plan.selection import select
 from crypto_archive.root.listing import open_listing
+from crypto_archive.root.session import Context
 from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from crypto_archive.catalog.matrix import Matrix, Row
+    from crypto_archive.catalog.matrix import Row
     from crypto_archive.config.run_config import RunConfig, Selection
     from crypto_archive.model import OnNotice
-    from crypto_archive.plan.selection import SeriesGroup
 
 SCHEMA_VERSION = 1
 EVERY_SYMBOL = ("*",)
 INTERVAL = "1d"
-"""The interval that is looked at where none is named: the smallest objects."""
+"""The interval that is listed where none is named: the smallest objects."""
 
 
 def symbols(
@@ -35,18 +35,18 @@ def symbols(
 ) -> Iterator[SymbolHistory]:
     """Yield the symbols that the archive has data of, market by market and sorted by name, with first and last day.
 
-    Of each market one data type is looked at, the first that is asked for, and one interval, likewise; markets that do
-    not have the type are left out. Without symbols in the request, all of the archive are meant.
+    Of each market one data type is listed, the first one selected, and one interval; markets without that type are left
+    out. Without selected symbols, all of the archive's are meant.
 
     Args:
         configured: What is asked about.
         as_of: Only symbols that had data on this UTC day; None for all that ever had.
-        on_notice: Takes what there is to say.
+        on_notice: Takes what a person should know, as it comes up.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
-        UsageError: The day has not passed, or none of the markets has the data type.
-        S5cmdUnusable: There is no s5cmd that can be used for the listing.
+        UsageError: The day is not over, or none of the markets has the data type.
+        S5cmdUnusable: No usable s5cmd was found for the listing.
         EndpointUnreachable: The listing failed.
 
     Example:
@@ -56,60 +56,56 @@ def symbols(
         >>> "BTCUSDT" in [history.series.symbol for history in symbols(config, as_of=date(2025, 7, 14))]
         True
     """
-    request, matrix = configured.request, configured.matrix
-    today = today or datetime.now(UTC).date()
-    if as_of is not None and as_of >= today:
+    notices = Notices(on_notice)
+    root = Root(configured.request.root.absolute())  # its layout does not matter, since nothing but listings is read
+    context = Context(configured, root, today or datetime.now(UTC).date(), on_notice=notices)
+    request, matrix, selection = context.request, context.matrix, context.request.selection
+    if as_of is not None and as_of >= context.today:
         raise UsageError(
-            f"--as-of: {as_of} has not passed, so that no data is of it",
-            hint="Name an earlier day, such as --as-of yesterday. Days are UTC.",
+            f"--as-of: {as_of} is not over yet, so there is no data of it",
+            hint="Choose an earlier day, such as --as-of yesterday. Days are UTC.",
         )
-    selection, data_type = request.selection, request.selection.data_types[0]
-    rows = [
-        row for market in selection.markets if (row := matrix.row(market, data_type)) is not None and _is_there(row)
-    ]
+    data_type = selection.data_types[0]
+    found = (matrix.row(market, data_type) for market in selection.markets)
+    rows = [row for row in found if row is not None and row.status in {Status.ACTIVE, Status.DISCONTINUED}]
     if not rows:
         raise UsageError(
             f"The archive has no {data_type} in {', '.join(selection.markets)}",
-            hint="`crypto-archive matrix` shows what it has in which market.",
+            hint="`crypto-archive matrix` shows which market has which data types.",
         )
-    heard: set[str] = set()
-
-    def say_once(notice: Notice) -> None:
-        if notice.text not in heard:
-            heard.add(notice.text)
-            on_notice(notice)
-
     for notice in configured.notices:
-        say_once(notice)
-    root = Root(request.root.absolute())  # where there is none, nothing is remembered
+        notices(notice)
     with open_listing(request, root.listings_path if root.path.is_dir() else None) as bucket:
         for row in rows:
-            group, interval = _group(row, selection, matrix, today, say_once)
-            if group is not None:
-                found = listed_days(whole(group, (interval,), DateRange()), request.access, bucket, today, say_once)
-                histories = (SymbolHistory(series, found[series].covered()) for series in sorted(found))
-                yield from _on_day(histories, as_of)
+            interval = _interval(row, selection)
+            if interval is not None and interval not in row.all_intervals:
+                notices(Notice(f"{row.market} {row.data_type}: no interval {interval}"))
+                continue
+            of_row = replace(
+                selection, markets=(row.market,), data_types=(row.data_type,), dates=DateRange(),
+                intervals={"*": (interval,)} if interval else {},
+                symbols={row.market: selection.symbols.get(row.market) or EVERY_SYMBOL},
+            )  # fmt: skip
+            for group in select(context, of_row).groups[:1]:
+                days = listed_days(context, whole(group, (interval,), DateRange()), bucket)
+                for series in sorted(days):
+                    history = SymbolHistory(series, days[series].covered())
+                    if as_of is None or history.days & dayset.span(as_of, as_of):
+                        yield history
         if remark := bucket.remark():
-            say_once(remark)
+            notices(remark)
 
 
-def _group(
-    row: Row, selection: Selection, matrix: Matrix, today: date, on_notice: OnNotice
-) -> tuple[SeriesGroup | None, str | None]:
-    """Return what to look at of a row, and the interval; no group where the row does not have the named one."""
-    interval = _interval(row, selection.intervals.get(row.data_type, selection.intervals.get("*", ())))
-    if interval is not None and interval not in row.all_intervals:
-        on_notice(Notice(f"{row.market} {row.data_type}: no interval {interval} there"))
-        return None, interval
-    of_row = replace(
-        selection, markets=(row.market,), data_types=(row.data_type,), intervals={"*": (interval,)} if interval else {},
-        symbols={row.market: selection.symbols.get(row.market) or EVERY_SYMBOL}, dates=DateRange(),
-    )  # fmt: skip
-    return next(iter(select(of_row, matrix, today).groups), None), interval
+def _interval(row: Row, selection: Selection) -> str | None:
+    """Return the interval to list: the named one, else the usual one, else the longest of the row."""
+    if not row.has_intervals:
+        return None
+    named = selection.intervals.get(row.data_type, selection.intervals.get("*", ()))
+    return named[0] if named else INTERVAL if INTERVAL in row.all_intervals else row.all_intervals[-1]
 
 
 def symbols_document(histories: Iterable[SymbolHistory], as_of: date | None) -> dict[str, object]:
-    """Return a universe as a document."""
+    """Return symbols as a document."""
     return {
         "schema_version": SCHEMA_VERSION,
         "as_of": None if as_of is None else as_of.isoformat(),
@@ -129,19 +125,3 @@ def _symbol_document(history: SymbolHistory) -> dict[str, object]:
         "reused": bool(history.gaps),
         "gaps": [[str(gap.start), str(gap.end)] for gap in history.gaps],
     }
-
-
-def _is_there(row: Row) -> bool:
-    return row.status in {Status.ACTIVE, Status.DISCONTINUED}
-
-
-def _interval(row: Row, named: tuple[str, ...]) -> str | None:
-    """Return the interval to look at: the named one, else the usual one, else the longest that the row has."""
-    if not row.has_intervals:
-        return None
-    return named[0] if named else INTERVAL if INTERVAL in row.all_intervals else row.all_intervals[-1]
-
-
-def _on_day(histories: Iterable[SymbolHistory], day: date | None) -> Iterator[SymbolHistory]:
-    wanted = None if day is None else dayset.span(day, day)
-    return (history for history in histories if wanted is None or history.days & wanted)

@@ -21,13 +21,14 @@ from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, by_name
 from crypto_archive.jobs.run import Run
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
 from crypto_archive.plan.availability import absence
-from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_candidates
+from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup, select
+from crypto_archive.root.layout import require_there
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
 from crypto_archive.root.proof import check_stored
-from crypto_archive.root.session import Context, require_there
+from crypto_archive.root.session import Context
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:
@@ -286,16 +287,15 @@ def _selected(context: Context, manifest: Manifest, expect: Discovery | None) ->
     Those are the objects on disk or in the manifest; if the listing is expected, also those that the bucket lists; if
     the calendar is, also those that it allows and that the archive is not known to lack.
     """
-    request, matrix = context.request, context.matrix
-    selection = select(request.selection, matrix, context.today)
+    request = context.request
+    selection = select(context, request.selection)
     for notice in selection.notices:
         context.on_notice(notice)
     stored = StoredFiles(context.root, manifest)
     either = request.selection.partition is Partitioning.AUTO
     if expect is Discovery.LISTING:
         listing = open_listing(request, context.root.listings_path)
-        listing.cancelled = context.cancelled
-        found = listed_candidates(selection, request.access, listing, context.today, context.on_notice, stored.is_short)
+        found = listed_objects(context, selection, stored, listing)
     else:
         found = _by_calendar(context, _with_months(selection) if either else selection, manifest)
     with closing(found):
@@ -320,7 +320,7 @@ def _by_calendar(
     for group in selection.groups:
         prefix = group.row.key_pattern.symbols_prefix(group.partition)
         known = (*default_symbols(group, context.matrix), *on_disk.folders(prefix), *manifest.folders(prefix))
-        yield from by_calendar(group, filter(is_symbol, dict.fromkeys(known)), context.today, context.on_notice)
+        yield from by_calendar(context, group, filter(is_symbol, dict.fromkeys(known)))
 
 
 def _with_months(selection: ResolvedSelection) -> ResolvedSelection:

@@ -1,4 +1,4 @@
-"""Which days can be had, and if not, why: the calendar, and what the listing shows of a series."""
+"""Which days are available, and if not, why: from the calendar, and from what the listing shows of a series."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.matrix import Status
-from crypto_archive.model import (
-    Absence,
-    ArchiveObject,
-    DateRange,
-    Partition,
-    Period,
-)
+from crypto_archive.model import Absence, DateRange, Partition, Period
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,9 +18,8 @@ if TYPE_CHECKING:
     from crypto_archive.catalog.matrix import Row
     from crypto_archive.model import ArchiveObject, Series
 
-
 EARLIEST = date(2017, 1, 1)
-"""No object of the archive is older: its first market, spot, starts with 2017-08."""
+"""No object of the archive is older: its first market, spot, starts in August 2017."""
 
 PUBLICATION_DELAY = {Partition.DAILY: timedelta(days=2), Partition.MONTHLY: timedelta(days=16)}
 """How long after the end of a period its object may still be on the way (archive: 99 % of the daily objects within
@@ -36,10 +29,7 @@ PUBLICATION_DELAY = {Partition.DAILY: timedelta(days=2), Partition.MONTHLY: time
 def periods(partition: Partition, dates: DateRange, today: date) -> Iterator[Period]:
     """Yield the periods that overlap ``dates`` and are over, oldest first.
 
-    Args:
-        partition: Days or months.
-        dates: The span; an open start means the archive's first day, an open end yesterday.
-        today: The current UTC day; a period that it falls into is not over.
+    An open start means the archive's first day, an open end yesterday. A period that contains ``today`` is not over.
     """
     if (ends := bounds(partition, dates, today)) is None:
         return
@@ -53,13 +43,7 @@ def periods(partition: Partition, dates: DateRange, today: date) -> Iterator[Per
 
 
 def bounds(partition: Partition, dates: DateRange, today: date) -> tuple[Period, Period] | None:
-    """Return the first and the last of ``periods``, without walking through them; None where there is none.
-
-    Args:
-        partition: As of ``periods``.
-        dates: As of ``periods``.
-        today: As of ``periods``.
-    """
+    """Return the first and the last of ``periods``, without walking through them; None where there are none."""
     first = Period.containing(max(dates.start or EARLIEST, EARLIEST), partition)
     last_over = Period.containing(Period.containing(today, partition).first_day - timedelta(days=1), partition)
     last = min(last_over, Period.containing(min(dates.end or today, today), partition))
@@ -68,7 +52,7 @@ def bounds(partition: Partition, dates: DateRange, today: date) -> tuple[Period,
 
 @lru_cache(maxsize=4096)
 def _day(ordinal: int) -> Period:
-    """Return a day; remembered, since a plan walks through the same eleven years for each of its series."""
+    """Return a day; cached, since a plan walks through the same years for each of its series."""
     return Period(Partition.DAILY, date.fromordinal(ordinal))
 
 
@@ -80,13 +64,7 @@ def within(row: Row, dates: DateRange) -> DateRange:
 
 
 def absence(row: Row, item: ArchiveObject, today: date) -> Absence:
-    """Say why the archive answers that it does not have an object.
-
-    Args:
-        row: The matrix row of the object.
-        item: The object.
-        today: The current UTC day.
-    """
+    """Return why the archive answers that it does not have an object."""
     if row.status in {Status.NEVER_PUBLISHED, Status.REMOVED}:
         return Absence.NEVER_PUBLISHED if row.status is Status.NEVER_PUBLISHED else Absence.DISCONTINUED
     period = item.period
@@ -102,7 +80,7 @@ def absence(row: Row, item: ArchiveObject, today: date) -> Absence:
 T = TypeVar("T")
 
 GAP_DAYS = 30
-"""A symbol that had no data for so many days in a row may have been given to another coin meanwhile."""
+"""After so many days in a row without data, a symbol may name another coin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +89,10 @@ class DayCounts:
 
     Attributes:
         days: How many days are wanted.
-        stored: Those that are on disk, in a daily or a monthly object.
-        listed: Those that the archive has, in either.
-        to_fetch: Those that the archive has and that are not on disk.
-        missing: The days that are in neither place, by the reason; every reason that occurs.
+        stored: Days on disk, in a daily or a monthly object.
+        listed: Days that the archive has, in either.
+        to_fetch: Days that the archive has and that are not on disk.
+        missing: Days in neither place, by reason; every reason that occurs.
     """
 
     days: int = 0
@@ -125,7 +103,7 @@ class DayCounts:
 
     @property
     def available(self) -> int:
-        """How many days there are to be had or already on disk."""
+        """How many days are in the archive or on disk."""
         return self.stored + self.to_fetch
 
     @property
@@ -135,7 +113,7 @@ class DayCounts:
 
     @property
     def share(self) -> float | None:
-        """Which part of the available days is on disk, 0 to 1; None where none is available."""
+        """The share of the available days that is on disk, 0 to 1; None where none is available."""
         return self.stored / self.available if self.available else None
 
 
@@ -152,7 +130,7 @@ def total(counts: Iterable[DayCounts]) -> DayCounts:
 
 
 def ordered(by_reason: Mapping[Absence, T]) -> dict[Absence, T]:
-    """Return what stands under the reasons in the order of their declaration."""
+    """Return the same, sorted by the declaration of the reasons."""
     return {reason: by_reason[reason] for reason in Absence if reason in by_reason}
 
 
@@ -162,12 +140,12 @@ class SeriesCoverage:
 
     Attributes:
         series: The series.
-        wanted: The days that were asked for and are over.
-        stored: Those that are on disk.
+        wanted: The selected days that are over.
+        stored: Those on disk.
         listed: Those that the archive has.
-        missing: Those that are neither, each under exactly one reason, in the order of the reasons' declaration.
-        first_day: The first day of all that the archive has of the series, None where it has nothing.
-        last_day: The last one likewise.
+        missing: Those in neither place, each under exactly one reason, in the order of the reasons' declaration.
+        first_day: The first day that the archive has of the series, wanted or not; None where it has nothing.
+        last_day: The last one.
     """
 
     series: Series
@@ -189,7 +167,7 @@ class SeriesCoverage:
         return Days(self.stored & ~self.listed)
 
     def within(self, days: Days) -> DayCounts:
-        """Count those of the wanted days that are among ``days``."""
+        """Count the wanted days among ``days``."""
         stored, listed = self.stored & days, self.listed & days
         found = ((reason, (lacking & days).bit_count()) for reason, lacking in self.missing.items())
         return DayCounts(
@@ -213,7 +191,7 @@ class SymbolHistory:
 
     Attributes:
         series: The series.
-        days: The days that the archive has, at least one.
+        days: The days in the archive, at least one.
     """
 
     series: Series
@@ -231,7 +209,7 @@ class SymbolHistory:
 
     @property
     def gaps(self) -> tuple[DateRange, ...]:
-        """The stretches of at least ``GAP_DAYS`` without data between two with: hints at a reused name."""
+        """The gaps of at least ``GAP_DAYS`` between days with data: signs of a reused name."""
         between = Days(dayset.enclosed(self.days) & ~self.days)
         return tuple(gap for gap in dayset.runs(between) if _length(gap) >= GAP_DAYS)
 
@@ -241,7 +219,7 @@ def _length(days: DateRange) -> int:
 
 
 LATE = timedelta(days=7)
-"""How long after its publication delay the next object of a series may be awaited, before the series counts as ended:
+"""How long after its publication delay the next object of a series may be missing before the series counts as ended:
 now and then the archive is some days late."""
 
 
@@ -262,21 +240,19 @@ class ObjectDays:
         return ObjectDays(Days(self.daily | other.daily), Days(self.monthly | other.monthly))
 
     def covered(self, seen: ObjectDays | None = None) -> Days:
-        """Return the days that the objects hold data of.
+        """Return the days of which the objects have data.
 
-        A monthly object counts for its whole month, with one exception: at either end of a stretch of months a symbol
-        came or went in the middle of one, and where there are daily objects in it, they say on which day.
-
-        Args:
-            seen: The objects by which to find the ends, if there are more than these.
+        A monthly object counts for its whole month, with one exception: a symbol may come or go in the middle of the
+        first or last month of a stretch, and where that month has daily objects, they show on which day. ``seen`` are
+        the objects by which to find those ends, if there are more than these.
         """
-        return Days((self.daily | self.monthly) & ~_unheld(seen or self))
+        return Days((self.daily | self.monthly) & ~_outside(seen or self))
 
 
-def _unheld(objects: ObjectDays) -> Days:
-    """Return the days of months at the ends of stretches that no daily object reaches."""
+def _outside(objects: ObjectDays) -> Days:
+    """Return the days of months at the ends of stretches that lie before the first or after the last daily object."""
     everything = Days(objects.daily | objects.monthly)
-    unheld = 0
+    outside = 0
     for days in dayset.runs(objects.monthly):
         assert days.start is not None
         assert days.end is not None
@@ -285,69 +261,50 @@ def _unheld(objects: ObjectDays) -> Days:
         before = dayset.of_period(Period.containing(first.first_day - timedelta(days=1), Partition.MONTHLY))
         after = dayset.of_period(last.next())
         if not everything & before and (day := dayset.first(Days(objects.daily & dayset.of_period(first)))):
-            unheld |= dayset.of_period(first) & dayset.before(day)
+            outside |= dayset.of_period(first) & dayset.before(day)
         if not everything & after and (day := dayset.last(Days(objects.daily & dayset.of_period(last)))):
-            unheld |= dayset.of_period(last) & ~dayset.before(day + timedelta(days=1))
-    return Days(unheld)
-
-
-def wanted_days(row: Row, dates: DateRange, today: date) -> Days:
-    """Return the days that are asked for and are over; an open start means the row's first day.
-
-    Args:
-        row: The matrix row.
-        dates: The days asked for.
-        today: The current UTC day.
-    """
-    yesterday = today - timedelta(days=1)
-    return dayset.span(dates.start or row.first_date or EARLIEST, min(dates.end or yesterday, yesterday))
+            outside |= dayset.of_period(last) & ~dayset.before(day + timedelta(days=1))
+    return Days(outside)
 
 
 def series_coverage(
     series: Series, row: Row, listed: ObjectDays, stored: ObjectDays, dates: DateRange, today: date
 ) -> SeriesCoverage:
-    """Return how the wanted days of a series are covered, and why the archive lacks those that it lacks.
+    """Return how the days in ``dates`` are covered, and why the archive lacks those that it lacks.
 
-    Args:
-        series: The series.
-        row: Its matrix row.
-        listed: All that the archive lists of it, whatever days are wanted.
-        stored: All that is on disk of it.
-        dates: The days asked for.
-        today: The current UTC day.
+    ``listed`` and ``stored`` are all objects of the series, whatever days are wanted. An open start means the row's
+    first day, an open end yesterday.
     """
-    wanted = wanted_days(row, dates, today)
+    yesterday = today - timedelta(days=1)
+    wanted = dayset.span(dates.start or row.first_date or EARLIEST, min(dates.end or yesterday, yesterday))
     seen = listed | stored
     in_archive, on_disk = listed.covered(seen), stored.covered(seen)
     known = Days(in_archive | on_disk)
-    lacking = Days(wanted & ~known)
-    reasons = _reasons(row, lacking, known, _partition(row, series.interval), today)
+    missing: dict[Absence, Days] = {}
+    rest = Days(wanted & ~known)
+    for reason, explained in _claims(row, known, series.interval, today):
+        if days := Days(rest & explained):
+            missing[reason] = Days(missing.get(reason, dayset.NONE) | days)
+            rest = Days(rest & ~days)
     return SeriesCoverage(
-        series, wanted, Days(on_disk & wanted), Days(in_archive & wanted), reasons,
+        series, wanted, Days(on_disk & wanted), Days(in_archive & wanted), ordered(missing),
         dayset.first(in_archive), dayset.last(in_archive),
     )  # fmt: skip
 
 
-def _reasons(row: Row, lacking: Days, known: Days, partition: Partition, today: date) -> dict[Absence, Days]:
-    """Return each reason with its days; together they are the lacking ones, and no day has two."""
-    found: dict[Absence, Days] = {}
-    rest = lacking
-    for reason, days in _claims(row, known, partition, today):
-        if taken := Days(rest & days):
-            found[reason] = Days(found.get(reason, dayset.NONE) | taken)
-            rest = Days(rest & ~taken)
-    return ordered(found)
-
-
-def _claims(row: Row, known: Days, partition: Partition, today: date) -> Iterator[tuple[Absence, Days]]:
-    """Yield reasons with the days that they explain, the one that counts first; the last one explains all that is left.
+def _claims(row: Row, known: Days, interval: str | None, today: date) -> Iterator[tuple[Absence, Days]]:
+    """Yield reasons with the days that they explain, the strongest first; the last one explains all that is left.
 
     What the series itself shows comes before what the matrix says of the row, which is true of its oldest symbol.
     """
     everything = Days(-1)
     if row.status in {Status.NEVER_PUBLISHED, Status.REMOVED}:
         yield (Absence.NEVER_PUBLISHED if row.status is Status.NEVER_PUBLISHED else Absence.DISCONTINUED), everything
-    yield Absence.NOT_YET, Days(dayset.enclosed(known) & _not_due(partition, today))
+    # The newest days of a series come in daily objects where there are any.
+    daily = Partition.DAILY in row.partitions and (interval is None or interval in row.intervals(Partition.DAILY))
+    partition = Partition.DAILY if daily else Partition.MONTHLY
+    due_until = Period.containing(today - PUBLICATION_DELAY[partition], partition).first_day
+    yield Absence.NOT_YET, Days(dayset.enclosed(known) & ~dayset.before(due_until))
     yield Absence.HOLE, dayset.enclosed(known)
     if row.first_date is not None:
         yield Absence.BEFORE_FIRST, dayset.before(row.first_date)
@@ -366,26 +323,8 @@ def _claims(row: Row, known: Days, partition: Partition, today: date) -> Iterato
     yield (Absence.DELISTED if ended else Absence.NOT_YET), everything
 
 
-def _not_due(partition: Partition, today: date) -> Days:
-    """Return the days whose objects may still be on the way, and all after them."""
-    newest_due = today - PUBLICATION_DELAY[partition] - timedelta(days=1)
-    return Days(~dayset.before(Period.containing(newest_due + timedelta(days=1), partition).first_day))
-
-
-def _partition(row: Row, interval: str | None) -> Partition:
-    """Return the partition that brings the newest days of a series."""
-    daily = Partition.DAILY in row.partitions and (interval is None or interval in row.intervals(Partition.DAILY))
-    return Partition.DAILY if daily else Partition.MONTHLY
-
-
 def whole_months(row: Row, dates: DateRange, today: date) -> tuple[Period, Period] | None:
-    """Return the first and last month of which every published day is wanted; None where there is none.
-
-    Args:
-        row: The matrix row, which says between which days it is published.
-        dates: The days wanted, cut to those in which the row is published.
-        today: The current UTC day; a month that it falls into is not over.
-    """
+    """Return the first and last month that are over and of which every published day is in ``dates``, None if none."""
     begins, ends = row.first_date or EARLIEST, row.last_date or today
     months = [
         month

@@ -1,4 +1,4 @@
-"""What a collect of a plan would take: requests, disk space, and time judged by earlier runs."""
+"""What collecting a plan would take: requests, disk space, and time, estimated from earlier runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import Budget
 
 _SAME_SHAPE = 1e-9
-"""Below this (1 is the most there can be) runs differ too little in bytes an object to tell the two rates apart."""
+"""Below this (the maximum is 1) runs differ too little in bytes per object to tell the two rates apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Estimate:
 
     Attributes:
         seconds: The estimate.
-        runs: How many runs it is judged by.
-        by_bytes: Whether bytes count in it; without them, as where sizes are unknown, it is the objects alone.
+        runs: How many runs it is based on.
+        by_bytes: Whether bytes count in it; where sizes are unknown, only objects do.
     """
 
     seconds: float
@@ -49,14 +49,9 @@ class Estimate:
 
 
 def estimate(past: Sequence[PastRun], objects: int, size: int | None) -> Estimate | None:
-    """Return how long fetching may take; None where no run tells.
+    """Return how long fetching may take; None without past runs. ``size`` is in bytes, None where it is unknown.
 
-    Large runs weigh more than small ones, since the squares of the errors in seconds are what is kept small.
-
-    Args:
-        past: Runs that fetched something.
-        objects: How many objects are to be fetched.
-        size: Their bytes; None where they are unknown.
+    Large runs weigh more than small ones, since the squares of the errors in seconds are minimised.
     """
     if not past:
         return None
@@ -67,19 +62,19 @@ def estimate(past: Sequence[PastRun], objects: int, size: int | None) -> Estimat
 
 
 def rates(past: Sequence[PastRun]) -> tuple[float, float]:
-    """Return seconds an object and seconds a byte, neither below 0, that explain past runs best (least squares).
+    """Return seconds per object and seconds per byte, neither below 0, that fit past runs best (least squares).
 
-    Where all runs have the same bytes an object, as one run alone has, half of the time is laid to either.
+    Where all runs have the same bytes per object, as one run alone has, half of the time is attributed to either.
     """
     most_objects = max(run.objects for run in past)
     most_bytes = max(run.bytes for run in past) or 1
     points = [(run.objects / most_objects, run.bytes / most_bytes, run.seconds) for run in past]
-    an_object, a_byte = _non_negative_fit(points)
-    return an_object / most_objects, a_byte / most_bytes
+    per_object, per_byte = _non_negative_fit(points)
+    return per_object / most_objects, per_byte / most_bytes
 
 
 def _non_negative_fit(points: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
-    """Return the a, b >= 0 for which a * x + b * y comes closest to z; x and y are from 0 to 1, one of the x is 1."""
+    """Return the a, b >= 0 for which a * x + b * y is closest to z; x and y are from 0 to 1, one of the x is 1."""
     xx = sum(x * x for x, _, _ in points)
     xy = sum(x * y for x, y, _ in points)
     yy = sum(y * y for _, y, _ in points)
@@ -93,39 +88,36 @@ def _non_negative_fit(points: Sequence[tuple[float, float, float]]) -> tuple[flo
     a, b = (xz * yy - yz * xy) / determinant, (yz * xx - xz * xy) / determinant
     if a >= 0 and b >= 0:
         return a, b
-    # The optimum lies on the edge: one of the two is 0, the one that costs less.
+    # The optimum lies on the edge, where one of the two is 0.
     return (xz / xx, 0.0) if xz * xz / xx >= yz * yz / yy else (0.0, yz / yy)
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:
-    """Return the a for which a * x comes closest to y."""
+    """Return the a for which a * x is closest to y."""
     return sum(x * y for x, y in points) / sum(x * x for x, _ in points)
 
 
 RUNS_JUDGED_BY = 10
 RUNS_LOOKED_AT = 100
-"""So many of the newest folders at most, however many are kept."""
+"""At most so many of the newest folders are read, however many are kept."""
 
 
 def past_runs(runs: Path) -> tuple[PastRun, ...]:
-    """Return the last ten runs that fetched something, newest first.
+    """Return the last ten runs that fetched something, newest first; ``runs`` is the folder of runs, if any.
 
-    Runs that an error ended are left out, since they may have waited for a server that did not answer. So is a report
-    that is missing or damaged: nothing depends on it.
-
-    Args:
-        runs: The folder that holds one folder a run, named so that they sort by time; it need not exist.
+    Runs that ended with an error are left out, since they may have waited for a server that did not answer. So is a
+    report that is missing or damaged: nothing depends on it.
     """
     try:
         folders = sorted(runs.iterdir(), reverse=True)[:RUNS_LOOKED_AT]
     except OSError:
         return ()
-    return tuple(islice(_told(folders), RUNS_JUDGED_BY))
+    return tuple(islice(_readable(folders), RUNS_JUDGED_BY))
 
 
-def _told(folders: list[Path]) -> Iterator[PastRun]:
+def _readable(folders: list[Path]) -> Iterator[PastRun]:
     for folder in folders:
-        # RecursionError: nested too deeply; the others: no file, no JSON, another form.
+        # RecursionError: nested too deeply; the others: no file, not JSON, another form.
         with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             run = _past_run(json.loads((folder / "report.json").read_text(encoding="utf-8")))
             if run is not None:
@@ -133,10 +125,10 @@ def _told(folders: list[Path]) -> Iterator[PastRun]:
 
 
 def _past_run(report: Any) -> PastRun | None:
-    """Return what a report says, None where it says nothing of how long fetching takes.
+    """Return the run of a report, None where it tells nothing about how long fetching takes.
 
     Raises:
-        KeyError, TypeError, ValueError: It is no report.
+        KeyError, TypeError, ValueError: It is not a report.
     """
     objects = int(report["outcomes"]["fetched"]) + int(report["outcomes"]["updated"])
     size = int(report["bytes_fetched"])
@@ -147,18 +139,18 @@ def _past_run(report: Any) -> PastRun | None:
 
 
 REQUESTS_A_COPY = 2
-"""s5cmd asks for an object's head, then for the object; a file larger than one part takes a request a part."""
+"""s5cmd asks for an object's head, then for the object; a file larger than one part takes one request per part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a collect would take, and what there is.
+    """What collecting a plan would take, and what is available.
 
     Attributes:
-        totals: The sums over the plan, by the names of the fields of GroupTotals.
-        requests_listed: LIST requests that the plan has made; the collect would make them again, or find them cached.
+        totals: The sums over the plan, by the field names of GroupTotals.
+        requests_listed: LIST requests that the plan has made; collecting makes them again, or finds them cached.
         disk_free: Bytes that may still be written to the root's disk.
-        estimate: How long it may take; None where no earlier run tells.
+        estimate: How long it may take; None without earlier runs.
         budget: The limits that were set.
     """
 
@@ -170,12 +162,12 @@ class Needs:
 
     @property
     def requests(self) -> int:
-        """Requests that fetching would take, listing not included."""
+        """Requests for fetching, without listing."""
         return REQUESTS_A_COPY * self.totals["commands"]
 
     @property
     def requests_per_object(self) -> float | None:
-        """All requests, listing included, shared out among the planned objects; None where there are none."""
+        """All requests, with listing, per planned object; None where there are none."""
         planned = self.totals["objects"]
         return (self.requests + self.requests_listed) / planned if planned else None
 
@@ -186,7 +178,7 @@ class Needs:
 
     @property
     def fits(self) -> bool:
-        """Whether the disk has room for what is known of it."""
+        """Whether the objects of known size fit on the disk."""
         return self.totals["added_bytes"] <= self.disk_free
 
     def document(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The most that may be fetched, and whether it fits on the disk."""
+"""How much may be fetched, and whether it fits on the disk."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from crypto_archive.root.store import Root
 
 ITEMS_A_PIECE = 1000
-"""How many planned objects are frozen together; what they share is written once."""
+"""How many planned objects are pickled together; what they share is written once."""
 
 
 class OverBudget(UsageError):
-    """A plan needs more than it may, or nobody can say whether it does."""
+    """A plan exceeds its limits, or cannot be checked against them."""
 
 
 def within_budget(
@@ -39,18 +39,13 @@ def within_budget(
     folder: Path | None = None,
     cancelled: threading.Event | None = None,
 ) -> Generator[PlannedObject, None, None]:
-    """Pass a plan on once all of it is known to keep within the budget; at once where there is no limit.
+    """Pass a plan on once all of it is known to keep within the budget; immediately where there is no limit.
 
-    Meanwhile the plan lies in a file without a name, so that memory stays small.
-
-    Args:
-        planned: The plan.
-        budget: The limits.
-        folder: Where that file lies; None for the folder that the system has for such files.
-        cancelled: Ends the counting early, once it is set; what was counted is passed on.
+    Meanwhile the plan is kept in an unnamed file in ``folder``, by default the system's folder for temporary files, so
+    that memory stays small. Once ``cancelled`` is set, counting ends early and what was counted is passed on.
 
     Raises:
-        OverBudget: The plan needs more, as soon as that is known; or a size is unknown that would have to be counted.
+        OverBudget: The plan exceeds the budget, as soon as that is known; or a size that has to be counted is unknown.
         RootUnusable: The file cannot be written.
     """
     if not budget.limits:
@@ -73,7 +68,7 @@ def within_budget(
 
 
 def check_budget(budget: Budget, objects: int, size: int | None, *, so_far: bool = False) -> None:
-    """See that what is to be fetched keeps within the budget.
+    """Check that what is to be fetched keeps within the budget.
 
     Args:
         budget: The limits.
@@ -82,7 +77,7 @@ def check_budget(budget: Budget, objects: int, size: int | None, *, so_far: bool
         so_far: Whether there may be more to come.
 
     Raises:
-        OverBudget: It is too much, or nobody can say.
+        OverBudget: It is too much, or a size is unknown.
     """
     if budget.max_objects is not None and objects > budget.max_objects:
         raise _over("objects", format_count(objects, "object"), f"{budget.max_objects:,}", so_far)
@@ -91,11 +86,20 @@ def check_budget(budget: Budget, objects: int, size: int | None, *, so_far: bool
     if size is None:
         raise _sizes_unknown()
     if size > budget.max_bytes:
-        raise _over("bytes", _exact(size), _exact(budget.max_bytes), so_far)
+        raise _over("bytes", _size(size), _size(budget.max_bytes), so_far)
+
+
+def _over(what: str, needed: str, allowed: str, so_far: bool) -> OverBudget:
+    least = "at least " if so_far else ""
+    more = " `crypto-archive plan` with the same selection shows how much it is in all." if so_far else ""
+    return OverBudget(
+        f"The plan exceeds max_{what}: {least}{needed} to download, {allowed} allowed",
+        hint=f"Nothing was downloaded. Select less, for example fewer days, or raise --max-{what}.{more}",
+    )
 
 
 def require_sizes(request: Request) -> None:
-    """See that what is limited can be known, before a plan is made.
+    """Check that the sizes that a limit needs will be known, before a plan is made.
 
     Raises:
         OverBudget: Bytes are limited, and the plan is to come from the calendar.
@@ -104,37 +108,25 @@ def require_sizes(request: Request) -> None:
         raise _sizes_unknown()
 
 
-def without_max_bytes(configured: RunConfig) -> RunConfig:
+def without_max_bytes(config: RunConfig) -> RunConfig:
     """Return a configuration that does not limit bytes, for a plan that knows no sizes; a notice says so."""
-    request = configured.request
+    request = config.request
     if request.budget.max_bytes is None:
-        return configured
-    notice = Notice("max_bytes is not looked at: a plan from the calendar knows no sizes")
-    return replace(
-        configured,
-        request=replace(request, budget=replace(request.budget, max_bytes=None)),
-        notices=(*configured.notices, notice),
-    )
+        return config
+    notice = Notice("max_bytes is ignored: a plan from the calendar does not know sizes")
+    request = replace(request, budget=replace(request.budget, max_bytes=None))
+    return replace(config, request=request, notices=(*config.notices, notice))
 
 
 def _sizes_unknown() -> OverBudget:
     return OverBudget(
-        "max_bytes cannot be kept to: the plan does not know the sizes of the objects",
+        "max_bytes cannot be enforced: the plan does not know the sizes of the objects",
         hint="Plan with --discover listing, which knows them, or limit the number of objects with --max-objects.",
     )
 
 
-def _over(what: str, needed: str, allowed: str, so_far: bool) -> OverBudget:
-    least = "at least " if so_far else ""
-    look = " `crypto-archive plan` with the same selection says how much it is." if so_far else ""
-    return OverBudget(
-        f"The plan is over its limit: {least}{needed} would be fetched, max_{what} allows {allowed}",
-        hint=f"Nothing was fetched. Ask for less, by fewer days for example, or raise --max-{what}.{look}",
-    )
-
-
-def _exact(size: int) -> str:
-    """Return a size for people, and in bytes, since two that differ may look alike."""
+def _size(size: int) -> str:
+    """Return a size for people, and in bytes, since two different ones may look alike."""
     return format_bytes(size) if size < 1024 else f"{format_bytes(size)} ({size:,} bytes)"
 
 
@@ -156,15 +148,11 @@ def _counted(
 def check_disk_space(planned: Iterable[PlannedObject], root: Root) -> Generator[PlannedObject, None, None]:
     """Pass a plan on as long as what is to be fetched fits on the root's disk.
 
-    The disk is looked at once, when the first object is asked for, so that what the run itself writes does not count
-    twice. Objects of unknown size, as a plan from the calendar has them, count as nothing.
-
-    Args:
-        planned: The plan.
-        root: The archive root.
+    Free space is read once, when the first object is asked for, so that what the run itself writes does not count
+    twice. Objects of unknown size, as in a plan from the calendar, count as nothing.
 
     Raises:
-        RootUnusable: What is planned so far needs more than is free.
+        RootUnusable: What is planned so far needs more space than is free.
     """
     free = free_bytes(root)
     needed = 0
@@ -172,9 +160,9 @@ def check_disk_space(planned: Iterable[PlannedObject], root: Root) -> Generator[
         needed += added_bytes(item)
         if needed > free:
             raise RootUnusable(
-                f"There is not enough room on the disk of the output directory {root.path}: "
-                f"at least {format_bytes(needed)} are needed, {format_bytes(free)} are free",
-                hint="Free some space, choose another disk with --output, or ask for less, by fewer days for example. "
-                "What is there already stays.",
+                f"Not enough space on the disk of the output directory {root.path}: "
+                f"at least {format_bytes(needed)} needed, {format_bytes(free)} free",
+                hint="Free some space, choose another disk with --output, or select less, for example fewer days. "
+                "What has been downloaded stays.",
             )
         yield item

@@ -2,102 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import groupby, takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import EnvironmentFailure, UsageError
-from crypto_archive.model import GONE, REPLACED, SIDECAR_SUFFIX, Action, Candidate, Pin, RemoteStat, is_md5
-from crypto_archive.plan.candidates import Source
-from crypto_archive.plan.decide import is_held
-from crypto_archive.plan.lockfile import LockedObject, fault, line_of, open_lock, write_lock
-from crypto_archive.root.session import root_of
+from crypto_archive.model import GONE, REPLACED, SIDECAR_SUFFIX, Action, Candidate, RemoteStat, is_md5
+from crypto_archive.plan.decide import has_pinned_bytes
+from crypto_archive.plan.lockfile import LockedObject, corrupt, line_of, open_lock, write_lock
+from crypto_archive.root.layout import root_of
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.runfile import list_line
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
+    from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.config.run_config import Request, RunConfig
     from crypto_archive.files import LineSorter
-    from crypto_archive.model import ArchiveObject, PlannedObject
-    from crypto_archive.plan.decide import Stored
-    from crypto_archive.plan.lockfile import Lock
+    from crypto_archive.model import PlannedObject
+    from crypto_archive.plan.lockfile import LockFile
     from crypto_archive.root.presence import StoredFiles
-    from crypto_archive.s5cmd.output import Listed
+    from crypto_archive.root.session import Context
+    from crypto_archive.root.store import Root
 
-ListObjects = Callable[[Iterable[str]], Iterable["Listed"]]
-"""Lists the objects whose keys begin with one of several prefixes, in whatever order."""
 PREFIXES_AT_ONCE = 100
 """How many prefixes are listed together, by one s5cmd process."""
 OBJECTS_AT_ONCE = 10_000
 """How many objects wait for the answer of a listing, about 10 MB of them."""
 
 
-class Locked(NamedTuple):
-    """An object with the bytes that it must have.
+def locked_config(config: RunConfig, path: Path) -> tuple[RunConfig, LockFile]:
+    """Return the configuration to collect exactly what a lock file pins, and the file, which is read through once.
 
-    Attributes:
-        object: The object.
-        pin: The bytes.
-        has_sidecar: Whether the archive had its sidecar when it was locked.
+    Raises:
+        UsageError: The file is not a sound lock file, or has a key that the matrix or the root has no place for.
+        ConfigError: Another bucket was asked for.
     """
-
-    object: ArchiveObject
-    pin: Pin
-    has_sidecar: bool
-
-
-class _Waiting(NamedTuple):
-    locked: Locked
-    held: bool
+    lock_file = open_lock(path)
+    config = config.locked_by(path, lock_file.bucket, lock_file.shard)
+    for _ in _pinned(lock_file, config.matrix, root_of(config)):
+        pass
+    return config, lock_file
 
 
-def by_lock(
-    locked: Iterable[Locked], stored: Stored, list_objects: ListObjects, *, ask_all: bool = False
-) -> Generator[Candidate, None, None]:
-    """Yield every locked object, in the order of the lock, with what the archive has in its place.
+def locked_objects(context: Context, lock_file: LockFile, stored: StoredFiles) -> Generator[Candidate, None, None]:
+    """Yield every object of a lock file, in its order, with what the archive now has in its place.
 
-    The archive is asked by a prefix a series, as narrow as the keys allow; of a series that is all there, nothing is
-    asked.
-
-    Args:
-        locked: The objects, sorted by key.
-        stored: Looks up what is on disk.
-        list_objects: Lists the objects under prefixes.
-        ask_all: Ask for those on disk, too.
+    The archive is asked with one prefix per series, as narrow as the keys allow, and only for objects that are not on
+    disk or are to be fetched again. With discovery by the calendar it is not asked at all: the objects come as if the
+    archive still had them, so that their bytes are judged when they arrive.
 
     Raises:
         EndpointUnreachable: The listing failed.
     """
-    waiting: list[_Waiting] = []
+    pinned = _pinned(lock_file, context.matrix, context.root)
+    if context.request.discovery is Discovery.CALENDAR:
+        yield from (one._replace(remote=one.pin) for one in pinned)
+        return
+    keeps = context.request.fetching.skips_present
+    waiting: list[Candidate] = []
     prefixes: list[str] = []
-    for series in _by_folder(locked):
-        found = [_Waiting(one, not ask_all and is_held(stored(one.object.key), one.pin)) for one in series]
-        if missing := [one.locked.object.key for one in found if not one.held]:
+    for series in _by_folder(pinned):
+        for one in series:
+            kept = keeps and one.pin is not None and has_pinned_bytes(stored.find(one.object.key), one.pin)
+            waiting.append(one._replace(remote=one.pin) if kept else one)
+        if missing := [one.object.key for one in waiting[-len(series) :] if one.remote is None]:
             prefixes.append(_common_start(missing[0], missing[-1]))
-        waiting += found
         if len(prefixes) >= PREFIXES_AT_ONCE or len(waiting) >= OBJECTS_AT_ONCE:
-            yield from _answered(waiting, prefixes, list_objects)
+            yield from _answered(context, waiting, prefixes)
             waiting, prefixes = [], []
-    yield from _answered(waiting, prefixes, list_objects)
+    yield from _answered(context, waiting, prefixes)
 
 
-def as_locked(locked: Iterable[Locked]) -> Generator[Candidate, None, None]:
-    """Yield every locked object as if the archive still had it; nobody is asked."""
-    for item, pin, has_sidecar in locked:
-        yield Candidate(item, RemoteStat(pin.size, pin.etag, pin.last_modified, has_sidecar), pin=pin)
+def _pinned(lock_file: LockFile, matrix: Matrix, root: Root) -> Iterator[Candidate]:
+    """Yield the objects of a lock file, each checked for a place in the matrix, in the root, and in s5cmd's commands.
+
+    The keys of a series differ only in their dates, so one of them tells whether all will do.
+    """
+    fit = None
+    for number, locked in lock_file.numbered():
+        item = matrix.object_of(locked.key)
+        if item is None:
+            raise corrupt(lock_file.path, number, f"the matrix has no place for the key {locked.key!r}")
+        if item.series is not fit:
+            try:
+                root.file(locked.key)
+                list_line(lock_file.bucket, locked.key)
+            except ValueError as error:
+                raise corrupt(lock_file.path, number, str(error)) from None
+            fit = item.series
+        yield Candidate(item, pin=locked.stat)
 
 
-def _by_folder(locked: Iterable[Locked]) -> Iterator[list[Locked]]:
-    """Yield the objects of one folder together, so many at a time as may wait."""
-    for _, series in groupby(locked, key=lambda one: one.object.key.rpartition("/")[0]):
-        some: list[Locked] = []
+def _by_folder(pinned: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+    """Yield the objects of one folder together, up to ``OBJECTS_AT_ONCE`` of them."""
+    for _, series in groupby(pinned, key=lambda one: one.object.key.rpartition("/")[0]):
+        some: list[Candidate] = []
         for one in series:
             some.append(one)
             if len(some) >= OBJECTS_AT_ONCE:
@@ -112,163 +115,103 @@ def _common_start(first: str, last: str) -> str:
     return "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
 
 
-def _answered(waiting: list[_Waiting], prefixes: list[str], list_objects: ListObjects) -> Iterator[Candidate]:
-    """Yield candidates, once the archive has said what it has in their places."""
-    wanted = {one.locked.object.key for one in waiting if not one.held}
-    listed: dict[str, Listed] = {}
+def _answered(context: Context, waiting: list[Candidate], prefixes: list[str]) -> Iterator[Candidate]:
+    """Yield candidates once the archive has answered about those that have no ``remote`` yet."""
+    wanted = {one.object.key for one in waiting if one.remote is None}
+    listed: dict[str, RemoteStat] = {}
     sidecars: set[str] = set()
-    for entry in list_objects(prefixes) if prefixes else ():
-        key = entry.key.removesuffix(SIDECAR_SUFFIX)
-        if entry.key in wanted:
-            listed.setdefault(entry.key, entry)
-        elif key in wanted:
-            sidecars.add(key)
-    for (item, pin, has_sidecar), held in waiting:
-        if held:
-            remote = RemoteStat(pin.size, pin.etag, pin.last_modified, has_sidecar)
-            yield Candidate(item, remote, pin=pin)
-        elif (there := listed.get(item.key)) is None:
-            yield Candidate(item, pin=pin, action=Action.REFUSE, why=GONE)
+    if prefixes:
+        access = context.request.access
+        # Never from remembered listings: what matters is what the archive has now.
+        for entry in list_objects(find_binary(access.s5cmd), access, prefixes, cancelled=context.cancelled):
+            if entry.key in wanted:
+                listed.setdefault(entry.key, entry.stat)
+            elif (key := entry.key.removesuffix(SIDECAR_SUFFIX)) in wanted:
+                sidecars.add(key)
+    for one in waiting:
+        key, pin = one.object.key, one.pin
+        if one.remote is not None or pin is None:
+            yield one
+        elif (now := listed.get(key)) is None:
+            yield one._replace(action=Action.REFUSE, why=GONE)
         else:
-            remote = RemoteStat(there.size, there.etag, there.last_modified, item.key in sidecars)
+            remote = RemoteStat(now.size, now.etag, now.last_modified, key in sidecars)
             why = _replaced(pin, remote)
-            yield Candidate(item, remote, pin=pin, action=Action.REFUSE if why else None, why=why)
+            yield one._replace(remote=remote, action=Action.REFUSE if why else None, why=why or "")
 
 
-def _replaced(pin: Pin, remote: RemoteStat) -> str:
-    """Say what the archive has instead of the locked bytes; empty where it may have them still.
+def _replaced(pin: RemoteStat, remote: RemoteStat) -> str | None:
+    """Return what the archive has instead of the locked bytes; None where it may still have them.
 
-    An upload in parts gives the same bytes another ETag, so that only a digest can tell; a new time alone changes none.
+    A multi-part upload gives the same bytes another ETag, so that only a digest can tell; a new time alone proves
+    nothing.
     """
     if remote.size == pin.size:
-        same = remote.etag == pin.etag
-        both_md5 = all(is_md5(etag) for etag in (remote.etag, pin.etag))
-        if same or (pin.sha256 and not both_md5):
-            return ""
+        both_md5 = is_md5(remote.etag) and is_md5(pin.etag)
+        if remote.etag == pin.etag or (pin.sha256 and not both_md5):
+            return None
     now, then = (f"{one.size:,} bytes of {one.last_modified:%Y-%m-%d}" for one in (remote, pin))
-    if now != then:
-        return f"{REPLACED}: {now}, locked were {then}"
-    return f"{REPLACED}: ETag {remote.etag}, locked was {pin.etag}"
+    if now == then:
+        now, then = f"ETag {remote.etag}", pin.etag
+    return f"{REPLACED}: {now}, was {then}"
 
 
 def require_listing(request: Request) -> None:
-    """Refuse to lock, or to compare, a plan that knows neither sizes nor ETags.
+    """Refuse to lock or compare a plan that knows neither sizes nor ETags.
 
     Raises:
         UsageError: The plan would come from the calendar.
     """
     if request.discovery is Discovery.CALENDAR:
         raise UsageError(
-            "A plan from the calendar cannot be locked or compared: it knows no sizes and no ETags",
+            "A plan from the calendar cannot be locked or compared: it does not know sizes and ETags",
             hint="Plan from the listing: with --discover listing, or without `discover: calendar` in preset and "
             "environment.",
         )
 
 
-def noting(planned: Iterable[PlannedObject], sorter: LineSorter) -> Iterator[PlannedObject]:
-    """Pass a plan on, and hand the line of every object that the archive has to a sorter.
+def noting(planned: Iterable[PlannedObject], lines: LineSorter) -> Iterator[PlannedObject]:
+    """Pass a plan on, and collect the line of every object that the archive has.
 
     Raises:
-        EnvironmentFailure: What the listing says of an object cannot stand in a line, or the sorter has no room.
+        EnvironmentFailure: An object of the listing does not fit into a line, or there is no room for the lines.
     """
     for item in planned:
-        locked = _locked(item)
-        if locked is not None:
+        # What is not published yet, or cannot be had, is not locked.
+        if item.remote is not None and item.action not in {Action.WAIT, Action.REFUSE}:
             try:
-                sorter.add(line_of(locked))
+                lines.add(line_of(LockedObject(item.object.key, item.remote)))
             except ValueError as error:
                 raise EnvironmentFailure(
                     f"The archive lists an object that cannot be locked: {error}",
-                    hint="Check --endpoint-url: no archive of Binance's has such objects.",
+                    hint="Check --endpoint-url: Binance's archive has no such objects.",
                 ) from error
         yield item
 
 
-def _locked(item: PlannedObject) -> LockedObject | None:
-    """Return the line of a planned object; None for what is not published yet, or cannot be had."""
-    remote = item.remote
-    if remote is None or item.action in {Action.WAIT, Action.REFUSE}:
-        return None
-    pin = Pin(remote.size, remote.etag, remote.last_modified, item.sha256)
-    return LockedObject(item.object.key, pin, remote.has_sidecar)
+def write_plan(lines: LineSorter, path: Path, request: Request) -> int:
+    """Write the lines of a plan as a lock file; return how many objects it has.
 
-
-def write_plan(sorter: LineSorter, path: Path, request: Request) -> int:
-    """Write what a plan came to as a lock file; return how many objects it has.
-
-    A plan without any leaves what is there alone: it is a mistake more often than a wish.
+    A plan without objects leaves an existing file alone: it is more likely a mistake than intended.
 
     Raises:
-        RootUnusable: It cannot be written.
+        RootUnusable: The file cannot be written.
     """
-    if not sorter.count:
-        return 0
-    return write_lock(path, request.access.bucket, sorter.sorted())
+    return write_lock(path, request.access.bucket, lines.sorted()) if lines.count else 0
 
 
-def lock_to_compare(path: Path, request: Request) -> Lock:
-    """Return a lock file that a plan is to be held against; all of it is read once, so that an error comes early.
+def lock_to_compare(path: Path, request: Request) -> LockFile:
+    """Return a lock file to compare a plan with; it is read through once, so that an error comes early.
 
     Raises:
-        UsageError: It is no sound lock file, or one of another bucket.
+        UsageError: The file is not a sound lock file, or belongs to another bucket.
     """
-    lock = open_lock(path)
-    if lock.bucket != request.access.bucket:
+    lock_file = open_lock(path)
+    if lock_file.bucket != request.access.bucket:
         raise UsageError(
-            f"{path} locks objects of the bucket {lock.bucket!r}, and this plan is of {request.access.bucket!r}",
-            hint="Name the bucket with CRYPTO_ARCHIVE_BUCKET, or another lock file.",
+            f"{path} locks objects of the bucket {lock_file.bucket!r}, but this plan is for {request.access.bucket!r}",
+            hint="Set the bucket with CRYPTO_ARCHIVE_BUCKET, or choose another lock file.",
         )
-    for _ in lock:
+    for _ in lock_file:
         pass
-    return lock
-
-
-def locked_request(configured: RunConfig, path: Path) -> tuple[RunConfig, Source]:
-    """Return the request to collect exactly what a lock file pins, and its objects.
-
-    Each object comes with what the archive has of it now; where no listing is wanted, as if the archive still had all
-    of them, so that their bytes are judged when they arrive. The file is read through once beforehand.
-
-    Args:
-        configured: Where to collect to, and how.
-        path: The lock file.
-
-    Raises:
-        UsageError: It is no sound lock file, or has a key that is none of the matrix or that no file can have.
-        ConfigError: Another bucket was asked for.
-    """
-    lock = open_lock(path)
-    configured = configured.locked_by(path, lock.bucket, lock.shard)
-    for _ in _objects(lock, configured):
-        pass
-    request = configured.request
-
-    def asked(stored: StoredFiles, _on_notice: object, cancelled: threading.Event) -> Generator[Candidate, None, None]:
-        binary = find_binary(request.access.s5cmd)
-        # Not from what is remembered: what the archive has now is the question.
-        list_now = partial(list_objects, binary, request.access, cancelled=cancelled)
-        return by_lock(_objects(lock, configured), stored.find, list_now, ask_all=not request.fetching.skips_present)
-
-    def unasked(*_: object) -> Generator[Candidate, None, None]:
-        return as_locked(_objects(lock, configured))
-
-    candidates = unasked if request.discovery is Discovery.CALENDAR else asked
-    return configured, Source(configured.notices, candidates)
-
-
-def _objects(lock: Lock, configured: RunConfig) -> Iterator[Locked]:
-    """Yield what a lock pins. The keys of a series differ in their dates only, so one tells whether all will do."""
-    root = root_of(configured)
-    fit = None
-    for number, locked in lock.numbered():
-        item = configured.matrix.object_of(locked.key)
-        if item is None:
-            fault(lock.path, number, f"the matrix has no place for the key {locked.key!r}")
-        if item.series is not fit:
-            try:
-                root.file(locked.key)
-                list_line(lock.bucket, locked.key)
-            except ValueError as error:
-                fault(lock.path, number, str(error))
-            fit = item.series
-        yield Locked(item, locked.pin, locked.has_sidecar)
+    return lock_file

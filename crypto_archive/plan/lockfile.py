@@ -1,20 +1,20 @@
-"""Lock files: the exact objects of a plan as sorted text; and shards, lock files that share a plan."""
+"""Lock files: the exact objects of a plan as sorted text; and shards, lock files that divide a plan."""
 
 from __future__ import annotations
 
 import hashlib
 import heapq
 import re
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from errno import EISDIR
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_archive.errors import RootUnusable, UsageError
-from crypto_archive.model import Pin, ShardName
+from crypto_archive.errors import FileUnusable, UsageError
+from crypto_archive.files import atomic_write, draft_path, explain_os_errors, require_writable
+from crypto_archive.model import RemoteStat, ShardName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +28,15 @@ SHARD = "# shard: "
 END = "# end"
 """The last line: a file without it was cut short."""
 
+_WRITABLE_FILE = "Name a file in a writable folder with --lock."
+_WRITABLE_FOLDER = "Name a writable folder with --to."
+
 _NONE = "-"
 _SIDECAR = "sidecar"
 _FIELDS = 6
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would end, garble or never reach a line
+LONGEST_LINE = 1 << 14
+"""In bytes; a key has 1,024 at most."""
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would end or garble a line, or cannot be encoded
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -39,113 +44,71 @@ _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}) of ([0-9a-f]{12})")
 
 
 class LockedObject(NamedTuple):
-    """One line of a lock file.
-
-    Attributes:
-        key: The object's key.
-        pin: The exact bytes.
-        has_sidecar: Whether the archive had its sidecar then.
-    """
+    """One line of a lock file: a key, and the exact bytes that it had when the plan was locked."""
 
     key: str
-    pin: Pin
-    has_sidecar: bool = True
-
-
-def head_of(bucket: str, shard: ShardName | None = None) -> tuple[str, ...]:
-    """Return the lines that a lock of a bucket, or a shard of one, begins with."""
-    return FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS
-
-
-def parse_shard(text: str) -> ShardName:
-    """Return the shard that a head speaks of, by what stands behind ``SHARD``.
-
-    Raises:
-        ValueError: It is none; the text says why.
-    """
-    found = _SHARD.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no shard such as '3/8 of 0a1b2c3d4e5f'")
-    number, count = int(found[1]), int(found[2])
-    if number > count:
-        raise ValueError(f"there is no shard {number} of {count}")
-    return ShardName(found[3], number, count)
-
-
-def is_comment(line: str) -> bool:
-    """Whether a line says nothing of an object; a key may begin with the same sign, but has fields behind it."""
-    return line.startswith("#") and "\t" not in line
+    stat: RemoteStat
 
 
 def line_of(locked: LockedObject) -> str:
-    """Return the line of an object, without its end. Lines sort as their keys do, bytewise.
+    """Return the line of an object, without its end. Lines sort as their keys do, by bytes.
 
     Raises:
-        ValueError: Key or ETag have characters that no line can hold, or the time has no zone.
+        ValueError: Key or ETag contain characters that a line cannot hold, or the time has no zone.
     """
-    pin = locked.pin
-    for name, text in (("key", locked.key), ("ETag", pin.etag)):
+    stat = locked.stat
+    for name, text in (("key", locked.key), ("ETag", stat.etag)):
         if _UNFIT.search(text):
-            raise ValueError(f"the {name} {text!r} has a control character in it")
-    if pin.last_modified.tzinfo is None:
-        raise ValueError(f"the time {pin.last_modified} has no zone; times are UTC here")
-    moment = pin.last_modified.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-    sidecar = _SIDECAR if locked.has_sidecar else _NONE
-    return "\t".join((locked.key, str(pin.size), pin.etag or _NONE, moment, pin.sha256 or _NONE, sidecar))
+            raise ValueError(f"the {name} {text!r} contains a control character")
+    if stat.last_modified.tzinfo is None:
+        raise ValueError(f"the time {stat.last_modified} has no time zone")
+    moment = stat.last_modified.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    sidecar = _SIDECAR if stat.has_sidecar else _NONE
+    return "\t".join((locked.key, str(stat.size), stat.etag or _NONE, moment, stat.sha256 or _NONE, sidecar))
 
 
 def parse_line(line: str) -> LockedObject:
-    """Return the object that a line stands for.
+    """Return the object of a line.
 
     Raises:
-        ValueError: It is no such line; the text says why.
+        ValueError: The line is malformed; the text says how.
     """
     fields = line.split("\t")
     if len(fields) != _FIELDS:
-        raise ValueError(f"it has {len(fields)} fields with a tab between, not {_FIELDS}")
+        raise ValueError(f"expected {_FIELDS} fields separated by tabs, found {len(fields)}")
     key, size, etag, moment, sha256, sidecar = fields
     if not key or _UNFIT.search(key):
-        raise ValueError(f"{key!r} is no key")
+        raise ValueError(f"{key!r} is not a valid key")
     if not _SIZE.fullmatch(size):
-        raise ValueError(f"{size!r} is no size in bytes")
+        raise ValueError(f"{size!r} is not a size in bytes")
     if not etag or _UNFIT.search(etag):
-        raise ValueError(f"{etag!r} is no ETag")
+        raise ValueError(f"{etag!r} is not a valid ETag")
+    try:
+        if not _MOMENT.fullmatch(moment):
+            raise ValueError
+        last_modified = datetime.fromisoformat(moment)
+    except ValueError:
+        raise ValueError(f"{moment!r} is not a UTC time such as 2025-07-16T00:10:11Z") from None
     if sha256 != _NONE and not _SHA256.fullmatch(sha256):
-        raise ValueError(f"{sha256!r} is no SHA-256 of 64 digits (0-9, a-f), nor '{_NONE}'")
+        raise ValueError(f"{sha256!r} is neither a SHA-256 of 64 lower-case hexadecimal digits nor '{_NONE}'")
     if sidecar not in {_SIDECAR, _NONE}:
         raise ValueError(f"{sidecar!r} is neither '{_SIDECAR}' nor '{_NONE}'")
-    digest = "" if sha256 == _NONE else sha256
-    pin = Pin(int(size), "" if etag == _NONE else etag, _moment(moment), digest)
-    return LockedObject(key, pin, sidecar == _SIDECAR)
+    etag, digest = "" if etag == _NONE else etag, None if sha256 == _NONE else sha256
+    return LockedObject(key, RemoteStat(int(size), etag, last_modified, sidecar == _SIDECAR, digest))
 
 
 def size_in(line: str) -> int:
-    """Return the size, in bytes, of the object that a sound line stands for."""
+    """Return the size, in bytes, in a sound line."""
     return int(line.split("\t", 2)[1])
 
 
-def _moment(text: str) -> datetime:
-    try:
-        if _MOMENT.fullmatch(text):
-            return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    raise ValueError(f"{text!r} is no UTC time such as 2025-07-16T00:10:11Z")
-
-
-LONGEST_LINE = 1 << 14
-"""In bytes; a key has 1,024 at most."""
-_TAKE_ANOTHER = "Take the file from git again, or write a new one with `crypto-archive plan --lock`."
-_VERSION = FORMAT.rpartition(" ")[0]
-
-
 @dataclass(frozen=True, slots=True)
-class Lock:
-    """A lock file; its objects are read anew each time that they are asked for.
+class LockFile:
+    """A lock file; its objects are read again each time it is iterated.
 
     Attributes:
         path: The file.
-        bucket: The bucket that it is of.
+        bucket: The bucket that it belongs to.
         shard: Which shard of a plan it is; None where it is a whole one.
     """
 
@@ -153,104 +116,111 @@ class Lock:
     bucket: str
     shard: ShardName | None = None
 
-    def numbered(self) -> Iterator[tuple[int, LockedObject]]:
-        """Yield every object in the order of the keys, with the number of its line.
-
-        Raises:
-            UsageError: The file cannot be read, is cut short, or has a line that is wrong or out of order.
-        """
-        with _explained_reading(self.path), self.path.open("rb") as file:
-            yield from _objects(self.path, file)
-
     def __iter__(self) -> Iterator[LockedObject]:
         """Yield every object in the order of the keys; raises as ``numbered`` does."""
         return (locked for _, locked in self.numbered())
 
+    def numbered(self) -> Iterator[tuple[int, LockedObject]]:
+        """Yield every object in the order of the keys, with the number of its line.
 
-def open_lock(path: Path) -> Lock:
+        Raises:
+            UsageError: The file cannot be read, is cut short, or has a line that is malformed or out of order.
+        """
+        last, number, ended = "", 0, False
+        with _explained_reading(self.path), self.path.open("rb") as file:
+            for number, line in _lines(self.path, file):
+                if ended:
+                    raise corrupt(self.path, number, f"something follows its last line, {END!r}")
+                ended = line == END
+                if is_comment(line):
+                    continue
+                try:
+                    locked = parse_line(line)
+                except ValueError as error:
+                    raise corrupt(self.path, number, str(error)) from None
+                if locked.key <= last:
+                    problem = "is repeated" if locked.key == last else f"is out of order, after {last!r}"
+                    raise corrupt(self.path, number, f"the key {locked.key!r} {problem}")
+                last = locked.key
+                yield number, locked
+            if not ended:
+                raise corrupt(self.path, number, f"the file ends here, without its last line, {END!r}")
+
+
+def open_lock(path: Path) -> LockFile:
     """Return a lock file, of which only the head is read.
 
     Raises:
-        UsageError: There is no such file, or it is no lock file of a version that this one knows.
+        UsageError: The file does not exist, or is not a lock file of a known version.
     """
     with _explained_reading(path), path.open("rb") as file:
         lines = _lines(path, file)
         _, first = next(lines, (1, ""))
+        if first.startswith(FORMAT.rpartition(" ")[0]) and first != FORMAT:
+            raise UsageError(
+                f"The lock file {path} has the format {first!r}; this version reads {FORMAT!r}",
+                hint="Use the version of crypto-archive that wrote it, or write a new one with `crypto-archive plan "
+                "--lock`.",
+            )
         if first != FORMAT:
-            _refuse_format(path, first)
+            raise UsageError(
+                f"{path} is not a lock file: its first line is not {FORMAT!r}",
+                hint="`crypto-archive plan --lock FILE` writes one.",
+            )
         number, second = next(lines, (2, ""))
         bucket = second.removeprefix(BUCKET)
         if not second.startswith(BUCKET) or not bucket.strip():
-            fault(path, number, f"the line {BUCKET.strip()!r} with the bucket's name belongs here")
-        return Lock(path, bucket, _shard(path, lines))
+            raise corrupt(path, number, f"expected the line {BUCKET.strip()!r} with the name of the bucket")
+        for number, line in lines:  # more comments may follow, also some that a person has added
+            if not is_comment(line):
+                break
+            if line.startswith(SHARD):
+                try:
+                    return LockFile(path, bucket, parse_shard(line.removeprefix(SHARD)))
+                except ValueError as error:
+                    raise corrupt(path, number, str(error)) from None
+        return LockFile(path, bucket)
 
 
-def fault(path: Path, number: int, what: str) -> NoReturn:
-    """Raise the error of a line.
+def parse_shard(text: str) -> ShardName:
+    """Return the shard that the head of a lock file names.
 
     Raises:
-        UsageError: Always.
+        ValueError: It is not a shard; the text says why.
     """
-    raise UsageError(f"The lock file {path} is not as it was written: line {number}: {what}", hint=_TAKE_ANOTHER)
+    found = _SHARD.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a shard such as '3/8 of 0a1b2c3d4e5f'")
+    number, count = int(found[1]), int(found[2])
+    if number > count:
+        raise ValueError(f"there is no shard {number} of {count}")
+    return ShardName(found[3], number, count)
 
 
-def _shard(path: Path, lines: Iterator[tuple[int, str]]) -> ShardName | None:
-    """Look for the shard's name among the comments that follow, which people may have added some to."""
-    for number, line in lines:
-        if not is_comment(line):
-            break
-        if line.startswith(SHARD):
-            try:
-                return parse_shard(line.removeprefix(SHARD))
-            except ValueError as error:
-                fault(path, number, str(error))
-    return None
-
-
-def _refuse_format(path: Path, first: str) -> NoReturn:
-    if first.startswith(_VERSION):
-        raise UsageError(
-            f"The lock file {path} is of another version: {first!r}, this one knows {FORMAT!r}",
-            hint="Use the crypto-archive that wrote it, or write a new one with `crypto-archive plan --lock`.",
-        )
-    raise UsageError(
-        f"{path} is no lock file: its first line is not {FORMAT!r}",
-        hint="`crypto-archive plan --lock FILE` writes one.",
+def corrupt(path: Path, number: int, problem: str) -> UsageError:
+    """Return the error about a line of a lock file."""
+    return UsageError(
+        f"The lock file {path} is corrupt at line {number}: {problem}",
+        hint="Restore the file from git, or write a new one with `crypto-archive plan --lock`.",
     )
 
 
-def _objects(path: Path, file: IO[bytes]) -> Iterator[tuple[int, LockedObject]]:
-    last, number, ended = "", 0, False
-    for number, line in _lines(path, file):
-        if ended:
-            fault(path, number, f"something follows its last line, {END!r}")
-        ended = line == END
-        if is_comment(line):
-            continue
-        try:
-            locked = parse_line(line)
-        except ValueError as error:
-            fault(path, number, str(error))
-        if locked.key <= last:
-            wrong = "comes again" if locked.key == last else "is out of order, after " + repr(last)
-            fault(path, number, f"the key {locked.key!r} {wrong}")
-        last = locked.key
-        yield number, locked
-    if not ended:
-        fault(path, number, f"the file ends here, without its last line, {END!r}")
+def is_comment(line: str) -> bool:
+    """Whether a line is not about an object; a key may begin with the same sign, but fields follow it."""
+    return line.startswith("#") and "\t" not in line
 
 
 def _lines(path: Path, file: IO[bytes]) -> Iterator[tuple[int, str]]:
-    """Yield lines with their numbers, without their ends; git may have given them those of Windows."""
+    """Yield lines with their numbers, without their ends; git may have turned those into CR LF."""
     number = 0
     while raw := file.readline(LONGEST_LINE):
         number += 1
         if not raw.endswith(b"\n"):
-            fault(path, number, "it is cut short" if len(raw) < LONGEST_LINE else "it is too long")
+            raise corrupt(path, number, "it is cut short" if len(raw) < LONGEST_LINE else "it is too long")
         try:
             yield number, raw[:-1].removesuffix(b"\r").decode()
         except UnicodeDecodeError:
-            fault(path, number, "it is no UTF-8")
+            raise corrupt(path, number, "it is not UTF-8") from None
 
 
 @contextmanager
@@ -269,15 +239,10 @@ def prepare_lock(path: Path) -> None:
     """See that a lock file can be written, before a long plan ends without one; makes its folder.
 
     Raises:
-        RootUnusable: It cannot.
+        FileUnusable: It cannot.
     """
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
-        draft = _draft(path)
-        draft.touch()
-        draft.unlink()
+    with explain_os_errors("write", path, hint=_WRITABLE_FILE):
+        require_writable(path)
 
 
 def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
@@ -292,55 +257,29 @@ def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
         How many objects it has.
 
     Raises:
-        RootUnusable: It cannot be written. What was there stays then, as it does when ``lines`` fails.
+        FileUnusable: It cannot be written. What was there stays then, as it does when ``lines`` fails.
     """
-    with _explained(path):
-        draft = _draft(path)
-        try:
-            count = write_content(draft, bucket, lines)
-            draft.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-    return count
+    with explain_os_errors("write", path, hint=_WRITABLE_FILE), atomic_write(path) as file:
+        return write_content(file, bucket, lines)
 
 
-def write_content(path: Path, bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> int:
-    """Write all that a lock file holds, and return how many objects that is.
+def write_content(file: IO[str], bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> int:
+    """Write the whole content of a lock file, and return the number of its objects.
 
     Args:
-        path: The file, which nobody may take for a lock yet.
+        file: A draft of the lock file.
         bucket: The bucket that it is of.
-        lines: A line an object, in the order of the keys.
+        lines: One line per object, in the order of the keys.
         shard: Which shard of a plan it is; None for a whole one.
-
-    Raises:
-        OSError: It cannot be written.
     """
     count = 0
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in head_of(bucket, shard))
-        for line in lines:
-            file.write(f"{line}\n")
-            count += 1
-        file.write(f"{END}\n")
+    head = (FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS)
+    file.writelines(f"{line}\n" for line in head)
+    for line in lines:
+        file.write(f"{line}\n")
+        count += 1
+    file.write(f"{END}\n")
     return count
-
-
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootUnusable(
-            f"The lock file {path} cannot be written: {error.strerror or error}",
-            hint="Name a file in a folder that you may write to with --lock.",
-        ) from error
 
 
 _DIGITS = 12
@@ -423,21 +362,21 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
         The shards; none where the plan has no object.
 
     Raises:
-        RootUnusable: They cannot be written.
+        FileUnusable: They cannot be written.
     """
     whole = extent(lines())
     count = min(count, whole.objects)
     if not count:
         return ()
     shards: list[Shard] = []
-    with _explained_shards(folder), ExitStack() as undo:
+    with explain_os_errors("write shards to", folder, hint=_WRITABLE_FOLDER), ExitStack() as undo:
         for number, own in groupby(cut(lines(), whole, count), key=lambda numbered: numbered[0]):
             path = folder / f"shard-{number:0{len(str(count))}}-of-{count}.lock"
-            undo.callback(_draft_of_shard(path).unlink, missing_ok=True)
+            undo.callback(draft_path(path).unlink, missing_ok=True)
             shards.append(_write(path, bucket, (line for _, line in own), ShardName(whole.digest, number, count)))
         for shard in shards:
             undo.callback(shard.path.unlink, missing_ok=True)
-            _draft_of_shard(shard.path).replace(shard.path)
+            draft_path(shard.path).replace(shard.path)
         undo.pop_all()
     return tuple(shards)
 
@@ -446,18 +385,17 @@ def prepare_shards(folder: Path) -> None:
     """See that shards can be written, before a long plan ends without them; makes the folder.
 
     Raises:
-        RootUnusable: The folder cannot be written to, or holds lock files already.
+        FileUnusable: The folder cannot be written to, or holds lock files already.
     """
-    with _explained_shards(folder):
+    with explain_os_errors("write shards to", folder, hint=_WRITABLE_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob("*.lock")):
-            raise RootUnusable(
-                f"The folder {folder} holds lock files already",
-                hint="Name another folder with --to, or move them away: shards of two plans do not mix.",
+            raise FileUnusable(
+                f"The folder {folder} already contains lock files",
+                folder,
+                hint="Choose another folder with --to, or move them away: shards of two plans do not mix.",
             )
-        draft = _draft_of_shard(folder / "shard")
-        draft.touch()
-        draft.unlink()
+        require_writable(folder / "shard")
 
 
 def _write(path: Path, bucket: str, lines: Iterable[str], name: ShardName) -> Shard:
@@ -469,23 +407,9 @@ def _write(path: Path, bucket: str, lines: Iterable[str], name: ShardName) -> Sh
             size += size_in(line)
             yield line
 
-    objects = write_content(_draft_of_shard(path), bucket, weighed(), name)
+    with draft_path(path).open("w", encoding="utf-8", newline="\n") as file:
+        objects = write_content(file, bucket, weighed(), name)
     return Shard(path, name.number, name.count, objects, size)
-
-
-def _draft_of_shard(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-@contextmanager
-def _explained_shards(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootUnusable(
-            f"Shards cannot be written to {folder}: {error.strerror or error}",
-            hint="Name a folder that you may write to with --to.",
-        ) from error
 
 
 class Kind(StrEnum):
@@ -497,19 +421,19 @@ class Kind(StrEnum):
 
 
 class Difference(NamedTuple):
-    """An object that a lock and a plan do not agree on.
+    """An object on which a lock file and a plan disagree.
 
     Attributes:
         kind: How it differs.
         key: Its key.
-        locked: What the lock says of it, None where it is new.
-        planned: What the plan says of it, None where it is gone.
+        locked: Its bytes according to the lock file, None where it is new.
+        planned: Its bytes according to the plan, None where it is gone.
     """
 
     kind: Kind
     key: str
-    locked: Pin | None
-    planned: Pin | None
+    locked: RemoteStat | None
+    planned: RemoteStat | None
 
     @property
     def changes(self) -> tuple[tuple[str, str, str], ...]:
@@ -520,28 +444,22 @@ class Difference(NamedTuple):
 
 
 def differences(locked: Iterable[LockedObject], planned: Iterable[LockedObject]) -> Iterator[Difference]:
-    """Yield what is new, gone or replaced, in the order of the keys.
-
-    A digest counts only where both know it, and a sidecar that came or went replaces nothing.
-
-    Args:
-        locked: The objects of the lock, sorted by key, each once.
-        planned: Those of the plan, likewise.
-    """
+    """Yield what is new, gone or replaced, in the order of the keys; both sides come sorted, each key once."""
     sides = heapq.merge(
-        ((one.key, False, one.pin) for one in locked), ((one.key, True, one.pin) for one in planned),
+        ((key, False, stat) for key, stat in locked), ((key, True, stat) for key, stat in planned),
         key=lambda side: side[:2],
     )  # fmt: skip
     for key, found in groupby(sides, key=lambda side: side[0]):
-        pins = {is_planned: pin for _, is_planned, pin in found}
-        before, after = pins.get(False), pins.get(True)
+        stats = {is_planned: stat for _, is_planned, stat in found}
+        before, after = stats.get(False), stats.get(True)
         if before is None or after is None:
             yield Difference(Kind.NEW if before is None else Kind.GONE, key, before, after)
         elif any(_changes(before, after)):
             yield Difference(Kind.REPLACED, key, before, after)
 
 
-def _changes(before: Pin, after: Pin) -> Iterator[tuple[str, str, str]]:
+def _changes(before: RemoteStat, after: RemoteStat) -> Iterator[tuple[str, str, str]]:
+    """Yield what sets two states apart; a digest counts only where both are known, and a sidecar replaces nothing."""
     if before.size != after.size:
         yield "size", str(before.size), str(after.size)
     if before.etag != after.etag:

@@ -1,9 +1,9 @@
 """Which prefixes to list, so that the fewest requests cover what is wanted.
 
-A request of the listing gives up to 1,000 keys in their order, and an object has two, its own and its sidecar's. So a
-prefix may be a series, narrowed by what its dates have in common; a symbol, where many of its intervals are
-wanted; or the folder of a whole type, where many symbols with few objects each are. What a prefix costs is reckoned
-from the dates between which the archive publishes the row: no symbol can have more.
+A LIST request returns up to 1,000 keys in their order, and an object has two, its own and its sidecar's. So a prefix
+may be a series, narrowed by what its dates have in common; a symbol, where many of its intervals are wanted; or the
+folder of a whole type, where many symbols have few objects each. The cost of a prefix is computed from the dates
+between which the archive publishes the row: no symbol can have more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PREFIXES_AT_ONCE = 100
 FEWEST_REQUESTS_AT_ONCE = 16
 MOST_REQUESTS_AT_ONCE = 400
 """How many prefixes, and about how many requests, are listed before the first of their objects are planned: few at
-first, so that the lanes soon have work, then more and more, so that s5cmd is seldom started."""
+first, so that the lanes soon have work, then more and more, so that s5cmd is rarely started."""
 
 Member = tuple[str, "str | None"]
 """Symbol and interval: a series within its group."""
@@ -42,8 +42,8 @@ class Span:
         first: The first period.
         last: The last period.
         dates: Beginnings of dates that cover all of them, in their order.
-        requests: What it costs to list them for one series.
-        objects: How many objects of a series there can be in all, wanted or not.
+        requests: The requests to list them for one series.
+        objects: How many objects a series can have in all, wanted or not.
     """
 
     first: Period
@@ -58,7 +58,7 @@ class Scope:
     """Series that are listed together.
 
     Attributes:
-        members: The wanted series; under its prefixes there may be others too.
+        members: The wanted series; its prefixes may match others too.
         prefixes: What to list, by partition.
         requests: About how many requests that takes.
     """
@@ -69,13 +69,7 @@ class Scope:
 
 
 def span_of(group: SeriesGroup, partition: Partition, today: date) -> Span | None:
-    """Return the wanted periods of a group in one partition; None where none of them is over.
-
-    Args:
-        group: The series.
-        partition: Days or months.
-        today: The current UTC day.
-    """
+    """Return the wanted periods of a group in one partition; None where none of them is over."""
     wanted = bounds(partition, group.dates, today)
     if wanted is None:
         return None
@@ -88,13 +82,13 @@ def span_of(group: SeriesGroup, partition: Partition, today: date) -> Span | Non
 def scopes(
     group: SeriesGroup, spans: Mapping[Partition, Span], symbols: Sequence[str], folders: int | None
 ) -> Iterator[Scope]:
-    """Yield what to list of a group, series in the order of the request, in whichever way costs the fewest requests.
+    """Yield what to list of a group, series in the order of the request, in the way that costs the fewest requests.
 
     Args:
         group: The series.
-        spans: What is wanted of which partitions; monthly before daily where both are.
+        spans: The wanted periods by partition; monthly before daily where both are wanted.
         symbols: The wanted symbols.
-        folders: How many symbols the archive has of the type; None where nobody has asked.
+        folders: How many symbols the archive has of the type; None where it was not asked.
     """
     if not symbols:
         return
@@ -112,7 +106,7 @@ def scopes(
 
 
 def chunked(all_scopes: Iterable[Scope]) -> Iterator[tuple[Scope, ...]]:
-    """Yield scopes in groups that are listed at once; the first is small."""
+    """Yield scopes in chunks that are listed together; the first is small."""
     chunk: list[Scope] = []
     prefixes, requests, most = 0, 0, FEWEST_REQUESTS_AT_ONCE
     for scope in all_scopes:

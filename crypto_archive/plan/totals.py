@@ -1,4 +1,4 @@
-"""What a plan adds up to, per market and data type."""
+"""The totals of a plan, per market and data type."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SIDECAR_BYTES = 100
-"""About what a sidecar has; the listing's plan does not carry its size."""
+"""About the size of a sidecar; a plan does not know it exactly."""
 
 
 def known_size(item: PlannedObject) -> int | None:
-    """Return the length of an object in bytes as the listing gives it, or the lock; None where nobody knows it."""
+    """Return the length of an object in bytes according to listing or lock file; None where it is unknown."""
     if item.remote is not None:
         return item.remote.size
     return None if item.pin is None else item.pin.size
 
 
 def added_bytes(item: PlannedObject) -> int:
-    """Return how many bytes more there are once an object is fetched; less than 0 if it shrinks, 0 if nobody knows."""
+    """Return by how many bytes fetching an object changes the disk: negative if it shrinks, 0 if unknown."""
     size = known_size(item)
     if not item.action.transfers or size is None:
         return 0
@@ -38,23 +38,23 @@ class GroupTotals:
     Attributes:
         market: The market.
         data_type: The data type.
-        objects: Planned objects, those that are already there included.
-        sidecars: Sidecars that would be fetched.
-        commands: Copy commands that would be run, sidecars included.
-        batches: Batches that the commands are cut into.
+        objects: Planned objects, including those already present.
+        sidecars: Sidecars to fetch.
+        commands: Copy commands to run, including those for sidecars.
+        batches: Batches of commands.
         bytes: The bytes of the objects whose size is known, without sidecars.
         sized: How many objects have a known size.
-        present: Objects that are already there and are left alone.
-        updates: Objects that are there but were replaced by the archive.
+        present: Objects that are already present and left alone.
+        updates: Objects that are present but were replaced in the archive.
         waiting: Objects that the archive has not published yet.
-        refused: Objects that the archive has in other bytes than are wanted.
-        to_fetch: Objects that would be fetched; with those present, waiting and refused they are all.
+        refused: Objects that cannot be had as they are wanted.
+        to_fetch: Objects to fetch; present, waiting and refused ones are the others.
         bytes_to_fetch: The bytes of those of them whose size is known, without sidecars.
         sized_to_fetch: How many of them have a known size.
-        added_bytes: How many bytes more the disk would hold, sidecars included; less than 0 if it would hold fewer.
-        consolidated: Monthly objects that stand for daily ones.
-        saved_objects: How many objects fewer there are for that.
-        saved_bytes: How many bytes fewer, sidecars not included; less than 0 where the monthly objects are larger.
+        added_bytes: By how many bytes the disk usage would grow, with sidecars; negative if it would shrink.
+        consolidated: Monthly objects that replace daily ones.
+        saved_objects: How many objects fewer that makes.
+        saved_bytes: How many bytes fewer, without sidecars; negative where the monthly objects are larger.
     """
 
     market: Market
@@ -92,12 +92,12 @@ class PlanTotals:
 
     @property
     def groups(self) -> tuple[GroupTotals, ...]:
-        """The totals so far, in the order in which the plan came to them."""
+        """The totals so far, in the order of the plan."""
         return tuple(GroupTotals(*group, *(counts[name] for name in COUNTS)) for group, counts in self._groups.items())
 
     @property
     def overall(self) -> dict[str, int]:
-        """The sums over all groups, by the names of the fields of GroupTotals."""
+        """The sums over all groups, by the field names of GroupTotals."""
         return {name: sum(counts[name] for counts in self._groups.values()) for name in COUNTS}
 
     def counting(self, planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:

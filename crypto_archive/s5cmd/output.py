@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from crypto_archive.model import RemoteStat
+
 NOTHING_FOUND = "no object found"
 """The error of an ``ls`` that matches nothing (measured)."""
 
@@ -51,15 +53,11 @@ class Listed:
 
     Attributes:
         key: Its key, without the bucket.
-        size: Length in bytes.
-        etag: Without quotes.
-        last_modified: UTC.
+        stat: Size, ETag and time; a line says nothing of a sidecar.
     """
 
     key: str
-    size: int
-    etag: str
-    last_modified: datetime
+    stat: RemoteStat
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,7 @@ def _entry(document: dict[str, Any], url: str) -> Listed | Folder | None:
     size, when, etag = _size(document), _moment(document.get("last_modified")), document.get("etag", "")
     if size is None or when is None or not isinstance(etag, str):
         return None
-    return Listed(_key(url), size, etag.strip('"'), when)
+    return Listed(_key(url), RemoteStat(size, etag.strip('"'), when))
 
 
 def _key(url: str) -> str:

@@ -133,7 +133,7 @@ def test_a_plan_that_does_not_fit_is_told_before_anything_is_fetched(disk: Small
     report = document_of(ended)
     assert (ended.code, report["status"]) == (5, "failed")
     root = disk.run.folder / ROOT
-    assert f"There is not enough room on the disk of the output directory {root}: at least " in report["error"]
+    assert f"Not enough space on the disk of the output directory {root}: at least " in report["error"]
     assert " KiB are needed, " in report["error"]
     assert " KiB are free. " in report["error"]
     assert f"Error: {report['error']}" in ended.stderr

@@ -1,4 +1,4 @@
-"""A manifest that is damaged, too new or gone: reported, and rebuilt from the files, none of which is lost."""
+"""A manifest that is damaged, too new or gone: told, and made anew from the files, none of which is lost with it."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def test_a_manifest_that_is_gone_is_rebuilt(run: Runner, root: Path) -> None:
     manifest_of(root).unlink()
     code, stdout, stderr = run(*REBUILD)
     assert code == 0
-    assert "Everything checked is good" in stdout
-    assert f"note  the manifest was rebuilt from the files: {manifest_of(root)}" in stderr
+    assert "files are good" in stdout
+    assert f"note: the manifest was rebuilt from the files: {manifest_of(root)}" in stderr
     assert "former manifest" not in stderr
     assert [row[:4] for row in rows(manifest_of(root))] == [row[:4] for row in before]
     assert set_aside(root) == []

@@ -160,9 +160,11 @@ def test_every_key_of_every_prefix_sorted_within_it(real: Binary) -> None:
     for symbol, prefix in zip(symbols, prefixes, strict=True):
         mine = [item for item in found if item.key.startswith(prefix)]
         assert [item.key for item in mine] == days(symbol)
-        assert {(item.size, item.etag) for item in mine} == {(len(item.key), f"{len(item.key):032x}") for item in mine}
+        assert {(item.stat.size, item.stat.etag) for item in mine} == {
+            (len(item.key), f"{len(item.key):032x}") for item in mine
+        }
     assert len(found) == 30
-    assert found[0].last_modified.isoformat() == "2025-07-16T00:10:11+00:00"
+    assert found[0].stat.last_modified.isoformat() == "2025-07-16T00:10:11+00:00"
 
 
 def test_no_prefixes_need_no_s5cmd() -> None:

@@ -11,22 +11,21 @@ import pytest
 from typer.testing import CliRunner
 
 from crypto_archive.cli.app import app
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.errors import ConfigError, EnvironmentFailure, ExitCode, UsageError
 from crypto_archive.files import LineSorter
 from crypto_archive.jobs.plan import Differences
-from crypto_archive.model import Action, Pin, PlannedObject
-from crypto_archive.plan.locked import locked_request, noting, write_plan
+from crypto_archive.model import Action, PlannedObject
+from crypto_archive.plan.locked import locked_config, noting, write_plan
 from crypto_archive.plan.lockfile import LockedObject, differences, line_of, write_lock
-from tests.objects import FIRST_DAY, LISTED_AT, an_object, kept, listed, to_fetch
+from tests.objects import FIRST_DAY, an_object, kept, listed, to_fetch
 
 if TYPE_CHECKING:
     from crypto_archive.config.run_config import RunConfig
 
 BUCKET = "data.binance.vision"
-PIN = Pin(100, "e" * 32, LISTED_AT)
 ITEM, OTHER = an_object(), an_object(1)
-REMOTE = listed()
+STAT = listed()
 SHA256 = "a" * 64
 
 
@@ -37,12 +36,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def configured(**options: object) -> RunConfig:
-    return load_request([], options, today=FIRST_DAY)
+    return load_run_config([], options, today=FIRST_DAY)
 
 
 def a_lock(*keys: str, bucket: str = BUCKET) -> Path:
     path = Path("some.lock")
-    write_lock(path, bucket, [line_of(LockedObject(key, PIN)) for key in keys])
+    write_lock(path, bucket, [line_of(LockedObject(key, STAT)) for key in keys])
     return path
 
 
@@ -51,23 +50,23 @@ def a_lock(*keys: str, bucket: str = BUCKET) -> Path:
 
 def test_a_lock_has_what_the_archive_has_whatever_is_to_be_done_with_it() -> None:
     planned = [
-        to_fetch(an_object(3), remote=REMOTE),
-        replace(kept(an_object(2)), remote=listed(has_sidecar=False), sha256=SHA256),
-        PlannedObject(an_object(1), Action.UPDATE, "", remote=REMOTE),
+        to_fetch(an_object(3), remote=STAT),
+        replace(kept(an_object(2)), remote=replace(listed(has_sidecar=False), sha256=SHA256)),
+        PlannedObject(an_object(1), Action.UPDATE, "", remote=STAT),
         PlannedObject(an_object(4), Action.WAIT, "not-yet"),
-        PlannedObject(an_object(5), Action.REFUSE, "replaced", remote=REMOTE),
+        PlannedObject(an_object(5), Action.REFUSE, "replaced", remote=STAT),
         to_fetch(an_object(6)),
     ]
     with LineSorter() as sorter:
         assert list(noting(planned, sorter)) == planned
         assert list(sorter.sorted()) == [
-            line_of(LockedObject(an_object(1).key, PIN)),
-            line_of(LockedObject(an_object(2).key, replace(PIN, sha256=SHA256), has_sidecar=False)),
-            line_of(LockedObject(an_object(3).key, PIN)),
+            line_of(LockedObject(an_object(1).key, STAT)),
+            line_of(LockedObject(an_object(2).key, replace(STAT, sha256=SHA256, has_sidecar=False))),
+            line_of(LockedObject(an_object(3).key, STAT)),
         ]
 
 
-def test_an_object_that_no_line_can_hold_is_told() -> None:
+def test_an_object_that_does_not_fit_into_a_line_is_reported() -> None:
     with LineSorter() as sorter, pytest.raises(EnvironmentFailure, match="cannot be locked: the ETag 'a") as raised:
         list(noting([to_fetch(ITEM, remote=listed(etag="a\tb"))], sorter))
     assert "--endpoint-url" in raised.value.hint
@@ -86,7 +85,7 @@ def test_nothing_to_lock_leaves_what_is_there_alone() -> None:
 
 def test_a_lock_takes_the_place_of_what_was_selected() -> None:
     asked = configured(markets=["spot"], output_directory="elsewhere", max_parallel_downloads=3)
-    made = locked_request(asked, a_lock(ITEM.key, bucket="mirror"))[0].request
+    made = locked_config(asked, a_lock(ITEM.key, bucket="mirror"))[0].request
     assert (made.locked, made.selection.markets, made.access.bucket) == (Path("some.lock"), (), "mirror")
     assert (made.root, made.fetching) == (asked.request.root, asked.request.fetching)
 
@@ -94,17 +93,17 @@ def test_a_lock_takes_the_place_of_what_was_selected() -> None:
 def test_the_notice_that_everything_is_meant_is_not_said() -> None:
     asked = configured()
     assert any("this means all markets" in notice.text for notice in asked.notices)
-    assert locked_request(asked, a_lock(ITEM.key))[1].notices == ()
+    assert locked_config(asked, a_lock(ITEM.key))[0].notices == ()
 
 
 def test_a_bucket_that_was_asked_for_has_to_be_the_lock_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTO_ARCHIVE_BUCKET", "mirror")
     with pytest.raises(ConfigError) as raised:
-        locked_request(configured(), a_lock(ITEM.key))
+        locked_config(configured(), a_lock(ITEM.key))
     assert str(raised.value) == (
         "CRYPTO_ARCHIVE_BUCKET: 'mirror', but some.lock locks objects of the bucket 'data.binance.vision'"
     )
-    assert locked_request(configured(), a_lock(ITEM.key, bucket="mirror"))[0].request.access.bucket == "mirror"
+    assert locked_config(configured(), a_lock(ITEM.key, bucket="mirror"))[0].request.access.bucket == "mirror"
 
 
 @pytest.mark.parametrize(
@@ -115,10 +114,10 @@ def test_a_bucket_that_was_asked_for_has_to_be_the_lock_s(monkeypatch: pytest.Mo
         (an_object(symbol="BTC*USDT").key, "cannot be listed with s5cmd"),
     ],
 )
-def test_a_key_that_cannot_be_collected_is_told_before_anything_starts(key: str, what: str) -> None:
+def test_a_key_that_cannot_be_collected_is_reported_before_anything_starts(key: str, what: str) -> None:
     with pytest.raises(UsageError) as raised:
-        locked_request(configured(), a_lock(*sorted((key, OTHER.key))))
-    assert raised.value.message.startswith("The lock file some.lock is not as it was written: line ")
+        locked_config(configured(), a_lock(*sorted((key, OTHER.key))))
+    assert raised.value.message.startswith("The lock file some.lock is corrupt at line ")
     assert what in raised.value.message
 
 
@@ -138,7 +137,7 @@ def test_a_plan_from_the_calendar_has_nothing_to_lock_or_to_compare(option: str)
     code, said = run("plan", "-p", "research", "--discover", "calendar", option, str(a_lock(ITEM.key)))
     assert code == ExitCode.USAGE
     assert said.startswith(
-        "A plan from the calendar cannot be locked or compared: it knows no sizes and no ETags; Plan"
+        "A plan from the calendar cannot be locked or compared: it does not know sizes and ETags; Plan"
     )
 
 
@@ -184,10 +183,10 @@ def test_a_comparison_writes_no_run_files() -> None:
 def test_a_lock_of_another_bucket_is_not_compared() -> None:
     code, said = run("plan", "-p", "research", "--diff", str(a_lock(bucket="mirror")))
     assert code == ExitCode.USAGE
-    assert said.startswith("some.lock locks objects of the bucket 'mirror', and this plan is of 'data.binance.vision'")
+    assert said.startswith("some.lock locks objects of the bucket 'mirror', but this plan is for 'data.binance.vision'")
 
 
-def test_a_lock_file_that_is_not_there_is_told() -> None:
+def test_a_missing_lock_file_is_reported() -> None:
     assert run("collect", "--locked", "none.lock")[1].startswith("Lock file not found: none.lock; ")
 
 
@@ -195,20 +194,20 @@ def test_a_lock_file_that_is_not_there_is_told() -> None:
 
 
 def test_differences_are_one_document_of_any_length() -> None:
-    locked = [LockedObject("a", PIN), LockedObject("b", PIN)]
-    planned = [LockedObject("b", replace(PIN, size=101, sha256=SHA256)), LockedObject("c", PIN)]
+    locked = [LockedObject("a", STAT), LockedObject("b", STAT)]
+    planned = [LockedObject("b", replace(STAT, size=101, sha256=SHA256)), LockedObject("c", STAT)]
     found = Differences(differences(locked, planned), Path("some.lock"))
     document = json.loads("".join(found.document()))
-    told = {"size": 100, "etag": "e" * 32, "last_modified": "2025-07-16T00:10:11+00:00", "sha256": None}
+    stat = {"size": 100, "etag": "e" * 32, "last_modified": "2025-07-16T00:10:11+00:00", "sha256": None}
     assert document == {
         "schema_version": 1,
         "lock": "some.lock",
         "differences": [
-            {"kind": "gone", "key": "a", "locked": told, "planned": None},
-            {"kind": "replaced", "key": "b", "locked": told, "planned": told | {"size": 101, "sha256": SHA256}},
-            {"kind": "new", "key": "c", "locked": None, "planned": told},
+            {"kind": "gone", "key": "a", "locked": stat, "planned": None},
+            {"kind": "replaced", "key": "b", "locked": stat, "planned": stat | {"size": 101, "sha256": SHA256}},
+            {"kind": "new", "key": "c", "locked": None, "planned": stat},
         ],
         "counts": {"new": 1, "gone": 1, "replaced": 1},
     }
     assert found.summary == "1 new, 1 gone, 1 replaced"
-    assert Differences([], Path("some.lock")).summary == "The plan is as the lock file says."
+    assert Differences([], Path("some.lock")).summary == "The plan matches the lock file."

@@ -42,14 +42,13 @@ def test_a_plan_that_fits_passes(root: Root) -> None:
     assert list(check_disk_space(planned, root)) == planned
 
 
-def test_one_byte_too_many_is_told_with_what_is_needed_and_where(root: Root) -> None:
+def test_one_byte_too_many_is_reported_with_what_is_needed_and_where(root: Root) -> None:
     planned = check_disk_space([of_size(5 * MIB - SIDECAR_BYTES), of_size(5 * MIB - SIDECAR_BYTES + 1)], root)
     next(planned)
     with pytest.raises(RootUnusable) as caught:
         next(planned)
     assert caught.value.message == (
-        f"There is not enough room on the disk of the output directory {root.path}: "
-        "at least 10.0 MiB are needed, 10.0 MiB are free"
+        f"Not enough space on the disk of the output directory {root.path}: at least 10.0 MiB needed, 10.0 MiB free"
     )
     assert "choose another disk with --output" in caught.value.hint
     assert caught.value.exit_code is ExitCode.ENVIRONMENT
@@ -60,9 +59,9 @@ def test_the_plan_is_stopped_where_it_does_not_fit_any_more(root: Root) -> None:
     endless = (of_size(MIB, number=number) for number in asked)
     planned = check_disk_space(endless, root)
     assert len(list(islice(planned, 9))) == 9
-    with pytest.raises(RootUnusable, match=re.escape("at least 10.0 MiB are needed")):
+    with pytest.raises(RootUnusable, match=re.escape("at least 10.0 MiB needed")):
         next(planned)
-    assert next(asked) == 10  # and no further object was looked for
+    assert next(asked) == 10  # and no further object was asked for
 
 
 @given(st.lists(st.integers(0, 3 * MIB), max_size=20))

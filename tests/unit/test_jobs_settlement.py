@@ -11,7 +11,7 @@ import pytest
 
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import ObjectFinished
-from crypto_archive.model import Action, Outcome, Pin, PlannedObject, RemoteStat, Verdict
+from crypto_archive.model import Action, Outcome, PlannedObject, RemoteStat, Verdict
 from crypto_archive.root.store import Root, open_root
 from crypto_archive.transfer.finish import Finisher
 from crypto_archive.transfer.lane import Arrival, RetryDownload
@@ -61,7 +61,7 @@ def arrive(
     action: Action = Action.FETCH,
     doubts: frozenset[str] = frozenset(),
     last_chance: bool = False,
-    pin: Pin | None = None,
+    pin: RemoteStat | None = None,
 ) -> Arrival:
     """Lay the files of an arrival into staging."""
     file = root.staging / "00001" / ITEM.key
@@ -106,9 +106,9 @@ GOOD_ARRIVALS = {
         None, AS_LISTED, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing",
     ),
     "no sidecar, uploaded in parts": (
-        None, IN_PARTS, Verdict.SIDECAR_MISSING, "no sidecar; the size is that of the listing",
+        None, IN_PARTS, Verdict.SIDECAR_MISSING, "no sidecar; size as in the listing",
     ),
-    "no sidecar, no listing": (None, None, Verdict.SIDECAR_MISSING, "no sidecar and no listing to prove it by"),
+    "no sidecar, no listing": (None, None, Verdict.SIDECAR_MISSING, "no sidecar and no listing to verify it"),
 }  # fmt: skip
 
 
@@ -160,7 +160,7 @@ DOUBTFUL = {
     "the sidecar is an error page": ("<html>", AS_LISTED, MALFORMED + "'<html>'"),
     "the sidecar is empty": ("", AS_LISTED, MALFORMED + "''"),
     "the sidecar is of another file": (
-        OF_ANOTHER, AS_LISTED, "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip",
+        OF_ANOTHER, AS_LISTED, "the sidecar names another file: ETHUSDT-1h-2025-07-15.zip",
     ),
     "cut short": (RIGHT, OTHER_SIZE, TOO_SHORT),
     "no sidecar, another ETag": (None, OTHER_ETAG, f"MD5 is {MD5[:12]}…, the listing says ffffffffffff…"),
@@ -320,9 +320,9 @@ def test_a_former_quarantine_is_not_overwritten(root: Root, settler: Finisher) -
 
 # Bytes that a lock file wants, and no others
 
-LOCKED = Pin(len(GOOD), MD5, LISTED_AT, SHA256)
-BY_MD5 = Pin(len(GOOD), MD5.upper(), LISTED_AT)
-BY_PARTS = Pin(len(GOOD), IN_PARTS.etag, LISTED_AT)
+LOCKED = RemoteStat(len(GOOD), MD5, LISTED_AT, sha256=SHA256)
+BY_MD5 = RemoteStat(len(GOOD), MD5.upper(), LISTED_AT)
+BY_PARTS = RemoteStat(len(GOOD), IN_PARTS.etag, LISTED_AT)
 
 
 @pytest.mark.parametrize("pin", [LOCKED, BY_MD5], ids=["digest", "MD5"])
@@ -330,7 +330,7 @@ BY_PARTS = Pin(len(GOOD), IN_PARTS.etag, LISTED_AT)
     ("sidecar", "remote"), [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR)], ids=["sidecar", "no sidecar"]
 )
 def test_locked_bytes_are_published(
-    root: Root, settler: Finisher, pin: Pin, sidecar: str | None, remote: RemoteStat
+    root: Root, settler: Finisher, pin: RemoteStat, sidecar: str | None, remote: RemoteStat
 ) -> None:
     settled = finish(settler, arrive(root, sidecar, remote, pin=pin))
     assert (settled.outcome, settled.refused) == (Outcome.FETCHED, False)
@@ -339,15 +339,15 @@ def test_locked_bytes_are_published(
 
 REPLACED = "replaced in the archive since it was locked: "
 NOT_LOCKED = {
-    "another digest": (Pin(len(GOOD), MD5, LISTED_AT, "b" * 64), f"SHA-256 {SHA256}, locked was {'b' * 64}"),
-    "another MD5": (Pin(len(GOOD), "f" * 32, LISTED_AT), f"MD5 {MD5}, locked was {'f' * 32}"),
-    "another size": (Pin(12_345, MD5, LISTED_AT, SHA256), f"{len(GOOD)} bytes, locked were 12,345"),
+    "another digest": (replace(LOCKED, sha256="b" * 64), f"SHA-256 {SHA256}, locked was {'b' * 64}"),
+    "another MD5": (RemoteStat(len(GOOD), "f" * 32, LISTED_AT), f"MD5 {MD5}, locked was {'f' * 32}"),
+    "another size": (replace(LOCKED, size=12_345), f"{len(GOOD)} bytes, locked were 12,345"),
 }
 
 
 @pytest.mark.parametrize(("pin", "reason"), NOT_LOCKED.values(), ids=NOT_LOCKED)
 def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
-    root: Root, settler: Finisher, pin: Pin, reason: str
+    root: Root, settler: Finisher, pin: RemoteStat, reason: str
 ) -> None:
     settled = finish(settler, arrive(root, pin=pin))
     assert (settled.outcome, settled.reason, settled.refused) == (Outcome.FAILED, REPLACED + reason, True)
@@ -357,7 +357,7 @@ def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
 
 
 def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, settler: Finisher) -> None:
-    pin = Pin(len(GOOD) + 1, "f" * 32, LISTED_AT)
+    pin = RemoteStat(len(GOOD) + 1, "f" * 32, LISTED_AT)
     settled = finish(settler, arrive(root, RIGHT, OTHER_SIZE, doubts=AGREED, pin=pin))
     assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)
     assert not root.file(ITEM.key).exists()
@@ -368,7 +368,7 @@ def test_bytes_that_two_downloads_agree_on_are_no_damage_but_a_replacement(
     root: Root, settler: Finisher, remote: RemoteStat
 ) -> None:
     """The lock stands in for the listing here, and no sidecar is there to vouch for them."""
-    pin = Pin(remote.size, remote.etag, LISTED_AT)
+    pin = RemoteStat(remote.size, remote.etag, LISTED_AT)
     assert isinstance(settler(arrive(root, None, remote, pin=pin)), RetryDownload)
     settled = finish(settler, arrive(root, None, remote, doubts=AGREED, pin=pin))
     assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)

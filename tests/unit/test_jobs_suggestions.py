@@ -13,7 +13,7 @@ import crypto_archive
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.config.presets import list_presets
 from crypto_archive.jobs.suggestions import suggestions
-from crypto_archive.model import Market
+from crypto_archive.model import Market, RemoteStat
 from crypto_archive.root.listing_cache import FOLDERS, ListingStore, cached_symbols
 from crypto_archive.root.store import Root
 from crypto_archive.s5cmd.output import Listed
@@ -90,7 +90,7 @@ def test_the_other_words() -> None:
 
 
 def listed(key: str) -> Listed:
-    return Listed(key, 1, "", datetime(2025, 7, 15, tzinfo=UTC))
+    return Listed(key, RemoteStat(1, "", datetime(2025, 7, 15, tzinfo=UTC)))
 
 
 @pytest.fixture
@@ -149,16 +149,10 @@ def test_what_is_damaged_costs_only_what_it_had(listings: Path) -> None:
 def test_nothing_heavy_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(crypto_archive.__file__).parents[1]))
     program = (
-        "from crypto_archive.jobs.suggestions import suggestions\n"
-        "import sys; suggestions('symbols', '', {}); print(*sys.modules)"
+        "from crypto_archive.jobs.suggestions import suggestions; import sys; "
+        "suggestions('symbols', '', {}); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "crypto_archive.jobs.suggestions" in loaded
-    assert not loaded & {
-        "pydantic",
-        "pydantic_settings",
-        "rich",
-        "crypto_archive.config.load",
-        "crypto_archive.catalog.matrix_file",
-    }
+    assert not loaded & {"pydantic", "pydantic_settings", "rich", "crypto_archive.config.fields"}

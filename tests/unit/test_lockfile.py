@@ -1,17 +1,18 @@
-"""Lock files: every entry comes back as it was written; whatever is wrong with a file is one error with its line."""
+"""Lock files: every entry is read back as it was written; any damage is one error with its line."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crypto_archive.errors import ExitCode, RootUnusable, UsageError
-from crypto_archive.model import Pin
+from crypto_archive.errors import ExitCode, FileUnusable, UsageError
+from crypto_archive.model import RemoteStat
 from crypto_archive.plan.lockfile import (
     LONGEST_LINE,
     LockedObject,
@@ -25,22 +26,21 @@ from crypto_archive.plan.lockfile import (
 from tests.objects import LISTED_AT
 
 BUCKET = "data.binance.vision"
-PIN = Pin(12_300, "e" * 32, LISTED_AT, "a" * 64)
-FIRST, SECOND = LockedObject("data/a.zip", PIN), LockedObject("data/b.zip", PIN, has_sidecar=False)
+STAT = RemoteStat(12_300, "e" * 32, LISTED_AT, sha256="a" * 64)
+FIRST, SECOND = LockedObject("data/a.zip", STAT), LockedObject("data/b.zip", replace(STAT, has_sidecar=False))
 LINE = f"data/a.zip\t12300\t{'e' * 32}\t2025-07-16T00:10:11Z\t{'a' * 64}\tsidecar"
 HEAD = "# crypto-archive lock 1\n# bucket: data.binance.vision\n"
 
 text = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=30)
-pins = st.builds(
-    Pin,
+stats = st.builds(
+    RemoteStat,
     st.integers(0, 10**18),
     text.filter(lambda etag: etag != "-") | st.just(""),
     st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-    st.just("") | st.text("0123456789abcdef", min_size=64, max_size=64),
+    st.booleans(),
+    st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
 )
-entries = st.builds(
-    LockedObject, text | st.sampled_from(["#", "# end", "币安人生USDT", "a b", "\u2028"]), pins, st.booleans()
-)
+entries = st.builds(LockedObject, text | st.sampled_from(["#", "# end", "币安人生USDT", "a b", "\u2028"]), stats)
 
 
 def sorted_entries(found: list[LockedObject]) -> list[LockedObject]:
@@ -71,7 +71,7 @@ def test_a_file_comes_back(tmp_path: Path, found: list[LockedObject]) -> None:
     lock = open_lock(path)
     assert (lock.bucket, list(lock), list(lock)) == (BUCKET, wanted, wanted)
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"\n", b"\r\n"))  # as git hands it out on Windows
+    path.write_bytes(content.replace(b"\n", b"\r\n"))  # as git checks it out on Windows
     assert list(open_lock(path)) == wanted
 
 
@@ -86,20 +86,20 @@ def test_what_a_file_looks_like(tmp_path: Path) -> None:
 
 def test_times_of_other_zones_are_written_as_utc() -> None:
     there = LISTED_AT.astimezone(timezone(timedelta(hours=9)))
-    assert line_of(FIRST._replace(pin=Pin(12_300, "e" * 32, there, "a" * 64))) == LINE
+    assert line_of(FIRST._replace(stat=replace(STAT, last_modified=there))) == LINE
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (FIRST._replace(key="data/a\tb.zip"), "the key 'data/a\\tb.zip' has a control character"),
-        (FIRST._replace(key="data/\ud800.zip"), "has a control character"),
-        (FIRST._replace(pin=Pin(1, "a\nb", LISTED_AT)), "the ETag 'a\\nb' has a control character"),
-        (FIRST._replace(pin=Pin(1, "a", LISTED_AT.replace(tzinfo=None))), "has no zone"),
+        (FIRST._replace(key="data/a\tb.zip"), "the key 'data/a\\tb.zip' contains a control character"),
+        (FIRST._replace(key="data/\ud800.zip"), "contains a control character"),
+        (FIRST._replace(stat=RemoteStat(1, "a\nb", LISTED_AT)), "the ETag 'a\\nb' contains a control character"),
+        (FIRST._replace(stat=RemoteStat(1, "a", LISTED_AT.replace(tzinfo=None))), "has no time zone"),
     ],
 )
 def test_what_no_line_can_hold(entry: LockedObject, message: str) -> None:
-    with pytest.raises(ValueError, match=r"control character|no zone") as raised:
+    with pytest.raises(ValueError, match=r"control character|no time zone") as raised:
         line_of(entry)
     assert message in str(raised.value)
 
@@ -116,54 +116,53 @@ WRONG = {
     "cut within a line": (LINE[:50], 3, "it is cut short"),
     "cut within the end": (f"{LINE}\n# en", 4, "it is cut short"),
     "more after the end": (f"# end\n{LINE}\n", 4, "something follows its last line, '# end'"),
-    "twice": (f"{LINE}\n{LINE}\n# end\n", 4, "the key 'data/a.zip' comes again"),
+    "twice": (f"{LINE}\n{LINE}\n# end\n", 4, "the key 'data/a.zip' is repeated"),
     "unsorted": (f"{edited(0, 'data/b.zip')}\n{LINE}\n# end\n", 4,
                  "the key 'data/a.zip' is out of order, after 'data/b.zip'"),
-    "too few fields": ("data/a.zip\t1\n# end\n", 3, "it has 2 fields with a tab between, not 6"),
-    "a mark of git": (f"<<<<<<< HEAD\n{LINE}\n# end\n", 3, "it has 1 fields with a tab between, not 6"),
-    "an empty line": ("\n# end\n", 3, "it has 1 fields with a tab between, not 6"),
-    "no key": (f"{edited(0, '')}\n# end\n", 3, "'' is no key"),
-    "a size with a sign": (f"{edited(1, '+5')}\n# end\n", 3, "'+5' is no size in bytes"),
-    "a size with a zero": (f"{edited(1, '05')}\n# end\n", 3, "'05' is no size in bytes"),
-    "a size of other digits": (f"{edited(1, '٣')}\n# end\n", 3, "'٣' is no size in bytes"),
-    "no ETag": (f"{edited(2, '')}\n# end\n", 3, "'' is no ETag"),
+    "too few fields": ("data/a.zip\t1\n# end\n", 3, "expected 6 fields separated by tabs, found 2"),
+    "a mark of git": (f"<<<<<<< HEAD\n{LINE}\n# end\n", 3, "expected 6 fields separated by tabs, found 1"),
+    "an empty line": ("\n# end\n", 3, "expected 6 fields separated by tabs, found 1"),
+    "no key": (f"{edited(0, '')}\n# end\n", 3, "'' is not a valid key"),
+    "a size with a sign": (f"{edited(1, '+5')}\n# end\n", 3, "'+5' is not a size in bytes"),
+    "a size with a zero": (f"{edited(1, '05')}\n# end\n", 3, "'05' is not a size in bytes"),
+    "a size of other digits": (f"{edited(1, '٣')}\n# end\n", 3, "'٣' is not a size in bytes"),
+    "no ETag": (f"{edited(2, '')}\n# end\n", 3, "'' is not a valid ETag"),
     "a local time": (f"{edited(3, '2025-07-16T00:10:11+02:00')}\n# end\n", 3,
-                     "'2025-07-16T00:10:11+02:00' is no UTC time such as 2025-07-16T00:10:11Z"),
+                     "'2025-07-16T00:10:11+02:00' is not a UTC time such as 2025-07-16T00:10:11Z"),
     "no such day": (f"{edited(3, '2025-02-30T00:10:11Z')}\n# end\n", 3,
-                    "'2025-02-30T00:10:11Z' is no UTC time such as 2025-07-16T00:10:11Z"),
-    "a short digest": (f"{edited(4, 'abc')}\n# end\n", 3, "'abc' is no SHA-256 of 64 digits (0-9, a-f), nor '-'"),
+                    "'2025-02-30T00:10:11Z' is not a UTC time such as 2025-07-16T00:10:11Z"),
+    "a short digest": (f"{edited(4, 'abc')}\n# end\n", 3,
+                       "'abc' is neither a SHA-256 of 64 lower-case hexadecimal digits nor '-'"),
     "a digest in capitals": (f"{edited(4, 'A' * 64)}\n# end\n", 3,
-                             f"'{'A' * 64}' is no SHA-256 of 64 digits (0-9, a-f), nor '-'"),
+                             f"'{'A' * 64}' is neither a SHA-256 of 64 lower-case hexadecimal digits nor '-'"),
     "another word": (f"{edited(5, 'yes')}\n# end\n", 3, "'yes' is neither 'sidecar' nor '-'"),
     "an endless line": ("x" * 2 * LONGEST_LINE + "\n", 3, "it is too long"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("body", "line", "what"), WRONG.values(), ids=WRONG)
-def test_a_wrong_line_is_named(tmp_path: Path, body: str, line: int, what: str) -> None:
+def test_a_malformed_line_is_reported_with_its_number(tmp_path: Path, body: str, line: int, what: str) -> None:
     path = tmp_path / "some.lock"
     path.write_text(HEAD + body, encoding="utf-8")
     with pytest.raises(UsageError) as raised:
         list(open_lock(path))
-    assert raised.value.message == f"The lock file {path} is not as it was written: line {line}: {what}"
-    assert "Take the file from git again" in raised.value.hint
+    assert raised.value.message == f"The lock file {path} is corrupt at line {line}: {what}"
+    assert "Restore the file from git" in raised.value.hint
     assert raised.value.exit_code is ExitCode.USAGE
 
 
-def test_other_bytes_than_utf8_are_named(tmp_path: Path) -> None:
+def test_bytes_other_than_utf8_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "some.lock"
     path.write_bytes(HEAD.encode() + b"data/\xff.zip\n")
-    with pytest.raises(UsageError, match="line 3: it is no UTF-8"):
+    with pytest.raises(UsageError, match="line 3: it is not UTF-8"):
         list(open_lock(path))
 
 
-NO_LOCK = "{path} is no lock file: its first line is not '# crypto-archive lock 1'"
+NO_LOCK = "{path} is not a lock file: its first line is not '# crypto-archive lock 1'"
 OTHER_VERSION = (
-    "The lock file {path} is of another version: '# crypto-archive lock 2', this one knows '# crypto-archive lock 1'"
+    "The lock file {path} has the format '# crypto-archive lock 2'; this version reads '# crypto-archive lock 1'"
 )
-NO_BUCKET = (
-    "The lock file {path} is not as it was written: line 2: the line '# bucket:' with the bucket's name belongs here"
-)
+NO_BUCKET = "The lock file {path} is corrupt at line 2: expected the line '# bucket:' with the name of the bucket"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +243,7 @@ def test_a_place_where_no_file_can_be(tmp_path: Path, act: object) -> None:
     assert callable(act)
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "some.lock"):
-        with pytest.raises(RootUnusable, match="cannot be written: ") as raised:
+        with pytest.raises(FileUnusable, match="Cannot write ") as raised:
             act(path)
         assert "--lock" in raised.value.hint
 

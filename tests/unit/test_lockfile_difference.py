@@ -1,4 +1,4 @@
-"""What sets two sorted streams apart is what sets two sets apart."""
+"""The differences between two sorted streams are those between two sets."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.model import Pin
+from crypto_archive.model import RemoteStat
 from crypto_archive.plan.lockfile import Kind, LockedObject, differences
 from tests.objects import LISTED_AT
 
-PIN = Pin(100, "e" * 32, LISTED_AT)
+STAT = RemoteStat(100, "e" * 32, LISTED_AT)
 sides = st.dictionaries(
-    st.text("abc/", min_size=1, max_size=3), st.builds(replace, st.just(PIN), size=st.integers(0, 2))
+    st.text("abc/", min_size=1, max_size=3), st.builds(replace, st.just(STAT), size=st.integers(0, 2))
 )
 
 
-def entries(side: dict[str, Pin]) -> list[LockedObject]:
+def entries(side: dict[str, RemoteStat]) -> list[LockedObject]:
     return [LockedObject(key, side[key]) for key in sorted(side)]
 
 
 @given(sides, sides)
-def test_differences_are_those_of_the_sets(locked: dict[str, Pin], planned: dict[str, Pin]) -> None:
+def test_differences_are_those_of_the_sets(locked: dict[str, RemoteStat], planned: dict[str, RemoteStat]) -> None:
     found = list(differences(iter(entries(locked)), iter(entries(planned))))
     by_kind = {kind: {one.key for one in found if one.kind is kind} for kind in Kind}
     assert by_kind[Kind.NEW] == planned.keys() - locked.keys()
@@ -40,18 +40,20 @@ LATER = LISTED_AT + timedelta(days=18)
 @pytest.mark.parametrize(
     ("before", "after", "changes"),
     [
-        (PIN, replace(PIN, size=101, etag="f"), (("size", "100", "101"), ("etag", "e" * 32, "f"))),
-        (PIN, replace(PIN, last_modified=LATER), (("last_modified", LISTED_AT.isoformat(), LATER.isoformat()),)),
-        (replace(PIN, sha256="a"), replace(PIN, sha256="b"), (("sha256", "a", "b"),)),
-        (replace(PIN, sha256="a"), PIN, ()),
-        (PIN, replace(PIN, sha256="a"), ()),
+        (STAT, replace(STAT, size=101, etag="f"), (("size", "100", "101"), ("etag", "e" * 32, "f"))),
+        (STAT, replace(STAT, last_modified=LATER), (("last_modified", LISTED_AT.isoformat(), LATER.isoformat()),)),
+        (replace(STAT, sha256="a"), replace(STAT, sha256="b"), (("sha256", "a", "b"),)),
+        (replace(STAT, sha256="a"), STAT, ()),
+        (STAT, replace(STAT, sha256="a"), ()),
     ],
     ids=["size and ETag", "time", "digest", "digest forgotten", "digest learnt"],
 )
-def test_what_counts_as_replaced(before: Pin, after: Pin, changes: tuple[tuple[str, str, str], ...]) -> None:
+def test_what_counts_as_replaced(
+    before: RemoteStat, after: RemoteStat, changes: tuple[tuple[str, str, str], ...]
+) -> None:
     found = list(differences([LockedObject("a", before)], [LockedObject("a", after)]))
     assert [one.changes for one in found] == ([changes] if changes else [])
 
 
 def test_a_sidecar_that_turns_up_replaces_nothing() -> None:
-    assert list(differences([LockedObject("a", PIN, has_sidecar=False)], [LockedObject("a", PIN)])) == []
+    assert list(differences([LockedObject("a", replace(STAT, has_sidecar=False))], [LockedObject("a", STAT)])) == []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from crypto_archive.errors import ExitCode, RootUnusable, UsageError
-from crypto_archive.model import Pin, ShardName
+from crypto_archive.errors import ExitCode, FileUnusable, UsageError
+from crypto_archive.model import RemoteStat, ShardName
 from crypto_archive.plan.lockfile import (
     LockedObject,
     Shard,
@@ -32,7 +32,9 @@ sizes = st.lists(st.integers(0, 20) | st.just(1_000), min_size=1, max_size=40)
 
 def lines_of(found: Sequence[int]) -> list[str]:
     """The lines of a plan whose objects have these sizes."""
-    return [line_of(LockedObject(f"data/{n:04d}.zip", Pin(size, "e", LISTED_AT))) for n, size in enumerate(found)]
+    return [
+        line_of(LockedObject(f"data/{n:04d}.zip", RemoteStat(size, "e", LISTED_AT))) for n, size in enumerate(found)
+    ]
 
 
 def shards_of(found: Sequence[int], count: int) -> list[list[int]]:
@@ -83,7 +85,7 @@ def test_the_files_are_the_plan(tmp_path_factory: pytest.TempPathFactory, found:
     read = [(shard, open_lock(shard.path)) for shard in shards]
     assert [line_of(locked) for _, lock in read for locked in lock] == lines
     for shard, lock in read:
-        own = [locked.pin.size for locked in lock]
+        own = [locked.stat.size for locked in lock]
         assert (shard.objects, shard.bytes) == (len(own), sum(own))
         assert lock.bucket == BUCKET
         assert lock.shard == ShardName(extent(lines).digest, shard.number, len(shards))
@@ -121,7 +123,7 @@ def test_shards_are_beside_each_other_when_they_are_of_one_plan_cut_in_one_way()
 
 def test_a_folder_with_lock_files_is_refused(tmp_path: Path) -> None:
     write_lock(tmp_path / "shard-1-of-2.lock", BUCKET, [])
-    with pytest.raises(RootUnusable, match="holds lock files already") as raised:
+    with pytest.raises(FileUnusable, match="already contains lock files") as raised:
         prepare_shards(tmp_path)
     assert raised.value.exit_code is ExitCode.ENVIRONMENT
     assert "--to" in raised.value.hint
@@ -134,9 +136,9 @@ def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RootUnusable, match=r"Shards cannot be written to .*file"):
+    with pytest.raises(FileUnusable, match=r"Cannot write shards to .*file"):
         prepare_shards(tmp_path / "file")
-    with pytest.raises(RootUnusable, match=r"Shards cannot be written to .*file"):
+    with pytest.raises(FileUnusable, match=r"Cannot write shards to .*file"):
         cut_into_files(lambda: lines_of([1]), BUCKET, 1, tmp_path / "file")
 
 
@@ -157,7 +159,7 @@ def test_all_shards_appear_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "open", counted(Path.open))
     monkeypatch.setattr(Path, "replace", counted(Path.replace))
-    with pytest.raises(RootUnusable, match="No space left on device"):
+    with pytest.raises(FileUnusable, match="No space left on device"):
         cut_into_files(lambda: lines_of([1, 1, 1]), BUCKET, 3, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -181,15 +183,15 @@ def test_a_comment_before_the_name_does_not_hide_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("three of eight", "'three of eight' is no shard such as '3/8 of 0a1b2c3d4e5f'"),
-        ("0/8 of " + "a" * 12, "is no shard such as"),
-        ("3/8 of ../../etc", "is no shard such as"),
+        ("three of eight", "'three of eight' is not a shard such as '3/8 of 0a1b2c3d4e5f'"),
+        ("0/8 of " + "a" * 12, "is not a shard such as"),
+        ("3/8 of ../../etc", "is not a shard such as"),
         ("9/8 of " + "a" * 12, "there is no shard 9 of 8"),
     ],
 )
-def test_a_name_that_is_none_is_told_with_its_line(tmp_path: Path, name: str, why: str) -> None:
+def test_an_invalid_shard_is_reported_with_its_line(tmp_path: Path, name: str, why: str) -> None:
     path = tmp_path / "some.lock"
     path.write_text(f"# crypto-archive lock 1\n# bucket: b\n# shard: {name}\n# end\n")
-    with pytest.raises(UsageError, match=r"is not as it was written: line 3: ") as raised:
+    with pytest.raises(UsageError, match=r"is corrupt at line 3: ") as raised:
         open_lock(path)
     assert why in raised.value.message

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.config.load import load_request
-from crypto_archive.config.run_config import Access, Fetching
+from crypto_archive.config.load import load_run_config
+from crypto_archive.config.run_config import Access
 from crypto_archive.jobs.plan import plan as plan_of
-from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, StoredStat
-from crypto_archive.plan.candidates import by_calendar, by_listing, listed_candidates
-from crypto_archive.plan.decide import batches, plan
+from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, RemoteStat
+from crypto_archive.plan.candidates import by_calendar, listed_objects
+from crypto_archive.plan.decide import batches, decide
+from crypto_archive.plan.listed import ListedGroup
 from crypto_archive.plan.selection import SeriesGroup, select
 from crypto_archive.plan.totals import PlanTotals
 from crypto_archive.root.listing import BucketListing
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.output import Listed
-from tests.objects import FIRST_DAY, LISTED_AT, an_object, not_a_word, row_of
+from tests.objects import FIRST_DAY, LISTED_AT, Files, a_context, an_object, row_of
 
 if TYPE_CHECKING:
     import threading
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 FAR_AWAY = date(9999, 12, 31)
 TODAY = date(2025, 8, 1)
+STAT = RemoteStat(1, "etag", LISTED_AT)
 
 
 class Supply:
@@ -53,7 +55,7 @@ class Supply:
             self.taken += 1
             for suffix in ("", SIDECAR_SUFFIX):
                 key = f"{series}{FIRST_DAY + timedelta(number)}.zip{suffix}"
-                yield Listed(key, 1, "etag", LISTED_AT)
+                yield Listed(key, STAT)
 
 
 def listing_of(
@@ -71,7 +73,7 @@ def a_group(symbols: tuple[str, ...], first: date, last: date) -> SeriesGroup:
 
 def test_a_first_batch_comes_out_of_endless_candidates() -> None:
     supply = Supply()
-    stream = batches(plan(supply.candidates(), lambda _: None, Fetching()), 100)
+    stream = batches(decide(a_context(), supply.candidates(), Files()), 100)
     batch = next(stream)
     assert len(batch.items) == 50
     assert supply.taken == 51
@@ -81,30 +83,22 @@ def test_a_first_batch_comes_out_of_endless_candidates() -> None:
 def test_a_plan_is_never_ahead_of_its_consumer_by_more_than_a_batch(taken: int) -> None:
     supply = Supply()
     totals = PlanTotals()
-    stream = totals.counting_batches(
-        batches(totals.counting(plan(supply.candidates(), lambda _: None, Fetching())), 10)
-    )
+    stream = totals.counting_batches(batches(totals.counting(decide(a_context(), supply.candidates(), Files())), 10))
     for batch in islice(stream, taken):
         assert supply.taken == 5 * batch.number + 1
     assert totals.overall["batches"] == taken
 
 
 def test_a_plan_looks_up_an_object_when_it_comes_to_it() -> None:
-    supply = Supply()
-    asked = []
-
-    def stored(key: str) -> StoredStat | None:
-        asked.append(key)
-        return None
-
-    next(plan(supply.candidates(), stored, Fetching()))
-    assert (supply.taken, len(asked)) == (1, 1)
+    supply, files = Supply(), Files()
+    next(decide(a_context(), supply.candidates(), files))
+    assert (supply.taken, len(files.asked)) == (1, 1)
 
 
 def test_the_calendar_is_walked_as_it_is_asked() -> None:
     """Eight thousand years of two symbols."""
     group = a_group(("BTCUSDT", "ETHUSDT"), date(2018, 1, 1), FAR_AWAY)
-    found = by_calendar(group, (), FAR_AWAY, not_a_word)
+    found = by_calendar(a_context(FAR_AWAY), group, ())
     assert [str(item.period) for item, *_ in islice(found, 2)] == ["2018-01-01", "2018-01-02"]
 
 
@@ -112,7 +106,7 @@ def test_a_listing_of_one_series_is_read_as_it_is_asked(tmp_path: Path, monkeypa
     supply = Supply()
     bucket = listing_of(tmp_path, monkeypatch, lambda _binary, _access, prefixes, **_: supply.objects(prefixes[0]))
     group = a_group(("BTCUSDT",), FIRST_DAY, FAR_AWAY)
-    with bucket, closing(by_listing(group, FAR_AWAY, bucket, not_a_word)) as stream:
+    with bucket, closing(ListedGroup(a_context(FAR_AWAY), group, bucket).objects()) as stream:
         first = next(stream)
         assert first.object.key.endswith("BTCUSDT-1h-2025-07-02.zip")
         assert first.remote is not None
@@ -132,11 +126,11 @@ def test_many_series_are_listed_few_at_first_and_then_a_hundred_at_a_time(
         for prefix in prefixes:
             taken.append(prefix)
             for suffix in (".zip", ".zip" + SIDECAR_SUFFIX):
-                yield Listed(prefix + suffix, 1, "etag", LISTED_AT)
+                yield Listed(prefix + suffix, STAT)
 
     bucket = listing_of(tmp_path, monkeypatch, list_objects)
     with bucket:
-        stream = by_listing(group, TODAY, bucket, not_a_word)
+        stream = ListedGroup(a_context(TODAY), group, bucket).objects()
         seen: list[int] = []
         for number, one in enumerate(stream):
             assert one.object.series.symbol == f"X{number}"
@@ -150,24 +144,24 @@ def configured(root: Path, **options: object) -> RunConfig:
         "markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["klines"], "intervals": ["1h"],
         "start": "2025-07-01", "end": "2025-07-09", "output_directory": str(root),
     }  # fmt: skip
-    return load_request([], wanted | options, today=TODAY)
+    return load_run_config([], wanted | options, today=TODAY)
 
 
 def test_the_stream_of_a_request_is_lazy_from_the_listing_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     supply = Supply()
     bucket = listing_of(tmp_path, monkeypatch, lambda _binary, _access, prefixes, **_: supply.objects(prefixes[0]))
     asked = configured(tmp_path)
-    selection = select(asked.request.selection, asked.matrix, TODAY)
-    found = listed_candidates(selection, asked.request.access, bucket, TODAY, not_a_word)
+    context = a_context(TODAY, selection=asked.request.selection)
+    found = listed_objects(context, select(context, asked.request.selection), Files(), bucket)
     with closing(found):
-        stream = plan(found, lambda _: None, asked.request.fetching)
+        stream = decide(context, found, Files())
         assert supply.taken == 0
         batch = next(batches(stream, 4))
         assert [item.action for item in batch.items] == [Action.FETCH, Action.FETCH]
         assert supply.taken == 3
 
 
-def test_the_plan_command_has_its_first_batch_at_once(tmp_path: Path) -> None:
+def test_a_plan_has_its_first_batch_immediately(tmp_path: Path) -> None:
     """Thousands of years lie ahead, of which only the first hundred days are planned."""
     wanted = configured(tmp_path / "root", start="2018-01-01", end="9999-12-30", discover="calendar", batch_size=100)
     with plan_of(wanted, today=FAR_AWAY) as plan_in_the_making:
@@ -177,10 +171,10 @@ def test_the_plan_command_has_its_first_batch_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "root").exists()
 
 
-def test_a_listing_that_was_cancelled_says_nothing_of_what_it_did_not_come_to(
+def test_a_cancelled_listing_reports_nothing_about_what_it_did_not_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No series is called empty, and no glob without a match, that nobody has looked for."""
+    """No series is reported as empty, and no glob as without a match, that was not listed."""
 
     def list_objects(
         _binary: Binary, _access: Access, prefixes: Sequence[str], cancelled: threading.Event
@@ -196,6 +190,6 @@ def test_a_listing_that_was_cancelled_says_nothing_of_what_it_did_not_come_to(
     bucket = listing_of(tmp_path, monkeypatch, list_objects, list_folders)
     markets = {"spot": ["BTCUSDT", "ETHUSDT"], "futures_um": ["*USDT"]}
     asked = configured(tmp_path, markets=list(markets), symbols=markets, intervals=["1h", "1d"])
-    selection = select(asked.request.selection, asked.matrix, TODAY)
-    found = listed_candidates(selection, asked.request.access, bucket, TODAY, not_a_word)
+    context = a_context(TODAY, selection=asked.request.selection)
+    found = listed_objects(context, select(context, asked.request.selection), Files(), bucket)
     assert len(list(found)) <= 1

@@ -20,13 +20,14 @@ from crypto_archive.model import (
     Notice,
     Partition,
     Period,
+    RemoteStat,
 )
 from crypto_archive.plan.availability import PUBLICATION_DELAY
-from crypto_archive.plan.candidates import by_calendar, by_listing, calendar_candidates
-from crypto_archive.plan.reading import SERIES_NAMED
+from crypto_archive.plan.candidates import by_calendar, calendar_objects
+from crypto_archive.plan.listed import SERIES_NAMED, ListedGroup
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup
 from crypto_archive.s5cmd.output import Listed
-from tests.objects import LISTED_AT, bundled, not_a_word, row_of
+from tests.objects import LISTED_AT, Files, a_context, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +55,7 @@ def hour_key(day: int | str, symbol: str = "BTCUSDT") -> str:
 
 
 def an_entry(key: str, size: int | None = None) -> Listed:
-    return Listed(key, len(key) if size is None else size, f"etag of {key}", LISTED_AT)
+    return Listed(key, RemoteStat(len(key) if size is None else size, f"etag of {key}", LISTED_AT))
 
 
 @dataclass
@@ -86,13 +87,14 @@ class Bucket:
         return tuple(sorted({key[len(prefix) :].partition("/")[0] for key in self.keys if key.startswith(prefix)}))
 
     def invalidate(self) -> None:
-        raise AssertionError("only a stream without any object does so")
+        raise AssertionError("only a listing without any object is invalidated")
 
     def remark(self) -> Notice | None:
         return None
 
     def candidates(self, group: SeriesGroup, today: date = TODAY) -> list[Candidate]:
-        return list(by_listing(group, today, self, self.said.append, lambda key, _: key in self.short))
+        context = a_context(today, self.said.append)
+        return list(ListedGroup(context, group, self, Files(short=self.short)).objects())
 
     @property
     def texts(self) -> list[str]:
@@ -115,7 +117,7 @@ def test_the_calendar_gives_every_symbol_interval_and_day() -> None:
         "BTCUSDT", "币安人生USDT", intervals=("1h", "1d"), dates=DateRange(date(2025, 7, 30), date(2025, 7, 31))
     )
     said: list[Notice] = []
-    found = list(by_calendar(group, (), TODAY, said.append))
+    found = list(by_calendar(a_context(TODAY, said.append), group, ()))
     assert keys_of(found) == [
         f"data/spot/daily/klines/{symbol}/{interval}/{symbol}-{interval}-2025-07-{day}.zip"
         for symbol in ("BTCUSDT", "币安人生USDT")
@@ -130,7 +132,7 @@ def test_the_calendar_gives_months_without_an_interval_layer() -> None:
     group = a_group(
         "BTCUSDT", intervals=(None,), partition=Partition.MONTHLY, market=Market.FUTURES_UM, data_type="fundingRate"
     )
-    found = list(by_calendar(group, (), TODAY, not_a_word))
+    found = list(by_calendar(a_context(TODAY), group, ()))
     assert keys_of(found) == ["data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2025-07.zip"]
     assert found[0][0].period == Period(Partition.MONTHLY, date(2025, 7, 1))
 
@@ -138,10 +140,10 @@ def test_the_calendar_gives_months_without_an_interval_layer() -> None:
 def test_the_calendar_matches_globs_against_the_default_symbols_and_says_so() -> None:
     group = a_group("NEWUSDT", "BT*", "AD*", dates=DateRange(date(2025, 7, 1), date(2025, 7, 1)))
     said: list[Notice] = []
-    found = list(calendar_candidates(ResolvedSelection((group,), ()), bundled(), TODAY, said.append))
+    found = list(calendar_objects(a_context(TODAY, said.append), ResolvedSelection((group,), ())))
     assert [item.series.symbol for item, *_ in found] == ["NEWUSDT", "BTCUSDT", "ADAUSDT"]
     assert [notice.text for notice in said] == [
-        "spot klines: globs match the matrix's 3 default symbols in a plan from the calendar"
+        "spot klines: without a listing, globs match only the matrix's 3 default symbols"
     ]
 
 
@@ -163,7 +165,7 @@ def test_the_default_symbols_that_a_glob_matches_take_the_form_of_the_row(
 ) -> None:
     dates = DateRange(date(2023, 7, 1), date(2023, 7, 1))
     group = a_group("*", intervals=(interval,), dates=dates, market=market, data_type=data_type)
-    found = calendar_candidates(ResolvedSelection((group,), ()), bundled(), TODAY, lambda _: None)
+    found = calendar_objects(a_context(TODAY, lambda _: None), ResolvedSelection((group,), ()))
     assert tuple(item.series.symbol for item, *_ in found) == symbols
 
 
@@ -181,14 +183,14 @@ def test_the_listing_gives_size_etag_and_time() -> None:
 
 
 @pytest.mark.parametrize("alone", [1, 2, 3])
-def test_a_zip_without_a_sidecar_is_found_wherever_it_stands(alone: int) -> None:
+def test_a_zip_without_a_sidecar_is_found_at_any_place(alone: int) -> None:
     keys = [hour_key(day) for day in (1, 2, 3)]
     bucket = Bucket(with_sidecars(*keys) - {hour_key(alone) + SIDECAR_SUFFIX})
     found = {item.key: remote.has_sidecar for item, remote, *_ in bucket.candidates(a_group("BTCUSDT")) if remote}
     assert found == {key: key != hour_key(alone) for key in keys}
 
 
-def test_what_is_no_object_is_left_out() -> None:
+def test_what_is_not_an_object_is_left_out() -> None:
     folder = "data/spot/daily/klines/BTCUSDT/1h/"
     strange = {
         folder,
@@ -214,7 +216,7 @@ def test_objects_that_were_not_asked_for_are_left_out() -> None:
     asked = [hour_key(1), hour_key(1) + SIDECAR_SUFFIX, hour_key(3)]
     said: list[Notice] = []
     listed = [an_entry(key) for key in (*foreign, *asked, *foreign, *asked, asked[0])]
-    found = by_listing(a_group("BTCUSDT"), TODAY, Bucket(set(), listed), said.append)
+    found = ListedGroup(a_context(TODAY, said.append), a_group("BTCUSDT"), Bucket(set(), listed)).objects()
     assert [(item.key, remote is not None and remote.has_sidecar) for item, remote, *_ in found] == [
         (hour_key(1), True),
         (hour_key(3), False),
@@ -274,7 +276,7 @@ def test_a_month_of_one_digit_is_found_too(months: tuple[int, int]) -> None:
 def test_a_silent_series_is_noticed() -> None:
     bucket = Bucket(with_sidecars(hour_key(15), hour_key("2025-06-30", "ETHUSDT")))
     bucket.candidates(a_group("BTCUSDT", "ETHUSDT", intervals=("1h",)))
-    assert bucket.texts == ["spot klines ETHUSDT 1h: the archive lists no daily objects in 2025-07-01 to 2025-07-31"]
+    assert bucket.texts == ["spot klines ETHUSDT 1h: no daily objects in the archive from 2025-07-01 to 2025-07-31"]
 
 
 def test_a_silent_series_without_an_interval_is_noticed() -> None:
@@ -283,16 +285,14 @@ def test_a_silent_series_without_an_interval_is_noticed() -> None:
         "NOSUCH", intervals=(None,), partition=Partition.MONTHLY, market=Market.FUTURES_UM, data_type="fundingRate"
     )
     assert bucket.candidates(group) == []
-    assert bucket.texts == ["futures_um fundingRate NOSUCH: the archive lists no monthly objects in 2025-07 to 2025-07"]
+    assert bucket.texts == ["futures_um fundingRate NOSUCH: no monthly objects in the archive from 2025-07 to 2025-07"]
 
 
 def test_too_many_silent_series_are_counted_and_not_named() -> None:
     names = [f"X{number}" for number in range(SERIES_NAMED + 1)]
     bucket = Bucket(with_sidecars(hour_key(15), *(hour_key("2020-01-01", name) for name in names)))
     bucket.candidates(a_group("BTCUSDT", *names))
-    assert bucket.texts == [
-        "spot klines: the archive lists no daily objects in 2025-07-01 to 2025-07-31 for 21 of the series"
-    ]
+    assert bucket.texts == ["spot klines: no daily objects in the archive from 2025-07-01 to 2025-07-31 for 21 series"]
 
 
 def test_names_ask_for_no_folders() -> None:
@@ -308,9 +308,9 @@ def test_a_name_that_the_archive_does_not_have_comes_with_the_nearest_in_place_o
     assert bucket.folders_asked == ["data/spot/daily/klines/"]
     silent = [("BTCUSDT", "1d"), ("ETHUSDT", "1d"), ("ETHUSDT", "1h")]
     assert bucket.texts == [
-        "spot klines, daily: the archive has no symbol 'BTCUSD' there; nearest are 'BTCUSDT', 'BTCUSDC', 'ETHUSDT'",
+        "spot klines, daily: the archive has no symbol 'BTCUSD'; nearest are 'BTCUSDT', 'BTCUSDC', 'ETHUSDT'",
         *(
-            f"spot klines {symbol} {interval}: the archive lists no daily objects in 2025-07-01 to 2025-07-31"
+            f"spot klines {symbol} {interval}: no daily objects in the archive from 2025-07-01 to 2025-07-31"
             for symbol, interval in silent
         ),
     ]
@@ -319,7 +319,7 @@ def test_a_name_that_the_archive_does_not_have_comes_with_the_nearest_in_place_o
 def test_what_globs_find_is_never_unknown() -> None:
     bucket = Bucket(with_sidecars(hour_key("2020-01-01")))
     bucket.candidates(a_group("BTC*"))
-    assert bucket.texts == ["spot klines BTCUSDT 1h: the archive lists no daily objects in 2025-07-01 to 2025-07-31"]
+    assert bucket.texts == ["spot klines BTCUSDT 1h: no daily objects in the archive from 2025-07-01 to 2025-07-31"]
 
 
 def test_filters_choose_among_the_folders_of_the_bucket() -> None:
@@ -477,25 +477,24 @@ def test_every_wanted_day_comes_once_in_one_form_or_the_other(
         assert times == (start <= day <= end and day < now), key
 
 
-def test_no_more_months_that_are_not_trusted_are_named_than_anybody_reads() -> None:
+def test_of_many_months_that_are_not_trusted_some_are_named() -> None:
     names = [f"X{number:02}USDT" for number in range(SERIES_NAMED + 5)]
     keys = [key for name in names for key in (hour_key(1, name), month_key("2025-07", name))]
     bucket = Bucket(with_sidecars(*keys), short={key for key in keys if "monthly" in key})
     assert len(bucket.candidates(best_of_both(*names))) == len(names)
     assert len(bucket.texts) == SERIES_NAMED + 1
     assert bucket.texts[0] == (
-        "spot klines X00USDT 1h 2025-07: the monthly object is known to lack rows of its days, its daily objects are "
-        "planned"
+        "spot klines X00USDT 1h 2025-07: the monthly object is known to lack rows; planning its daily objects"
     )
-    assert bucket.texts[-1] == "spot klines: the same of 5 more monthly objects"
+    assert bucket.texts[-1] == "spot klines: planning daily objects for 5 more months"
 
 
 def test_the_calendar_plans_days_and_says_so() -> None:
     said: list[Notice] = []
-    found = list(calendar_candidates(ResolvedSelection((best_of_both("BTCUSDT"),), ()), bundled(), TODAY, said.append))
+    found = list(calendar_objects(a_context(TODAY, said.append), ResolvedSelection((best_of_both("BTCUSDT"),), ())))
     assert (len(found), {one.object.period.partition for one in found}) == (31, {Partition.DAILY})
     assert [notice.text for notice in said] == [
-        "spot klines: daily objects only, as the calendar does not say which monthly ones there are"
+        "spot klines: planning daily objects only: the calendar does not know which monthly ones exist"
     ]
 
 
@@ -524,7 +523,7 @@ def test_the_days_behind_the_newest_of_a_living_series_are_waited_for() -> None:
         ("2025-08-18", ["2025-08-19"]),
         ("2025-08-15", ["2025-08-18", "2025-08-19"]),
         ("2025-08-11", ["2025-08-18", "2025-08-19"]),
-        ("2025-08-10", []),  # more than a week beside the usual delay: it is no more
+        ("2025-08-10", []),  # more than a week after the usual delay: it has ended
     ],
 )
 def test_a_dead_series_is_not_waited_for(newest: str, days: list[str]) -> None:

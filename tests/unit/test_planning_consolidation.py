@@ -21,8 +21,8 @@ from crypto_archive.model import (
     RemoteStat,
 )
 from crypto_archive.plan.availability import EARLIEST, periods, whole_months, within
-from crypto_archive.plan.reading import LEAST_PAYLOAD_BYTES, SHORT_SHARE, ZIP_OVERHEAD_BYTES, consolidated
-from tests.objects import bundled, listed, not_a_word, row_of
+from crypto_archive.plan.listed import LEAST_PAYLOAD_BYTES, SHORT_SHARE, ZIP_OVERHEAD_BYTES, consolidated
+from tests.objects import Files, bundled, listed, not_a_word, row_of
 
 if TYPE_CHECKING:
     from crypto_archive.catalog.matrix import Row
@@ -33,7 +33,7 @@ ROWS = tuple(row for row in bundled().rows if set(Partition) <= set(row.partitio
 DATES = st.none() | st.dates(date(2016, 1, 1), date(2027, 12, 31))
 JUNE = date(2025, 6, 1)
 THOUSAND = LEAST_PAYLOAD_BYTES + ZIP_OVERHEAD_BYTES
-"""The least size of a daily object by which a month can be told to be short."""
+"""The least size of a daily object by which a month can be recognised as short."""
 
 
 def a_day(day: date, size: int = THOUSAND, symbol: str = "BTCUSDT") -> Candidate:
@@ -50,7 +50,7 @@ def days_of(month: date, count: int = 30, size: int = THOUSAND, symbol: str = "B
 
 def chosen(months: list[Candidate], days: list[Candidate], *short: str) -> tuple[list[Candidate], list[str]]:
     said: list[Notice] = []
-    found = list(consolidated(months, days, lambda key, _: key in short, said.append))
+    found = list(consolidated(months, days, Files(short=short), said.append))
     return found, [notice.text for notice in said]
 
 
@@ -167,7 +167,7 @@ def test_a_month_with_too_few_bytes_is_not_trusted(share: float) -> None:
     assert month.remote is not None
     sizes = f"{month.remote.size:,} bytes where its days have 30,000"
     assert said == [
-        f"spot klines BTCUSDT 1h 2025-06: the monthly object is short, {sizes}, its daily objects are planned"
+        f"spot klines BTCUSDT 1h 2025-06: the monthly object is too small, {sizes}; planning its daily objects"
     ]
 
 
@@ -182,16 +182,17 @@ def test_a_month_that_is_known_to_be_short_is_not_taken_whatever_its_size() -> N
     month = a_month(JUNE)
     found, said = chosen([month], days_of(JUNE), month.object.key)
     assert found == days_of(JUNE)
-    what = "the monthly object is known to lack rows of its days, its daily objects are planned"
+    what = "the monthly object is known to lack rows; planning its daily objects"
     assert said == [f"spot klines BTCUSDT 1h 2025-06: {what}"]
 
 
 def test_what_is_known_to_be_short_is_asked_with_what_is_listed() -> None:
     month, asked = a_month(JUNE), list[tuple[str, RemoteStat]]()
 
-    def known(key: str, remote: RemoteStat) -> bool:
-        asked.append((key, remote))
-        return False
+    class Stored:
+        def is_short(self, key: str, remote: RemoteStat) -> bool:
+            asked.append((key, remote))
+            return False
 
-    list(consolidated([month], days_of(JUNE), known, not_a_word))
+    list(consolidated([month], days_of(JUNE), Stored(), not_a_word))
     assert asked == [(month.object.key, month.remote)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.model import Action, Pin
+from crypto_archive.model import Action, RemoteStat
 from crypto_archive.plan.totals import SIDECAR_BYTES, added_bytes, known_size
 from tests.objects import LISTED_AT, an_object, listed, to_fetch
 
@@ -19,7 +19,7 @@ def of_size(size: int, *, action: Action = Action.FETCH, stored: int = 0) -> Pla
     return replace(to_fetch(an_object(), remote=listed(size)), action=action, stored_size=stored)
 
 
-PINNED = replace(to_fetch(an_object()), pin=Pin(11, "e" * 32, LISTED_AT))
+PINNED = replace(to_fetch(an_object()), pin=RemoteStat(11, "e" * 32, LISTED_AT))
 
 
 @pytest.mark.parametrize(

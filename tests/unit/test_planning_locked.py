@@ -1,4 +1,4 @@
-"""What becomes of locked objects: who is asked about them, by which prefixes, and what is made of the answer."""
+"""Locked objects: whether the archive is asked about them, with which prefixes, and what its answer means."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.run_config import Fetching
+from crypto_archive.config.run_config import Discovery, Fetching
 from crypto_archive.model import (
     SIDECAR_SUFFIX,
     Action,
     Candidate,
     ManifestEntry,
-    Pin,
     RemoteStat,
     StoredStat,
     Verdict,
 )
-from crypto_archive.plan import locked as module
-from crypto_archive.plan.decide import is_held, plan
-from crypto_archive.plan.locked import Locked, as_locked, by_lock
+from crypto_archive.plan import decide as deciding, locked as module
+from crypto_archive.plan.decide import decide, has_pinned_bytes
+from crypto_archive.plan.locked import locked_objects
+from crypto_archive.plan.lockfile import LockedObject
 from crypto_archive.s5cmd.output import Listed
-from tests.objects import LISTED_AT, an_object, listed
+from tests.objects import LISTED_AT, Files, a_context, an_object, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from crypto_archive.model import ArchiveObject, PlannedObject
 
 MD5, SHA256, IN_PARTS = "e" * 32, "a" * 64, "0" * 32 + "-3"
-PIN = Pin(100, MD5, LISTED_AT, SHA256)
-BY_ETAG = replace(PIN, sha256="")
+PIN = RemoteStat(100, MD5, LISTED_AT, sha256=SHA256)
+BY_ETAG = replace(PIN, sha256=None)
 LATER = LISTED_AT + timedelta(days=18)
 ITEM = an_object()
+SIDECAR = RemoteStat(99, "f" * 32, LISTED_AT)
 
 
 def entry(item: ArchiveObject = ITEM, size: int = 100, sha256: str = SHA256, etag: str = MD5) -> ManifestEntry:
@@ -43,37 +44,55 @@ def entry(item: ArchiveObject = ITEM, size: int = 100, sha256: str = SHA256, eta
 
 
 class Bucket:
-    """Lists what it was given, and remembers what it was asked for."""
+    """Lists what it was given, in place of s5cmd, and remembers the prefixes that were asked for."""
 
     def __init__(self, *objects: Listed) -> None:
         self.objects = objects
         self.asked: list[tuple[str, ...]] = []
 
-    def __call__(self, prefixes: Iterable[str]) -> Iterator[Listed]:
+    def list_objects(self, _binary: object, _access: object, prefixes: Iterable[str], **_: object) -> Iterator[Listed]:
         wanted = tuple(prefixes)
         self.asked.append(wanted)
         return (one for prefix in wanted for one in self.objects if one.key.startswith(prefix))
 
+    def candidates(
+        self,
+        items: Sequence[ArchiveObject],
+        stored: Callable[[str], StoredStat | None] = lambda _: None,
+        pin: RemoteStat = PIN,
+        **request: object,
+    ) -> list[Candidate]:
+        """The objects of a lock file of ``items``, compared with this bucket."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "find_binary", lambda _: None)
+            patch.setattr(module, "list_objects", self.list_objects)
+            return list(locked_objects(a_context(**request), Lock(items, pin), Files(stored)))
+
+
+class Lock:
+    """A lock file of some objects, all pinned to the same bytes."""
+
+    path, bucket = "some.lock", "bucket"
+
+    def __init__(self, items: Sequence[ArchiveObject], pin: RemoteStat) -> None:
+        self._items = sorted(items, key=lambda item: item.key)
+        self._pin = pin
+
+    def numbered(self) -> Iterator[tuple[int, LockedObject]]:
+        return enumerate(LockedObject(item.key, self._pin) for item in self._items)
+
 
 def in_bucket(item: ArchiveObject, remote: RemoteStat | None = None) -> list[Listed]:
     remote = remote or listed()
-    zipped = Listed(item.key, remote.size, remote.etag, remote.last_modified)
-    return [zipped, Listed(item.sidecar_key, 99, "f" * 32, LISTED_AT)] if remote.has_sidecar else [zipped]
-
-
-def lock_of(items: Sequence[ArchiveObject], pin: Pin = PIN) -> list[Locked]:
-    return [Locked(item, pin, has_sidecar=True) for item in sorted(items, key=lambda item: item.key)]
-
-
-def nothing(_: str) -> None:
-    return None
+    zipped = Listed(item.key, remote)
+    return [zipped, Listed(item.sidecar_key, SIDECAR)] if remote.has_sidecar else [zipped]
 
 
 # Whether a file is the locked one
 
 
 @pytest.mark.parametrize(
-    ("stored", "pin", "held"),
+    ("stored", "pin", "known"),
     [
         (None, PIN, False),
         (StoredStat(100), PIN, False),
@@ -87,26 +106,28 @@ def nothing(_: str) -> None:
         (StoredStat(100, entry(etag="f" * 32)), BY_ETAG, False),
     ],
 )
-def test_a_file_is_known_by_its_digest_or_else_by_its_etag(stored: StoredStat | None, pin: Pin, held: bool) -> None:
-    assert is_held(stored, pin) is held
+def test_a_file_is_known_by_its_digest_or_else_by_its_etag(
+    stored: StoredStat | None, pin: RemoteStat, known: bool
+) -> None:
+    assert has_pinned_bytes(stored, pin) is known
 
 
-# Who is asked
+# What the archive is asked
 
 
-def test_of_what_is_there_nobody_is_asked() -> None:
+def test_the_archive_is_not_asked_about_what_is_on_disk() -> None:
     items, bucket = [an_object(number) for number in range(3)], Bucket()
-    found = list(by_lock(lock_of(items), lambda _: StoredStat(100, entry()), bucket))
+    found = bucket.candidates(items, lambda _: StoredStat(100, entry()))
     assert bucket.asked == []
     assert [one.object for one in found] == items
-    assert found[0] == Candidate(ITEM, listed(), pin=PIN)
+    assert found[0] == Candidate(ITEM, PIN, pin=PIN)
 
 
 def test_a_series_is_asked_for_by_what_its_missing_keys_share() -> None:
     items = [an_object(number) for number in (1, 8, 30)]  # 2025-07-02, 09 and 31
     other = an_object(3, symbol="ETHUSDT")
     bucket = Bucket()
-    list(by_lock(lock_of([*items, other]), {items[2].key: StoredStat(100, entry())}.get, bucket))
+    bucket.candidates([*items, other], {items[2].key: StoredStat(100, entry())}.get)
     prefix = items[0].key.removesuffix("2.zip")
     assert bucket.asked == [(prefix, other.key)]
     assert prefix.endswith("BTCUSDT-1h-2025-07-0")
@@ -114,7 +135,7 @@ def test_a_series_is_asked_for_by_what_its_missing_keys_share() -> None:
 
 def test_all_are_asked_for_when_they_are_to_be_fetched_again() -> None:
     bucket = Bucket(*in_bucket(ITEM))
-    [found] = by_lock(lock_of([ITEM]), lambda _: StoredStat(100, entry()), bucket, ask_all=True)
+    [found] = bucket.candidates([ITEM], lambda _: StoredStat(100, entry()), fetching=Fetching(force=True))
     assert bucket.asked == [(ITEM.key,)]
     assert found == Candidate(ITEM, listed(), pin=PIN)
 
@@ -122,7 +143,7 @@ def test_all_are_asked_for_when_they_are_to_be_fetched_again() -> None:
 @given(
     st.sets(st.tuples(st.sampled_from(["BTCUSDT", "ETHUSDT", "ADAUSDT"]), st.integers(0, 40)), max_size=30), st.data()
 )
-def test_whatever_is_there_and_in_whatever_chunks_every_object_comes_once_and_in_order(
+def test_every_object_comes_once_and_in_order_whatever_is_on_disk_and_in_whatever_chunks(
     wanted: set[tuple[str, int]], data: st.DataObject
 ) -> None:
     items = [an_object(number, symbol=symbol) for symbol, number in wanted]
@@ -133,7 +154,7 @@ def test_whatever_is_there_and_in_whatever_chunks_every_object_comes_once_and_in
         patch.setattr(module, "PREFIXES_AT_ONCE", data.draw(st.integers(1, 3)))
         patch.setattr(module, "OBJECTS_AT_ONCE", data.draw(st.integers(1, 10)))
         stored = {key: StoredStat(100, entry()) for key in here}.get
-        found = list(by_lock(lock_of(items), stored, bucket))
+        found = bucket.candidates(items, stored)
     assert [one.object.key for one in found] == sorted(item.key for item in items)
     refused = {one.object.key for one in found if one.action is Action.REFUSE}
     assert refused == {item.key for item in items} - here - there
@@ -145,38 +166,37 @@ def test_whatever_is_there_and_in_whatever_chunks_every_object_comes_once_and_in
 # What the answer means
 
 REFUSED = Action.REFUSE
-WAS = "locked were 100 bytes of 2025-07-16"
+WAS = "was 100 bytes of 2025-07-16"
 ANSWERS = {
     "as it was": (PIN, listed(), ""),
     "as it was, without its sidecar": (PIN, listed(has_sidecar=False), ""),
     "written again, the same bytes": (PIN, listed(at=LATER), ""),
     "another size": (PIN, listed(size=12_345, at=LATER), f"12,345 bytes of 2025-08-03, {WAS}"),
     "another size on the same day": (PIN, listed(size=99), f"99 bytes of 2025-07-16, {WAS}"),
-    "another ETag": (PIN, listed(etag="f" * 32), f"ETag {'f' * 32}, locked was {MD5}"),
+    "another ETag": (PIN, listed(etag="f" * 32), f"ETag {'f' * 32}, was {MD5}"),
     "another ETag, later": (PIN, listed(etag="f" * 32, at=LATER), f"100 bytes of 2025-08-03, {WAS}"),
     "now in parts, the digest will tell": (PIN, listed(etag=IN_PARTS, at=LATER), ""),
-    "now in parts, nothing can tell": (BY_ETAG, listed(etag=IN_PARTS), f"ETag {IN_PARTS}, locked was {MD5}"),
+    "now in parts, nothing can tell": (BY_ETAG, listed(etag=IN_PARTS), f"ETag {IN_PARTS}, was {MD5}"),
     "in parts as before": (replace(BY_ETAG, etag=IN_PARTS), listed(etag=IN_PARTS), ""),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("pin", "remote", "why"), ANSWERS.values(), ids=ANSWERS)
-def test_what_the_archive_has_instead_is_said(pin: Pin, remote: RemoteStat, why: str) -> None:
-    [found] = by_lock([Locked(ITEM, pin, has_sidecar=True)], nothing, Bucket(*in_bucket(ITEM, remote)))
+def test_what_the_archive_has_instead_is_said(pin: RemoteStat, remote: RemoteStat, why: str) -> None:
+    [found] = Bucket(*in_bucket(ITEM, remote)).candidates([ITEM], pin=pin)
     assert found.why == (f"replaced in the archive since it was locked: {why}" if why else "")
     assert found == Candidate(ITEM, remote, pin=pin, action=REFUSED if why else None, why=found.why)
 
 
 def test_what_the_archive_does_not_list_is_gone() -> None:
-    sidecar_only = Bucket(Listed(ITEM.key + SIDECAR_SUFFIX, 99, MD5, LISTED_AT))
-    [found] = by_lock(lock_of([ITEM]), nothing, sidecar_only)
+    [found] = Bucket(Listed(ITEM.key + SIDECAR_SUFFIX, SIDECAR)).candidates([ITEM])
     assert found == Candidate(ITEM, pin=PIN, action=REFUSED, why="gone from the archive since it was locked")
 
 
 def test_without_asking_all_are_as_they_were() -> None:
-    assert list(as_locked([Locked(ITEM, PIN, has_sidecar=False)])) == [
-        Candidate(ITEM, listed(has_sidecar=False), pin=PIN)
-    ]
+    bucket, pin = Bucket(), replace(PIN, has_sidecar=False)
+    assert bucket.candidates([ITEM], pin=pin, discovery=Discovery.CALENDAR) == [Candidate(ITEM, pin, pin=pin)]
+    assert bucket.asked == []
 
 
 # What is then done
@@ -189,7 +209,7 @@ KEEP = (Action.KEEP, "there, as locked")
 
 
 def decided(candidate: Candidate, stored: StoredStat | None, fetching: Fetching | None = None) -> PlannedObject:
-    [planned] = plan([candidate], lambda _: stored, fetching or Fetching())
+    [planned] = decide(a_context(fetching=fetching or Fetching()), [candidate], Files(lambda _: stored))
     assert planned.pin == candidate.pin
     return planned
 
@@ -201,7 +221,7 @@ def decided(candidate: Candidate, stored: StoredStat | None, fetching: Fetching 
         (THERE, StoredStat(100, entry()), KEEP),
         (THERE, OTHER, (Action.UPDATE, "not known to be the locked bytes")),
         (THERE, SAME_SIZE, (Action.UPDATE, "not known to be the locked bytes")),
-        (THERE, StoredStat(100), KEEP),  # without an adopter the size is believed, as always
+        (THERE, StoredStat(100), KEEP),  # without a run that adopts it, the size is believed
         (THERE, StoredStat(101), (Action.UPDATE, "not known to be the locked bytes")),
         (GONE, None, (REFUSED, "gone")),
         (GONE, OTHER, (REFUSED, "gone")),
@@ -235,16 +255,18 @@ def test_force_fetches_what_can_be_had_again_and_keeps_what_cannot() -> None:
     ],
     ids=["digest", "another digest", "MD5", "another MD5", "in parts", "its sidecar contradicts"],
 )
-def test_a_file_that_the_manifest_does_not_know_is_looked_into(
-    candidate: Candidate, pin: Pin, proven: ManifestEntry | None, adopted: bool
+def test_a_file_that_the_manifest_does_not_know_is_proven(
+    monkeypatch: pytest.MonkeyPatch, candidate: Candidate, pin: RemoteStat, proven: ManifestEntry | None, adopted: bool
 ) -> None:
     asked = []
 
-    def adopt(key: str, remote: RemoteStat | None) -> ManifestEntry | None:
-        asked.append((key, remote))  # the listing is no witness: it may speak of other bytes by now
+    def adopt(_: object, key: str, remote: RemoteStat | None, run_id: str) -> ManifestEntry | None:
+        asked.append((key, remote))  # without the listing, which may know other bytes by now
         return replace(proven, last_modified=None) if proven else None
 
-    [planned] = plan([candidate._replace(pin=pin)], lambda _: StoredStat(100), Fetching(), adopt)
+    monkeypatch.setattr(deciding, "adopt", adopt)
+    files = Files(lambda _: StoredStat(100))
+    [planned] = decide(a_context(), [candidate._replace(pin=pin)], files, run_id="run")
     assert asked == [(ITEM.key, None)]
     if adopted:
         assert proven is not None
@@ -262,17 +284,17 @@ def test_a_file_that_the_manifest_does_not_know_is_looked_into(
     [
         (listed(), StoredStat(100, entry()), SHA256),
         (listed(at=LATER), StoredStat(100, entry()), SHA256),
-        (listed(etag="f" * 32), StoredStat(100, entry()), ""),
-        (listed(size=101), StoredStat(100, entry()), ""),
-        (listed(), StoredStat(99, entry()), ""),
-        (listed(), StoredStat(100), ""),
-        (listed(), None, ""),
-        (None, StoredStat(100, entry()), ""),
+        (listed(etag="f" * 32), StoredStat(100, entry()), None),
+        (listed(size=101), StoredStat(100, entry()), None),
+        (listed(), StoredStat(99, entry()), None),
+        (listed(), StoredStat(100), None),
+        (listed(), None, None),
+        (None, StoredStat(100, entry()), None),
     ],
 )
-def test_a_digest_is_told_where_the_stored_bytes_are_the_listed_ones(
-    remote: RemoteStat | None, stored: StoredStat | None, sha256: str
+def test_a_digest_is_known_where_the_stored_bytes_are_the_listed_ones(
+    remote: RemoteStat | None, stored: StoredStat | None, sha256: str | None
 ) -> None:
     for fetching in (Fetching(), Fetching(force=True)):
-        [planned] = plan([Candidate(ITEM, remote)], lambda _: stored, fetching)
-        assert planned.sha256 == sha256
+        [planned] = decide(a_context(fetching=fetching), [Candidate(ITEM, remote)], Files(lambda _: stored))
+        assert (planned.remote.sha256 if planned.remote else None) == sha256

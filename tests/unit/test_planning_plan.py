@@ -10,8 +10,9 @@ import pytest
 
 from crypto_archive.config.run_config import Fetching
 from crypto_archive.model import Action, Candidate, ManifestEntry, PlannedObject, StoredStat, Verdict
-from crypto_archive.plan.decide import plan
-from tests.objects import LISTED_AT, an_object, listed
+from crypto_archive.plan import decide as module
+from crypto_archive.plan.decide import decide
+from tests.objects import LISTED_AT, Files, a_context, an_object, listed
 
 if TYPE_CHECKING:
     from crypto_archive.model import RemoteStat
@@ -67,7 +68,10 @@ TABLE = [
 
 
 def planned(remote: RemoteStat | None, stored: StoredStat | None, fetching: Fetching) -> PlannedObject:
-    [result] = plan([Candidate(ITEM, remote)], {ITEM.key: stored}.get, fetching)
+    [result] = decide(a_context(fetching=fetching), [Candidate(ITEM, remote)], Files({ITEM.key: stored}.get))
+    if result.remote is not None and result.remote.sha256 is not None:
+        assert result.remote.sha256 == RECORDED.sha256
+        result = replace(result, remote=replace(result.remote, sha256=None))
     return result
 
 
@@ -118,16 +122,11 @@ def test_a_sidecar_is_fetched_where_it_is_wanted_and_may_be_there(
 
 def test_objects_keep_their_order_and_each_is_looked_up_once() -> None:
     items = [an_object(number) for number in range(5)]
-    asked: list[str] = []
-
-    def stored(key: str) -> StoredStat | None:
-        asked.append(key)
-        return StoredStat(1) if key == items[2].key else None
-
-    result = list(plan((Candidate(item) for item in items), stored, Fetching()))
+    files = Files({items[2].key: StoredStat(1)}.get)
+    result = list(decide(a_context(), (Candidate(item) for item in items), files))
     assert [item.object for item in result] == items
     assert [item.action for item in result] == [FETCH, FETCH, KEEP, FETCH, FETCH]
-    assert asked == [item.key for item in items]
+    assert files.asked == [item.key for item in items]
 
 
 def test_the_md5_of_a_calendar_run_says_nothing_of_an_upload_in_parts() -> None:
@@ -136,38 +135,49 @@ def test_the_md5_of_a_calendar_run_says_nothing_of_an_upload_in_parts() -> None:
     assert planned(listed(etag="f" * 32 + "-3"), StoredStat(100, RECORDED), Fetching()).action is UPDATE
 
 
+def adopted(monkeypatch: pytest.MonkeyPatch, entry: ManifestEntry | None) -> list[tuple[str, RemoteStat | None, str]]:
+    """Let every file be adopted with an entry, and return what is asked for."""
+    asked: list[tuple[str, RemoteStat | None, str]] = []
+
+    def adopt(_: object, key: str, remote: RemoteStat | None, run_id: str) -> ManifestEntry | None:
+        asked.append((key, remote, run_id))
+        return entry
+
+    monkeypatch.setattr(module, "adopt", adopt)
+    return asked
+
+
 @pytest.mark.parametrize("remote", [None, listed()], ids=["calendar", "listing"])
-def test_a_file_that_the_manifest_does_not_know_is_adopted(remote: RemoteStat | None) -> None:
-    asked: list[tuple[str, RemoteStat | None]] = []
-
-    def adopt(key: str, remote: RemoteStat | None) -> ManifestEntry:
-        asked.append((key, remote))
-        return RECORDED
-
-    [result] = plan([Candidate(ITEM, remote)], lambda _: StoredStat(100), Fetching(), adopt)
+def test_a_file_that_the_manifest_does_not_know_is_adopted(
+    monkeypatch: pytest.MonkeyPatch, remote: RemoteStat | None
+) -> None:
+    asked = adopted(monkeypatch, RECORDED)
+    files = Files(lambda _: StoredStat(100))
+    [result] = decide(a_context(), [Candidate(ITEM, remote)], files, run_id="run")
     assert (result.action, result.adopted) == (KEEP, RECORDED)
-    assert asked == [(ITEM.key, remote)]
+    assert asked == [(ITEM.key, remote, "run")]
 
 
-def test_a_file_whose_bytes_nothing_vouches_for_is_fetched() -> None:
-    [result] = plan([Candidate(ITEM, listed())], lambda _: StoredStat(100), Fetching(), lambda *_: None)
+def test_a_file_that_cannot_be_proven_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    adopted(monkeypatch, None)
+    [result] = decide(a_context(), [Candidate(ITEM, listed())], Files(lambda _: StoredStat(100)), run_id="run")
     assert (result.action, result.adopted) == (FETCH, None)
-    assert result.why == "on disk, but not the bytes that sidecar or listing vouch for"
+    assert result.why == "on disk, but its bytes do not match sidecar or listing"
 
 
 @pytest.mark.parametrize("stored", [None, StoredStat(100, RECORDED), StoredStat(101)], ids=["none", "known", "longer"])
-def test_only_files_that_would_be_kept_unknown_are_looked_into(stored: StoredStat | None) -> None:
-    def adopt(*_: object) -> ManifestEntry:
-        raise AssertionError("there is nothing to adopt")
-
-    assert len(list(plan([Candidate(ITEM, listed())], lambda _: stored, Fetching(), adopt))) == 1
-    assert len(list(plan([Candidate(ITEM, listed())], lambda _: stored, Fetching(force=True), adopt))) == 1
+def test_only_files_that_would_be_kept_are_adopted(monkeypatch: pytest.MonkeyPatch, stored: StoredStat | None) -> None:
+    asked = adopted(monkeypatch, RECORDED)
+    for fetching in (Fetching(), Fetching(force=True)):
+        context = a_context(fetching=fetching)
+        assert len(list(decide(context, [Candidate(ITEM, listed())], Files(lambda _: stored), run_id="run"))) == 1
+    assert asked == []
 
 
 def test_a_sidecar_that_turns_up_later_is_fetched() -> None:
     stored = StoredStat(100, replace(RECORDED, verdict=Verdict.SIDECAR_MISSING))
     late = planned(listed(), stored, Fetching())
-    assert (late.action, late.why, late.with_sidecar) == (FETCH, "its sidecar is there now", True)
+    assert (late.action, late.why, late.with_sidecar) == (FETCH, "its sidecar is available now", True)
     assert planned(listed(has_sidecar=False), stored, Fetching()).action is KEEP
     assert planned(listed(), stored, Fetching(download_checksum=False)).action is KEEP
     assert planned(None, stored, Fetching()).action is KEEP

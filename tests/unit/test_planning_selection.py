@@ -1,4 +1,4 @@
-"""A wish against the matrix: what is planned, and the line for everything that the archive does not have so."""
+"""A selection against the matrix: what is planned, and the notice for everything that the archive does not have."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Partitioning, Selection, SymbolFilter
 from crypto_archive.model import Contract, DateRange, Market, Partition
 from crypto_archive.plan.selection import select
-from tests.objects import bundled, row_of
+from tests.objects import a_context, bundled, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ WHILE_ALL_WERE_PUBLISHED = DateRange(date(2023, 6, 25), date(2023, 10, 20))
 
 
 class Group(NamedTuple):
-    """What a test looks at in a group of series."""
+    """What a test checks of a group of series."""
 
     name: str
     partition: Partition
@@ -60,17 +60,17 @@ def selected(
     today: date = TODAY,
 ) -> ResolvedSelection:
     selection = Selection((market,), data_types, {market: symbols}, intervals or {}, dates, partition)
-    return select(selection, bundled(), today)
+    return select(a_context(today), selection)
 
 
 def asked(market: Market, **options: object) -> ResolvedSelection:
-    """What comes of options, by way of the configuration."""
+    """The selection of options, by way of the configuration."""
     given = {"markets": [market.value], "start": "2025-06-01", "end": "2025-06-30"} | options
-    configured = load_request([], given, today=TODAY)
-    return select(configured.request.selection, configured.matrix, TODAY)
+    configured = load_run_config([], given, today=TODAY)
+    return select(a_context(TODAY), configured.request.selection)
 
 
-def test_a_plain_wish_is_one_group_without_a_word() -> None:
+def test_a_plain_selection_is_one_group_without_notices() -> None:
     selection = selected(SPOT, "klines", symbols=("BTCUSDT", "ETHUSDT"), intervals={"klines": ("1h", "1d")})
     assert groups_of(selection) == [Group("spot klines", DAILY, ("BTCUSDT", "ETHUSDT"), ("1h", "1d"))]
     assert texts_of(selection) == []
@@ -83,14 +83,14 @@ def test_a_plain_wish_is_one_group_without_a_word() -> None:
 def test_spot_book_data_was_never_published(data_type: str) -> None:
     selection = selected(SPOT, data_type)
     assert groups_of(selection) == []
-    assert texts_of(selection) == [f"spot {data_type}: never published by the archive, 0 objects"]
+    assert texts_of(selection) == [f"spot {data_type}: never published by the archive; nothing to plan"]
 
 
 def test_liquidation_snapshots_were_removed() -> None:
     selection = selected(UM, "liquidationSnapshot")
     assert groups_of(selection) == []
     assert texts_of(selection) == [
-        "futures_um liquidationSnapshot: removed from the archive, its last day was 2024-03-31, 0 objects"
+        "futures_um liquidationSnapshot: removed from the archive, last day 2024-03-31; nothing to plan"
     ]
 
 
@@ -115,7 +115,7 @@ def test_a_type_asked_for_by_both_names_is_planned_once() -> None:
 def test_funding_rates_are_monthly_only(market: Market) -> None:
     selection = selected(market, "fundingRate")
     assert groups_of(selection) == [Group(f"{market} fundingRate", MONTHLY, ("X",), (None,))]
-    assert texts_of(selection) == [f"{market} fundingRate: published monthly only, monthly objects are planned"]
+    assert texts_of(selection) == [f"{market} fundingRate: published monthly only; planning monthly objects"]
     assert texts_of(selected(market, "fundingRate", partition=Partitioning.MONTHLY)) == []
 
 
@@ -123,7 +123,7 @@ def test_funding_rates_are_monthly_only(market: Market) -> None:
 def test_what_is_daily_only_is_planned_daily(market: Market, data_type: str) -> None:
     selection = selected(market, data_type, symbols=("BTCBVOLUSDT",), partition=Partitioning.MONTHLY)
     assert names_of(selection) == [(f"{market} {data_type}", DAILY)]
-    assert texts_of(selection) == [f"{market} {data_type}: published daily only, daily objects are planned"]
+    assert texts_of(selection) == [f"{market} {data_type}: published daily only; planning daily objects"]
 
 
 @pytest.mark.parametrize(
@@ -140,15 +140,15 @@ def test_intervals_of_a_type_without_intervals_are_ignored(
 ) -> None:
     selection = selected(market, data_type, symbols=("BTCBVOLUSDT",), intervals={data_type: words})
     assert groups_of(selection) == [Group(f"{market} {data_type}", DAILY, ("BTCBVOLUSDT",), (None,))]
-    assert texts_of(selection) == [f"{market} {data_type}: has no intervals, {', '.join(words)} ignored"]
+    assert texts_of(selection) == [f"{market} {data_type}: has no intervals; ignoring {', '.join(words)}"]
 
 
 def test_the_configuration_lets_the_old_intervals_of_book_depth_pass() -> None:
     selection = asked(UM, data_types=["bookDepth"], symbols=["X"], intervals={"bookDepth": ["1000ms"]})
-    assert texts_of(selection) == ["futures_um bookDepth: has no intervals, 1000ms ignored"]
+    assert texts_of(selection) == ["futures_um bookDepth: has no intervals; ignoring 1000ms"]
 
 
-def test_intervals_for_everything_are_no_news_to_a_type_without_intervals() -> None:
+def test_intervals_for_every_type_are_ignored_silently_by_a_type_without_intervals() -> None:
     selection = selected(UM, "trades", "klines", intervals={"*": ("1h",)})
     assert [group.intervals for group in selection.groups] == [(None,), ("1h",)]
     assert texts_of(selection) == []
@@ -168,13 +168,13 @@ def test_capital_m_is_the_month(market: Market) -> None:
 def test_one_second_is_spot_only(market: Market, data_type: str) -> None:
     selection = selected(market, data_type, intervals={data_type: ("1s", "1m")})
     assert groups_of(selection) == [Group(f"{market} {data_type}", DAILY, ("X",), ("1m",))]
-    assert texts_of(selection) == [f"{market} {data_type}: no interval 1s there, 0 objects of it"]
+    assert texts_of(selection) == [f"{market} {data_type}: no interval 1s; nothing to plan for it"]
 
 
 def test_one_second_alone_on_futures_is_nothing() -> None:
     selection = selected(UM, "klines", intervals={"klines": ("1s",)})
     assert groups_of(selection) == []
-    assert texts_of(selection) == ["futures_um klines: no interval 1s there, 0 objects of it"]
+    assert texts_of(selection) == ["futures_um klines: no interval 1s; nothing to plan for it"]
 
 
 def test_one_second_on_spot_is_both_daily_and_monthly() -> None:
@@ -190,7 +190,7 @@ def test_long_intervals_are_monthly_only(market: Market) -> None:
         Group(f"{market} klines", DAILY, ("X",), ("1h",)),
         Group(f"{market} klines", MONTHLY, ("X",), ("3d", "1w", "1mo")),
     ]
-    assert texts_of(selection) == [f"{market} klines 3d, 1w, 1mo: published monthly only, monthly objects are planned"]
+    assert texts_of(selection) == [f"{market} klines 3d, 1w, 1mo: published monthly only; planning monthly objects"]
 
 
 def test_long_intervals_alone_make_no_empty_daily_group() -> None:
@@ -220,8 +220,8 @@ def test_book_ticker_is_monthly_too(market: Market) -> None:
 @pytest.mark.parametrize(
     ("data_type", "symbols", "words"),
     [
-        ("BVOLIndex", ("BTCBVOLUSDT", "ETHBVOLUSDT"), "BTC is BTCBVOLUSDT, ETH is ETHBVOLUSDT"),
-        ("EOHSummary", ("BTCUSDT", "ETHUSDT"), "BTC is BTCUSDT, ETH is ETHUSDT"),
+        ("BVOLIndex", ("BTCBVOLUSDT", "ETHBVOLUSDT"), "BTCBVOLUSDT for BTC, ETHBVOLUSDT for ETH"),
+        ("EOHSummary", ("BTCUSDT", "ETHUSDT"), "BTCUSDT for BTC, ETHUSDT for ETH"),
     ],
 )
 def test_the_symbols_of_options(data_type: str, symbols: tuple[str, ...], words: str) -> None:
@@ -229,7 +229,7 @@ def test_the_symbols_of_options(data_type: str, symbols: tuple[str, ...], words:
     for asked_for in ((), ("BTC", "ETH")):
         selection = selected(OPTIONS, data_type, symbols=asked_for)
         assert groups_of(selection) == [Group(f"options {data_type}", DAILY, symbols, (None,))]
-        assert texts_of(selection) == [f"options {data_type}: {words} there"]
+        assert texts_of(selection) == [f"options {data_type}: using {words}"]
 
 
 def test_index_prices_of_coin_margined_futures_go_by_pair() -> None:
@@ -240,7 +240,9 @@ def test_index_prices_of_coin_margined_futures_go_by_pair() -> None:
         Group("futures_cm indexPriceKlines", DAILY, ("BTCUSD", "ETHUSD", "BNBUSD"), ("1h",)),
         Group("futures_cm markPriceKlines", DAILY, symbols, ("1h",)),
     ]
-    assert texts_of(selection) == ["futures_cm indexPriceKlines: BTCUSD_PERP is BTCUSD, ETHUSD_250627 is ETHUSD there"]
+    assert texts_of(selection) == [
+        "futures_cm indexPriceKlines: using BTCUSD for BTCUSD_PERP, ETHUSD for ETHUSD_250627"
+    ]
 
 
 def test_two_contracts_of_a_pair_are_planned_once() -> None:
@@ -268,7 +270,7 @@ def test_globs_are_left_for_the_plan() -> None:
 def test_after_its_last_day_a_type_is_discontinued(market: Market, data_type: str, last_day: str) -> None:
     selection = selected(market, data_type, symbols=("BTCUSDT",), dates=DateRange(date(2025, 1, 1), None))
     assert groups_of(selection) == []
-    assert texts_of(selection) == [f"{market} {data_type}: discontinued, its last day is {last_day}, 0 objects"]
+    assert texts_of(selection) == [f"{market} {data_type}: discontinued, last day {last_day}; nothing to plan"]
 
 
 @pytest.mark.parametrize(
@@ -284,20 +286,20 @@ def test_before_its_first_day_there_is_nothing(market: Market, data_type: str, e
     dates = DateRange(None, end)
     selection = selected(market, data_type, symbols=("BTCBVOLUSDT",), dates=dates, intervals={"klines": ("1h",)})
     assert groups_of(selection) == []
-    assert texts_of(selection) == [f"{market} {data_type}: its first day is {first_day}, 0 objects"]
+    assert texts_of(selection) == [f"{market} {data_type}: first day {first_day}; nothing to plan"]
 
 
 def test_today_is_not_over() -> None:
     selection = selected(SPOT, "trades", dates=DateRange(TODAY, TODAY))
     assert groups_of(selection) == []
-    assert texts_of(selection) == ["spot trades: published daily, when the day is over, 0 objects"]
+    assert texts_of(selection) == ["spot trades: published daily, once the day is over; nothing to plan"]
 
 
 def test_this_month_is_not_over() -> None:
     selection = selected(UM, "fundingRate", dates=DateRange(date(2026, 11, 1), None))
     assert groups_of(selection) == []
     assert texts_of(selection) == [
-        "futures_um fundingRate: published monthly, when the month is over, 0 objects",
+        "futures_um fundingRate: published monthly, once the month is over; nothing to plan",
     ]
 
 
@@ -305,7 +307,7 @@ def test_only_the_part_that_is_over_is_planned() -> None:
     dates = DateRange(date(2026, 11, 1), None)
     selection = selected(SPOT, "klines", dates=dates, intervals={"klines": ("1d", "1w")})
     assert names_of(selection) == [("spot klines", DAILY)]
-    assert texts_of(selection) == ["spot klines 1w: published monthly, when the month is over, 0 objects"]
+    assert texts_of(selection) == ["spot klines 1w: published monthly, once the month is over; nothing to plan"]
 
 
 def test_dates_are_cut_to_those_of_the_row() -> None:
@@ -319,14 +321,14 @@ def test_dates_are_cut_to_those_of_the_row() -> None:
 def test_a_type_that_a_market_does_not_have() -> None:
     selection = selected(SPOT, "fundingRate", "klines", "metrics", intervals={"*": ("1h",)})
     assert names_of(selection) == [("spot klines", DAILY)]
-    assert texts_of(selection) == ["spot: the archive has no fundingRate, metrics there, 0 objects"]
+    assert texts_of(selection) == ["spot does not have fundingRate, metrics; nothing to plan"]
 
 
 def test_each_market_in_its_turn_and_each_line_once() -> None:
     selection = Selection(
         (CM, SPOT, CM), ("klines", "trades"), {CM: ("X",), SPOT: ("Y",)}, {"klines": ("1w",)}, WHILE_ALL_WERE_PUBLISHED
     )
-    selection = select(selection, bundled(), TODAY)
+    selection = select(a_context(TODAY), selection)
     assert [name for name, _ in names_of(selection)][:4] == [
         "futures_cm klines", "futures_cm trades", "spot klines", "spot trades",
     ]  # fmt: skip
@@ -334,7 +336,7 @@ def test_each_market_in_its_turn_and_each_line_once() -> None:
 
 
 def test_symbols_and_intervals_of_the_matrix_where_none_are_named() -> None:
-    selection = select(Selection((SPOT,), ("klines",), dates=WHILE_ALL_WERE_PUBLISHED), bundled(), TODAY)
+    selection = select(a_context(TODAY), Selection((SPOT,), ("klines",), dates=WHILE_ALL_WERE_PUBLISHED))
     row = row_of(SPOT, "klines")
     assert groups_of(selection) == [
         Group("spot klines", DAILY, bundled().symbols[SPOT], row.intervals(DAILY)),
@@ -343,20 +345,20 @@ def test_symbols_and_intervals_of_the_matrix_where_none_are_named() -> None:
 
 
 def test_without_any_data_type_all_rows_of_the_market_are_wanted() -> None:
-    """Each of the 29 rows is planned or spoken of."""
-    selection = select(Selection(tuple(Market), dates=WHILE_ALL_WERE_PUBLISHED), bundled(), TODAY)
+    """Each of the 29 rows is planned or reported."""
+    selection = select(a_context(TODAY), Selection(tuple(Market), dates=WHILE_ALL_WERE_PUBLISHED))
     planned = {name for name, _ in names_of(selection)}
     assert Counter(name.split()[0] for name in planned) == {"spot": 3, "futures_um": 10, "futures_cm": 11, "options": 2}
-    spoken_of = [text for text in texts_of(selection) if text.endswith("0 objects")]
-    assert spoken_of == [
-        "spot bookDepth: never published by the archive, 0 objects",
-        "spot bookTicker: never published by the archive, 0 objects",
-        "futures_um liquidationSnapshot: removed from the archive, its last day was 2024-03-31, 0 objects",
+    reported = [text for text in texts_of(selection) if text.endswith("nothing to plan")]
+    assert reported == [
+        "spot bookDepth: never published by the archive; nothing to plan",
+        "spot bookTicker: never published by the archive; nothing to plan",
+        "futures_um liquidationSnapshot: removed from the archive, last day 2024-03-31; nothing to plan",
     ]
 
 
 WORDS = ("1s", "1m", "1h", "1d", "3d", "1w", "1mo", "1000ms")
-WISHES = st.builds(
+SELECTIONS = st.builds(
     Selection,
     markets=st.lists(st.sampled_from(Market), max_size=4, unique=True).map(tuple),
     data_types=st.lists(st.sampled_from(bundled().names), max_size=6).map(tuple),
@@ -374,11 +376,11 @@ WISHES = st.builds(
 )
 
 
-@given(selection=WISHES)
-def test_whatever_is_wished_is_planned_or_spoken_of(selection: Selection) -> None:
-    selection = select(selection, bundled(), TODAY)
-    names = {name for name, _ in names_of(selection)}
-    text = "\n".join(texts_of(selection))
+@given(selection=SELECTIONS)
+def test_everything_selected_is_planned_or_reported(selection: Selection) -> None:
+    resolved = select(a_context(TODAY), selection)
+    names = {name for name, _ in names_of(resolved)}
+    text = "\n".join(texts_of(resolved))
     for market in selection.markets:
         for data_type in selection.data_types:
             row = bundled().row(market, data_type)
@@ -389,9 +391,9 @@ def test_whatever_is_wished_is_planned_or_spoken_of(selection: Selection) -> Non
             )
 
 
-@given(selection=WISHES)
+@given(selection=SELECTIONS)
 def test_groups_hold_only_what_the_matrix_publishes_and_nothing_twice(selection: Selection) -> None:
-    selection = select(selection, bundled(), TODAY)
+    selection = select(a_context(TODAY), selection)
     for group in selection.groups:
         assert group.partition in group.row.partitions
         assert group.symbols
@@ -414,8 +416,8 @@ def test_a_filter_without_symbols_means_all_and_not_the_default_ones() -> None:
     assert (group.symbols, group.filters) == (("BTCUSDT",), SymbolFilter(settled=False))
 
 
-def test_of_many_renamed_symbols_some_are_told() -> None:
+def test_of_many_renamed_symbols_some_are_listed() -> None:
     symbols = tuple(f"COIN{number}USD_PERP" for number in range(25))
     (text,) = texts_of(selected(CM, "indexPriceKlines", symbols=symbols, intervals={"*": ("1h",)}))
-    assert text.startswith("futures_cm indexPriceKlines: COIN0USD_PERP is COIN0USD, ")
-    assert text.endswith("COIN19USD_PERP is COIN19USD there and 5 more")
+    assert text.startswith("futures_cm indexPriceKlines: using COIN0USD for COIN0USD_PERP, ")
+    assert text.endswith("COIN19USD for COIN19USD_PERP and 5 more")

@@ -1,4 +1,4 @@
-"""Symbols are chosen by name, by glob, by exclusion and by filter; those that do not exist are told."""
+"""Symbols are chosen by name, by glob, by exclusion and by filter; those that do not exist are reported."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from hypothesis import given, strategies as st
 
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.config.run_config import SymbolFilter
-from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import Contract, DateRange, Market, Notice, Partition
-from crypto_archive.plan.candidates import calendar_candidates
+from crypto_archive.plan.candidates import calendar_objects
 from crypto_archive.plan.selection import (
     MOST_NAMED,
     ResolvedSelection,
     SeriesGroup,
-    folders_beside,
     matching,
     passes,
     resolve,
     resolve_offline,
     unknown,
 )
-from tests.objects import bundled, not_a_word, row_of
+from tests.objects import a_context, row_of
 
 KNOWN = ("BTCUSDT", "ETHUSDT", "BTCDOWNUSDT", "ETHBTC", "1000SHIBUSDT", "币安人生USDT")
 
@@ -60,7 +58,7 @@ def test_what_patterns_choose(patterns: list[str], chosen: tuple[str, ...]) -> N
     assert matching(patterns, KNOWN) == chosen
 
 
-def test_a_plain_name_is_taken_though_nobody_knows_it() -> None:
+def test_an_unknown_plain_name_is_taken() -> None:
     assert matching(["NEWUSDT", "ETHB*"], KNOWN) == ("NEWUSDT", "ETHBTC")
 
 
@@ -140,7 +138,7 @@ def test_filters_look_at_what_names_say(filters: SymbolFilter, chosen: tuple[str
 @pytest.mark.parametrize(
     ("market", "symbol"), [(Market.SPOT, "BTCUSDT"), (Market.OPTIONS, "BTCBVOLUSDT"), (Market.FUTURES_CM, "BTCUSD")]
 )
-def test_what_is_no_contract_stays(market: Market, symbol: str, contract: Contract) -> None:
+def test_what_is_not_a_contract_stays(market: Market, symbol: str, contract: Contract) -> None:
     assert passes(market, symbol, SymbolFilter(contract=contract))
 
 
@@ -172,12 +170,12 @@ def test_filters_never_add_symbols(
 
 def test_the_folders_are_those_that_globs_are_matched_against() -> None:
     group = a_group("*", "!BTC*", filters=SymbolFilter(settled=False))
-    assert resolve(group, lambda: UM_FOLDERS, not_a_word) == ("币安人生USDT",)
+    assert resolve(a_context(), group, UM_FOLDERS) == ("币安人生USDT",)
 
 
 def test_names_need_no_folders_though_they_are_filtered() -> None:
     group = a_group("BTCUSDT", "BTCUSDT_260925", filters=SymbolFilter(contract=Contract.DELIVERY))
-    assert resolve(group, lambda: pytest.fail("nobody has to ask"), not_a_word) == ("BTCUSDT_260925",)
+    assert resolve(a_context(), group, ()) == ("BTCUSDT_260925",)
 
 
 def test_a_filter_looks_at_the_form_in_the_keys() -> None:
@@ -188,59 +186,59 @@ def test_a_filter_looks_at_the_form_in_the_keys() -> None:
         market=Market.FUTURES_CM,
         data_type="indexPriceKlines",
     )
-    assert resolve(group, lambda: (), not_a_word) == ("BTCUSD",)
+    assert resolve(a_context(), group, ()) == ("BTCUSD",)
 
 
 @pytest.mark.parametrize(
     ("symbols", "filters", "text"),
     [
-        (("X*",), SymbolFilter(), "futures_um klines: no symbol of the archive matches X*, 0 objects"),
+        (("X*",), SymbolFilter(), "futures_um klines: no symbol in the archive matches X*; nothing to plan"),
         (
             ("*",),
             SymbolFilter(("EUR",), settled=True),
-            "futures_um klines: no symbol of the archive matches * (quote asset EUR, settled), 0 objects",
+            "futures_um klines: no symbol in the archive matches * (quote asset EUR, settled); nothing to plan",
         ),
         (
             tuple(f"X{number}*" for number in range(8)),
             SymbolFilter(),
-            "futures_um klines: no symbol of the archive matches X0*, X1*, X2*, X3*, X4* and 3 more, 0 objects",
+            "futures_um klines: no symbol in the archive matches X0*, X1*, X2*, X3*, X4* and 3 more; nothing to plan",
         ),
     ],
 )
-def test_it_is_told_when_nothing_is_left(symbols: tuple[str, ...], filters: SymbolFilter, text: str) -> None:
+def test_a_notice_when_no_symbol_is_left(symbols: tuple[str, ...], filters: SymbolFilter, text: str) -> None:
     said: list[Notice] = []
-    assert resolve(a_group(*symbols, filters=filters), lambda: UM_FOLDERS, said.append) == ()
+    assert resolve(a_context(on_notice=said.append), a_group(*symbols, filters=filters), UM_FOLDERS) == ()
     assert [notice.text for notice in said] == [text]
 
 
 def test_without_the_archive_globs_match_what_is_known_otherwise() -> None:
     group = a_group("*", filters=SymbolFilter(("USDC",)))
-    assert resolve_offline(group, ["BTCUSDT", "ETHUSDC"], not_a_word) == ("ETHUSDC",)
+    assert resolve_offline(a_context(), group, ["BTCUSDT", "ETHUSDC"]) == ("ETHUSDC",)
 
 
 def test_a_plan_from_the_calendar_says_that_it_knows_the_default_symbols_only() -> None:
     said: list[Notice] = []
     group = a_group("*", filters=SymbolFilter(("USDC", "USDT")))
     selection = ResolvedSelection((replace(group, dates=DateRange(date(2025, 7, 1), date(2025, 7, 1))),), ())
-    assert len(list(calendar_candidates(selection, bundled(), date(2025, 7, 9), said.append))) == 15
+    assert len(list(calendar_objects(a_context(date(2025, 7, 9), said.append), selection))) == 15
     assert [notice.text for notice in said] == [
-        "futures_um klines: globs and filters match the matrix's 15 default symbols in a plan from the calendar"
+        "futures_um klines: without a listing, globs and filters match only the matrix's 15 default symbols"
     ]
 
 
 def test_the_calendar_filters_names_too() -> None:
     said: list[Notice] = []
     group = a_group("BTCUSDT", filters=SymbolFilter(("USDC",)))
-    assert resolve_offline(group, ["ETHUSDC"], said.append) == ()
+    assert resolve_offline(a_context(on_notice=said.append), group, ["ETHUSDC"]) == ()
     assert [notice.text for notice in said] == [
-        "futures_um klines: none of the symbols passes the filters (quote asset USDC), 0 objects"
+        "futures_um klines: none of the symbols passes the filters (quote asset USDC); nothing to plan"
     ]
 
 
 # Symbols that do not exist
 
 
-def told(symbols: list[str], folders: list[str]) -> list[str]:
+def reported(symbols: list[str], folders: list[str]) -> list[str]:
     return [notice.text for notice in unknown(symbols, folders, "spot klines, daily")]
 
 
@@ -254,27 +252,14 @@ def told(symbols: list[str], folders: list[str]) -> list[str]:
     ],
 )
 def test_an_unknown_symbol_comes_with_the_nearest(symbol: str, folders: list[str], hint: str) -> None:
-    assert told([symbol], folders) == [f"spot klines, daily: the archive has no symbol {symbol!r} there{hint}"]
+    assert reported([symbol], folders) == [f"spot klines, daily: the archive has no symbol {symbol!r}{hint}"]
 
 
-def test_symbols_that_exist_are_not_told() -> None:
-    assert told(["BTCUSDT"], ["BTCUSDT", "ETHUSDT"]) == []
+def test_symbols_that_exist_are_not_reported() -> None:
+    assert reported(["BTCUSDT"], ["BTCUSDT", "ETHUSDT"]) == []
 
 
 def test_too_many_unknown_symbols_are_counted() -> None:
-    texts = told([f"X{number}" for number in range(MOST_NAMED + 5)], ["BTCUSDT"])
+    texts = reported([f"X{number}" for number in range(MOST_NAMED + 5)], ["BTCUSDT"])
     assert len(texts) == MOST_NAMED + 1
-    assert texts[-1] == "spot klines, daily: the archive has no such symbol there for 5 more of those that were named"
-
-
-def test_folders_are_asked_for_only_where_somebody_named_a_symbol_without_objects() -> None:
-    group = a_group("BTCUSDT", "*USDC")
-    assert folders_beside(group, {"ETHUSDC"}, lambda: pytest.fail("nobody has to ask")) == ()
-    assert folders_beside(group, {"BTCUSDT"}, lambda: UM_FOLDERS) == UM_FOLDERS
-
-
-def test_a_plan_is_whole_without_knowing_what_else_there_is() -> None:
-    def denied() -> tuple[str, ...]:
-        raise EndpointUnreachable("denied")
-
-    assert folders_beside(a_group("BTCUSDT"), {"BTCUSDT"}, denied) == ()
+    assert texts[-1] == "spot klines, daily: the archive has none of 5 more of the named symbols either"

@@ -31,7 +31,7 @@ def a_report(dates: DateRange | None = None) -> CoverageReport:
     """Five series: one on disk with a hole, one to fetch, two with odd names, and one that there never was."""
     selection = Selection((Market.SPOT, Market.FUTURES_UM), dates=dates or DateRange(date(2025, 1, 1)))
     report = CoverageReport(
-        Request(selection, Path("/data/binance")), "2025-07-01", TODAY, generated_at=datetime(2025, 7, 20, tzinfo=UTC)
+        Request(selection, Path("/data/binance")), "2025-07-01", generated_at=datetime(2025, 7, 20, tzinfo=UTC)
     )
     klines, funding = row_of(Market.SPOT, "klines"), row_of(Market.FUTURES_UM, "fundingRate")
     holed = Days(days("2025-01-10", "2025-07-18") & ~days("2025-03-03", "2025-03-04"))
@@ -45,7 +45,7 @@ def a_report(dates: DateRange | None = None) -> CoverageReport:
         report.add(series_coverage(series, klines, ObjectDays(listed), ObjectDays(stored), selection.dates, TODAY))
     series = Series(Market.FUTURES_UM, "fundingRate", "XUSDT")
     report.add(series_coverage(series, funding, ObjectDays(), ObjectDays(), selection.dates, TODAY))
-    report.notices.append(Notice("spot bookDepth: never published by the archive, 0 objects"))
+    report.notices.append(Notice("spot bookDepth: never published by the archive; nothing to plan"))
     return report
 
 
@@ -63,7 +63,7 @@ def test_the_document_is_as_the_schema_says() -> None:
     assert found["generated_at"] == "2025-07-20T00:00:00+00:00"
     assert found["selection"]["start"] == "2025-01-01"
     assert found["selection"]["end"] is None
-    assert found["notices"] == ["spot bookDepth: never published by the archive, 0 objects"]
+    assert found["notices"] == ["spot bookDepth: never published by the archive; nothing to plan"]
 
 
 def test_a_series_is_told_month_by_month() -> None:

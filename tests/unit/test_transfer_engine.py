@@ -39,7 +39,7 @@ from crypto_archive.events import (
     PlanFinished,
 )
 from crypto_archive.files import Spool
-from crypto_archive.model import Absence, Action, Outcome, Pin, PlannedObject
+from crypto_archive.model import Absence, Action, Outcome, PlannedObject, RemoteStat
 from crypto_archive.plan.decide import batches
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.child import AwakeClock
@@ -501,7 +501,7 @@ def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
 
 def test_a_pinned_object_that_the_archive_does_not_have_is_a_failure(site: Site) -> None:
     site.tell(keys=dict.fromkeys(keys(1), ABSENT))
-    pin = Pin(7, "e" * 32, LISTED_AT)
+    pin = RemoteStat(7, "e" * 32, LISTED_AT)
     ran = run(site, (replace(item, pin=pin) for item in many_to_fetch(2)))
     assert ran.outcomes == {"fetched": 1, "failed": 1}
     settled = ran.settled[keys(1)[0]]
