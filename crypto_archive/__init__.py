@@ -1,17 +1,19 @@
 """Mirror Binance's public data archive: complete, verified, up to date.
 
-``load_preset`` says what is wanted, ``plan`` what would be done, ``collect`` does it, and ``verify`` checks it:
+``load_preset`` says what you want, ``plan`` shows what there is to do, ``collect`` does it, and ``verify`` checks it:
 
     from crypto_archive import collect, load_preset
 
     report = collect(load_preset("research", output_directory="/data/binance", last="30d"))
     print(report.status, report["success_rate"])
 
-Nothing here prints, handles signals or ends the process. Names are loaded when they are first used, so importing the
-package costs nothing.
+Nothing here prints, handles signals or ends the process. Names are loaded on first use, so importing the package costs
+nothing.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
         CryptoArchiveError as CryptoArchiveError,
         EnvironmentFailure as EnvironmentFailure,
         ExitCode as ExitCode,
+        RootLocked as RootLocked,
         UsageError as UsageError,
     )
     from crypto_archive.events import (
         Cancellation as Cancellation,
-        Checked as Checked,
         Event as Event,
         ObjectFinished as ObjectFinished,
     )
@@ -43,21 +45,15 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.metrics import write_metrics as write_metrics
     from crypto_archive.jobs.plan import Plan as Plan, plan as plan, write_shards as write_shards
     from crypto_archive.jobs.relayout import RelayoutReport as RelayoutReport, relayout as relayout
+    from crypto_archive.jobs.repair import repair as repair
     from crypto_archive.jobs.report import Report as Report
     from crypto_archive.jobs.run import Run as Run
-    from crypto_archive.jobs.symbols import universe as universe
-    from crypto_archive.jobs.verify import (
-        VerifyReport as VerifyReport,
-        verify as verify,
-        verify_events as verify_events,
-    )
+    from crypto_archive.jobs.schedule import schedule as schedule
+    from crypto_archive.jobs.symbols import symbols as symbols
+    from crypto_archive.jobs.verify import VerifyReport as VerifyReport, verify as verify
     from crypto_archive.model import (
-        Absence as Absence,
-        Action as Action,
         ArchiveObject as ArchiveObject,
-        Market as Market,
         Outcome as Outcome,
-        PlannedObject as PlannedObject,
         Verdict as Verdict,
     )
 
@@ -65,19 +61,21 @@ _HOMES = {
     "catalog.layouts": "Layout",
     "config.load": "load_preset",
     "config.run_config": "RunConfig",
-    "errors": "ConfigError CryptoArchiveError EnvironmentFailure ExitCode UsageError",
-    "events": "Cancellation Checked Event ObjectFinished",
+    "errors": "ConfigError CryptoArchiveError EnvironmentFailure ExitCode RootLocked UsageError",
+    "events": "Cancellation Event ObjectFinished",
     "jobs.collect": "collect collect_async collect_events",
     "jobs.coverage": "CoverageReport coverage",
     "jobs.doctor": "doctor",
     "jobs.metrics": "write_metrics",
     "jobs.plan": "Plan plan write_shards",
     "jobs.relayout": "RelayoutReport relayout",
+    "jobs.repair": "repair",
     "jobs.report": "Report",
     "jobs.run": "Run",
-    "jobs.symbols": "universe",
-    "jobs.verify": "VerifyReport verify verify_events",
-    "model": "Absence Action ArchiveObject Market Outcome PlannedObject Verdict",
+    "jobs.schedule": "schedule",
+    "jobs.symbols": "symbols",
+    "jobs.verify": "VerifyReport verify",
+    "model": "ArchiveObject Outcome Verdict",
 }
 _HOME = {name: f"crypto_archive.{module}" for module, names in _HOMES.items() for name in names.split()}
 
@@ -89,6 +87,17 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOME[name]), name)
     return value
+
+
+class _Face(ModuleType):
+    """Keeps its names: importing the room ``plan`` would put it in the place of the function ``plan``."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """How a command ends; part of the public contract (``docs/exit-codes.md``)."""
+    """How a command ends; part of the public contract (``docs/exit-codes.md``).
+
+    Example:
+        >>> from crypto_archive import ExitCode, collect, load_preset
+        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        >>> report.exit_code() is ExitCode.OK
+        True
+    """
 
     OK = 0
     BUG = 1
@@ -32,6 +39,15 @@ class CryptoArchiveError(Exception):
     Attributes:
         message: What went wrong, and where.
         hint: How to fix it; empty when there is nothing useful to say.
+        exit_code: How the command ends for it.
+
+    Example:
+        >>> from crypto_archive import CryptoArchiveError, collect, load_preset
+        >>> try:
+        ...     collect(load_preset())
+        ... except CryptoArchiveError as error:
+        ...     print(error.message, error.exit_code.name)
+        Nothing is selected, and the whole archive is too much to fetch by accident USAGE
     """
 
     exit_code: ExitCode = ExitCode.BUG
@@ -51,7 +67,17 @@ class CryptoArchiveError(Exception):
 
 
 class UsageError(CryptoArchiveError):
-    """Options, a preset, a matrix file or a lock file cannot be used."""
+    """Options, a preset, a matrix file or a lock file cannot be used, or nothing is selected.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from crypto_archive import UsageError, load_preset, plan
+        >>> try:
+        ...     plan(load_preset("research"), locked=Path("missing.lock"))
+        ... except UsageError as error:
+        ...     print(error.exit_code)
+        2
+    """
 
     exit_code = ExitCode.USAGE
 
@@ -82,7 +108,19 @@ class Problem:
 
 
 class ConfigError(UsageError):
-    """Every problem of a configuration."""
+    """Every problem of a configuration.
+
+    Attributes:
+        problems: Each with its ``place``, ``message``, the ``allowed`` values and the ``nearest`` of them.
+
+    Example:
+        >>> from crypto_archive import ConfigError, load_preset
+        >>> try:
+        ...     load_preset("reserch", batch_size=1000)
+        ... except ConfigError as error:
+        ...     print([problem.nearest for problem in error.problems])
+        ['research', None]
+    """
 
     def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
         self.problems = tuple(problems)
@@ -90,7 +128,16 @@ class ConfigError(UsageError):
 
 
 class EnvironmentFailure(CryptoArchiveError):
-    """The machine, the disk, the network or the archive's server prevents the work."""
+    """The machine, the disk, the network or the archive's server prevents the work.
+
+    Example:
+        >>> from crypto_archive import EnvironmentFailure, load_preset, verify
+        >>> try:
+        ...     verify(load_preset(output_directory="nowhere"))
+        ... except EnvironmentFailure as error:
+        ...     print(error.exit_code)
+        5
+    """
 
     exit_code = ExitCode.ENVIRONMENT
 
@@ -124,6 +171,17 @@ class RootLocked(EnvironmentFailure):
 
     Attributes:
         brief: Whether it is expected to release the lock in moments.
+
+    Example:
+        >>> from crypto_archive import RootLocked, collect, collect_events, load_preset
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> with collect_events(config) as run:
+        ...     started = next(run)
+        ...     try:
+        ...         collect(config)
+        ...     except RootLocked as error:
+        ...         print(error.message.startswith("Another run holds the lock"))
+        True
     """
 
     def __init__(self, message: str, *, hint: str = "", brief: bool = False) -> None:

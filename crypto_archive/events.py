@@ -119,6 +119,16 @@ class ObjectFinished:
         etag: The ETag that the listing gave, the MD5 of the bytes without a listing, empty without bytes.
         refused: Whether it failed because the archive does not have the very bytes that are wanted, so that no other
             attempt can help.
+
+    Example:
+        >>> from crypto_archive import ObjectFinished, collect, load_preset
+        >>> sizes = {}
+        >>> def keep(event):
+        ...     if isinstance(event, ObjectFinished):
+        ...         sizes[event.object.key] = event.size
+        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"), on_event=keep)
+        >>> sum(sizes.values()) == report.bytes
+        True
     """
 
     object: ArchiveObject
@@ -293,6 +303,14 @@ class Cancellation:
         requested: Set by the first request.
         urgent: Set by the second one.
         signal_number: The signal that is behind the first one, ``NO_SIGNAL`` for none; None before it.
+
+    Example:
+        >>> from crypto_archive import Cancellation, collect, load_preset
+        >>> token = Cancellation()
+        >>> token.request()
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> collect(config, cancellation=token).status, collect(config).status
+        ('interrupted', 'success')
     """
 
     def __init__(self) -> None:

@@ -114,6 +114,16 @@ class ArchiveObject:
         key: The key in the bucket, verbatim.
         series: What it holds.
         period: When it is from.
+
+    Example:
+        >>> from crypto_archive import load_preset, plan
+        >>> config = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]},
+        ...                      symbols=["BTCUSDT"], start="2025-07-15", end="2025-07-15")
+        >>> [planned] = plan(config)
+        >>> planned.object.key
+        'data/spot/daily/klines/BTCUSDT/1d/BTCUSDT-1d-2025-07-15.zip'
+        >>> planned.object.series.symbol, planned.object.period.first_day
+        ('BTCUSDT', datetime.date(2025, 7, 15))
     """
 
     key: str
@@ -293,7 +303,19 @@ class Batch:
 
 
 class Outcome(StrEnum):
-    """How a planned object ended; every planned object has exactly one."""
+    """How a planned object ended; every planned object has exactly one.
+
+    ``fetched``: downloaded and verified. ``present``: was stored already. ``updated``: replaced by a newer version of
+    the archive's. ``absent``: the archive does not have it, for a known reason. ``failed``: could not be downloaded.
+    ``quarantined``: downloaded, but its bytes are wrong. ``cancelled``: the run ended before it.
+
+    Example:
+        >>> from crypto_archive import Outcome, collect, load_preset
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> first, second = collect(config), collect(config)
+        >>> first.outcomes[Outcome.FETCHED] == second.outcomes[Outcome.PRESENT] > 0
+        True
+    """
 
     FETCHED = "fetched"
     PRESENT = "present"
@@ -305,7 +327,19 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a check says of a stored object."""
+    """The result of a check of a stored object, by its sidecar from the archive, and by the manifest.
+
+    ``ok``: SHA-256 as in the sidecar. ``missing``: there is no such file. ``corrupt``: its bytes are wrong, and a new
+    download cures it. ``sidecar-missing`` and ``sidecar-stale``: the archive's checksum is at fault. ``unproven``:
+    nothing confirms its bytes. ``gaps``: a month that lacks rows of its days.
+
+    Example:
+        >>> from crypto_archive import Verdict, collect, load_preset, verify
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> stored = collect(config).bytes
+        >>> verify(config).verdicts[Verdict.CORRUPT], Verdict.CORRUPT.is_bad, Verdict.SIDECAR_MISSING.is_bad
+        (0, True, False)
+    """
 
     OK = "ok"
     MISSING = "missing"

@@ -141,7 +141,7 @@ class _Collect:
         from crypto_archive.config.values import seconds_of
         from crypto_archive.errors import CryptoArchiveError
         from crypto_archive.events import Cancellation
-        from crypto_archive.jobs.schedule import rounds
+        from crypto_archive.jobs.schedule import schedule
         from crypto_archive.model import Notice
 
         try:
@@ -155,7 +155,7 @@ class _Collect:
         cancellation = Cancellation()
         code = 0
         with stopping(cancellation):
-            for number in rounds(
+            for number in schedule(
                 config.request.root,
                 seconds,
                 cancellation=cancellation,

@@ -185,7 +185,7 @@ def coverage(
     if chosen is CoverageFormat.TABLE:
         show_table(coverage_view(report, every_series=every_series), sys.stdout)
     else:
-        text = report.document() if chosen is CoverageFormat.JSON else coverage_page(report)
+        text = report.json_text() if chosen is CoverageFormat.JSON else coverage_page(report)
         if to is None:
             print_text(text)
         else:
@@ -249,7 +249,7 @@ def symbols(
     from crypto_archive.cli.output import load_config, print_json, print_notice, print_text
     from crypto_archive.config.values import day_of
     from crypto_archive.errors import ExitCode
-    from crypto_archive.jobs.symbols import symbols_document, universe
+    from crypto_archive.jobs.symbols import symbols as symbols_of, symbols_document
     from crypto_archive.model import Notice
     from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.tables import show as show_table, symbols_table
@@ -269,7 +269,7 @@ def symbols(
         print_notice(OutputOptions(), notice)
 
     with waiting(sys.stderr, WAITING):
-        found = list(universe(config, as_of=day, on_notice=on_notice))
+        found = list(symbols_of(config, as_of=day, on_notice=on_notice))
     if format is SymbolsFormat.JSON:
         print_json(symbols_document(found, day))
     elif format is SymbolsFormat.NAMES:

@@ -46,9 +46,9 @@ def verify(
     """
     from crypto_archive.cli.output import configure, print_json
     from crypto_archive.cli.process import print_error, stopping
-    from crypto_archive.events import Cancellation, Checked, Noticed
-    from crypto_archive.jobs.repair import rebuild_manifest_events, repair_events
-    from crypto_archive.jobs.verify import verify_events
+    from crypto_archive.events import Cancellation
+    from crypto_archive.jobs.repair import rebuild_manifest as rebuild, repair as fetch_again
+    from crypto_archive.jobs.verify import verify as check
     from crypto_archive.render.progress import progress
     from crypto_archive.render.stats import VERIFY
     from crypto_archive.render.summary import check_headline, headline, report_summary, verify_summary
@@ -58,24 +58,19 @@ def verify(
         raise typer.BadParameter("a manifest is rebuilt from the files alone", param_hint="--discover")
     config = configure(selection, output)
     cancellation = Cancellation()
-    if rebuild_manifest:
-        run = rebuild_manifest_events(config, cancellation=cancellation, wait=wait)
-    else:
-        expect = config.request.discovery if selection.discover else None
-        run = verify_events(config, whole_root=whole_root or None, expect=expect, cancellation=cancellation)
-    bad: list[Checked] = []
     with stopping(cancellation), progress(sys.stderr, VERIFY, quiet=output.quiet) as shown:
-
-        def show_and_keep(event: Checked | Noticed) -> None:
-            shown.show(event)
-            if isinstance(event, Checked) and event.verdict.is_bad:
-                bad.append(event)
-
-        report = run.finish(show_and_keep)
+        if rebuild_manifest:
+            report = rebuild(config, on_event=shown.show, cancellation=cancellation, wait=wait)
+        else:
+            expect = config.request.discovery if selection.discover else None
+            report = check(
+                config, on_event=shown.show, whole_root=whole_root or None, expect=expect, cancellation=cancellation
+            )
     if repair and report.status == "bad":
         with stopping(cancellation), progress(sys.stderr, quiet=output.quiet) as shown_repair:
-            fetched_again = repair_events(config, bad, cancellation=cancellation, wait=wait)
-            report.repair = fetched_again.finish(shown_repair.show)
+            report.repair = fetch_again(
+                config, report.bad, on_event=shown_repair.show, cancellation=cancellation, wait=wait
+            )
     if as_json:
         print_json(report.document())
     elif output.quiet:

@@ -216,6 +216,12 @@ class RunConfig:
         notices: What a person should know about the configuration.
         origins: Where the value of each field came from; fields that are not in it have their default.
         selects: Whether anything says what is wanted; without it a request means the whole archive.
+
+    Example:
+        >>> from crypto_archive import load_preset
+        >>> config = load_preset("backtest", output_directory="archive")
+        >>> config.presets, str(config.request.root), config.selects
+        (('backtest',), 'archive', True)
     """
 
     request: Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode
+from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, selection_document
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, DateRange, Notices, Series, Topic, Verdict
 from crypto_archive.plan.availability import ObjectDays, series_coverage, total, within
 from crypto_archive.plan.candidates import add_object, expected_days, listed_days, whole
@@ -158,34 +159,38 @@ class _DaysOnDisk:
         return found.get(series, ObjectDays())
 
 
-SCHEMA_VERSION = 1
+SELECTED = ("markets", "data_types", "symbols", "intervals", "start", "end", "discovery")
+"""The fields of a selection that decide what a coverage shows."""
 
 
-class CoverageReport:
-    """The coverage of a selection.
+@dataclass(eq=False, repr=False)
+class CoverageReport(JobReport):
+    """What ``coverage`` found, per series: the days on disk, the days in the archive, and why the rest is missing.
 
-    A series takes a few hundred bytes for each set of days, however many objects it has.
+    ``status`` is ``success``, or ``empty`` if nothing of the selection is in the archive or on disk; ``document()`` is
+    the JSON document of ``docs/coverage.schema.json``. A series takes a few hundred bytes, however many objects it has.
 
     Attributes:
         request: What was asked about.
-        matrix_version: The version of the matrix that explained it.
+        matrix_version: The edition of the matrix.
         series: The coverage of every series, in the order of the selection.
-        notices: What a person should know.
+        notices: What a person should know about the selection.
+        generated_at: When it was asked, UTC.
+
+    Example:
+        >>> from crypto_archive import coverage, load_preset
+        >>> config = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]},
+        ...                      symbols=["BTCUSDT"], start="2025-07-15", end="2025-07-16")
+        >>> report = coverage(config)
+        >>> report.status, report.counts().days, report["totals"]["stored"]
+        ('success', 2, 0)
     """
 
-    def __init__(self, request: Request, matrix_version: str, *, generated_at: datetime | None = None) -> None:
-        """Begin an empty report.
-
-        Args:
-            request: What is asked about.
-            matrix_version: The version of the matrix.
-            generated_at: Wall clock, UTC; now, when not given.
-        """
-        self.request = request
-        self.matrix_version = matrix_version
-        self.series: list[SeriesCoverage] = []
-        self.notices: list[Notice] = []
-        self.generated_at = generated_at or datetime.now(UTC).replace(microsecond=0)
+    request: Request
+    matrix_version: str
+    series: list[SeriesCoverage] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    generated_at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
 
     def add(self, series: SeriesCoverage) -> None:
         """Add the coverage of one more series; those of one market and data type follow one another."""
@@ -206,12 +211,16 @@ class CoverageReport:
         """Count the days of all series; a day counts once per series."""
         return total(one.counts() for one in self.series)
 
-    def exit_code(self) -> ExitCode:
-        """Return how the command exits: partial when nothing of the selection is in the archive or on disk."""
-        return ExitCode.OK if any(one.stored or one.listed for one in self.series) else ExitCode.PARTIAL
+    def _result(self) -> tuple[str, ExitCode]:
+        any_days = any(one.stored or one.listed for one in self.series)
+        return ("success", ExitCode.OK) if any_days else ("empty", ExitCode.PARTIAL)
 
-    def document(self) -> Iterator[str]:
-        """Yield the report as JSON text, one line per series, as ``docs/coverage.schema.json`` describes it."""
+    def document(self) -> dict[str, object]:
+        """Return the report as ``docs/coverage.schema.json`` describes it."""
+        return self._head() | {"series": [_series_document(one) for one in self.series]}
+
+    def json_text(self) -> Iterator[str]:
+        """Yield the document as JSON text, one line per series, so that it is never in memory as a whole."""
         head = json.dumps(self._head(), indent=2, ensure_ascii=False)
         yield head.removesuffix("\n}") + ',\n  "series": ['
         separator = "\n    "
@@ -221,21 +230,13 @@ class CoverageReport:
         yield "\n  ]\n}\n" if self.series else "]\n}\n"
 
     def _head(self) -> dict[str, object]:
-        access, selection = self.request.access, self.request.selection
+        access, selection = self.request.access, selection_document(self.request)
         return {
             "schema_version": SCHEMA_VERSION,
             "generated_at": self.generated_at.isoformat(),
             "output_directory": self.root,
             "source": {"endpoint_url": access.endpoint_url, "bucket": access.bucket},
-            "selection": {
-                "markets": [str(market) for market in selection.markets],
-                "data_types": list(selection.data_types),
-                "symbols": {str(market): list(symbols) for market, symbols in selection.symbols.items()},
-                "intervals": {data_type: list(intervals) for data_type, intervals in selection.intervals.items()},
-                "start": _text(selection.dates.start),
-                "end": _text(selection.dates.end),
-                "discovery": str(self.request.discovery),
-            },
+            "selection": {name: selection[name] for name in SELECTED},
             "totals": {"series": len(self.series), **counts_document(self.counts())},
             "by_market_and_type": [
                 {

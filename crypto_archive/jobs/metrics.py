@@ -1,6 +1,6 @@
-"""What a run came to, as OpenMetrics text for the textfile collector of a node exporter; all of it gauges.
+"""Metrics: what a run did, as OpenMetrics text for the textfile collector of a node exporter. All are gauges.
 
-A run replaces the file of the one before. What only some runs know, the time of the last success, is taken over.
+Each run replaces the file of the one before; the times of the last successes are carried over.
 """
 
 from __future__ import annotations
@@ -20,24 +20,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from crypto_archive.jobs.report import Group, Report
+    from crypto_archive.jobs.report import Report
 
 LAST_SUCCESS = "crypto_archive_last_success_timestamp_seconds"
 _GROUP = ("preset", "market", "data_type")
 
 Successes = dict[tuple[str, ...], float]
-"""When a preset's market and data type was last collected without a failure: seconds since 1970, UTC."""
+"""When each preset, market and data type was last collected without a failure: seconds since 1970, UTC."""
 
 
 def write_metrics(report: Report, path: Path) -> None:
-    """Write the metrics of a run to a file, in one step, so that nobody reads half of it.
+    """Write the metrics of a run to a file for the textfile collector of Prometheus's node exporter.
+
+    The file is replaced in one step: the collector never reads half of it. Sizes are in bytes, times in seconds.
 
     Args:
-        report: What the run came to.
-        path: The file; the textfile collector takes those that end in ``.prom``.
+        report: The report of a run that has ended.
+        path: The file; the textfile collector reads those that end in ``.prom``. Its folder is made if need be.
 
     Raises:
         FileUnusable: The file cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from crypto_archive import collect, load_preset, write_metrics
+        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        >>> write_metrics(report, Path("crypto_archive.prom"))
+        >>> 'crypto_archive_last_run_exit_code{preset="backtest"} 0.0' in Path("crypto_archive.prom").read_text()
+        True
     """
     with explain_os_errors("write", path, hint="Name a file in a writable folder with --metrics-file."):
         text = metrics_text(report, former_successes(path))
@@ -47,30 +57,39 @@ def write_metrics(report: Report, path: Path) -> None:
 
 
 def metrics_text(report: Report, former: Mapping[tuple[str, ...], float] | None = None) -> str:
-    """Return the metrics of a run as OpenMetrics text.
-
-    Args:
-        report: What the run came to; it has ended.
-        former: When the groups were last collected without a failure, by earlier runs.
-    """
+    """Return the metrics of a run that has ended, given the last successes of earlier runs, as OpenMetrics text."""
     registry = CollectorRegistry()
-    preset = preset_label(report)
-    _whole_run(registry, report, preset)
-    objects = _gauge(registry, "objects", "Objects of the last run, by outcome.", *_GROUP, "outcome")
-    stored = _gauge(registry, "stored_bytes", "Bytes of the objects that are in the archive root.", *_GROUP)
-    fetched = _gauge(registry, "fetched_bytes", "Bytes that the last run downloaded, sidecars included.", *_GROUP)
+    preset = "+".join(report.presets)  # empty if options alone selected
+
+    def gauge(name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(f"crypto_archive_{name}", help_text, labels, registry=registry)
+
+    for name, help_text, value in (
+        ("last_run_duration_seconds", "How long the last run took.", report.seconds),
+        ("last_run_exit_code", "How the last run ended: 0 if everything planned is stored.", report.exit_code()),
+        ("last_run_success_ratio", "The share of objects that did not fail.", report["success_rate"] / 100),
+    ):
+        gauge(name, help_text, "preset").labels(preset).set(value)
+    ended = report.finished_at.timestamp() if report.finished_at is not None else None
+    if ended is not None:
+        gauge("last_run_timestamp_seconds", "When the last run ended.", "preset").labels(preset).set(ended)
+
+    objects = gauge("objects", "Objects of the last run, by outcome.", *_GROUP, "outcome")
+    stored = gauge("stored_bytes", "Bytes of the objects that are in the archive root.", *_GROUP)
+    fetched = gauge("fetched_bytes", "Bytes that the last run downloaded, sidecars included.", *_GROUP)
     successes = {labels: moment for labels, moment in (former or {}).items() if labels[0] == preset}
+    whole = ended is not None and not report.error and report.interrupted_by is None
     for (market, data_type), group in report.groups.items():
         labels: tuple[str, ...] = (preset, str(market), data_type)
-        outcomes = report.whole(group)
+        outcomes = group.outcomes
         for outcome in Outcome:
             objects.labels(*labels, str(outcome)).set(outcomes[outcome])
         stored.labels(*labels).set(group.bytes)
         fetched.labels(*labels).set(group.bytes_fetched)
-        if report.finished_at is not None and _succeeded(report, group):
-            successes[labels] = report.finished_at.timestamp()
-    success = Gauge(
-        LAST_SUCCESS, "When the last run ended that no object of this failed in.", _GROUP, registry=registry
+        if whole and ended is not None and not any(outcomes[outcome] for outcome in UNSUCCESSFUL):
+            successes[labels] = ended
+    success = gauge(
+        "last_success_timestamp_seconds", "When the last run without a failure in this group ended.", *_GROUP
     )
     for labels, moment in sorted(successes.items()):
         success.labels(*labels).set(moment)
@@ -79,8 +98,8 @@ def metrics_text(report: Report, former: Mapping[tuple[str, ...], float] | None 
 
 
 def former_successes(path: Path) -> Successes:
-    """Return what a file of metrics says of the last successes; nothing where it is not there, or no such file."""
-    # Whatever the parser stumbles over: a file of another program's is replaced in the end, as it was asked for.
+    """Return the last successes that a file of metrics has; none if there is no such file, or it is another kind."""
+    # Whatever the parser trips over: a file of another program is replaced in the end, as it was asked for.
     with suppress(OSError, ValueError, KeyError, IndexError, AttributeError):
         families = text_string_to_metric_families(path.read_text(encoding="utf-8"))
         return {
@@ -90,31 +109,3 @@ def former_successes(path: Path) -> Successes:
             for sample in family.samples
         }
     return {}
-
-
-def preset_label(report: Report) -> str:
-    """Return the presets of a run as one label, empty where options alone selected."""
-    return "+".join(report.presets)
-
-
-def _whole_run(registry: CollectorRegistry, report: Report, preset: str) -> None:
-    figures = (
-        ("last_run_duration_seconds", "How long the last run took.", report.seconds),
-        ("last_run_exit_code", "How the last run ended: 0 where everything planned is there.", report.exit_code()),
-        ("last_run_success_ratio", "The share of objects that did not fail.", report["success_rate"] / 100),
-    )
-    for name, what, value in figures:
-        _gauge(registry, name, what, "preset").labels(preset).set(value)
-    if report.finished_at is not None:
-        ended = _gauge(registry, "last_run_timestamp_seconds", "When the last run ended.", "preset")
-        ended.labels(preset).set(report.finished_at.timestamp())
-
-
-def _gauge(registry: CollectorRegistry, name: str, what: str, *labels: str) -> Gauge:
-    return Gauge(f"crypto_archive_{name}", what, labels, registry=registry)
-
-
-def _succeeded(report: Report, group: Group) -> bool:
-    """Whether all objects of a group ended well, in a run that came to its end."""
-    outcomes = report.whole(group)
-    return not report.error and report.interrupted_by is None and not any(outcomes[one] for one in UNSUCCESSFUL)

@@ -79,6 +79,13 @@ def plan(
         UsageError: The lock file cannot be used, or a plan from the calendar is to be locked.
         RootUnusable: The lock file cannot be written.
         S5cmdUnusable: A listing is needed, and no usable s5cmd was found.
+
+    Example:
+        >>> from crypto_archive import collect, load_preset, plan
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> before = plan(config).consume().totals.overall["to_fetch"]
+        >>> before == collect(config).outcomes["fetched"], plan(config).consume().totals.overall["to_fetch"]
+        (True, 0)
     """
     if offline:
         configured = without_max_bytes(configured)
@@ -133,6 +140,13 @@ class Plan:
         totals: The totals so far, per market and data type.
         notices: What a person should know, so far.
         locked: How many objects were written to a lock file; None where none is to be written, or not yet.
+
+    Example:
+        >>> from crypto_archive import load_preset, plan
+        >>> with plan(load_preset("backtest", start="2025-07-15", end="2025-07-15")) as planned:
+        ...     actions = {str(item.action) for item in planned}
+        >>> actions, planned.totals.overall["to_fetch"] == planned.totals.overall["objects"]
+        ({'fetch'}, True)
     """
 
     def __init__(
@@ -292,6 +306,14 @@ def write_shards(plan: Plan, count: int, folder: Path) -> tuple[Shard, ...]:
         OverBudget: The plan exceeds its budget; no shard is written then.
         FileUnusable: The folder cannot be written to, or contains lock files.
         EndpointUnreachable: The listing failed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from crypto_archive import collect, load_preset, plan, write_shards
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> shards = write_shards(plan(config), 2, Path("shards"))
+        >>> [collect(config, locked=shard.path).status for shard in shards]
+        ['success', 'success']
     """
     require_listing(plan.request)
     prepare_shards(folder)

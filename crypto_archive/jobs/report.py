@@ -1,4 +1,4 @@
-"""A run's report: a fold of its events into totals, a document and an exit code."""
+"""Reports: what a job has done, as figures, as a JSON document and as an exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from crypto_archive import __version__
 from crypto_archive.errors import ExitCode
@@ -25,21 +25,97 @@ from crypto_archive.model import Absence, Notice, Outcome, Verdict
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
+    from enum import StrEnum
     from pathlib import Path
 
     from crypto_archive.config.run_config import Request, RunConfig
     from crypto_archive.model import Market
 
+SCHEMA_VERSION = 1
+"""The version of every report's document."""
+FAILURES_KEPT = 1000
+"""How many failures a report names; the journal has them all."""
+UNPRUNED_KEPT = 1000
+"""How many months whose daily objects stay are named in the notices; the journal has them all."""
 
-def interruption_code(signal_number: int) -> ExitCode:
-    """Return the exit code of what was interrupted: apart from ^C and programs, a signal asks a process to go."""
-    return ExitCode.INTERRUPTED if signal_number in {signal.SIGINT, NO_SIGNAL} else ExitCode.TERMINATED
+SUCCESSFUL = (Outcome.FETCHED, Outcome.UPDATED)
+SKIPPED = (Outcome.PRESENT, Outcome.ABSENT)
+UNSUCCESSFUL = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
+REPORTED_AS_FAILURES = (Outcome.FAILED, Outcome.QUARANTINED)
+STORED = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
+UNEXPLAINED = "unexplained"
+ABSENCE_REASONS = (*map(str, Absence), UNEXPLAINED)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class JobReport:
+    """What a job has done so far: the base of the reports of collect, verify, coverage and relayout.
+
+    Attributes:
+        seconds: How long it took; 0 while it runs.
+        interrupted_by: The signal that ended it early, ``NO_SIGNAL`` if a program did; None if it ran to its end.
+        error: What stopped it early; None if nothing did.
+        error_exit_code: The exit code of that error, if it is known.
+    """
+
+    seconds: float = 0.0
+    interrupted_by: int | None = None
+    error: str | None = None
+    error_exit_code: ExitCode | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field of the document, such as ``report["success_rate"]``; KeyError if there is no such field."""
+        return self.document()[name]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.status}, exit code {int(self.exit_code())}>"
+
+    def finish(
+        self,
+        seconds: float,
+        *,
+        interrupted_by: int | None = None,
+        error: str | None = None,
+        error_exit_code: ExitCode | None = None,
+    ) -> None:
+        """Record how the job ended."""
+        self.seconds, self.interrupted_by = seconds, interrupted_by
+        self.error, self.error_exit_code = error or None, error_exit_code
+
+    @property
+    def status(self) -> str:
+        """The job in one word: ``failed`` after an error, ``interrupted``, or what the job itself says."""
+        if self.error:
+            return "failed"
+        return self._result()[0] if self.interrupted_by is None else "interrupted"
+
+    def exit_code(self) -> ExitCode:
+        """Return the exit code of the command that does this job."""
+        if self.error:
+            return self.error_exit_code or ExitCode.ENVIRONMENT
+        if self.interrupted_by is None:
+            return self._result()[1]
+        # Apart from ^C and a program's own request, every signal asks the process to terminate.
+        return ExitCode.INTERRUPTED if self.interrupted_by in {signal.SIGINT, NO_SIGNAL} else ExitCode.TERMINATED
+
+    @property
+    def interruption(self) -> str | None:
+        """The name of the signal that ended the job early, ``request`` if a program did."""
+        return None if self.interrupted_by is None else signal_name(self.interrupted_by)
+
+    def document(self) -> dict[str, object]:
+        """Return the report as a JSON document."""
+        raise NotImplementedError
+
+    def _result(self) -> tuple[str, ExitCode]:
+        """Return status and exit code of a job that no error and no signal cut short."""
+        raise NotImplementedError
 
 
 def signal_name(number: int) -> str:
-    """Return a signal's name, such as ``SIGINT``; its number where the platform has no name for it."""
+    """Return a signal's name, such as ``SIGINT``, or its number where the platform has no name for it."""
     if number == NO_SIGNAL:
         return "request"
     try:
@@ -48,16 +124,300 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def failure_document(event: ObjectFinished) -> dict[str, object]:
-    """Return an object that failed or was quarantined as an entry of ``failures``."""
-    return {
-        "key": event.object.key,
-        "market": str(event.object.series.market),
-        "data_type": event.object.series.data_type,
-        "outcome": str(event.outcome),
-        "reason": event.reason,
-        "attempts": event.attempts,
-    }
+def by_name(counts: Mapping[Any, int], kinds: type[StrEnum]) -> dict[str, int]:
+    """Return counts as a document that has every kind."""
+    return {str(kind): counts.get(kind, 0) for kind in kinds}
+
+
+@dataclass(slots=True)
+class Group:
+    """The totals of one market and data type.
+
+    Attributes:
+        planned: How many objects are planned.
+        finished: How many ended how; objects that have not ended yet are not counted.
+        bytes: Bytes of the objects that are stored now.
+        bytes_fetched: Bytes of the downloads that ended them, sidecars included.
+    """
+
+    planned: int = 0
+    finished: Counter[Outcome] = field(default_factory=Counter)
+    bytes: int = 0
+    bytes_fetched: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many objects there are to account for."""
+        return max(self.planned, self.finished.total())
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        """How all objects ended; those that no event accounts for are cancelled, since they are not stored."""
+        return self.finished + Counter({Outcome.CANCELLED: self.total - self.finished.total()})
+
+
+@dataclass(slots=True)
+class Pruning:
+    """What happened to the daily objects that a monthly one may replace.
+
+    Attributes:
+        months: Monthly objects for which daily ones were moved aside.
+        objects: Daily objects that were moved aside.
+        bytes: Their bytes, sidecars included.
+        kept_months: Monthly objects whose daily ones stay, all or some of them.
+    """
+
+    months: int = 0
+    objects: int = 0
+    bytes: int = 0
+    kept_months: int = 0
+
+
+@dataclass(eq=False, repr=False)
+class Report(JobReport):
+    """What a run has done so far; every figure comes from its events.
+
+    ``status`` is ``success``, ``partial`` (some objects failed), ``failed`` (an error stopped it, or all objects
+    failed), ``empty`` (nothing was planned, or the archive has none of it) or ``interrupted``. ``exit_code()`` is that
+    of the command, and ``document()`` the JSON document of ``docs/report.schema.json``.
+
+    Attributes:
+        request: What the run was asked to do.
+        presets: Names of the presets that the request was made of.
+        run_id: The name of the run's folder; empty before the run has started.
+        folder: Where the run keeps its files, such as ``report.json``; None before the run has started.
+        started_at: When it started, UTC.
+        groups: Totals by market and data type, in the order of the plan.
+        failures: The first objects that failed or were quarantined.
+        failures_omitted: How many more there were.
+        notices: What a person should know about the plan, and why daily objects were not moved aside.
+        pruned: What happened to daily objects that a monthly one may replace.
+        seconds: How long it took; 0 while it runs.
+        interrupted_by: The signal that ended it early, 0 if a program did; None if it ran to its end.
+        error: What stopped it early; None if nothing did.
+
+    Example:
+        >>> from crypto_archive import collect, load_preset
+        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
+        >>> report, report.failures, report["success_rate"], report.bytes > 0
+        (<Report: success, exit code 0>, [], 100.0, True)
+    """
+
+    request: Request
+    version: str = __version__
+    matrix_version: str = ""
+    presets: tuple[str, ...] = ()
+    s5cmd_version: str = ""
+    run_id: str = ""
+    folder: Path | None = None
+    started_at: datetime | None = None
+    ended: bool = False
+    groups: dict[tuple[Market, str], Group] = field(default_factory=dict)
+    failures: list[ObjectFinished] = field(default_factory=list)
+    failures_omitted: int = 0
+    notices: list[Notice] = field(default_factory=list)
+    pruned: Pruning = field(default_factory=Pruning)
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    absences: Counter[str] = field(default_factory=Counter)
+
+    def add(self, event: Event) -> None:
+        """Take in one event; those that change no figure are ignored."""
+        match event:
+            case ObjectFinished():
+                self._add_finished(event)
+            case ObjectPlanned():
+                series = event.planned.object.series
+                self._group(series.market, series.data_type).planned += 1
+            case Noticed():
+                self.notices.append(event.notice)
+            case RunStarted():
+                self.run_id, self.started_at, self.s5cmd_version = event.run_id, event.started_at, event.s5cmd_version
+                self.notices.extend(event.notices)
+            case DaysCovered():
+                self.pruned.months += 1
+                self.pruned.objects += len(event.moved)
+                self.pruned.bytes += event.bytes
+            case DaysKept():
+                self.pruned.kept_months += 1
+                if self.pruned.kept_months <= UNPRUNED_KEPT:
+                    self.notices.append(Notice(event.summary))
+            case RunFinished():
+                self.ended = True
+                self.finish(
+                    event.seconds, interrupted_by=event.interrupted_by, error=event.error,
+                    error_exit_code=event.error_exit_code,
+                )  # fmt: skip
+
+    def _add_finished(self, event: ObjectFinished) -> None:
+        group = self._group(event.object.series.market, event.object.series.data_type)
+        group.finished[event.outcome] += 1
+        group.bytes_fetched += event.bytes_fetched
+        if event.outcome in STORED:
+            group.bytes += event.size
+        if event.verdict is not None:
+            self.verdicts[event.verdict] += 1
+        if event.outcome is Outcome.ABSENT:
+            self.absences[event.reason if event.reason in ABSENCE_REASONS else UNEXPLAINED] += 1
+        elif event.outcome in REPORTED_AS_FAILURES:
+            self._keep([event])
+
+    def _group(self, market: Market, data_type: str) -> Group:
+        found = self.groups.get((market, data_type))
+        if found is None:  # not setdefault, which makes a group for every event
+            found = self.groups[market, data_type] = Group()
+        return found
+
+    def _keep(self, failures: list[ObjectFinished]) -> None:
+        room = FAILURES_KEPT - len(self.failures)
+        self.failures += failures[:room]
+        self.failures_omitted += len(failures[room:])
+
+    def files(self) -> tuple[Path | None, Path | None]:
+        """Return where ``report.json`` and ``failed.s5cmd`` of the run are; None for a file that does not exist."""
+        if self.folder is None:
+            return None, None
+        report, failed = (self.folder / name for name in ("report.json", "failed.s5cmd"))
+        return report if report.exists() else None, failed if failed.exists() else None
+
+    @property
+    def outcomes(self) -> Mapping[Outcome, int]:
+        """How many objects ended how; has every outcome, and together they are the plan."""
+        total: Counter[Outcome] = Counter()
+        for group in self.groups.values():
+            total += group.outcomes
+        return {outcome: total[outcome] for outcome in Outcome}
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the planned objects that are stored now."""
+        return sum(group.bytes for group in self.groups.values())
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Bytes of the downloads that were kept or judged, sidecars included; not of attempts that were discarded."""
+        return sum(group.bytes_fetched for group in self.groups.values())
+
+    @property
+    def rate(self) -> float:
+        """Bytes fetched per second, over the whole run."""
+        return self.bytes_fetched / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When the run ended, UTC; None while it goes on."""
+        return self.started_at + timedelta(seconds=self.seconds) if self.started_at and self.ended else None
+
+    def _result(self) -> tuple[str, ExitCode]:
+        """``success`` if everything planned is stored or rightly absent; ``empty`` if the archive has nothing of it.
+
+        An archive that has nothing yet, since all of it is still to come, is a success.
+        """
+        counts, absent = self._stats(), self.outcomes[Outcome.ABSENT]
+        if counts["failed_tasks"]:
+            return "failed" if counts["failed_tasks"] == counts["total_tasks"] else "partial", ExitCode.PARTIAL
+        if counts["total_tasks"] == absent and self.absences[Absence.NOT_YET] < max(absent, 1):
+            return "empty", ExitCode.PARTIAL
+        return "success", ExitCode.OK
+
+    def _stats(self) -> dict[str, int]:
+        """Return the counts under the seed's names; successful, failed and skipped add up to the total."""
+        outcomes = self.outcomes
+        return {
+            "total_tasks": sum(outcomes.values()),
+            "successful_tasks": sum(outcomes[outcome] for outcome in SUCCESSFUL),
+            "failed_tasks": sum(outcomes[outcome] for outcome in UNSUCCESSFUL),
+            "skipped_tasks": sum(outcomes[outcome] for outcome in SKIPPED),
+        }
+
+    def document(self) -> dict[str, object]:
+        """Return the report as ``docs/report.schema.json`` describes it."""
+        stats = self._stats()
+        total, failed = stats["total_tasks"], stats["failed_tasks"]
+        access = self.request.access
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.run_id,
+            "status": self.status,
+            "exit_code": int(self.exit_code()),
+            # In percent, rounded down: 100 only if nothing failed.
+            "success_rate": (total - failed) * 10_000 // total / 100 if total else 0.0,
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "interrupted_by": self.interruption,
+            "error": self.error,
+            "output_directory": str(self.request.root),
+            "total_size_formatted": format_bytes(self.bytes),
+            "bytes_fetched": self.bytes_fetched,
+            "collection_stats": stats
+            | {"total_size_bytes": self.bytes, "processing_time_seconds": round(self.seconds, 3)},
+            "outcomes": by_name(self.outcomes, Outcome),
+            "absences": {reason: self.absences[reason] for reason in ABSENCE_REASONS},
+            "verdicts": by_name(self.verdicts, Verdict),
+            "by_market_and_type": [
+                {
+                    "market": str(market),
+                    "data_type": data_type,
+                    "objects": group.total,
+                    "bytes": group.bytes,
+                    "bytes_fetched": group.bytes_fetched,
+                    "outcomes": by_name(group.outcomes, Outcome),
+                }
+                for (market, data_type), group in self.groups.items()
+            ],
+            "pruned": asdict(self.pruned),
+            "failures": [
+                {
+                    "key": failure.object.key,
+                    "market": str(failure.object.series.market),
+                    "data_type": failure.object.series.data_type,
+                    "outcome": str(failure.outcome),
+                    "reason": failure.reason,
+                    "attempts": failure.attempts,
+                }
+                for failure in self.failures
+            ],
+            "failures_omitted": self.failures_omitted,
+            "notices": [notice.text for notice in self.notices],
+            "presets": list(self.presets),
+            "selection": selection_document(self.request),
+            "source": {"endpoint_url": access.endpoint_url, "bucket": access.bucket},
+            "versions": {"crypto_archive": self.version, "s5cmd": self.s5cmd_version, "matrix": self.matrix_version},
+        }
+
+    def include(self, other: Report) -> None:
+        """Add what another run did, such as one shard of several; no object may be in both.
+
+        The sum has the counts and failures of both, as if they had been one run: it starts when the first of them
+        started, ends when all have ended, and has the first error. It has no folder and no name.
+        """
+        for (market, data_type), theirs in other.groups.items():
+            ours = self._group(market, data_type)
+            ours.planned += theirs.total
+            ours.finished += theirs.finished
+            ours.bytes += theirs.bytes
+            ours.bytes_fetched += theirs.bytes_fetched
+        self._keep(other.failures)
+        self.failures_omitted += other.failures_omitted
+        self.notices += [notice for notice in other.notices if notice not in self.notices]
+        self.pruned = Pruning(**Counter(asdict(self.pruned)) + Counter(asdict(other.pruned)))
+        self.verdicts += other.verdicts
+        self.absences += other.absences
+        if self.interrupted_by is None:
+            self.interrupted_by = other.interrupted_by
+        if not self.error:
+            self.error, self.error_exit_code = other.error, other.error_exit_code
+        self.version = other.version or self.version
+        self.s5cmd_version = other.s5cmd_version or self.s5cmd_version
+        self.matrix_version = other.matrix_version or self.matrix_version
+        spans = [
+            (one.started_at, one.started_at + timedelta(seconds=one.seconds), one.ended)
+            for one in (self, other)
+            if one.started_at is not None
+        ]
+        if spans:
+            starts, ends, ended = zip(*spans, strict=True)
+            self.started_at, self.ended = min(starts), all(ended)
+            self.seconds = (max(ends) - self.started_at).total_seconds()
 
 
 def selection_document(request: Request) -> dict[str, object]:
@@ -79,356 +439,14 @@ def selection_document(request: Request) -> dict[str, object]:
     }
 
 
-SCHEMA_VERSION = 1
-FAILURES_KEPT = 1000
-UNPRUNED_KEPT = 1000
-"""How many monthly objects that do not stand for their days are named in the notices; the journal has them all."""
-
-SUCCESSFUL = (Outcome.FETCHED, Outcome.UPDATED)
-SKIPPED = (Outcome.PRESENT, Outcome.ABSENT)
-UNSUCCESSFUL = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
-REPORTED_AS_FAILURES = (Outcome.FAILED, Outcome.QUARANTINED)
-THERE = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
-UNEXPLAINED = "unexplained"
-ABSENCE_REASONS = (*map(str, Absence), UNEXPLAINED)
-
-
-@dataclass(slots=True)
-class Group:
-    """The totals of one market and data type.
-
-    Attributes:
-        planned: Objects that the plan came to.
-        outcomes: How many ended how; what has not ended yet is missing.
-        bytes: Bytes of the objects that are there now.
-        bytes_fetched: Bytes of the downloads that settled them, sidecars included.
-    """
-
-    planned: int = 0
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    bytes: int = 0
-    bytes_fetched: int = 0
-
-    @property
-    def total(self) -> int:
-        """How many objects there are to account for."""
-        return max(self.planned, self.outcomes.total())
-
-
-@dataclass(slots=True)
-class Pruning:
-    """What became of daily objects on disk that a monthly one may stand for.
-
-    Attributes:
-        months: Monthly objects that daily ones were moved aside for.
-        objects: Daily objects that were moved aside.
-        bytes: Their bytes, sidecars included.
-        kept_months: Monthly objects whose daily ones stay, or some of them.
-    """
-
-    months: int = 0
-    objects: int = 0
-    bytes: int = 0
-    kept_months: int = 0
-
-    def __iadd__(self, other: Pruning) -> Self:
-        self.months += other.months
-        self.objects += other.objects
-        self.bytes += other.bytes
-        self.kept_months += other.kept_months
-        return self
-
-
-class Report:
-    """What a run amounts to so far; every figure of the document comes from events.
-
-    Attributes:
-        request: What the run was asked to do.
-        presets: Names of the presets that the request was made of.
-        run_id: Name of the run's folder, empty before the run has started.
-        groups: Totals by market and data type, in the order of the plan.
-        failures: The first objects that failed or were quarantined.
-        failures_omitted: How many more there were.
-        notices: What the plan had to say, and why daily objects were not moved aside.
-        pruned: What became of daily objects that a monthly one may stand for.
-        seconds: How long the run took, 0 while it goes on.
-        interrupted_by: The signal that ended it, ``NO_SIGNAL`` where a program did.
-        error: What stopped it early, empty when nothing did.
-        error_exit_code: How the command ends for that error, if it is known.
-        folder: Where the run keeps its files, such as ``report.json`` and ``failed.s5cmd``; None before it has started.
-    """
-
-    def __init__(
-        self, request: Request, *, version: str, matrix_version: str = "", presets: tuple[str, ...] = ()
-    ) -> None:
-        """Begin an empty report.
-
-        Args:
-            request: What the run is asked to do.
-            version: The version of crypto-archive.
-            matrix_version: The version of the matrix.
-            presets: Names of the presets that the request was made of.
-        """
-        self.request = request
-        self.run_id = ""
-        self.groups: dict[tuple[Market, str], Group] = {}
-        self.failures: list[ObjectFinished] = []
-        self.failures_omitted = 0
-        self.notices: list[Notice] = []
-        self.pruned = Pruning()
-        self.seconds = 0.0
-        self.interrupted_by: int | None = None
-        self.error = ""
-        self.error_exit_code: ExitCode | None = None
-        self.folder: Path | None = None
-        self._verdicts: Counter[Verdict] = Counter()
-        self._absences: Counter[str] = Counter()
-        self._started_at: datetime | None = None
-        self._finished = False
-        self.presets = presets
-        self._versions = {"crypto_archive": version, "s5cmd": "", "matrix": matrix_version}
-
-    def __getitem__(self, name: str) -> Any:
-        """Return a field of the document by its name, such as ``success_rate``.
-
-        Raises:
-            KeyError: The document has no such field.
-        """
-        return self.document()[name]
-
-    def add(self, event: Event) -> None:
-        """Take in one event; those that change no total are ignored."""
-        if isinstance(event, ObjectFinished):
-            self._finish(event)
-        elif isinstance(event, ObjectPlanned):
-            series = event.planned.object.series
-            self._group(series.market, series.data_type).planned += 1
-        elif isinstance(event, Noticed):
-            self.notices.append(event.notice)
-        elif isinstance(event, RunStarted):
-            self.run_id, self._started_at = event.run_id, event.started_at
-            self.notices.extend(event.notices)
-            self._versions["s5cmd"] = event.s5cmd_version
-        elif isinstance(event, DaysCovered):
-            self.pruned.months += 1
-            self.pruned.objects += len(event.moved)
-            self.pruned.bytes += event.bytes
-        elif isinstance(event, DaysKept):
-            self.pruned.kept_months += 1
-            if self.pruned.kept_months <= UNPRUNED_KEPT:
-                self.notices.append(Notice(event.summary))
-        elif isinstance(event, RunFinished):
-            self._finished = True
-            self.seconds, self.interrupted_by, self.error = event.seconds, event.interrupted_by, event.error
-            self.error_exit_code = event.error_exit_code
-
-    def files(self) -> tuple[Path | None, Path | None]:
-        """Return where ``report.json`` and ``failed.s5cmd`` of the run are; None for what there is none of."""
-        if self.folder is None:
-            return None, None
-        report, failed = (self.folder / name for name in ("report.json", "failed.s5cmd"))
-        return report if report.exists() else None, failed if failed.exists() else None
-
-    @property
-    def outcomes(self) -> Mapping[Outcome, int]:
-        """How many objects ended how; every outcome is there, and together they are the plan."""
-        total: Counter[Outcome] = Counter()
-        for group in self.groups.values():
-            total += self.whole(group)
-        return {outcome: total[outcome] for outcome in Outcome}
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the planned objects that are there now."""
-        return sum(group.bytes for group in self.groups.values())
-
-    @property
-    def bytes_fetched(self) -> int:
-        """Bytes of the downloads that were settled, sidecars included; not of those that were thrown away."""
-        return sum(group.bytes_fetched for group in self.groups.values())
-
-    @property
-    def rate(self) -> float:
-        """Bytes fetched a second, over the whole run."""
-        return self.bytes_fetched / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def status(self) -> str:
-        """The run in a word.
-
-        ``success``: everything planned is there, or is rightly absent. ``partial``: some objects failed, were
-        quarantined or cancelled. ``failed``: an error stopped the run, or every object failed. ``empty``: nothing
-        was planned, or the archive has nothing of it and it is not all still to come. ``interrupted``: a signal or
-        another program ended the run.
-        """
-        if self.error:
-            return "failed"
-        if self.interrupted_by is not None:
-            return "interrupted"
-        counts = self._stats()
-        if counts["failed_tasks"]:
-            return "failed" if counts["failed_tasks"] == counts["total_tasks"] else "partial"
-        absent = self.outcomes[Outcome.ABSENT]
-        nothing = counts["total_tasks"] == absent and self._absences[Absence.NOT_YET] < max(absent, 1)
-        return "empty" if nothing else "success"
-
-    @property
-    def finished_at(self) -> datetime | None:
-        """When the run ended, UTC; None while it goes on."""
-        if self._started_at is None or not self._finished:
-            return None
-        return self._started_at + timedelta(seconds=self.seconds)
-
-    def exit_code(self) -> ExitCode:
-        """Return how the command ends."""
-        if self.error:
-            return self.error_exit_code or ExitCode.ENVIRONMENT
-        if self.interrupted_by is not None:
-            return interruption_code(self.interrupted_by)
-        return ExitCode.OK if self.status == "success" else ExitCode.PARTIAL
-
-    def document(self) -> dict[str, object]:
-        """Return the report as ``docs/report.schema.json`` describes it."""
-        counts = self._stats()
-        stats = counts | {"total_size_bytes": self.bytes, "processing_time_seconds": round(self.seconds, 3)}
-        started = self._started_at
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "run_id": self.run_id,
-            "status": self.status,
-            "exit_code": int(self.exit_code()),
-            "success_rate": _success_rate(counts["total_tasks"], counts["failed_tasks"]),
-            "started_at": started.isoformat() if started else None,
-            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
-            "interrupted_by": None if self.interrupted_by is None else signal_name(self.interrupted_by),
-            "error": self.error or None,
-            "output_directory": str(self.request.root),
-            "total_size_formatted": format_bytes(self.bytes),
-            "bytes_fetched": self.bytes_fetched,
-            "collection_stats": stats,
-            "outcomes": _by_name(self.outcomes),
-            "absences": {reason: self._absences[reason] for reason in ABSENCE_REASONS},
-            "verdicts": {str(verdict): self._verdicts[verdict] for verdict in Verdict},
-            "by_market_and_type": list(self._group_documents()),
-            "pruned": asdict(self.pruned),
-            "failures": [failure_document(failure) for failure in self.failures],
-            "failures_omitted": self.failures_omitted,
-            "notices": [notice.text for notice in self.notices],
-            "presets": list(self.presets),
-            "selection": selection_document(self.request),
-            "source": {"endpoint_url": self.request.access.endpoint_url, "bucket": self.request.access.bucket},
-            "versions": dict(self._versions),
-        }
-
-    def include(self, other: Report) -> None:
-        """Take in what another run came to, such as one shard of several; no object may be in both.
-
-        The sum has all counts and failures of both, as if they had been one run. It began when the first of them began
-        and has ended when all have; the first error is the sum's. Folder and name of a run are nobody's.
-        """
-        for (market, data_type), theirs in other.groups.items():
-            ours = self._group(market, data_type)
-            ours.planned += theirs.total
-            ours.outcomes += theirs.outcomes
-            ours.bytes += theirs.bytes
-            ours.bytes_fetched += theirs.bytes_fetched
-        for failure in other.failures:
-            self._keep_failure(failure)
-        self.failures_omitted += other.failures_omitted
-        self.notices += [notice for notice in other.notices if notice not in self.notices]
-        self.pruned += other.pruned
-        self._verdicts += other._verdicts
-        self._absences += other._absences
-        if self.interrupted_by is None:
-            self.interrupted_by = other.interrupted_by
-        if not self.error:
-            self.error, self.error_exit_code = other.error, other.error_exit_code
-        self._versions |= {name: version for name, version in other._versions.items() if version}
-        self._span(other)
-
-    def _span(self, other: Report) -> None:
-        """Stretch the time that the run took by that of another one."""
-        if other._started_at is None:
-            return
-        if self._started_at is None:
-            self._started_at, self.seconds, self._finished = other._started_at, other.seconds, other._finished
-            return
-        ends = [one._started_at + timedelta(seconds=one.seconds) for one in (self, other) if one._started_at]
-        self._started_at = min(self._started_at, other._started_at)
-        self.seconds = (max(ends) - self._started_at).total_seconds()
-        self._finished = self._finished and other._finished
-
-    def _group(self, market: Market, data_type: str) -> Group:
-        found = self.groups.get((market, data_type))
-        if found is None:
-            found = self.groups[market, data_type] = Group()
-        return found
-
-    def _finish(self, event: ObjectFinished) -> None:
-        group = self._group(event.object.series.market, event.object.series.data_type)
-        group.outcomes[event.outcome] += 1
-        group.bytes_fetched += event.bytes_fetched
-        if event.outcome in THERE:
-            group.bytes += event.size
-        if event.verdict is not None:
-            self._verdicts[event.verdict] += 1
-        if event.outcome is Outcome.ABSENT:
-            self._absences[event.reason if event.reason in ABSENCE_REASONS else UNEXPLAINED] += 1
-        elif event.outcome in REPORTED_AS_FAILURES:
-            self._keep_failure(event)
-
-    def _keep_failure(self, event: ObjectFinished) -> None:
-        if len(self.failures) < FAILURES_KEPT:
-            self.failures.append(event)
-        else:
-            self.failures_omitted += 1
-
-    def whole(self, group: Group) -> Counter[Outcome]:
-        """Return the outcomes of a group with what no event accounts for: cancelled, since it is not there."""
-        return group.outcomes + Counter({Outcome.CANCELLED: group.total - group.outcomes.total()})
-
-    def _stats(self) -> dict[str, int]:
-        """Return the counts under the seed's names; successful, failed and skipped add up to the total."""
-        outcomes = self.outcomes
-        return {
-            "total_tasks": sum(outcomes.values()),
-            "successful_tasks": sum(outcomes[outcome] for outcome in SUCCESSFUL),
-            "failed_tasks": sum(outcomes[outcome] for outcome in UNSUCCESSFUL),
-            "skipped_tasks": sum(outcomes[outcome] for outcome in SKIPPED),
-        }
-
-    def _group_documents(self) -> Iterator[dict[str, object]]:
-        for (market, data_type), group in self.groups.items():
-            yield {
-                "market": str(market),
-                "data_type": data_type,
-                "objects": group.total,
-                "bytes": group.bytes,
-                "bytes_fetched": group.bytes_fetched,
-                "outcomes": _by_name(self.whole(group)),
-            }
-
-
-def _success_rate(total: int, unsuccessful: int) -> float:
-    """Return the share of objects that did not fail, in percent, rounded down: 100 only when nothing failed."""
-    return (total - unsuccessful) * 10_000 // total / 100 if total else 0.0
-
-
-def _by_name(outcomes: Mapping[Outcome, int]) -> dict[str, int]:
-    return {str(outcome): outcomes[outcome] for outcome in Outcome}
-
-
-def combine_reports(configured: RunConfig, reports: Iterable[Report]) -> Report:
-    """Return what several runs came to together, such as those of all shards of a plan.
+def combine_reports(config: RunConfig, reports: Iterable[Report]) -> Report:
+    """Return what several runs did together, such as those of all shards of a plan.
 
     Args:
-        configured: What was asked for, before it was cut.
+        config: What was asked for, before it was cut into shards.
         reports: The reports of the runs; no object may be in two of them.
     """
-    matrix_version = configured.matrix.version
-    whole = Report(
-        configured.request, version=__version__, matrix_version=matrix_version, presets=configured.presets
-    )  # fmt: skip
+    whole = Report(config.request, matrix_version=config.matrix.version, presets=config.presets)
     for report in reports:
         whole.include(report)
     return whole

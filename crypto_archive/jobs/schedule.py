@@ -18,7 +18,7 @@ TURN_SECONDS = 0.2
 """How often whoever waits for the next round looks whether it is still to come."""
 
 
-def rounds(
+def schedule(
     root: Path,
     every: float,
     *,
@@ -40,6 +40,17 @@ def rounds(
     Raises:
         RootLocked: Another process makes rounds of this root.
         RootUnusable: The root cannot be written to.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from crypto_archive import Cancellation, collect, load_preset, schedule
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15", output_directory="archive")
+        >>> token = Cancellation()
+        >>> for number in schedule(Path("archive"), 3600.0, cancellation=token):
+        ...     report = collect(config, wait=True)
+        ...     token.request()  # one round is enough here
+        >>> number, report.status
+        (1, 'success')
     """
     cancellation = cancellation or Cancellation()
     with hold_schedule(open_root(root), f"collect every {every:g} seconds"):

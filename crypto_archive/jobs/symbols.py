@@ -30,7 +30,7 @@ INTERVAL = "1d"
 """The interval that is listed where none is named: the smallest objects."""
 
 
-def universe(
+def symbols(
     configured: RunConfig, *, as_of: date | None = None, on_notice: OnNotice = lambda _: None, today: date | None = None
 ) -> Iterator[SymbolHistory]:
     """Yield the symbols that the archive has data of, market by market and sorted by name, with first and last day.
@@ -48,6 +48,13 @@ def universe(
         UsageError: The day is not over, or none of the markets has the data type.
         S5cmdUnusable: No usable s5cmd was found for the listing.
         EndpointUnreachable: The listing failed.
+
+    Example:
+        >>> from datetime import date
+        >>> from crypto_archive import load_preset, symbols
+        >>> config = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]})
+        >>> "BTCUSDT" in [history.series.symbol for history in symbols(config, as_of=date(2025, 7, 14))]
+        True
     """
     notices = Notices(on_notice)
     root = Root(configured.request.root.absolute())  # its layout does not matter, since nothing but listings is read
@@ -98,7 +105,7 @@ def _interval(row: Row, selection: Selection) -> str | None:
 
 
 def symbols_document(histories: Iterable[SymbolHistory], as_of: date | None) -> dict[str, object]:
-    """Return a universe as a document."""
+    """Return symbols as a document."""
     return {
         "schema_version": SCHEMA_VERSION,
         "as_of": None if as_of is None else as_of.isoformat(),

@@ -1,4 +1,4 @@
-"""Verify: check what is on disk by presence, size and SHA-256."""
+"""Verify: check the stored files by presence, size and SHA-256."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,14 @@ from crypto_archive import __version__
 from crypto_archive.catalog.keys import is_symbol
 from crypto_archive.config.run_config import Discovery, Partitioning
 from crypto_archive.errors import ExitCode
-from crypto_archive.events import Cancellation, Checked, Noticed
-from crypto_archive.jobs.report import interruption_code, signal_name
+from crypto_archive.events import Checked, Noticed
+from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, by_name
 from crypto_archive.jobs.run import Run
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
 from crypto_archive.plan.availability import absence
 from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup, select
-from crypto_archive.root.layout import require_there, root_of
+from crypto_archive.root.layout import require_there
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
@@ -33,18 +32,25 @@ from crypto_archive.root.session import Context
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.config.run_config import RunConfig
+    from crypto_archive.events import Cancellation
     from crypto_archive.jobs.report import Report
     from crypto_archive.model import Candidate, ManifestEntry, Market, Notice
     from crypto_archive.root.proof import Proof
-    from crypto_archive.root.store import Root
+
+BAD_KEPT = 1000
+"""How many bad objects the document names."""
+THREADS = min(8, os.cpu_count() or 1)
+IN_FLIGHT = 4 * THREADS
+
+Expected = tuple[ArchiveObject, "ManifestEntry | None"]
+"""An object that should be stored, with what the manifest knows of it."""
 
 
 def verify(
-    configured: RunConfig,
+    config: RunConfig,
     *,
     on_event: Callable[[Checked | Noticed], object] | None = None,
     whole_root: bool | None = None,
@@ -52,132 +58,95 @@ def verify(
     cancellation: Cancellation | None = None,
     today: date | None = None,
 ) -> VerifyReport:
-    """Prove what is on disk by presence, size and SHA-256, and return the report. Changes nothing.
+    """Check the stored files by presence, size and SHA-256, and return the report. Changes nothing.
+
+    Each file is compared with its ``.CHECKSUM`` sidecar, which comes from the archive, and with the manifest, which
+    remembers what was collected. What is expected is what was collected; ``expect`` adds what the archive should have.
 
     Args:
-        configured: What is to be there, and where.
-        on_event: Takes every finding, in this thread.
-        whole_root: Check all that is on disk or in the manifest; None for doing so where nothing is selected or
-            expected.
-        expect: Where else to learn what ought to be there; None to go by what was collected, which needs no network.
-        cancellation: A token to stop the verification from another thread.
-        today: The current UTC day; read from the clock when not given.
+        config: What to check, and where the archive root is.
+        on_event: Called in this thread with a ``Checked`` for each object, and a ``Noticed`` for each notice.
+        whole_root: Check everything on disk and in the manifest. By default, if nothing is selected or expected.
+        expect: Also expect what the bucket lists, or what the calendar allows; None expects what was collected, and
+            needs no network.
+        cancellation: A token that stops the job, from another thread or from ``on_event``.
+        today: The current UTC day; read from the clock by default.
 
     Raises:
-        RootUnusable: There is no such root, or it cannot be read.
-        EndpointUnreachable: The listing was asked for and failed.
+        UsageError: The archive root has another layout than the one that ``config`` asks for.
+        RootUnusable: The archive root does not exist or cannot be read.
+        EndpointUnreachable: The bucket cannot be listed; only with ``expect``.
 
     Example:
         >>> from crypto_archive import Verdict, collect, load_preset, verify
-        >>> wanted = load_preset("backtest", start="2025-07-15", end="2025-07-15")
-        >>> fetched = collect(wanted)
-        >>> proven = verify(wanted)
-        >>> proven.status, proven.objects == proven.verdicts[Verdict.OK] + proven.verdicts[Verdict.SIDECAR_MISSING]
-        ('success', True)
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> collect(config).status
+        'success'
+        >>> report = verify(config)
+        >>> report.status, report.bad
+        ('success', [])
+        >>> report.objects == report.verdicts[Verdict.OK] + report.verdicts[Verdict.SIDECAR_MISSING]
+        True
     """
-    run = verify_events(configured, whole_root=whole_root, expect=expect, cancellation=cancellation, today=today)
-    return run.finish(on_event)
-
-
-def verify_events(
-    configured: RunConfig,
-    *,
-    whole_root: bool | None = None,
-    expect: Discovery | None = None,
-    cancellation: Cancellation | None = None,
-    today: date | None = None,
-) -> Run[Checked | Noticed, VerifyReport]:
-    """Prove what is on disk by presence, size and SHA-256; iterate the run for each finding. Changes nothing.
-
-    It takes what ``verify`` takes, and raises what it raises, by this call or with the first event.
-    """
-    existing_root(configured)
     if whole_root is None:
-        whole_root = not (configured.selects or expect)
-    return Run(verifying(configured, whole_root=whole_root, expect=expect, cancellation=cancellation, today=today))
-
-
-SCHEMA_VERSION = 1
-BAD_KEPT = 1000
+        whole_root = not (config.selects or expect)
+    run = verifying(config, whole_root=whole_root, expect=expect, cancellation=cancellation, today=today)
+    return Run(run).finish(on_event)
 
 
 @dataclass(slots=True)
 class CheckedGroup:
-    """The checks of one market and data type.
-
-    Attributes:
-        verdicts: How many objects got which verdict.
-        bytes: Bytes of the files that were looked at.
-    """
+    """The checks of one market and data type: how many objects got which verdict, and the bytes that were read."""
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     bytes: int = 0
 
 
-class VerifyReport:
-    """What a verification amounts to so far.
+@dataclass(eq=False, repr=False)
+class VerifyReport(JobReport):
+    """What ``verify`` found.
+
+    ``status`` is ``success``, ``bad``, ``empty`` (nothing to check), ``interrupted`` or ``failed``; ``exit_code()`` is
+    that of the command, and ``document()`` the JSON document of ``docs/verify.schema.json``, whose fields can also be
+    read as ``report["objects"]``.
 
     Attributes:
-        output_directory: The archive root that is verified.
-        groups: Checks by market and data type, in the order in which they came.
-        bad: The first objects that are bad.
-        bad_omitted: How many more there are.
-        seconds: How long it took, 0 while it goes on.
-        interrupted_by: The signal that ended it early.
-        error: What stopped it early, empty when nothing did.
-        repair: The report of the run that fetched again what was bad or missing, None without one.
+        output_directory: The archive root.
+        groups: Checks by market and data type, in the order in which they were made.
+        bad: Every object that is missing, damaged or otherwise bad; ``repair`` takes them.
+        repair: The report of the run that repaired them; None without one.
+        started_at: When the check started, UTC.
+        seconds: How long it took; 0 while it runs.
+        interrupted_by: The signal that ended it early, 0 if a program did; None if it ran to its end.
+        error: What stopped it early; None if nothing did.
+
+    Example:
+        >>> from crypto_archive import collect, load_preset, verify
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> stored = collect(config).bytes
+        >>> report = verify(config)
+        >>> report, report.bytes == stored, report["bad"]
+        (<VerifyReport: success, exit code 0>, True, [])
     """
 
-    def __init__(
-        self,
-        output_directory: str,
-        *,
-        started_at: datetime | None = None,
-        version: str = __version__,
-    ) -> None:
-        """Begin an empty report.
-
-        Args:
-            output_directory: The archive root.
-            started_at: Wall clock, UTC; now, when not given.
-            version: The version of crypto-archive.
-        """
-        self.output_directory = output_directory
-        self.groups: dict[tuple[Market, str], CheckedGroup] = {}
-        self.bad: list[Checked] = []
-        self.bad_omitted = 0
-        self.seconds = 0.0
-        self.interrupted_by: int | None = None
-        self.error = ""
-        self.repair: Report | None = None
-        self._started_at = started_at or datetime.now(UTC)
-        self._version = version
+    output_directory: str
+    groups: dict[tuple[Market, str], CheckedGroup] = field(default_factory=dict)
+    bad: list[Checked] = field(default_factory=list)
+    repair: Report | None = None
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    version: str = __version__
 
     def add(self, checked: Checked) -> None:
         """Take in one check."""
         group = self.groups.setdefault((checked.market, checked.data_type), CheckedGroup())
         group.verdicts[checked.verdict] += 1
         group.bytes += checked.size
-        if not checked.verdict.is_bad:
-            return
-        if len(self.bad) < BAD_KEPT:
+        if checked.verdict.is_bad:
             self.bad.append(checked)
-        else:
-            self.bad_omitted += 1
-
-    def finish(self, seconds: float, *, interrupted_by: int | None = None, error: str = "") -> None:
-        """Say how the verification ended.
-
-        Args:
-            seconds: How long it took, by the monotonic clock.
-            interrupted_by: The number of the signal that ended it early.
-            error: What stopped it early.
-        """
-        self.seconds, self.interrupted_by, self.error = seconds, interrupted_by, error
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
-        """How many objects got which verdict; every verdict is there."""
+        """How many objects got which verdict; has every verdict."""
         total: Counter[Verdict] = Counter()
         for group in self.groups.values():
             total.update(group.verdicts)
@@ -190,29 +159,13 @@ class VerifyReport:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the files that were looked at."""
+        """Bytes of the files that were checked."""
         return sum(group.bytes for group in self.groups.values())
 
-    @property
-    def status(self) -> str:
-        """The verification in a word: ``success``, ``bad``, ``empty``, ``interrupted`` or ``failed``."""
-        if self.error:
-            return "failed"
-        if self.interrupted_by is not None:
-            return "interrupted"
+    def _result(self) -> tuple[str, ExitCode]:
         if self.bad:
-            return "bad"
-        return "success" if self.objects else "empty"
-
-    def exit_code(self) -> ExitCode:
-        """Return how the command ends: as its repair, if there was one; a check of nothing at all is no success."""
-        if self.error:
-            return ExitCode.ENVIRONMENT
-        if self.interrupted_by is not None:
-            return interruption_code(self.interrupted_by)
-        if self.repair is not None:
-            return self.repair.exit_code()
-        return {"bad": ExitCode.VERIFICATION, "empty": ExitCode.PARTIAL}.get(self.status, ExitCode.OK)
+            return "bad", ExitCode.VERIFICATION if self.repair is None else self.repair.exit_code()
+        return ("success", ExitCode.OK) if self.objects else ("empty", ExitCode.PARTIAL)
 
     def document(self) -> dict[str, object]:
         """Return the report as ``docs/verify.schema.json`` describes it."""
@@ -220,186 +173,149 @@ class VerifyReport:
             "schema_version": SCHEMA_VERSION,
             "status": self.status,
             "exit_code": int(self.exit_code()),
-            "started_at": self._started_at.isoformat(),
+            "started_at": self.started_at.isoformat(),
             "seconds": round(self.seconds, 3),
-            "interrupted_by": None if self.interrupted_by is None else signal_name(self.interrupted_by),
-            "error": self.error or None,
+            "interrupted_by": self.interruption,
+            "error": self.error,
             "output_directory": self.output_directory,
             "objects": self.objects,
             "bytes": self.bytes,
             "total_size_formatted": format_bytes(self.bytes),
-            "verdicts": _by_name(self.verdicts),
-            "by_market_and_type": list(self._group_documents()),
-            "bad": [_bad_document(checked) for checked in self.bad],
-            "bad_omitted": self.bad_omitted,
+            "verdicts": by_name(self.verdicts, Verdict),
+            "by_market_and_type": [
+                {
+                    "market": str(market),
+                    "data_type": data_type,
+                    "objects": group.verdicts.total(),
+                    "bytes": group.bytes,
+                    "verdicts": by_name(group.verdicts, Verdict),
+                }
+                for (market, data_type), group in self.groups.items()
+            ],
+            "bad": [
+                {
+                    "key": checked.object_key,
+                    "market": str(checked.market),
+                    "data_type": checked.data_type,
+                    "verdict": str(checked.verdict),
+                    "reason": checked.reason,
+                    "size": checked.size,
+                }
+                for checked in self.bad[:BAD_KEPT]
+            ],
+            "bad_omitted": len(self.bad[BAD_KEPT:]),
             "repair": None if self.repair is None else self.repair.document(),
-            "versions": {"crypto_archive": self._version},
+            "versions": {"crypto_archive": self.version},
         }
-
-    def _group_documents(self) -> Iterator[dict[str, object]]:
-        for (market, data_type), group in self.groups.items():
-            yield {
-                "market": str(market),
-                "data_type": data_type,
-                "objects": group.verdicts.total(),
-                "bytes": group.bytes,
-                "verdicts": _by_name(group.verdicts),
-            }
-
-
-def _by_name(verdicts: dict[Verdict, int]) -> dict[str, int]:
-    return {str(verdict): verdicts[verdict] for verdict in Verdict}
-
-
-def _bad_document(checked: Checked) -> dict[str, object]:
-    return {
-        "key": checked.object_key,
-        "market": str(checked.market),
-        "data_type": checked.data_type,
-        "verdict": str(checked.verdict),
-        "reason": checked.reason,
-        "size": checked.size,
-    }
-
-
-THREADS = min(8, os.cpu_count() or 1)
-IN_FLIGHT = 4 * THREADS
-
-Subject = tuple[ArchiveObject, "ManifestEntry | None"]
-"""An object that ought to be there, with what the manifest says of it."""
 
 
 def verifying(
-    configured: RunConfig,
+    config: RunConfig,
     *,
     whole_root: bool = False,
     expect: Discovery | None = None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
 ) -> Generator[Checked | Noticed, None, VerifyReport]:
-    """Check every object of a selection, or of the whole archive root; yield each finding, return the report.
-
-    What ought to be there is what the manifest remembers and what lies on disk; with ``expect`` it is also what the
-    bucket lists, or what the calendar allows and the archive is not known to lack.
-
-    Args:
-        configured: What is to be there, and where.
-        whole_root: Check all that is on disk or in the manifest instead of the selection.
-        expect: Where else to learn what ought to be there.
-        cancellation: A token to stop the verification from outside.
-        today: The current UTC day; read from the clock when not given.
-
-    Raises:
-        RootUnusable: There is no such root, or it cannot be read.
-        EndpointUnreachable: The listing was asked for and failed.
-    """
-    root = existing_root(configured)
-    today = today or datetime.now(UTC).date()
-    cancellation = cancellation or Cancellation()
+    """Check every object of a selection, or of the whole archive root; yield each finding, return the report."""
     started = time.monotonic()
-    report = VerifyReport(str(root.path))
     notices: deque[Notice] = deque()
-    with Manifest(root.manifest_path, read_only=True) as manifest:
-        if whole_root:
-            subjects = _of_root(root, manifest, configured.matrix)
-        else:
-            subjects = _of_selection(configured, root, manifest, today, expect, notices.append, cancellation)
-        for item, proof in proven(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
+    context = Context.of(config, today=today, cancellation=cancellation, on_notice=notices.append)
+    require_there(context.root)
+    report = VerifyReport(str(context.root.path))
+    with Manifest(context.root.manifest_path, read_only=True) as manifest:
+        expected = _everything(context, manifest) if whole_root else _selected(context, manifest, expect)
+        for item, proof in check_files(context, expected):
             finding = finding_of(item, proof)
             report.add(finding)
-            yield from drained(notices)
+            while notices:
+                yield Noticed(notices.popleft())
             yield finding
-    yield from drained(notices)
-    report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
+    while notices:
+        yield Noticed(notices.popleft())
+    report.finish(time.monotonic() - started, interrupted_by=context.cancellation.signal_number)
     return report
 
 
-def drained(notices: deque[Notice]) -> Iterator[Noticed]:
-    """Yield what has come up since the last time, and forget it."""
-    while notices:
-        yield Noticed(notices.popleft())
-
-
-def existing_root(configured: RunConfig) -> Root:
-    """Return the archive root of a request.
-
-    Raises:
-        RootUnusable: There is none, or its files are being moved to another layout.
-        UsageError: It has another layout than the one that is asked for.
-    """
-    root = root_of(configured)
-    require_there(root)
-    return root
-
-
-def proven(root: Root, subjects: Iterator[Subject]) -> Iterator[tuple[ArchiveObject, Proof]]:
-    """Check files in threads, a bounded number ahead of the consumer, and yield what came out of it in order."""
-    under_way: deque[tuple[ArchiveObject, Future[Proof]]] = deque()
+def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tuple[ArchiveObject, Proof]]:
+    """Check files in threads, a bounded number ahead of the consumer, and yield the proofs in the order asked for."""
+    pending: deque[tuple[ArchiveObject, Future[Proof]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
-        for item, entry in subjects:
-            under_way.append((item, threads.submit(check_stored, root, item.key, entry)))
-            if len(under_way) >= IN_FLIGHT:
-                item, proof = under_way.popleft()
+        for item, entry in expected:
+            if context.cancelled.is_set():
+                break
+            pending.append((item, threads.submit(check_stored, context.root, item.key, entry)))
+            if len(pending) >= IN_FLIGHT:
+                item, proof = pending.popleft()
                 yield item, proof.result()
-        for item, proof in under_way:
+        for item, proof in pending:
             yield item, proof.result()
 
 
 def finding_of(item: ArchiveObject, proof: Proof) -> Checked:
-    """Return what was found of an object as an event."""
+    """Return a proof as an event."""
     series = item.series
     return Checked(item.key, series.market, series.data_type, proof.verdict, proof.digest.size, proof.reason)
 
 
-def stored_objects(root: Root, stored: StoredFiles, matrix: Matrix) -> Iterator[Subject]:
-    """Yield all objects on disk; files that the matrix has no place for are left out."""
-    for folder, folders, files in os.walk(root.data):
+def stored_objects(context: Context, stored: StoredFiles) -> Iterator[Expected]:
+    """Yield all objects on disk; files that the matrix does not know are skipped."""
+    for folder, folders, files in os.walk(context.root.data):
         folders.sort()
         here = Path(folder)
         for name in sorted(files):
-            key = None if name.endswith(SIDECAR_SUFFIX) else root.key_of(here / name)
-            item = matrix.object_of(key) if key is not None else None
-            there = stored.stat(item.key) if item is not None else None
-            if item is not None and there is not None:
-                yield item, there.recorded
+            key = None if name.endswith(SIDECAR_SUFFIX) else context.root.key_of(here / name)
+            item = context.matrix.object_of(key) if key is not None else None
+            stat = stored.stat(item.key) if item is not None else None
+            if item is not None and stat is not None:
+                yield item, stat.recorded
 
 
-def _of_selection(
-    configured: RunConfig,
-    root: Root,
-    manifest: Manifest,
-    today: date,
-    expect: Discovery | None,
-    on_notice: Callable[[Notice], None],
-    cancellation: Cancellation,
-) -> Iterator[Subject]:
-    """Yield the objects of a selection that ought to be there."""
-    request, matrix = configured.request, configured.matrix
-    context = Context(configured, root, today, cancellation, on_notice)
+def _everything(context: Context, manifest: Manifest) -> Iterator[Expected]:
+    """Yield all objects on disk, then those that only the manifest knows."""
+    stored = StoredFiles(context.root, manifest)
+    yield from stored_objects(context, stored)
+    for entry in manifest.iterate():
+        item = context.matrix.object_of(entry.key)
+        if item is not None and stored.find(entry.key) is None:
+            yield item, entry
+
+
+def _selected(context: Context, manifest: Manifest, expect: Discovery | None) -> Iterator[Expected]:
+    """Yield the objects of the selection that should be stored.
+
+    Those are the objects on disk or in the manifest; if the listing is expected, also those that the bucket lists; if
+    the calendar is, also those that it allows and that the archive is not known to lack.
+    """
+    request = context.request
     selection = select(context, request.selection)
     for notice in selection.notices:
-        on_notice(notice)
-    stored = StoredFiles(root, manifest)
+        context.on_notice(notice)
+    stored = StoredFiles(context.root, manifest)
     either = request.selection.partition is Partitioning.AUTO
     if expect is Discovery.LISTING:
-        listing = open_listing(request, root.listings_path)
+        listing = open_listing(request, context.root.listings_path)
         found = listed_objects(context, selection, stored, listing)
     else:
-        selection = _either_partition(selection) if either else selection
-        found = _remembered(context, selection, manifest)
+        found = _by_calendar(context, _with_months(selection) if either else selection, manifest)
     with closing(found):
         for candidate in found:
             item = candidate.object
-            there = stored.find(item.key)
-            entry = there.recorded if there is not None else manifest.entry(item.key)
-            known = there is not None or entry is not None or candidate.remote is not None
-            expected = expect is Discovery.CALENDAR and not _rightly_absent(item, manifest, matrix, today)
-            if known or (expected and not (either and _is_stood_for(item, stored, matrix))):
+            stat = stored.find(item.key)
+            entry = stat.recorded if stat is not None else manifest.entry(item.key)
+            wanted = stat is not None or entry is not None or candidate.remote is not None
+            if not wanted and expect is Discovery.CALENDAR:
+                wanted = not (
+                    _rightly_absent(context, item, manifest) or (either and _is_replaced(context, item, stored))
+                )
+            if wanted:
                 yield item, entry
 
 
-def _remembered(context: Context, selection: ResolvedSelection, manifest: Manifest) -> Generator[Candidate, None, None]:
-    """Yield every object that the calendar allows; globs are matched against what is on disk or in the manifest."""
+def _by_calendar(
+    context: Context, selection: ResolvedSelection, manifest: Manifest
+) -> Generator[Candidate, None, None]:
+    """Yield every object that the calendar allows; globs match what is on disk or in the manifest."""
     on_disk = KeysOnDisk(context.root, manifest)
     for group in selection.groups:
         prefix = group.row.key_pattern.symbols_prefix(group.partition)
@@ -407,8 +323,8 @@ def _remembered(context: Context, selection: ResolvedSelection, manifest: Manife
         yield from by_calendar(context, group, filter(is_symbol, dict.fromkeys(known)))
 
 
-def _either_partition(selection: ResolvedSelection) -> ResolvedSelection:
-    """Return a selection that also has the monthly objects which may hold its days, also those of months in part."""
+def _with_months(selection: ResolvedSelection) -> ResolvedSelection:
+    """Return a selection that also has the monthly objects that may hold its days, even of months in part."""
     groups: list[SeriesGroup] = []
     for group in selection.groups:
         groups.append(replace(group, consolidates=False))
@@ -419,35 +335,25 @@ def _either_partition(selection: ResolvedSelection) -> ResolvedSelection:
     return ResolvedSelection(tuple(groups), selection.notices)
 
 
-def _is_stood_for(item: ArchiveObject, stored: StoredFiles, matrix: Matrix) -> bool:
-    """Whether an object that is not there need not be, where days may be stored as a month or one by one.
+def _is_replaced(context: Context, item: ArchiveObject, stored: StoredFiles) -> bool:
+    """Whether the other partition may hold the days of an object: days instead of a month, or a month instead of a day.
 
-    A month that is known to lack rows of its days does not stand for them.
+    A month that is known to lack rows of its days does not replace them.
     """
-    row, series = matrix.row(item.series.market, item.series.data_type), item.series
+    row, series = context.matrix.row(item.series.market, item.series.data_type), item.series
     if row is None or len(row.partitions) < len(Partition):
         return False
     if item.period.partition is Partition.MONTHLY:
         return series.interval is None or series.interval in row.intervals(Partition.DAILY)
     month = Period.containing(item.period.first_day, Partition.MONTHLY)
-    there = stored.find(row.object(series.symbol, series.interval, month).key)
-    return there is not None and (there.recorded is None or there.recorded.verdict is not Verdict.GAPS)
+    stat = stored.find(row.object(series.symbol, series.interval, month).key)
+    return stat is not None and (stat.recorded is None or stat.recorded.verdict is not Verdict.GAPS)
 
 
-def _rightly_absent(item: ArchiveObject, manifest: Manifest, matrix: Matrix, today: date) -> bool:
-    """Whether a file that is not there need not be: not published yet, or seen to be absent once it could have been."""
-    row = matrix.row(item.series.market, item.series.data_type)
-    if row is not None and absence(row, item, today) is Absence.NOT_YET:
+def _rightly_absent(context: Context, item: ArchiveObject, manifest: Manifest) -> bool:
+    """Whether an object is not published yet, or was seen to be absent when it could have been."""
+    row = context.matrix.row(item.series.market, item.series.data_type)
+    if row is not None and absence(row, item, context.today) is Absence.NOT_YET:
         return True
     seen = manifest.absence(item.key)
     return seen is not None and seen.reason is not Absence.NOT_YET
-
-
-def _of_root(root: Root, manifest: Manifest, matrix: Matrix) -> Iterator[Subject]:
-    """Yield all objects on disk, then those that only the manifest knows."""
-    stored = StoredFiles(root, manifest)
-    yield from stored_objects(root, stored, matrix)
-    for entry in manifest.iterate():
-        item = matrix.object_of(entry.key)
-        if item is not None and stored.find(entry.key) is None:
-            yield item, entry

@@ -86,7 +86,7 @@ def check_headline(report: VerifyReport) -> str:
         return f"verification {report.status}: {objects}"
     first = report.bad[0]
     why = ", ".join(filter(None, (first.verdict, first.reason)))
-    bad = len(report.bad) + report.bad_omitted
+    bad = len(report.bad)
     return one_line(f"verification {report.status}: {objects}, {bad:,} bad; first: {first.object_key}: {why}")
 
 
@@ -141,7 +141,7 @@ def verify_summary(report: VerifyReport) -> RenderableType:
     parts: list[RenderableType] = [_panel(title, report.status, facts, "")]
     if report.bad:
         rows = ((str(checked.verdict), checked.object_key, checked.reason) for checked in report.bad)
-        parts += _failures(rows, len(report.bad) + report.bad_omitted, "verdict")
+        parts += _failures(rows, len(report.bad), "verdict")
     return Group(*parts, *_advice(_next_steps_after_check(report), report.error))
 
 

@@ -63,7 +63,7 @@ def test_all_is_well_and_no_root_is_made(run: Runner) -> None:
     done = examine(run, "-o", ROOT)
     assert (done.code, done.not_ok(), done.document["status"]) == (0, {}, "ok")
     assert done["s5cmd"]["found"].startswith("2.")
-    assert done["listing"]["found"].endswith("/data/ is listed: futures, option, spot")
+    assert done["listing"]["found"].endswith("/data/ has futures, option, spot")
     assert done["clock"]["found"] == "agrees with the server's"
     assert "does not exist yet" in done["archive root"]["found"]
     assert list(run.folder.iterdir()) == []
@@ -84,7 +84,7 @@ def test_the_table_says_what_to_do(run: Runner) -> None:
     lines = [" ".join(line.split()) for line in stdout.splitlines()]
     at = lines.index("s5cmd failed s5cmd was not found at /nonexistent/s5cmd")
     assert lines[at + 1].startswith("→ It is installed together with crypto-archive;")
-    assert "endpoint warning not looked at: only s5cmd asks the server" in lines
+    assert "endpoint warning not checked: only s5cmd talks to the server" in lines
     assert "space ok" in stdout.replace("  ", "")
 
 
@@ -128,7 +128,7 @@ def test_a_bucket_without_data_is_no_archive(run: Runner) -> None:
     assert done.code == 5
     assert done["endpoint"]["status"] == "ok"
     assert done["listing"]["status"] == "failed"
-    assert done["settings"]["found"] == "2 of the environment: endpoint_url, bucket"
+    assert done["settings"]["found"] == "2 from the environment: endpoint_url, bucket"
 
 
 @pytest.mark.parametrize(
@@ -193,4 +193,4 @@ def test_everything_wrong_at_once_is_told_at_once(run: Runner, nowhere: str) -> 
     done = examine(run, "--endpoint-url", nowhere, "-o", run.folder / "file" / "root")
     assert done.code == 5
     assert {"archive root": "failed", "endpoint": "failed"}.items() <= done.not_ok().items()
-    assert done["archive root"]["found"] == f"{run.folder / 'file'} is no folder"
+    assert done["archive root"]["found"] == f"{run.folder / 'file'} is not a folder"

@@ -120,13 +120,13 @@ def rebuilt(ended: Ended) -> tuple[int, dict[str, Any]]:
     return ended.code, document
 
 
-def test_a_manifest_that_is_gone_is_made_anew(run: Runner, root: Path) -> None:
+def test_a_manifest_that_is_gone_is_rebuilt(run: Runner, root: Path) -> None:
     before = rows(manifest_of(root))
     manifest_of(root).unlink()
     code, stdout, stderr = run(*REBUILD)
     assert code == 0
     assert "files are good" in stdout
-    assert f"note: the manifest was made anew from the files: {manifest_of(root)}" in stderr
+    assert f"note: the manifest was rebuilt from the files: {manifest_of(root)}" in stderr
     assert "former manifest" not in stderr
     assert [row[:4] for row in rows(manifest_of(root))] == [row[:4] for row in before]
     assert set_aside(root) == []

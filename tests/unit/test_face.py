@@ -35,7 +35,24 @@ def test_type_checkers_see_the_names_that_are_there() -> None:
     assert SOURCE.with_name("py.typed").is_file()
 
 
-def test_a_name_that_is_not_there_is_told_as_usual() -> None:
+def test_the_function_plan_is_not_hidden_by_the_room_plan() -> None:
+    program = (
+        "from crypto_archive import collect; import crypto_archive.plan.decide\n"
+        "from crypto_archive import plan; plan.__name__"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert callable(crypto_archive.plan)
+
+
+def test_every_name_has_a_docstring_with_an_example() -> None:
+    lacking = [
+        name for name in crypto_archive.__all__ if "Example:" not in (getattr(crypto_archive, name).__doc__ or "")
+    ]
+    assert lacking == ["__version__", "Event"]
+    assert len(crypto_archive.__all__) <= 35
+
+
+def test_an_unknown_name_is_an_error_as_usual() -> None:
     with pytest.raises(AttributeError, match="module 'crypto_archive' has no attribute 'colect'"):
         crypto_archive.colect  # noqa: B018
     with pytest.raises(ImportError):
@@ -50,7 +67,7 @@ def test_importing_it_loads_nothing() -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """Neither the jobs nor the extras: help is to be there at once."""
+    """Neither the jobs nor the extras: help should appear immediately."""
     program = (
         "import sys; sys.argv = ['crypto-archive', '--help']\n"
         "from crypto_archive.__main__ import main\n"
@@ -70,6 +87,10 @@ def test_help_loads_nothing_heavy() -> None:
     }
 
 
-def test_every_name_stands_in_the_documents() -> None:
-    said = set(re.findall(r"`(\w+)`", (SOURCE.parents[1] / "docs" / "library.md").read_text("utf-8")))
-    assert set(crypto_archive.__all__) - {"__version__"} <= said
+def test_the_page_explains_every_name_in_one_section_and_uses_it_in_an_example() -> None:
+    page = (SOURCE.parents[1] / "docs" / "library.md").read_text("utf-8")
+    names = set(crypto_archive.__all__) - {"__version__"}
+    explained = re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`\w+`.*?) \|", page, re.MULTILINE)))
+    assert sorted(name for name in explained if name in names) == sorted(names)
+    examples = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", examples)] == []

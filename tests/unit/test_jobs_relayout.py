@@ -99,7 +99,7 @@ def test_from_one_template_to_another(root: Root) -> None:
     assert files(root) == expected(BY_MARKET)
 
 
-def test_a_dry_run_says_what_would_be_moved_and_changes_nothing(root: Root) -> None:
+def test_a_dry_run_reports_the_moves_and_changes_nothing(root: Root) -> None:
     events: list[object] = []
     report = relayout(wanted(root, "hive"), on_event=events.append, dry_run=True)
     assert (report.moved, report.dry_run, report.document()["dry_run"]) == (5, True, True)
@@ -111,7 +111,7 @@ def test_a_dry_run_says_what_would_be_moved_and_changes_nothing(root: Root) -> N
     assert read_note(root) is None
 
 
-def test_what_is_no_object_stays_and_is_told(root: Root) -> None:
+def test_files_that_are_not_objects_stay_and_are_reported(root: Root) -> None:
     notes = {"data/notes.txt": "mine", "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-01.csv": "unpacked"}
     for path, text in notes.items():
         (root.path / path).write_text(text)
@@ -119,7 +119,7 @@ def test_what_is_no_object_stays_and_is_told(root: Root) -> None:
     report = move(root, "hive")
     assert (report.status, report.moved) == ("success", 5)
     assert {one.path: (one.reason, one.in_the_way) for one in report.left} == dict.fromkeys(
-        notes, ("no object of the archive", False)
+        notes, ("not an object of the archive", False)
     )
     assert files(root) == expected("hive") | notes
 
@@ -132,13 +132,13 @@ def test_a_sidecar_without_its_zip_moves_too(root: Root) -> None:
     assert files(root) == moved
 
 
-def test_where_something_is_in_the_way_nothing_is_moved(root: Root) -> None:
+def test_nothing_is_moved_if_anything_is_in_the_way(root: Root) -> None:
     taken = root.path / placement_of("hive", bundled()).path(OBJECTS[0].key)
     taken.mkdir(parents=True)
     report = move(root, "hive")
     assert (report.status, report.exit_code(), report.moved) == ("blocked", ExitCode.PARTIAL, 0)
     (left,) = report.left
-    assert left == LeftAlone(OBJECTS[0].key, f"something stands at {taken.relative_to(root.path).as_posix()}", True)
+    assert left == LeftAlone(OBJECTS[0].key, f"{taken.relative_to(root.path).as_posix()} already exists", True)
     assert read_note(root) is None
     taken.rmdir()
     assert move(root, "hive").status == "success"
@@ -253,14 +253,14 @@ def test_a_root_that_is_held_is_refused(root: Root) -> None:
     assert files(root) == expected("mirror")
 
 
-def test_there_has_to_be_a_root_and_a_layout(tmp_path: Path, root: Root) -> None:
+def test_a_root_and_a_layout_are_required(tmp_path: Path, root: Root) -> None:
     with pytest.raises(RootUnusable, match="There is no archive root at"):
         move(Root(tmp_path / "nowhere"), "hive")
-    with pytest.raises(UsageError, match="No layout is asked for"):
+    with pytest.raises(UsageError, match="No layout is given"):
         relayout(wanted(root, None))
 
 
-def test_a_full_disk_is_told_and_what_is_moved_stays(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_moved_files_stay(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.rename
 
     def rename(path: Path, target: Path) -> Path:
@@ -276,9 +276,7 @@ def test_a_full_disk_is_told_and_what_is_moved_stays(root: Root, monkeypatch: py
     assert files(root) == expected("hive")
 
 
-def test_a_file_that_might_be_two_objects_keeps_everything_where_it_is(
-    root: Root, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_may_be_two_objects_blocks_everything(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     class Swapped:
         """The paths of spot and um, exchanged."""
 
@@ -295,7 +293,7 @@ def test_a_file_that_might_be_two_objects_keeps_everything_where_it_is(
     monkeypatch.setitem(sys.modules, "swapping", module)
     report = move(root, "swapping:Swapped")
     assert (report.status, report.moved) == ("blocked", 0)
-    assert all("nobody can tell" in one.reason for one in report.left)
+    assert all(one.reason.startswith("ambiguous: ") for one in report.left)
     assert files(root) == expected("mirror")
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from crypto_archive.errors import RootLocked
 from crypto_archive.events import Cancellation
 from crypto_archive.jobs import schedule as module
-from crypto_archive.jobs.schedule import next_due, rounds
+from crypto_archive.jobs.schedule import next_due, schedule
 from crypto_archive.root.lock import hold_whole, shards_of
 from crypto_archive.root.store import Root
 
@@ -50,7 +50,7 @@ def test_rounds_do_not_drift_and_those_that_were_missed_are_left_out(tmp_path: P
     begun, took = [], iter([10.0, 0.5, 130.0, 59.0, 0.0])
     said: list[datetime] = []
     token = Cancellation()
-    for number in rounds(tmp_path, 60.0, cancellation=token, on_wait=said.append):
+    for number in schedule(tmp_path, 60.0, cancellation=token, on_wait=said.append):
         begun.append(round(clock.now, 3))
         clock.now += next(took)
         if number == 5:
@@ -61,7 +61,7 @@ def test_rounds_do_not_drift_and_those_that_were_missed_are_left_out(tmp_path: P
 
 def test_a_clock_that_is_set_back_does_not_stop_the_rounds(tmp_path: Path, clock: Clock) -> None:
     begun = []
-    for number in rounds(tmp_path, 60.0):
+    for number in schedule(tmp_path, 60.0):
         begun.append(clock.now)
         clock.now -= 1_000_000 if number == 1 else 0
         if number == 2:
@@ -72,20 +72,20 @@ def test_a_clock_that_is_set_back_does_not_stop_the_rounds(tmp_path: Path, clock
 def test_no_round_begins_once_it_is_cancelled(tmp_path: Path) -> None:
     token = Cancellation()
     token.request()
-    assert list(rounds(tmp_path, 60.0, cancellation=token)) == []
+    assert list(schedule(tmp_path, 60.0, cancellation=token)) == []
 
 
 def test_a_root_has_one_that_makes_rounds_and_others_between_them(tmp_path: Path, clock: Clock) -> None:
-    making = rounds(tmp_path, 60.0)
+    making = schedule(tmp_path, 60.0)
     next(making)
     root = Root(tmp_path)
     with hold_whole(root, "verify --repair"):
         assert shards_of(root) == ()
     with pytest.raises(RootLocked, match=r"Another process already repeats collect in .*: process") as raised:
-        next(rounds(tmp_path, 60.0))
+        next(schedule(tmp_path, 60.0))
     assert "--output" in raised.value.hint
     making.close()
-    second = rounds(tmp_path, 60.0)
+    second = schedule(tmp_path, 60.0)
     assert next(second) == 1
     second.close()
 

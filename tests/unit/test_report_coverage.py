@@ -50,7 +50,8 @@ def a_report(dates: DateRange | None = None) -> CoverageReport:
 
 
 def document(report: CoverageReport) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads("".join(report.document()))
+    found: dict[str, Any] = json.loads("".join(report.json_text()))
+    assert found == report.document()
     VALIDATOR.validate(found)
     return found
 
