@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import pkgutil
 import re
 from dataclasses import fields
 from datetime import date
@@ -458,10 +459,18 @@ def test_layers_are_those_of_the_contract() -> None:
     assert "```text\n" + "\n".join(layers) + "\n```" in text_of("architecture.md")
 
 
-def test_every_module_stands_in_the_house() -> None:
-    house = text_of("architecture.md").partition("## The house")[2].partition("## The engine")[0]
-    named = {word.rstrip("/") for word in INLINE.findall(house)}
+def test_every_module_is_in_the_table_of_rooms() -> None:
+    table = text_of("architecture.md").partition("## The chain")[2].partition("## One object's way")[0]
+    named = {word.rstrip("/") for word in INLINE.findall(table)}
     modules = {path.stem for path in (REPOSITORY / "crypto_archive").rglob("*.py")}
-    folders = {path.parent.name for path in (REPOSITORY / "crypto_archive").rglob("__init__.py")}
-    cli = {path.stem for path in (REPOSITORY / "crypto_archive" / "cli").glob("*.py")}
-    assert (modules | folders) - cli - {"__init__", "__main__", "crypto_archive"} <= named
+    rooms = {path.parent.name for path in (REPOSITORY / "crypto_archive").rglob("__init__.py")}
+    assert (modules | rooms) - {"__init__", "__main__", "crypto_archive"} <= named
+
+
+def test_every_function_of_the_architecture_exists() -> None:
+    rooms = "|".join(path.parent.name for path in (REPOSITORY / "crypto_archive").glob("*/__init__.py"))
+    modules = "|".join(path.stem for path in (REPOSITORY / "crypto_archive").glob("[a-z]*.py"))
+    names = re.findall(rf"`((?:(?:{rooms})\.[a-z_0-9]+|{modules})\.(?!py\b)\w+(?:\.\w+)?)", text_of("architecture.md"))
+    assert len(names) > 30
+    for name in names:
+        assert pkgutil.resolve_name(f"crypto_archive.{name}") is not None
