@@ -48,7 +48,7 @@ def test_the_rest_is_explained() -> None:
         "█ on disk   ▓ most of it   ▒ some of it   ░ to fetch   × the archive has a hole   ~ not published yet"
         "   · before the first day   - delisted   / never published" in text
     )
-    assert "5 series: 475 days to be had, 46 % of them on disk, 256 to fetch; 2 in holes" in text
+    assert "5 series: 475 days available, 46 % of them on disk, 256 to fetch; 2 in holes" in text
     assert lines(120)[-1] == "note  spot bookDepth: never published by the archive; nothing to plan"
 
 
