@@ -24,7 +24,7 @@ _ERRORS = {
     for name, kind in inspect.getmembers(errors, inspect.isclass)
     if issubclass(kind, errors.CryptoArchiveError)
 }
-_VALUES = ("config", "matrix", "keys.py", "lockfile/form.py")
+_VALUES = ("config", "catalog", "plan/lockfile.py")
 """Where a ValueError is what is wrong with a value that a person gave."""
 
 
