@@ -1,4 +1,4 @@
-"""Text for people: sizes, rates, durations and counts; foreign text made safe to print."""
+"""Text for people: sizes, rates, durations and counts; untrusted text made safe to print."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_rate(bytes_per_second: float) -> str:
-    """Return a rate in bytes a second as text: ``38.2 MiB/s``."""
+    """Return a rate in bytes per second as text: ``38.2 MiB/s``."""
     return f"{format_bytes(bytes_per_second)}/s"
 
 
@@ -33,7 +33,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_about(seconds: float) -> str:
-    """Return a duration that is only known roughly, no finer than it is worth: ``40 s``, ``4 min``, ``2 h 10 min``."""
+    """Return an approximate duration, rounded to what is meaningful: ``40 s``, ``4 min``, ``2 h 10 min``."""
     if seconds < 59.5:
         return f"{max(1, round(seconds))} s"
     step = 60 if seconds < 3600 else 600 if seconds < 86_400 else 3600
@@ -54,5 +54,5 @@ def format_count(count: int, noun: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text that came from elsewhere on one line, without control characters that a terminal would obey."""
+    """Return untrusted text on one line, without control characters that a terminal would execute."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -1,4 +1,4 @@
-"""Sets of UTC days, each one integer with a bit a day: ten years of a series are 450 bytes, a union is one instruction.
+"""Sets of UTC days, each an integer with one bit per day: ten years of a series are 450 bytes, a union one instruction.
 
 Bit 0 is ``FIRST_DAY``; days before it cannot be in a set.
 """
@@ -25,7 +25,7 @@ _FIRST = FIRST_DAY.toordinal()
 
 
 def span(first: date, last: date) -> Days:
-    """Return the days from ``first`` to ``last``, both included; none where ``last`` comes before ``first``."""
+    """Return the days from ``first`` to ``last``, both included; none where ``last`` is before ``first``."""
     begin, end = max(first.toordinal() - _FIRST, 0), last.toordinal() - _FIRST + 1
     return Days(((1 << end - begin) - 1) << begin) if end > begin else NONE
 
@@ -37,17 +37,17 @@ def of_period(period: Period) -> Days:
 
 
 def count(days: Days) -> int:
-    """Return how many days there are in a set."""
+    """Return the number of days in a set."""
     return days.bit_count()
 
 
 def first(days: Days) -> date | None:
-    """Return the first day of a set, None when it is empty."""
+    """Return the first day of a set, None where it is empty."""
     return _day((days & -days).bit_length() - 1) if days else None
 
 
 def last(days: Days) -> date | None:
-    """Return the last day of a set, None when it is empty."""
+    """Return the last day of a set, None where it is empty."""
     return _day(days.bit_length() - 1) if days else None
 
 
@@ -62,7 +62,7 @@ def enclosed(days: Days) -> Days:
 
 
 def runs(days: Days) -> Iterator[DateRange]:
-    """Yield the stretches of days that follow one another, oldest first."""
+    """Yield the stretches of consecutive days, oldest first."""
     offset = 0
     while days:
         zeros = (days & -days).bit_length() - 1

@@ -1,6 +1,6 @@
 """Object keys, both ways: from symbol, interval and period to the key, and from the key back.
 
-Pure text work; nothing here knows what the archive holds. A key is always taken verbatim, never normalised.
+Pure text work; nothing here knows what the archive holds. A key is always used verbatim, never normalised.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
 
 _FIELDS = ("partition", "symbol", "interval", "date")
 KEYS_A_REQUEST = 1000
-"""The most that the archive gives in an answer to LIST."""
+"""The most keys in one answer to LIST."""
 LONGEST_SYMBOL = 200
-"""In bytes: with interval, date and endings it has to make a file name, for which file systems have 255 bytes, and
-s5cmd puts up to ten digits behind it while it copies."""
+"""In bytes: with interval, date and suffixes it is a file name, of at most 255 bytes, to which s5cmd appends up to ten
+digits while it copies."""
 _CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # half surrogates too: no UTF-8 can carry them
 _CONTROL_CHARACTER = re.compile(f"[{_CONTROL}]")
 _SYMBOL = re.compile(rf"(?!\.{{1,2}}\Z)[^/{_CONTROL}]+")
-# One known monthly key has a month of one digit (ADABKRW-1h-2020-8.zip), so zeros in front are not insisted on.
+# One known monthly key has a month of one digit (ADABKRW-1h-2020-8.zip), so leading zeros are optional.
 _FIELD_REGEX = {
     "partition": "daily|monthly",
     "symbol": rf"(?!\.{{1,2}}/)[^/{_CONTROL}]+",
@@ -38,7 +38,7 @@ def sidecar_key(key: str) -> str:
 
 
 def is_symbol(text: str) -> bool:
-    """Whether ``text`` can be a symbol: any text that makes one folder name, non-ASCII names included."""
+    """Whether ``text`` can be a symbol: any text that can be a folder name, non-ASCII names included."""
     return _SYMBOL.fullmatch(text) is not None and _fits(text)
 
 
@@ -48,7 +48,7 @@ def _fits(symbol: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """What a key says of its object; the interval is None where the pattern has none."""
+    """What a key says about its object; the interval is None where the pattern has none."""
 
     symbol: str
     interval: str | None
@@ -56,7 +56,7 @@ class ParsedKey:
 
 
 class _Compiled(NamedTuple):
-    """A template made ready for use: ``head`` runs up to the date, ``tail`` follows it, both %-format texts."""
+    """A compiled template: ``head`` runs up to the date, ``tail`` follows it, both %-format texts."""
 
     symbols_head: str
     head: str
@@ -90,17 +90,12 @@ class KeyPattern:
         return self._compiled.has_interval
 
     def key(self, symbol: str, interval: str | None, period: Period) -> str:
-        """Return the key of one object.
-
-        Raises:
-            ValueError: The symbol cannot stand in a key, or the interval is given where the pattern has none,
-                or is missing where it has one.
-        """
+        """Return the key of one object; raises ``ValueError`` for a wrong symbol, or a wrong or missing interval."""
         head, tail = _ends(self.template, period.partition is Partition.MONTHLY, symbol, interval)
         return head + str(period) + tail
 
     def parse(self, key: str) -> ParsedKey | None:
-        """Return what ``key`` says, or None when it is not of this pattern (folders and file name must agree)."""
+        """Return what ``key`` says, None where it does not match this pattern (folders and file name must agree)."""
         match = self._compiled.regex.fullmatch(key)
         if match is None:
             return None
@@ -112,11 +107,11 @@ class KeyPattern:
 
     @property
     def names_tell(self) -> bool:
-        """Whether file names alone, without their folders, say which object of the pattern it is."""
+        """Whether file names alone, without their folders, identify the objects of the pattern."""
         return self._compiled.name_regex is not None
 
     def key_named(self, name: str) -> str | None:
-        """Return the key whose last part is ``name``; None when the pattern has none, or names do not tell."""
+        """Return the key whose last part is ``name``; None where there is none, or names do not identify objects."""
         regex = self._compiled.name_regex
         match = None if regex is None else regex.fullmatch(name)
         if match is None:
@@ -133,28 +128,26 @@ class KeyPattern:
         return self._compiled.symbols_head % {"partition": partition.value}
 
     def series_prefix(self, partition: Partition, symbol: str, interval: str | None) -> str:
-        """Return what the keys of a series share, such as ``data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-``.
-
-        Raises:
-            ValueError: As for ``key``.
-        """
+        """Return what the keys of a series share, such as ``data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-``."""
         return _ends(self.template, partition is Partition.MONTHLY, symbol, interval)[0]
 
 
 @lru_cache(maxsize=4096)
 def _ends(template: str, monthly: bool, symbol: str, interval: str | None) -> tuple[str, str]:
-    """Return what stands before and after the date.
+    """Return the key before and after the date.
 
     Remembered, since a plan walks a series date by date; the arguments are plain because hashing enums is slow.
     """
     compiled = _compile(template)
     if not is_symbol(symbol):
         raise ValueError(
-            f"{symbol!r} cannot be a symbol: it must be a folder name without control characters, "
-            f"of {LONGEST_SYMBOL} bytes at most"
+            f"{symbol!r} is not a valid symbol: it must be a folder name without control characters, "
+            f"of at most {LONGEST_SYMBOL} bytes"
         )
     if compiled.has_interval != (interval is not None):
-        wanted = "needs an interval" if compiled.has_interval else f"has no place for the interval {interval!r}"
+        wanted = (
+            "needs an interval" if compiled.has_interval else f"does not have an interval, but {interval!r} is given"
+        )
         raise ValueError(f"the key pattern {template!r} {wanted}")
     partition = Partition.MONTHLY if monthly else Partition.DAILY
     values = {"partition": partition.value, "symbol": symbol, "interval": interval}
@@ -163,7 +156,7 @@ def _ends(template: str, monthly: bool, symbol: str, interval: str | None) -> tu
 
 @lru_cache(maxsize=4096)
 def _period(text: str, partition: str | None) -> Period | None:
-    """Return the day or month that ``text`` names, None where the calendar or the partition does not agree.
+    """Return the day or month of a text, None where the calendar or the partition does not agree.
 
     Remembered, since the series of a listing have the same days: eleven years of them.
     """
@@ -199,7 +192,7 @@ def _pieces(template: str) -> list[tuple[str, str | None]]:
     try:
         parsed = list(Formatter().parse(template))
     except ValueError:
-        raise ValueError("a brace is not closed, or stands alone") from None
+        raise ValueError("a brace is unbalanced") from None
     for _, name, spec, conversion in parsed:
         if name is not None and name not in _FIELDS:
             fields = ", ".join(f"{{{allowed}}}" for allowed in _FIELDS)
@@ -211,12 +204,12 @@ def _pieces(template: str) -> list[tuple[str, str | None]]:
 
 
 def _check(template: str, names: list[str]) -> None:
-    """Raise ValueError where a template could not name objects one by one below a folder a symbol."""
+    """Raise ValueError where a template could not name each object below one folder per symbol."""
     folders = template.split("/")
     if missing := [name for name in ("symbol", "date") if name not in names]:
         raise ValueError(f"the field {{{missing[0]}}} is missing")
     if names.count("date") > 1:
-        raise ValueError("the field {date} may stand in it only once")
+        raise ValueError("the field {date} must appear only once")
     if "{symbol}" not in folders[:-1]:
         raise ValueError("{symbol} must be a folder of its own")
     first = [names.index(name) for name in _FIELDS if name in names]
@@ -227,7 +220,7 @@ def _check(template: str, names: list[str]) -> None:
     if bad := [folder for folder in folders if folder in {"", ".", ".."}]:
         raise ValueError(f"it must not have a folder or file called {bad[0]!r}")
     if _CONTROL_CHARACTER.search(template):
-        raise ValueError("it must not hold control characters")
+        raise ValueError("it must not contain control characters")
     if template.endswith(SIDECAR_SUFFIX):
         raise ValueError(f"it must name the object, not its sidecar {SIDECAR_SUFFIX}")
 
@@ -244,7 +237,7 @@ def _formatting(pieces: tuple[tuple[str, str | None], ...]) -> str:
 def _name_regex(template: str, names: list[str | None]) -> re.Pattern[str] | None:
     """Return the expression that reads a file name; None where a name could be that of two objects.
 
-    A date tells its partition, and between dashes everything can be read in one way only, from the end: dates are of
+    A date implies its partition, and between dashes everything can be read in one way only, from the end: dates are
     digits in their form, intervals have no dash, and the symbol is what remains.
     """
     pieces = tuple(_pieces(template.rpartition("/")[2]))
@@ -255,7 +248,7 @@ def _name_regex(template: str, names: list[str | None]) -> re.Pattern[str] | Non
 
 
 def _regex(pieces: tuple[tuple[str, str | None], ...]) -> re.Pattern[str]:
-    """Return the expression that reads a key back; a field that comes again must say the same again."""
+    """Return the expression that reads a key back; a field that occurs twice must have the same value."""
     text = ""
     for literal, name in pieces:
         text += re.escape(literal)

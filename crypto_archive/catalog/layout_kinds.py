@@ -189,11 +189,10 @@ class TemplateLayout(ByFolder):
     def _check(self) -> None:
         for field, kinds in ALONE.items():
             if not any(one.fields == (field,) for one in self._folders):
-                shared = any(field in one.fields for one in self._folders)
-                fault = "must not share its folder with another field" if shared else "must be a folder of its own"
-                raise ValueError(
-                    f"{{{field}}} {fault}, or objects of different {kinds} with the same file name would share a path"
-                )
+                why = f"or objects of different {kinds} with the same file name would share a path"
+                if any(field in one.fields for one in self._folders):
+                    raise ValueError(f"{{{field}}} must not share its folder with another field, {why}")
+                raise ValueError(f"{{{field}}} must be a folder of its own, {why}")
         _require_telling_names(self.matrix)
         words = [(row.market, row.data_type.casefold()) for row in self.matrix.rows]
         if len(set(words)) < len(words):

@@ -22,21 +22,21 @@ class Status(StrEnum):
 
     ACTIVE = "active"
     DISCONTINUED = "discontinued"
-    REMOVED = "removed"  # was published, and has since been taken out of the bucket
+    REMOVED = "removed"  # was published, and has since been removed from the bucket
     NEVER_PUBLISHED = "never-published"
 
 
 class Header(StrEnum):
-    """Whether the CSV files of a row begin with a line of column names."""
+    """Whether the CSV files of a row start with a line of column names."""
 
     NEVER = "never"
-    SINCE_2022 = "since-2022"  # the change came in the course of 2022, type by type: look at the first byte
+    SINCE_2022 = "since-2022"  # changed during 2022, type by type: look at the first byte
     ALWAYS = "always"
     UNKNOWN = "unknown"
 
 
 class TimeUnit(StrEnum):
-    """How the CSV files of a row write a moment; all of it is UTC."""
+    """How the CSV files of a row write a time, always UTC."""
 
     MILLISECONDS = "ms"
     MICROSECONDS_SINCE_2025 = "us-since-2025"  # milliseconds up to the files of 2024-12-31
@@ -46,11 +46,11 @@ class TimeUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SymbolRule:
-    """How a symbol as people write it becomes the one that a row's keys have.
+    """How a symbol as people write it becomes the one in a row's keys.
 
     Attributes:
         match: Regular expression that the whole symbol must match.
-        becomes: What it becomes; may refer to the groups of ``match``.
+        becomes: What it becomes; may use the groups of ``match``.
     """
 
     match: str
@@ -59,7 +59,7 @@ class SymbolRule:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the archive holds of one data type in one market.
+    """What the archive has of one data type in one market.
 
     Attributes:
         market: The market.
@@ -67,16 +67,16 @@ class Row:
         status: Whether it is published.
         key_pattern: How its keys are built.
         partitions: The partitions that it is published in, each with its intervals; those are empty where the
-            keys have no interval. No partitions at all where it was never published.
+            keys have no interval. No partitions where it was never published.
         first_date: The first UTC day that it covers, for the oldest symbol.
-        last_date: The last UTC day that it covers; None while it goes on.
-        aliases: Other names that people may use for the data type.
-        symbol_rules: How symbols are turned into those of the keys; the first rule that matches counts.
+        last_date: The last UTC day that it covers; None while it is published.
+        aliases: Other names for the data type.
+        symbol_rules: How symbols become those of the keys; the first match wins.
         columns: The CSV columns in their order.
         header: Whether the CSV files name their columns.
-        time_unit: How the CSV files write a moment.
+        time_unit: How the CSV files write a time.
         note: What else a person should know.
-        source: Where all this is known from.
+        source: Where these facts come from.
     """
 
     market: Market
@@ -106,7 +106,7 @@ class Row:
 
     @property
     def all_intervals(self) -> tuple[str, ...]:
-        """The intervals of all partitions, each once, short ones first where the matrix has them so."""
+        """The intervals of all partitions, without duplicates, in the matrix's order."""
         return _each_once(interval for intervals in self.partitions.values() for interval in intervals)
 
     def intervals(self, partition: Partition) -> tuple[str, ...]:
@@ -114,28 +114,19 @@ class Row:
         return self.partitions.get(partition, ())
 
     def symbol(self, name: str) -> str:
-        """Return the symbol that the keys of this row have for the symbol that a person calls ``name``."""
+        """Return the symbol in the keys of this row for the symbol that people call ``name``."""
         for rule in self.symbol_rules:
             if match := re.fullmatch(rule.match, name):
                 return match.expand(rule.becomes)
         return name
 
     def object(self, symbol: str, interval: str | None, period: Period) -> ArchiveObject:
-        """Return the object of one series and period.
-
-        Args:
-            symbol: The symbol as it stands in the keys.
-            interval: The interval, None where the keys have none.
-            period: The day or month.
-
-        Raises:
-            ValueError: The symbol cannot stand in a key, or an interval is missing or out of place.
-        """
+        """Return the object of one series and period; raises ``ValueError`` like ``KeyPattern.key``."""
         key = self.key_pattern.key(symbol, interval, period)
         return ArchiveObject(key, _series(self.market.value, self.data_type, symbol, interval), period)
 
     def parse(self, key: str) -> ArchiveObject | None:
-        """Return the object that ``key`` names, None when it is no key of this row."""
+        """Return the object of a key, None where it is not a key of this row."""
         parsed = self.key_pattern.parse(key)
         if parsed is None:
             return None
@@ -143,7 +134,7 @@ class Row:
         return ArchiveObject(key, series, parsed.period)
 
     def object_named(self, name: str) -> ArchiveObject | None:
-        """Return the object of this row whose file is called so; None when there is none, or names do not tell."""
+        """Return the object of this row whose file has a name; None where names do not identify objects."""
         key = self.key_pattern.key_named(name)
         return None if key is None else self.parse(key)
 
@@ -154,8 +145,8 @@ class Matrix:
 
     Attributes:
         name: What the matrix is called.
-        version: Which edition it is, usually the day of its last change.
-        rows: One row a market and data type.
+        version: Its edition, usually the day of its last change.
+        rows: One row per market and data type.
         symbols: The default symbols per market, for a request that names none.
         interval_aliases: Other words for intervals, each with the archive's own.
     """
@@ -178,21 +169,21 @@ class Matrix:
 
     @property
     def data_types(self) -> tuple[str, ...]:
-        """The archive's own names of all data types, each once."""
+        """The archive's own names of all data types."""
         return _each_once(row.data_type for row in self.rows)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names that a data type may be asked for by: the archive's own, then the aliases."""
+        """All names of data types: the archive's own, then the aliases."""
         return _each_once((*self.data_types, *(alias for row in self.rows for alias in row.aliases)))
 
     @property
     def intervals(self) -> tuple[str, ...]:
-        """All interval words of the archive, each once, without their aliases."""
+        """All intervals of the archive, without their aliases."""
         return _each_once(interval for row in self.rows for interval in row.all_intervals)
 
     def row(self, market: Market, name: str) -> Row | None:
-        """Return the row of a data type, by its own name or an alias; None when the market has no such row."""
+        """Return the row of a data type, by its own name or an alias; None where the market has none."""
         return self._by_name.get((market, name))
 
     def rows_of(self, market: Market) -> tuple[Row, ...]:
@@ -200,13 +191,13 @@ class Matrix:
         return tuple(row for row in self.rows if row.market is market)
 
     def interval(self, word: str) -> str:
-        """Return the archive's own word for an interval; a word that is no alias is returned as it is."""
+        """Return the archive's own word for an interval; a word that is not an alias stays as it is."""
         return self.interval_aliases.get(word, word)
 
     def object_of(self, key: str) -> ArchiveObject | None:
-        """Return the object that ``key`` names, None when it is no key of the matrix.
+        """Return the object of a key, None where it is not a key of the matrix.
 
-        The row does not need to list the key's partition or interval: what is there can be read.
+        The row need not list the key's partition or interval: what exists can be read.
         """
         parts = key.split("/")
         for depth in self._depths:
@@ -217,7 +208,7 @@ class Matrix:
 
 
 def _by_folder(rows: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
-    """Index rows by the folder that holds their symbols, so that a key meets one pattern and not all of them."""
+    """Index rows by the folder of their symbols, so that a key is compared with one pattern and not with all."""
     index: dict[str, tuple[Row, ...]] = {}
     for row in rows:
         for folder in {row.key_pattern.symbols_prefix(partition) for partition in Partition}:

@@ -1,7 +1,7 @@
-"""What the name of a symbol says: its pair, its quote asset, its contract, and whether it was settled.
+"""What the name of a symbol says: its pair, its quote asset, its contract, and whether it is settled.
 
 Pure text work: nothing here knows which symbols there are. ``BTCUSDT_260925`` is a contract on the pair ``BTCUSDT``,
-to be delivered on 2026-09-25. ``ICPUSDTSETTLED``, ``BTCSTUSDT_SETTLED`` and ``TLMUSDTSETTLEDSETTLED`` were settled.
+to be delivered on 2026-09-25. ``ICPUSDTSETTLED``, ``BTCSTUSDT_SETTLED`` and ``TLMUSDTSETTLEDSETTLED`` are settled.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ QUOTE_ASSETS = frozenset({*_COINS, *_DOLLARS, *_OTHER_STABLE, *_MONEY, "USD", "Z
 COIN_MARGINED_QUOTE = "USD"
 """What all COIN-M pairs are quoted in: ``BNBUSD`` is BNB in USD there, and not BN in BUSD."""
 
-# Of some pairs the longest quote asset that fits is not theirs; the same sources tell.
+# For some pairs the longest quote asset that fits is not the right one, according to the same sources.
 _SHORTER_QUOTES = {
     **dict.fromkeys(("ADAEUR", "ENAEUR", "GALAEUR", "LUNAEUR", "THETAEUR"), "EUR"),  # and not AEUR
     **dict.fromkeys(("ARBIDR", "BNBIDR"), "IDR"),  # and not BIDR
@@ -77,12 +77,12 @@ def is_glob(pattern: str) -> bool:
 
 
 def pair_of(symbol: str) -> str:
-    """Return the symbol without what says of which contract it is, and without what says that it was settled."""
+    """Return the symbol without the suffixes for its contract and its settlement."""
     return _part(symbol, "pair") or symbol
 
 
 def is_settled(symbol: str) -> bool:
-    """Whether the name says that the symbol was settled, and trades no longer under the name that it had.
+    """Whether the name says that the symbol is settled, and no longer trades under its former name.
 
     A dated contract that has been delivered keeps its name and does not count.
     """
@@ -90,7 +90,7 @@ def is_settled(symbol: str) -> bool:
 
 
 def contract_of(market: Market, symbol: str) -> Contract | None:
-    """Return the kind of contract, None where there is none: on spot, of options, of the bare pairs of COIN-M."""
+    """Return the kind of contract, None where there is none: on spot, in options, for the bare pairs of COIN-M."""
     ending = _part(symbol, "contract")
     if market is Market.FUTURES_UM:
         return Contract.DELIVERY if ending and ending != _PERPETUAL else Contract.PERPETUAL
@@ -102,12 +102,8 @@ def contract_of(market: Market, symbol: str) -> Contract | None:
 def quote_of(market: Market, symbol: str, named: Iterable[str] = ()) -> str | None:
     """Return the asset that the pair is quoted in, None where no asset fits.
 
-    It is the longest of the known assets that the pair ends with, so that ``BTCFDUSD`` is quoted in FDUSD.
-
-    Args:
-        market: The symbol's market.
-        symbol: The symbol as it stands in the keys.
-        named: Further assets that count as known. They do not count on COIN-M, which has one for all pairs.
+    It is the longest of the known assets that the pair ends with, so that ``BTCFDUSD`` is quoted in FDUSD. The assets
+    ``named`` count as known, except on COIN-M, which has one for all pairs.
     """
     pair = pair_of(symbol)
     known = {COIN_MARGINED_QUOTE} if market is Market.FUTURES_CM else QUOTE_ASSETS.union(named)

@@ -1,4 +1,4 @@
-"""Which files are presets, by name: those that travel with the package, and the user's own. Looks, and reads none."""
+"""Which files are presets, by name: the bundled ones and the user's own. Finds them without reading any."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def preset_folder(chosen: Path | str | None) -> Path:
-    """Return the folder of the user's own presets: the chosen one, or the usual place of the platform."""
+    """Return the folder of the user's own presets: the chosen one, or the platform's usual one."""
     if chosen:
         return expanded(Path(chosen))
     return _configuration_home() / "crypto-archive" / "presets"
 
 
 def bundled_presets() -> Mapping[str, Path]:
-    """Return the presets that travel with the package, by name."""
+    """Return the presets that come with the package, by name."""
     return presets_in(data_folder("configs"))
 
 
 def presets_in(folder: Path) -> Mapping[str, Path]:
-    """Return the presets of a folder by name; where one name has several suffixes, YAML goes before JSON."""
+    """Return the presets of a folder by name; of one name with several suffixes, YAML wins over JSON."""
     try:
         paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
-    except OSError:  # there is no such folder, or it may not be looked into
+    except OSError:  # there is no such folder, or no permission
         return {}
     paths.sort(key=lambda path: (path.stem, -SUFFIXES.index(path.suffix.lower())))
     return {path.stem: path for path in paths}
 
 
 def expanded(path: Path) -> Path:
-    """Return the path with ``~`` replaced by the home folder; as it is where there is no such home."""
+    """Return the path with ``~`` replaced by the home folder, if there is one."""
     try:
         return path.expanduser()
     except RuntimeError:

@@ -29,12 +29,12 @@ _BY_FOLD = {name.casefold(): size for name, size in UNITS.items()}
 
 
 def byte_count(value: object) -> int:
-    """Return a size in bytes, rounded down; small and capital letters mean the same.
+    """Return a size in bytes, rounded down; units are not case-sensitive.
 
     A number without unit is bytes. ``50G`` is refused, since some programs mean 50 GB by it and some 50 GiB.
 
     Raises:
-        ValueError: The value is no size.
+        ValueError: The value is not a size.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -52,7 +52,7 @@ def seconds_of(text: str) -> float:
     """Return a duration in seconds: a number with one of the units ``s``, ``min``, ``h``, ``d``.
 
     Raises:
-        ValueError: The text is no duration, or none at all.
+        ValueError: The text is not a duration, or one of zero.
     """
     found = _AMOUNT.fullmatch(text.strip())
     unit = _SECONDS.get((found[2] or "").casefold()) if found else None
@@ -75,10 +75,10 @@ _LONGEST_SPAN_DAYS = 36_500
 
 
 def day_text(value: object) -> object:
-    """Return a day as text: ``YYYY-MM-DD`` or ``yesterday``; what is neither text nor a date is returned as it is.
+    """Return a day as text: ``YYYY-MM-DD`` or ``yesterday``; what is neither text nor a date stays as it is.
 
     Raises:
-        ValueError: The text names no day.
+        ValueError: The text is not a day.
     """
     if isinstance(value, datetime) and (value.hour, value.minute, value.second) == (0, 0, 0):
         return value.date().isoformat()
@@ -93,23 +93,19 @@ def day_text(value: object) -> object:
 
 
 def day_of(text: str, today: date | None = None) -> date:
-    """Return the UTC day that a text names: ``YYYY-MM-DD`` or ``yesterday``.
-
-    Args:
-        text: The text.
-        today: The current UTC day; read from the clock when not given.
+    """Return the UTC day of a text: ``YYYY-MM-DD`` or ``yesterday``, which depends on ``today`` or the clock.
 
     Raises:
-        ValueError: The text names no day.
+        ValueError: The text is not a day.
     """
     return _day(str(day_text(text)), today or datetime.now(UTC).date())
 
 
 def span_text(value: object) -> object:
-    """Return a span as text: ``7d`` or ``2w``; what is no text is returned as it is.
+    """Return a span as text: ``7d`` or ``2w``; what is not text stays as it is.
 
     Raises:
-        ValueError: The text is no span, or one of more than a hundred years.
+        ValueError: The text is not a span, or one of more than a hundred years.
     """
     if not isinstance(value, str):
         return value
@@ -120,10 +116,10 @@ def span_text(value: object) -> object:
 
 
 def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
-    """Return the dates of a preset with those of the options laid over them.
+    """Return the dates of a preset, overridden by those of the options.
 
-    ``last`` takes the place of both ends. ``start`` takes the place of a ``last`` below it, and ``end`` moves it:
-    ``last: 7d`` with ``--end 2025-07-15`` means the seven days that end on that day.
+    ``last`` replaces both ends. ``start`` replaces a ``last`` below it, and ``end`` moves it: ``last: 7d`` with
+    ``--end 2025-07-15`` means the seven days that end on that day.
     """
     if "last" in above:
         return dict(above)
@@ -134,7 +130,7 @@ def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str
 
 
 def resolve(parts: Mapping[str, str], today: date) -> DateRange:
-    """Return the days that ``start``, ``end`` and ``last`` mean on ``today``.
+    """Return the days that ``start``, ``end`` and ``last`` mean on the day ``today``.
 
     Raises:
         ValueError: The first day is after the last one.
@@ -167,7 +163,7 @@ def _days(span: str) -> int:
 
 
 def _before(day: date, days: int) -> date:
-    """Return the day that is ``days`` earlier, or the first of all days."""
+    """Return the day ``days`` earlier, or the first day that there is."""
     return date.fromordinal(max(1, day.toordinal() - days))
 
 
@@ -179,29 +175,29 @@ _ALLOWED = tuple(sorted((*_FLAGS, *_TEXTS, *_LEAST)))
 _LONG = {"-r": "--retry-count", "-h": "--help", "-p": "--part-size"}
 _SIGNING = ("--profile", "--credentials-file")
 
-_WATCHED = "crypto-archive sets it itself, to follow what s5cmd does"
+_WATCHED = "crypto-archive sets it itself, to follow s5cmd's progress"
 _INSTEAD = {
     "--dry-run": "use 'crypto-archive collect --dry-run' instead",
     "--endpoint-url": "use the option --endpoint-url or the variable CRYPTO_ARCHIVE_ENDPOINT_URL instead",
-    "--help": "it fetches nothing",
-    "--install-completion": "it fetches nothing",
+    "--help": "it downloads nothing",
+    "--install-completion": "it downloads nothing",
     "--json": _WATCHED,
     "--log": _WATCHED,
     "--part-size": "use the field part_size_mb instead",
     "--stat": _WATCHED,
-    "--version": "it fetches nothing",
+    "--version": "it downloads nothing",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an argument cannot be handed to s5cmd.
+    """Why an argument cannot be passed to s5cmd.
 
     Attributes:
         index: Its position in the list.
         message: What is wrong with it.
-        allowed: The options that would do, where the option is unknown.
-        nearest: The one of them that looks most like it.
+        allowed: The options allowed, where the option is unknown.
+        nearest: The closest of them.
     """
 
     index: int
@@ -213,8 +209,8 @@ class Refusal:
 def read_arguments(arguments: Sequence[str]) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
     """Return the arguments in one form, ``--option`` or ``--option=value``, and what is wrong with the others.
 
-    Taken are ``--retry-count=5``, ``--retry-count 5``, ``-r 5``, and a value as an argument of its own. An option
-    that comes twice counts as it stands last.
+    ``--retry-count=5``, ``--retry-count 5``, ``-r 5``, and a value as a separate argument are accepted. The last
+    occurrence of an option wins.
     """
     accepted: dict[str, str] = {}
     positions: dict[str, int] = {}
@@ -233,7 +229,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[tuple[str, ...], tuple[Ref
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[int, str, str | None]]:
-    """Yield position, long name and value of each option, however it is written."""
+    """Yield position, long name and value of each option."""
     waiting = list(enumerate(arguments))
     while waiting:
         index, argument = waiting.pop(0)
@@ -257,7 +253,7 @@ def _refusal(index: int, name: str, value: str | None) -> Refusal | None:
     if name in _INSTEAD:
         return Refusal(index, f"{name} cannot be set here; {_INSTEAD[name]}")
     if name not in _ALLOWED:
-        message = f"unknown option {name!r} of s5cmd" if name.startswith("-") else f"{name!r} is no option of s5cmd"
+        message = f"unknown option {name!r} of s5cmd" if name.startswith("-") else f"{name!r} is not an option of s5cmd"
         return Refusal(index, message, _ALLOWED, nearest(name, _ALLOWED))
     if name in _FLAGS:
         return None if value is None else Refusal(index, f"{name} takes no value")

@@ -171,7 +171,7 @@ def test_nonsense_is_told(run: Runner) -> None:
     code, _, stderr = run("collect", *THREE, "--max-bytes", "50 apples", "--max-objects", "0")
     assert code == 2
     assert "--max-bytes: '50 apples' is not a size; write it like 50GB, 1.5TiB or 5000000" in stderr
-    assert "--max-objects: 0 is too small; the least is 1" in stderr
+    assert "--max-objects: 0 is too small; the minimum is 1" in stderr
 
 
 def test_a_repair_has_no_limit(run: Runner) -> None:

@@ -143,7 +143,7 @@ def test_what_cannot_be_a_symbol_is_refused(run: Runner) -> None:
     code, stdout, stderr = run("collect", "-m", "spot", "-t", "klines", "-i", "1h", *words, "--last", "3d")
     assert (code, stdout) == (2, "")
     assert f"Error: {len(wrong)} problems" in stderr
-    assert "'../../etc' is no symbol; write a name like BTCUSDT" in stderr
+    assert "'../../etc' is not a valid symbol; write a name like BTCUSDT" in stderr
     assert "'xxxxxxxxxxxxxxxxxxxx…' is too long for a symbol: at most 200 bytes fit" in stderr
     assert len(stderr) < 3000
     assert files_below(run.folder) == []

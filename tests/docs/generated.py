@@ -10,12 +10,12 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.matrix import Header, Matrix, Row, TimeUnit
 from crypto_archive.catalog.matrix_file import load_matrix
-from crypto_archive.config.fields import PRESET_FIELDS, SELECTION
+from crypto_archive.config.fields import FIELDS, PRESET_FIELDS, SELECTION
 from crypto_archive.config.preset_files import SUFFIXES
 from crypto_archive.config.schema import preset_schema
 from crypto_archive.model import Market
@@ -79,6 +79,7 @@ def all_part_names() -> set[str]:
 def _parts() -> dict[str, Callable[[], str]]:
     found = {command.path: command for command in commands()}
     parts: dict[str, Callable[[], str]] = {
+        "preset fields": _preset_fields,
         "presets": _presets,
         "preset files": _preset_files,
         "matrix": lambda: matrix_markdown(load_matrix().rows),
@@ -115,6 +116,43 @@ def _presets() -> str:
         kind = "selection" if any(field in document.values for field in SELECTION) else "overlay"
         rows.append((f"`{path.stem}`", kind, str(document.values["description"])))
     return _table(("preset", "kind", "description"), rows)
+
+
+def _preset_fields() -> str:
+    rows = []
+    for name in PRESET_FIELDS:
+        field = FIELDS[name]
+        default = _as_prose(field.left_out) if field.absent else f"`{field.left_out}`"
+        rows.append((f"`{name}`", _takes(field.schema), default, _as_prose(field.meaning)))
+    return _table(("field", "takes", "default", "meaning"), rows)
+
+
+def _takes(schema: dict[str, Any]) -> str:
+    """Return in words which values a JSON Schema accepts."""
+    match schema:
+        case {"anyOf": [{"type": "integer"}, _]}:
+            return "a size"
+        case {"anyOf": _}:
+            return "list or mapping"
+        case {"enum": choices}:
+            return ", ".join(f"`{choice}`" for choice in choices)
+        case {"const": choice}:
+            return f"`{choice}`"
+        case {"type": "boolean"}:
+            return "true, false"
+        case {"minimum": low, "maximum": high}:
+            return f"{low} to {high}"
+        case {"minimum": low}:
+            return f"{low} or more"
+        case {"exclusiveMinimum": low, "maximum": high}:
+            return f"more than {low}, up to {high}"
+        case {"type": "array"}:
+            return "list"
+        case {"type": "object"}:
+            return "mapping"
+        case {"pattern": _}:
+            return "path"
+    return "text"
 
 
 def _preset_files() -> str:

@@ -198,7 +198,7 @@ def told(text: str) -> str:
             "s5cmd_extra_args: [--json]",
             (
                 "my.yaml, line 1, s5cmd_extra_args[0]: --json cannot be set here; "
-                "crypto-archive sets it itself, to follow what s5cmd does"
+                "crypto-archive sets it itself, to follow s5cmd's progress"
             ),
         ),
         (

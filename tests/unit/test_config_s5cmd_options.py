@@ -44,10 +44,10 @@ def test_forms_that_are_taken(arguments: list[str], handed_on: tuple[str, ...]) 
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--json", "--json cannot be set here; crypto-archive sets it itself, to follow what s5cmd does"),
-        ("--log=debug", "--log cannot be set here; crypto-archive sets it itself, to follow what s5cmd does"),
+        ("--json", "--json cannot be set here; crypto-archive sets it itself, to follow s5cmd's progress"),
+        ("--log=debug", "--log cannot be set here; crypto-archive sets it itself, to follow s5cmd's progress"),
         ("--dry-run", "--dry-run cannot be set here; use 'crypto-archive collect --dry-run' instead"),
-        ("-h", "--help cannot be set here; it fetches nothing"),
+        ("-h", "--help cannot be set here; it downloads nothing"),
         (
             "--endpoint-url=http://x",
             (
@@ -78,7 +78,7 @@ def test_a_misspelt_option_names_the_nearest() -> None:
 
 def test_commands_are_no_options() -> None:
     (refusal,) = read_arguments(["cp"])[1]
-    assert refusal.message == "'cp' is no option of s5cmd"
+    assert refusal.message == "'cp' is not an option of s5cmd"
 
 
 def test_all_refusals_are_given_at_once() -> None:

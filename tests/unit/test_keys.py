@@ -93,7 +93,7 @@ def test_other_keys_are_not_of_the_pattern(key: str) -> None:
 @pytest.mark.parametrize("text", ["", ".", "..", "a/b", "a\nb", "a\x00", "a\x7f", "a\x85", "a\udcff", "/"])
 def test_what_cannot_be_a_symbol(text: str) -> None:
     assert not is_symbol(text)
-    with pytest.raises(ValueError, match="cannot be a symbol: it must be a folder name without control characters"):
+    with pytest.raises(ValueError, match="is not a valid symbol: it must be a folder name without control characters"):
         TRADES.key(text, None, JULY)
 
 
@@ -105,7 +105,7 @@ def test_what_can_be_a_symbol(text: str) -> None:
 
 
 def test_an_interval_must_fit_the_pattern() -> None:
-    with pytest.raises(ValueError, match=r"trades-{date}\.zip' has no place for the interval '1h'"):
+    with pytest.raises(ValueError, match=r"trades-{date}\.zip' does not have an interval, but '1h' is given"):
         TRADES.key("BTCUSDT", "1h", JULY)
     with pytest.raises(ValueError, match=r"{interval}-{date}\.zip' needs an interval"):
         KLINES.series_prefix(Partition.DAILY, "BTCUSDT", None)
@@ -132,16 +132,16 @@ def test_a_pattern_without_partition_tells_days_from_months_by_the_date() -> Non
         ("data/{symbol}/{}-{date}.zip", "unknown field {}; the fields are"),
         ("data/{symbol}/{date:>9}.zip", "{date:>9} cannot be formatted; write {date} alone"),
         ("data/{symbol}/{date!r}.zip", "{date!r} cannot be formatted; write {date} alone"),
-        ("data/{symbol}/{date}-{date}.zip", "the field {date} may stand in it only once"),
+        ("data/{symbol}/{date}-{date}.zip", "the field {date} must appear only once"),
         ("data/x-{symbol}/{date}.zip", "{symbol} must be a folder of its own"),
         ("{date}/{symbol}/x.zip", "the fields must come in the order {partition}, {symbol}, {interval}, {date}"),
         ("{symbol}/{date}-{interval}.zip", "the fields must come in the order"),
         ("/data/{symbol}/{date}.zip", "it must be relative: no slash at the start"),
         ("data/../{symbol}/{date}.zip", "it must not have a folder or file called '..'"),
         ("data//{symbol}/{date}.zip", "it must not have a folder or file called ''"),
-        ("data/{symbol}/{date}\n.zip", "it must not hold control characters"),
+        ("data/{symbol}/{date}\n.zip", "it must not contain control characters"),
         ("data/{symbol}/{date}.zip.CHECKSUM", "it must name the object, not its sidecar .CHECKSUM"),
-        ("data/{symbol}/{date.zip", "a brace is not closed, or stands alone"),
+        ("data/{symbol}/{date.zip", "a brace is unbalanced"),
     ],
 )
 def test_a_bad_template_is_refused_with_its_reason(template: str, complaint: str) -> None:
