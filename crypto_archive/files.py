@@ -12,7 +12,7 @@ from errno import EISDIR
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Literal, Self
+from typing import IO, TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
 from crypto_archive.errors import FileUnusable, RootUnusable
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from crypto_archive.model import Batch
+T = TypeVar("T")
 
 MATRIX_FILE = "binance.yaml"
 """The matrix, in its folder."""
@@ -87,75 +87,77 @@ def free_name(path: Path, *endings: str) -> Path:
     return next(free_names(path, *endings))
 
 
-class Spool:
-    """First in, first out; one thread puts, several get. The file behind it has no name, so that nothing is left."""
+class DiskQueue(Generic[T]):
+    """First in, first out, for any number of threads; what waits is on disk, so that memory stays small.
+
+    The file has no name: nothing is left of it, not even by a process that is killed.
+
+        with DiskQueue[Batch](folder) as queue:
+            queue.put(batch)
+            queue.end()
+            for batch in queue:
+                ...
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Open an empty spool whose file lies in ``folder``, which is made where it is missing.
-
-        Raises:
-            RootUnusable: The file cannot be made.
-        """
+        """Open an empty queue whose file is in an existing folder; raises RootUnusable where there can be none."""
         self._folder = folder
-        with kept_in(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by discard
+        with _explained(folder):
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by close
         self._changed = threading.Condition()
         self._waiting = 0
         self._read_at = 0
-        self._closed = False
+        self._ended = False
 
-    def put(self, batch: Batch) -> None:
-        """Add a batch at the end.
+    def __enter__(self) -> Self:
+        return self
 
-        Raises:
-            RootUnusable: The disk is full.
-        """
-        frozen = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
-        with self._changed, kept_in(self._folder):
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def put(self, item: T) -> None:
+        """Add an item at the end; raises RootUnusable when the disk is full."""
+        pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
+        with self._changed, _explained(self._folder):
             self._file.seek(0, os.SEEK_END)
-            self._file.write(frozen)
-            self._file.flush()
+            self._file.write(pickled)
+            self._file.flush()  # a full disk is the trouble of the thread that puts, not of the one that gets
             self._waiting += 1
             self._changed.notify()
 
-    def close(self) -> None:
-        """Say that no batch follows."""
+    def end(self) -> None:
+        """Declare that no item follows."""
         with self._changed:
-            self._closed = True
+            self._ended = True
             self._changed.notify_all()
 
-    def get(self) -> Batch | None:
-        """Take the batch that has waited longest, waiting for one if need be; None when none will follow."""
-        with self._changed:
-            while not self._waiting:
-                if self._closed:
-                    return None
-                self._changed.wait()
-            self._file.seek(self._read_at)
-            batch: Batch = pickle.load(self._file)
-            self._read_at = self._file.tell()
-            self._waiting -= 1
-            return batch
+    def __iter__(self) -> Iterator[T]:
+        """Take the items, oldest first, waiting for the next one until the end was declared."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._ended)
+                if not self._waiting:
+                    return
+                with _explained(self._folder):
+                    self._file.seek(self._read_at)
+                    item: T = pickle.load(self._file)
+                self._read_at = self._file.tell()
+                self._waiting -= 1
+            yield item
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Give the file back."""
         with suppress(OSError):  # what a full disk did not take is not needed any more
             self._file.close()
 
 
 @contextmanager
-def kept_in(folder: Path) -> Iterator[None]:
-    """Turn what the operating system says while a plan is kept on disk into words for people.
-
-    Raises:
-        RootUnusable: The system has said something.
-    """
+def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise RootUnusable(
-            f"The plan cannot be kept in {folder}: {error.strerror or error}",
+            f"Cannot keep the plan in {folder}: {error.strerror or error}",
             hint="Free some space, or choose another folder with --output, and run the same command again.",
         ) from error
 

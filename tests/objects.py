@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.catalog.matrix_file import load_matrix
-from crypto_archive.config.run_config import Request, RunConfig, Selection
+from crypto_archive.config.run_config import Fetching, Request, RunConfig, Selection
+from crypto_archive.events import Cancellation
 from crypto_archive.model import Action, ManifestEntry, Market, Partition, Period, PlannedObject, RemoteStat, Verdict
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import Root
@@ -118,3 +119,10 @@ def kept(item: ArchiveObject, size: int = 7) -> PlannedObject:
 def many_to_fetch(count: int, *, with_sidecar: bool = True) -> Iterator[PlannedObject]:
     """The first objects of one series, all to be fetched."""
     return (to_fetch(an_object(number), with_sidecar=with_sidecar) for number in range(count))
+
+
+def context_of(root: Root, fetching: Fetching | None = None, *, cancellation: Cancellation | None = None) -> Context:
+    """The context of a job in a root, a month after the first day."""
+    request = Request(Selection(()), root.path, fetching=fetching or Fetching())
+    config = RunConfig(request, bundled(), (), (), {})
+    return Context(config, root, date(2025, 8, 1), cancellation or Cancellation())

@@ -25,7 +25,7 @@ from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import probe
 from crypto_archive.s5cmd.output import Fault
 from crypto_archive.text import format_bytes
-from crypto_archive.transfer.concurrency import concurrency_possible
+from crypto_archive.transfer.concurrency import concurrency_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -242,7 +242,7 @@ def _version(distribution: str) -> str | None:
 
 def check_open_files(jobs: int) -> Finding:
     """Whether the run's s5cmd processes may open enough files; an error if not even one of them can work."""
-    concurrency = concurrency_possible(jobs)
+    concurrency = concurrency_for(jobs, raise_limit=False)
     if concurrency.notice is None:
         return _ok(f"enough for {jobs} parallel s5cmd processes")
     return _warning(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import tempfile
 from dataclasses import replace
 from itertools import islice
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import RootUnusable, UsageError
-from crypto_archive.files import kept_in
-from crypto_archive.model import Notice
+from crypto_archive.files import DiskQueue
+from crypto_archive.model import Notice, PlannedObject
 from crypto_archive.plan.totals import added_bytes, known_size
 from crypto_archive.root.store import free_bytes
 from crypto_archive.text import format_bytes, format_count
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from crypto_archive.config.run_config import Budget, Request, RunConfig
-    from crypto_archive.model import PlannedObject
     from crypto_archive.root.store import Root
 
-ITEMS_A_PIECE = 1000
+ITEMS_PER_CHUNK = 1000
 """How many planned objects are pickled together; what they share is written once."""
 
 
@@ -51,20 +49,13 @@ def within_budget(
     if not budget.limits:
         yield from planned
         return
-    folder = folder or Path(tempfile.gettempdir())
-    with kept_in(folder):
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed below
-    with file:
+    with DiskQueue[list[PlannedObject]](folder or Path(tempfile.gettempdir())) as queue:
         counted = _counted(planned, budget, cancelled)
-        pieces = 0
-        while piece := list(islice(counted, ITEMS_A_PIECE)):
-            with kept_in(folder):
-                pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL)
-            pieces += 1
-        with kept_in(folder):
-            file.seek(0)
-        for _ in range(pieces):
-            yield from pickle.load(file)
+        while chunk := list(islice(counted, ITEMS_PER_CHUNK)):
+            queue.put(chunk)
+        queue.end()
+        for chunk in queue:
+            yield from chunk
 
 
 def check_budget(budget: Budget, objects: int, size: int | None, *, so_far: bool = False) -> None:

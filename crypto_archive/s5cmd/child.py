@@ -20,7 +20,6 @@ from crypto_archive.s5cmd.output import Message, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
 
 LONGEST_LINE = 1024 * 1024
 """Bytes of a line that are read; an event of s5cmd has at most a few thousand."""
@@ -33,11 +32,11 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.0005, 0.05
 
 
 class Child:
-    """A process that is running for as long as the context lasts, or shorter.
+    """A process that runs no longer than the context lasts.
 
     One thread enters the context, reads the messages and leaves; any other may stop or kill the process meanwhile.
     Standard input is empty, standard error goes with standard output. The terminal's ^C does not reach the process,
-    its process group being its own. What it starts itself belongs to the same group and ends with it.
+    which has a process group of its own. What it starts itself belongs to the same group and ends with it.
 
         with Child(["s5cmd", "--json", "run", "file"], cwd=folder, env=environment) as child:
             for message in child.messages():
@@ -48,15 +47,9 @@ class Child:
     def __init__(
         self, command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> None:
-        """Start the process.
+        """Start the process, in the current folder and environment unless others are given.
 
-        Args:
-            command: The program and its arguments.
-            cwd: The folder it runs in; None for the current one.
-            env: Its whole environment; None for that of this process.
-
-        Raises:
-            S5cmdUnusable: The program cannot be started.
+        Raises S5cmdUnusable where the program cannot be started.
         """
         self._guard = threading.Lock()
         try:
@@ -76,9 +69,7 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
         self._output.close()
 
@@ -98,20 +89,22 @@ class Child:
 
         Lines beyond ``LONGEST_LINE`` bytes are cut; the last line need not be complete.
         """
-        for line in _lines(self._output):
-            yield parse_line(line)
+        inside = False  # of a line whose beginning was yielded
+        while piece := self._output.readline(LONGEST_LINE):
+            if not inside:
+                yield parse_line(piece)
+            inside = not piece.endswith(b"\n")
         _all_ended_by([self], math.inf)
 
     def stop(self, grace_seconds: float) -> None:
         """Ask the process to end, then make it; returns when it has ended. From any thread.
 
-        Args:
-            grace_seconds: SIGINT comes at once, SIGTERM after half of it, SIGKILL after all of it.
+        SIGINT comes immediately, SIGTERM after half of the grace, SIGKILL after all of it.
         """
         stop_all([self], grace_seconds)
 
     def kill(self) -> None:
-        """End the process and its group at once, and wait for it. From any thread."""
+        """Kill the process and its group immediately, and wait for it. From any thread."""
         self._signal(_KILL)
         _all_ended_by([self], time.monotonic() + _REAP_SECONDS)
 
@@ -120,11 +113,9 @@ class Child:
         return cast("IO[bytes]", self._process.stdout)
 
     def _ended(self) -> bool:
-        """Whether the process has ended; the first to see it reaps it and kills what it has left behind.
-
-        Every way to reap leads through here, under the guard: a number is never signalled when it could already be
-        somebody else's.
-        """
+        """Whether the process has ended; the first to see it reaps it and kills what it has left behind."""
+        # Every reaping happens here, under the guard: once reaped, the number may belong to another process, and must
+        # not be signalled any more.
         with self._guard:
             if self._process.returncode is None and self._process.poll() is not None:
                 _signal_group(self._process, _KILL)
@@ -149,6 +140,24 @@ def stop_all(children: Sequence[Child], grace_seconds: float) -> None:
     _all_ended_by(children, time.monotonic() + _REAP_SECONDS)
 
 
+@contextlib.contextmanager
+def time_limit(child: Child, seconds: float) -> Iterator[threading.Event]:
+    """Kill a child that is not done within a time; yields an event that is set when that happened."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        child.kill()
+
+    timer = threading.Timer(seconds, expire)
+    timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 def _all_ended_by(children: Sequence[Child], deadline: float) -> bool:
     pause = _FIRST_PAUSE_SECONDS
     while not all(child._ended() for child in children):
@@ -165,37 +174,23 @@ def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
         # There are no groups to signal; s5cmd starts no processes of its own.
         process.terminate()
     else:
-        # No such group: all have ended. macOS says "not permitted" of a group that only holds ended ones.
+        # No such group: all have ended. macOS answers "not permitted" for a group that only holds ended ones.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
-
-
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a stream, of each at most its beginning."""
-    inside = False
-    while piece := stream.readline(LONGEST_LINE):
-        if not inside:
-            yield piece
-        inside = not piece.endswith(b"\n")
 
 
 TICKS_COUNTED = 3
 
 
 class AwakeClock:
-    """Counts the seconds between looks, of a gap between two looks at most a few ticks.
+    """Counts the seconds between looks, at most a few ticks for each gap.
 
-    Nobody could have looked while the machine, or this process alone, was suspended, and nothing could have arrived. On
-    some systems the monotonic clock goes on meanwhile; what hangs on it would take the pause for a stall.
+    While the machine, or this process alone, was suspended, nobody could look and nothing could arrive. On some systems
+    the monotonic clock goes on meanwhile, and the pause would be taken for a stall.
     """
 
     def __init__(self, tick_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start at 0.
-
-        Args:
-            tick_seconds: How far looks are apart as a rule.
-            clock: Monotonic seconds.
-        """
+        """Start at 0; ``tick_seconds`` is the usual time between looks."""
         self._longest_gap = TICKS_COUNTED * tick_seconds
         self._clock = clock
         self._looked_at = clock()
@@ -210,23 +205,15 @@ class AwakeClock:
 
 
 WAIT_SECONDS = 10.0
-"""How long killed processes may take to be gone; only one that hangs in the kernel takes that long."""
+"""How long killed processes may take to disappear; only one that hangs in the kernel takes that long."""
 
 
 def end_orphans(folder: Path) -> int:
-    """Kill every s5cmd that works in or below a folder, with its process group, and wait until all of them are gone.
+    """Kill every s5cmd that works in or below a root's staging folder, wait until all are gone, return their number.
 
-    Only the holder of the root's lock may do so: whatever s5cmd works in the root's staging then has lost the run that
-    it belonged to, and would go on writing there. Processes of other users and of other machines are not seen.
-
-    Args:
-        folder: The root's staging folder; lanes run s5cmd in folders below it.
-
-    Returns:
-        How many processes were ended.
-
-    Raises:
-        EnvironmentFailure: One of them cannot be ended.
+    Only the holder of the root's lock may do so: any s5cmd that works there then has lost its run, and would go on
+    writing. Processes of other users and of other machines are not seen. Raises EnvironmentFailure where one of them
+    cannot be killed.
     """
     orphans = list(_working_below(folder))
     for orphan in orphans:
@@ -234,21 +221,21 @@ def end_orphans(folder: Path) -> int:
             _kill(orphan)
     _, left = psutil.wait_procs(orphans, timeout=WAIT_SECONDS)
     if left:
-        raise _cannot_end(left[0], f"it was killed {WAIT_SECONDS:g} seconds ago and is still there")
+        raise _cannot_end(left[0], f"it was killed {WAIT_SECONDS:g} seconds ago and is still running")
     return len(orphans)
 
 
 def _working_below(folder: Path) -> Iterator[psutil.Process]:
     place = Path(os.path.realpath(folder))
     for process in psutil.process_iter():
-        # A process that is gone by now, or that we may not look at.
+        # A process that is gone by now, or that we may not inspect.
         with contextlib.suppress(psutil.Error, OSError):
             if _is_s5cmd(process) and Path(process.cwd()).is_relative_to(place):
                 yield process
 
 
 def _is_s5cmd(process: psutil.Process) -> bool:
-    """Whether it is s5cmd, by its name, or under another name by what it was told to run."""
+    """Whether it is s5cmd, by its name, or under another name by its arguments."""
     if process.name().startswith("s5cmd"):
         return True
     command = process.cmdline()
@@ -270,6 +257,6 @@ def _kill(orphan: psutil.Process) -> None:
 
 def _cannot_end(orphan: psutil.Process, why: str) -> EnvironmentFailure:
     return EnvironmentFailure(
-        f"An s5cmd that an earlier run has left behind cannot be ended: process {orphan.pid}: {why}",
-        hint="End that process, then run the same command again.",
+        f"An s5cmd left behind by an earlier run cannot be killed: process {orphan.pid}: {why}",
+        hint="Kill that process, then run the same command again.",
     )

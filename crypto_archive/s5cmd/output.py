@@ -1,6 +1,6 @@
 """What s5cmd prints with ``--json``, as values.
 
-Anything that is not understood becomes noise: usage errors come as plain text, ``--json`` or not (measured, v2.3.0).
+Every other line is passed on as its text: usage errors come as plain text, ``--json`` or not (measured, v2.3.0).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Copied:
 
     Attributes:
         source: The URL, ``s3://bucket/key``.
-        destination: The path as it stood in the command.
+        destination: The path as given in the command.
         size: Length in bytes.
     """
 
@@ -38,8 +38,8 @@ class Failed:
     """A command failed.
 
     Attributes:
-        command: The command in s5cmd's words: without quotes, and without flags, which s5cmd repeats in some errors
-            only (``cp s3://bucket/key destination``). Empty where s5cmd names none.
+        command: The command as s5cmd repeats it: without quotes, and without flags, which only some errors have
+            (``cp s3://bucket/key destination``). Empty where s5cmd names none.
         error: The error on one line, without the server's request identifiers.
     """
 
@@ -62,23 +62,23 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A listing without depth has come to a folder.
+    """A folder in a listing without depth.
 
     Attributes:
-        key: The prefix it stands for, with the ``/`` at its end and without the bucket.
+        key: Its prefix, with the ``/`` at its end and without the bucket.
     """
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
-    """A line that says nothing about an object."""
+class OtherLine:
+    """A line that is not about an object."""
 
     text: str
 
 
-Message = Copied | Failed | Listed | Folder | Noise
+Message = Copied | Failed | Listed | Folder | OtherLine
 
 
 class Fault(StrEnum):
@@ -93,17 +93,17 @@ class Fault(StrEnum):
     TOO_LARGE = "too-large"
     """The file system, or a limit of the user, takes no file of that size."""
     UNREACHABLE = "unreachable"
-    """There is no such server or bucket, or no trusted way to it."""
+    """There is no such server or bucket, or no trusted connection to it."""
     TRANSIENT = "transient"
     """Another attempt may succeed."""
     SILENT = "silent"
-    """s5cmd ended, or was ended, without a word about it; never what an error says."""
+    """s5cmd exited, or was stopped, without reporting the object; never the fault of an error."""
     OTHER = "other"
 
 
-# The first that matches decides. "TLS handshake timeout" passes by itself, other troubles with TLS do not. 412 and 416
-# are what an object answers that was replaced while it was read, 511 a captive portal. BadRequest is what a TLS server
-# says to plain HTTP (measured); S3 has other words for its own 400s, RequestTimeout among them.
+# The first match decides. "TLS handshake timeout" passes by itself, other TLS errors do not. An object that was
+# replaced while it was read answers 412 or 416, a captive portal 511, a TLS server BadRequest to plain HTTP (measured);
+# S3 words its own 400s differently, RequestTimeout among them.
 _SIGNS = tuple(
     (fault, re.compile(pattern, re.IGNORECASE))
     for fault, pattern in (
@@ -131,25 +131,24 @@ _FLAGS = re.compile(r"^(\w+) (?:--?[\w-]+=\S* )+")
 
 def fault_of(error: str) -> Fault:
     """Return what kind of failure an error of s5cmd is."""
-    # URLs stand in quotes; what a key happens to be called says nothing about the failure.
-    words = _QUOTED.sub("", error)
-    return next((fault for fault, sign in _SIGNS if sign.search(words)), Fault.OTHER)
+    text = _QUOTED.sub("", error)  # URLs are in quotes: the name of a key must not look like a failure
+    return next((fault for fault, sign in _SIGNS if sign.search(text)), Fault.OTHER)
 
 
 def parse_line(line: str | bytes) -> Message:
-    """Return what one line of s5cmd's output says; never raises."""
+    """Return the message of one line of s5cmd's output; never raises."""
     text = (line.decode("utf-8", "replace") if isinstance(line, bytes) else line).strip()
     try:
         document = json.loads(text) if text.startswith("{") else None
     except (ValueError, RecursionError):
         document = None
     message = _message(document) if isinstance(document, dict) else None
-    return message or Noise(text)
+    return message or OtherLine(text)
 
 
 def _message(document: dict[str, Any]) -> Message | None:
     url = document.get("key")
-    if isinstance(url, str) and "error" not in document:  # apart from the others: a listing has very many of them
+    if isinstance(url, str) and "error" not in document:  # not a case below: a listing has very many of them
         return _entry(document, url)
     match document:
         case {"error": str(error)}:

@@ -1,18 +1,19 @@
-"""How many files a run may have open: raises the limit where it may, and does with less where it may not."""
+"""How many s5cmd processes and copies can run at the same time within the limit of open files."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from dataclasses import dataclass
 
 from crypto_archive.errors import EnvironmentFailure
 from crypto_archive.model import Notice
-from crypto_archive.transfer.lane import WORKERS
 
+WORKERS = 16
+"""Objects that one s5cmd process copies at the same time. It keeps only two idle connections per host, so that many
+more workers would mostly open new ones (measured with v2.3.0); eight lanes of sixteen keep a long line busy."""
 OWN = 32
-"""Descriptors of this process beside its lanes: streams, lock, manifest, journal, spool, listing, proofs (23 were seen,
-some lanes included)."""
+"""Descriptors of this process apart from its lanes: streams, lock, manifest, journal, queue, listing, proofs (23 were
+seen, some lanes included)."""
 PER_LANE = 6
 """Descriptors of this process for a lane, while it starts s5cmd."""
 S5CMD_OWN = 16
@@ -23,95 +24,55 @@ FEWEST = OWN + PER_LANE
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """How many work at the same time.
+    """How many s5cmd processes run at the same time, and how many objects each of them copies.
 
     Attributes:
         lanes: s5cmd processes.
         workers: Objects under way in each of them.
-        notice: Says that they are fewer than was wanted; None when they are not.
+        notice: Why they are fewer than requested; None when they are not.
     """
 
     lanes: int
-    workers: int
+    workers: int = WORKERS
     notice: Notice | None = None
 
 
-def concurrency_for(lanes: int) -> Concurrency:
-    """Return how many can work, after raising this process's limit of open files as far as need be and may be.
+def concurrency_for(lanes: int, *, raise_limit: bool = True) -> Concurrency:
+    """Return what can run, after raising this process's limit of open files as far as necessary and allowed.
 
-    Args:
-        lanes: How many lanes are wanted.
-
-    Raises:
-        EnvironmentFailure: The limit is too low for a single lane.
+    With ``raise_limit=False`` the limit stays as it is, and the answer is what raising it would allow. Raises
+    EnvironmentFailure where the limit is too low for a single lane.
     """
-    limit = _raised_to(_wanted(lanes))
-    return Concurrency(lanes, WORKERS) if limit is None else _concurrency_within(limit, lanes)
-
-
-def concurrency_possible(lanes: int) -> Concurrency:
-    """Return what ``concurrency_for`` would return, without raising the limit.
-
-    Args:
-        lanes: How many lanes are wanted.
-
-    Raises:
-        EnvironmentFailure: The limit is too low for a single lane.
-    """
-    limit = _reachable(_wanted(lanes))
-    return Concurrency(lanes, WORKERS) if limit is None else _concurrency_within(limit, lanes)
-
-
-def _wanted(lanes: int) -> int:
-    return max(OWN + PER_LANE * lanes, S5CMD_OWN + PER_WORKER * WORKERS)
-
-
-def _concurrency_within(limit: int, lanes: int) -> Concurrency:
+    limit = _open_files(max(OWN + PER_LANE * lanes, S5CMD_OWN + PER_WORKER * WORKERS), raise_limit=raise_limit)
     if limit < FEWEST:
         raise EnvironmentFailure(
-            f"This process may have only {limit} files open at once; {FEWEST} are the fewest to work with",
-            hint="Raise the limit: `ulimit -n 1024` in the shell that starts it, LimitNOFILE= in a unit of systemd.",
+            f"This process may have only {limit} open files, but it needs at least {FEWEST}",
+            hint="Raise the limit: `ulimit -n 1024` in the shell that starts it, LimitNOFILE= in a systemd unit.",
         )
     fitting = min(lanes, (limit - OWN) // PER_LANE)
     workers = min(WORKERS, (limit - S5CMD_OWN) // PER_WORKER)
     if (fitting, workers) == (lanes, WORKERS):
-        return Concurrency(lanes, WORKERS)
+        return Concurrency(lanes)
     text = (
-        f"Only {limit} files may be open at once, so {fitting} of {lanes} s5cmd processes work side by side, each on "
-        f"{workers} objects at most; `ulimit -n 1024` before the start lifts that."
+        f"The limit of {limit} open files allows {fitting} of {lanes} s5cmd processes with {workers} objects each; "
+        "`ulimit -n 1024` before the start lifts that."
     )
     return Concurrency(fitting, workers, Notice(text))
 
 
-def _raised_to(wanted: int) -> int | None:
-    """Raise the soft limit of open files to what is wanted or may be had; return what it is, None without a limit."""
+def _open_files(wanted: int, *, raise_limit: bool) -> int:
+    """Return how many of the wanted files this process may have open, its soft limit raised where that is allowed."""
     if sys.platform == "win32":
-        return None
+        return wanted
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if _reaches(soft, wanted):
-        return None
-    best = wanted if _reaches(hard, wanted) else hard
-    with contextlib.suppress(OSError, ValueError):  # a system may have yet another limit
-        resource.setrlimit(resource.RLIMIT_NOFILE, (best, hard))
-        soft = best
-    return soft
-
-
-def _reachable(wanted: int) -> int | None:
-    """Return what the soft limit of open files could be raised to; None where that is as much as is wanted."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if _reaches(soft, wanted) or _reaches(hard, wanted) else hard
-
-
-def _reaches(limit: int, wanted: int) -> bool:
-    if sys.platform == "win32":
-        return True
-    import resource
-
-    return limit == resource.RLIM_INFINITY or limit >= wanted
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if raise_limit:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+        except (OSError, ValueError):  # a system may have yet another limit
+            return soft
+    return reachable

@@ -1,7 +1,7 @@
-"""The engine: a planner thread feeds batches to lanes by way of a spool; events come out of one generator.
+"""The engine: a planner thread feeds batches to lanes through a queue on disk; events come out of one generator.
 
 The thread that iterates the generator owns the run: it supervises the lanes, carries out cancellation and sees every
-event in turn, so that whoever consumes events needs no lock.
+event in turn, so that consumers of events need no lock.
 """
 
 from __future__ import annotations
@@ -9,39 +9,45 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import EndpointUnreachable, RootUnusable
 from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, PlanFinished
-from crypto_archive.files import Spool
-from crypto_archive.model import Action, Batch, Outcome, PlannedObject
+from crypto_archive.files import DiskQueue
+from crypto_archive.model import Action, Batch, Outcome
+from crypto_archive.plan.decide import batches
+from crypto_archive.root.store import explain_root_errors
 from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.s5cmd.output import Fault
-from crypto_archive.transfer.lane import Lane, Wires
+from crypto_archive.transfer.lane import Lane
 
 if TYPE_CHECKING:
-    from crypto_archive.transfer.lane import ObjectState, Workplace
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from crypto_archive.model import PlannedObject
+    from crypto_archive.root.session import Context
+    from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.transfer.batch import ObjectState
+    from crypto_archive.transfer.concurrency import Concurrency
 
 TICK_SECONDS = 0.25
 CHUNKS_IN_FLIGHT = 128
-"""How many handfuls of events may wait for the consumer; those of lanes have one event each."""
+"""How many chunks of events may wait for the consumer; those of lanes have one event each."""
 EVENTS_PER_CHUNK = 64
-"""How many events the planner hands over together: two threads that pass them on one by one spend most of their time
-with waking each other up."""
+"""How many events the planner enqueues together: two threads that exchange single events spend most of their time
+waking each other up."""
 PROOF_THREADS = 4
 UNREACHABLE_AT_FIRST = 3
-"""How many copies may fail because nobody answers, before anything has arrived, until the run is given up."""
+"""How many copies may fail because no server answers, before anything has arrived, until the run is given up."""
 LOST_BATCHES = 3
-"""How many batches in a row may get nothing at all out of the server, or one a lane where there are more lanes."""
+"""How many batches in a row may get nothing at all from the server; one per lane where there are more lanes."""
 
 _LOST = {Fault.UNREACHABLE, Fault.TRANSIENT, Fault.SILENT}
-
-CutBatches = Callable[[Iterator[PlannedObject]], Iterator[Batch]]
-"""Cuts the planned objects that are to be fetched into batches."""
+_WITHOUT_TRANSFER = {Action.KEEP: Outcome.PRESENT, Action.WAIT: Outcome.ABSENT, Action.REFUSE: Outcome.FAILED}
 
 
 @dataclass(slots=True)
@@ -57,45 +63,49 @@ class _Watch:
 
 
 class Engine:
-    """One run of the transfer.
+    """The transfer of one run; a context manager, which gives back what it needs besides its threads.
 
     Attributes:
+        context: What the run works with; its root is the one that the run holds.
+        folder: The run's folder, where run-files are kept.
+        binary: The s5cmd binary.
+        concurrency: How many lanes and workers there are.
+        staging: The run's own folder below staging.
+        proofs: Threads in which arrived objects are proven: hashing never holds up the transfers.
         error: What ended the run early; None when nothing did.
     """
 
-    def __init__(self, workplace: Workplace, cut: CutBatches) -> None:
-        """Prepare a run.
-
-        Args:
-            workplace: What the lanes share.
-            cut: Cuts planned objects into batches.
-        """
+    def __init__(self, context: Context, folder: Path, binary: Binary, concurrency: Concurrency) -> None:
+        """Prepare a run; raises RootUnusable where its staging folder cannot be written to."""
+        self.context = context
+        self.folder = folder
+        self.binary = binary
+        self.concurrency = concurrency
+        self.staging = context.root.staging / folder.name
+        self.proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
         self.error: Exception | None = None
+        with explain_root_errors(context.root):
+            self.staging.mkdir(parents=True, exist_ok=True)
+        self._batches = DiskQueue[Batch](self.staging)
         self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(CHUNKS_IN_FLIGHT)
         self._chunk: list[Event] = []  # of the planner's thread alone
-        self._spool = Spool(workplace.staging)
-        self._cut = cut
         self._arrived = False
         self._lost_batches = 0
         self._guard = threading.Lock()
         self._unreachable = 0
-        self._proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
-        self._place = workplace
-        self._cancellation = workplace.cancellation
-        wires = Wires(self.emit, self._abort, self._count_failure, self._proofs)
-        self._watches = {Lane(number, workplace, wires): _Watch() for number in range(workplace.fetching.jobs)}
+        self._watches = {Lane(number, self): _Watch() for number in range(concurrency.lanes)}
 
-    def emit(self, event: Event) -> None:
-        """Put an event among those that the run yields; from any thread, waits while too many are under way."""
-        if isinstance(event, ObjectFinished) and event.lane is not None:
-            self._note_sign_of_life(event)
-        self._events.put((event,))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.proofs.shutdown()
+        self._batches.close()
 
     def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[Event, None, None]:
-        """Fetch what is planned; yield events until every planned object is settled.
+        """Fetch what is planned; yield events until every planned object has its outcome.
 
-        Args:
-            planned: The plan; consumed in a thread of its own. What the lanes cannot take yet waits on disk.
+        The plan is consumed in a thread of its own. What the lanes cannot take yet waits on disk.
         """
         threads = [threading.Thread(target=self._feed, args=(planned,), name="planner")]
         threads += [threading.Thread(target=self._work, args=(lane,), name="lane") for lane in self._watches]
@@ -109,12 +119,27 @@ class Engine:
         finally:
             for thread in (*threads, *(watch.stopper for watch in self._watches.values() if watch.stopper)):
                 thread.join()
-            self.close()
 
-    def close(self) -> None:
-        """Give back what a run needs beside its threads; for a run that was never begun, too."""
-        self._proofs.shutdown()
-        self._spool.discard()
+    def emit(self, event: Event) -> None:
+        """Put an event among those that the run yields; from any thread, waits while too many are under way."""
+        if isinstance(event, ObjectFinished) and event.lane is not None:
+            self._note_sign_of_life(event)
+        self._events.put((event,))
+
+    def abort(self, error: Exception) -> None:
+        """Remember the first error that ends the run, and end it gracefully; from any thread."""
+        self.error = self.error or error
+        self.context.cancelled.set()
+
+    def note_failure(self, state: ObjectState) -> None:
+        """Take in a failure that s5cmd reported; give up when no server answers the first copies of the run.
+
+        s5cmd has tried each of them several times by then; a whole batch of them, tried again and again, would take
+        minutes where name servers are slow.
+        """
+        self._unreachable += state.fault is Fault.UNREACHABLE
+        if self._unreachable >= UNREACHABLE_AT_FIRST and not self._arrived:
+            self._give_up_if_hopeless(state)
 
     def _events_of(self, running: int) -> Iterator[Event]:
         next_look = time.monotonic() + TICK_SECONDS
@@ -134,64 +159,56 @@ class Engine:
                 next_look = time.monotonic() + TICK_SECONDS
 
     def _abandon(self, threads: list[threading.Thread]) -> None:
-        """Stop all threads when the consumer leaves early, and let none of them wait for ever."""
-        self._cancellation.requested.set()
+        """Stop all threads when the consumer leaves early; events are drained, so that none of them waits forever."""
+        self.context.cancelled.set()
         while any(thread.is_alive() for thread in threads):
             for lane in self._watches:
-                lane.stop("the run was abandoned", at_once=True)
+                lane.stop("the run was abandoned", kill=True)
             with suppress(queue.Empty):
                 self._events.get(timeout=TICK_SECONDS)
-
-    def _abort(self, error: Exception) -> None:
-        """Remember the first error that ends the run, and end it in order."""
-        self.error = self.error or error
-        self._cancellation.requested.set()
 
     # In the planner's thread
 
     def _feed(self, planned: Generator[PlannedObject, None, None]) -> None:
         try:
-            for batch in self._cut(self._announced(planned)):
+            for batch in batches(self._announced(planned), self.context.request.fetching.batch_size):
                 self._enqueue(batch)
         except Exception as error:
-            self._abort(error)
+            self.abort(error)
         finally:
-            self._tell(PlanFinished())
+            self._announce(PlanFinished())
             self._flush_events()
-            self._spool.close()
+            self._batches.end()
 
     def _enqueue(self, batch: Batch) -> None:
-        """Put a batch into the spool; when there is no room for it, end the run and settle the batch here.
-
-        What was planned is told before a lane can have anything to say of it.
-        """
-        self._flush_events()
+        """Queue a batch for the lanes; when the disk has no room for it, end the run and cancel its objects here."""
+        self._flush_events()  # consumers see an object planned before a lane can report anything of it
         try:
-            self._spool.put(batch)
+            self._batches.put(batch)
         except RootUnusable as error:
-            self._abort(error)
+            self.abort(error)
             for item in batch.items:
                 self.emit(ObjectFinished(item.object, Outcome.CANCELLED, remote=item.remote))
 
     def _announced(self, planned: Generator[PlannedObject, None, None]) -> Iterator[PlannedObject]:
-        """Tell of every planned object, settle those that stay, pass the rest on.
+        """Announce every planned object, finish those without a transfer, pass the others on.
 
-        Cancellation and a failing plan end it early but in order, so that what was told of still reaches a lane.
+        Cancellation and a failing plan end it early but without an exception: what was announced still reaches a lane.
         """
         with closing(planned):
             try:
                 for item in planned:
-                    if self._cancellation.requested.is_set():
+                    if self.context.cancelled.is_set():
                         return
-                    self._tell(ObjectPlanned(item))
+                    self._announce(ObjectPlanned(item))
                     if item.action.transfers:
                         yield item
                     else:
-                        self._tell(_finished_without_transfer(item))
+                        self._announce(_finished_without_transfer(item))
             except Exception as error:
-                self._abort(error)
+                self.abort(error)
 
-    def _tell(self, event: Event) -> None:
+    def _announce(self, event: Event) -> None:
         self._chunk.append(event)
         if len(self._chunk) >= EVENTS_PER_CHUNK:
             self._flush_events()
@@ -204,7 +221,7 @@ class Engine:
 
     def _work(self, lane: Lane) -> None:
         try:
-            while (batch := self._spool.get()) is not None:
+            for batch in self._batches:
                 failure = lane.fetch(batch)
                 if failure is not None and not self._arrived:
                     self._give_up_if_hopeless(failure)
@@ -213,42 +230,33 @@ class Engine:
         finally:
             self._events.put(None)
 
-    def _count_failure(self, entry: ObjectState) -> None:
-        """End the run at once when its first objects cannot be had because nobody answers.
-
-        s5cmd has tried each of them several times by then; a whole batch of them, tried again and again, would take
-        minutes where name servers are slow.
-        """
-        self._unreachable += entry.fault is Fault.UNREACHABLE
-        if self._unreachable >= UNREACHABLE_AT_FIRST and not self._arrived:
-            self._give_up_if_hopeless(entry)
-
     def _give_up_if_hopeless(self, failure: ObjectState) -> None:
         """End the run when what failed so far failed for a reason that holds for all the rest."""
-        endpoint = self._place.access.endpoint_url
+        endpoint = self.context.request.access.endpoint_url
         if failure.fault is Fault.UNREACHABLE:
             message = f"The archive's server {endpoint} cannot be reached: {failure.reason}"
-            self._abort(EndpointUnreachable(message, hint="Check the network, the proxy settings and --endpoint-url."))
+            self.abort(EndpointUnreachable(message, hint="Check the network, the proxy settings and --endpoint-url."))
         elif failure.fault is Fault.DENIED:
             message = f"The archive's server {endpoint} denies access: {failure.reason}"
-            self._abort(EndpointUnreachable(message, hint="Check --endpoint-url and the credentials, if you use any."))
+            self.abort(EndpointUnreachable(message, hint="Check --endpoint-url and the credentials, if you use any."))
 
     def _note_sign_of_life(self, event: ObjectFinished) -> None:
+        # Here, not where the event is consumed: a slow consumer must not turn a denied batch into the end of the run.
         self._arrived |= event.bytes_fetched > 0
         if event.bytes_fetched or event.outcome is Outcome.ABSENT:
             with self._guard:
                 self._lost_batches = 0
 
     def _count_lost_batch(self, failure: ObjectState) -> None:
-        """End the run when one batch after the other has got nothing, in all of its attempts: the network is gone."""
+        """End the run when one batch after the other got nothing in all of its attempts: the network is gone."""
         with self._guard:
             self._lost_batches += 1
             lost = self._lost_batches
-        if lost >= max(LOST_BATCHES, self._place.fetching.jobs) and not self._cancellation.requested.is_set():
-            endpoint = self._place.access.endpoint_url
+        if lost >= max(LOST_BATCHES, self.concurrency.lanes) and not self.context.cancelled.is_set():
+            endpoint = self.context.request.access.endpoint_url
             message = f"Nothing came from the archive's server {endpoint} for {lost} batches in a row: {failure.reason}"
             hint = "Check the network, then run the same command again: it continues where it stopped."
-            self._abort(EndpointUnreachable(message, hint=hint))
+            self.abort(EndpointUnreachable(message, hint=hint))
 
     # In the consumer's thread
 
@@ -259,37 +267,30 @@ class Engine:
             arrived = lane.bytes_in_staging()
             if (arrived, lane.messages) != (watch.bytes, watch.messages):
                 watch.bytes, watch.messages, watch.moved_at = arrived, lane.messages, now
-            reason = self._reason_to_stop(lane, watch, now)
-            if reason:
+            reason = self._reason_to_stop(watch, now)
+            if reason is not None:
                 self._stop(lane, watch, reason)
             yield BytesArrived(lane.number, arrived)
 
-    def _reason_to_stop(self, lane: Lane, watch: _Watch, now: float) -> str:
-        fetching = self._place.fetching
+    def _reason_to_stop(self, watch: _Watch, now: float) -> str | None:
+        fetching = self.context.request.fetching
         if watch.child_since is None:
-            return ""
-        if self._cancellation.requested.is_set():
+            return None
+        if self.context.cancelled.is_set():
             return "cancelled"
         if now - watch.moved_at > fetching.stall_seconds:
             return f"nothing arrived for {fetching.stall_seconds:g} seconds"
         if now - watch.began_at > fetching.timeout_seconds:
             return f"not done within {fetching.timeout_seconds:g} seconds"
-        return ""
+        return None
 
     def _stop(self, lane: Lane, watch: _Watch, reason: str) -> None:
         """Stop a lane's child without waiting for it."""
-        if self._cancellation.urgent.is_set():
-            lane.stop(reason, at_once=True)
+        if self.context.cancellation.urgent.is_set():
+            lane.stop(reason, kill=True)
         elif watch.stopper is None or not watch.stopper.is_alive():
             watch.stopper = threading.Thread(target=lane.stop, args=(reason,), name="stopper")
             watch.stopper.start()
-
-
-_WITHOUT_TRANSFER = {
-    Action.KEEP: Outcome.PRESENT,
-    Action.WAIT: Outcome.ABSENT,
-    Action.REFUSE: Outcome.FAILED,
-}
 
 
 def _finished_without_transfer(item: PlannedObject) -> ObjectFinished:

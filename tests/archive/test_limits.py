@@ -65,7 +65,7 @@ def test_a_limit_that_may_be_raised_is_raised_and_not_worth_a_word(run: Runner) 
 def test_a_limit_that_is_too_low_is_told(run: Runner) -> None:
     code, _, stderr = limited(run, "-n 30")("collect", *THREE, "-o", ROOT)
     assert code == 5
-    assert "Error: This process may have only 30 files open at once; 38 are the fewest to work with" in stderr
+    assert "Error: This process may have only 30 open files, but it needs at least 38" in stderr
     assert "Hint: Raise the limit: `ulimit -n 1024`" in stderr
 
 

@@ -205,7 +205,7 @@ def test_an_s5cmd_that_is_killed_is_started_again(run: Runner, proxy: FaultProxy
         victim.kill()
         done = ended(run, process)
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
-    assert {event["reason"] for event in done.events("batch-retried")} == {"s5cmd ended without a word about it"}
+    assert {event["reason"] for event in done.events("batch-retried")} == {"s5cmd exited without reporting this object"}
     assert_same_bytes(done.root, archive.bucket, KEYS)
 
 

@@ -75,7 +75,7 @@ def test_a_program_that_does_not_answer_is_refused_and_ended(tmp_path: Path) -> 
     """It is started, it starts another one, and none of them says a word."""
     sleeper = tmp_path / "sleeper"
     path = program(tmp_path / "s5cmd", f"#!/bin/sh\nsleep 600 &\necho $! > {sleeper}\nwait\n")
-    with pytest.raises(S5cmdUnusable, match=r"did not say its version within 0\.2 seconds") as caught:
+    with pytest.raises(S5cmdUnusable, match=r"did not print its version within 0\.2 seconds") as caught:
         find_binary(path, seconds=0.2)
     assert "CRYPTO_ARCHIVE_S5CMD" in caught.value.hint
     with suppress(psutil.NoSuchProcess):

@@ -14,7 +14,7 @@ import pytest
 from crypto_archive.errors import S5cmdUnusable
 from crypto_archive.s5cmd import child as child_module
 from crypto_archive.s5cmd.child import LONGEST_LINE, Child, stop_all
-from crypto_archive.s5cmd.output import Copied, Message, Noise
+from crypto_archive.s5cmd.output import Copied, Message, OtherLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups of POSIX")
 
 COPIED = '{"operation":"cp","success":true,"source":"s3://b/k","destination":"k","object":{"type":"file","size":3}}'
-READY = Noise("ready")
+READY = OtherLine("ready")
 PAUSE = "print('ready', flush=True)\nwhile True: signal.pause()"
 DIES_OF_SIGINT = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n{PAUSE}"
 IGNORES_SIGINT = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{PAUSE}"
@@ -68,7 +68,7 @@ print({COPIED!r}, flush=True)
 print("Incorrect Usage", file=sys.stderr, flush=True)
 sys.exit(1)
 """
-    assert run(text) == ([Copied("s3://b/k", "k", 3), Noise("Incorrect Usage")], 1)
+    assert run(text) == ([Copied("s3://b/k", "k", 3), OtherLine("Incorrect Usage")], 1)
 
 
 def test_the_last_line_may_lack_its_end() -> None:
@@ -77,13 +77,13 @@ def test_the_last_line_may_lack_its_end() -> None:
 
 def test_invalid_utf8_is_noise() -> None:
     text = r"import sys; sys.stdout.buffer.write(b'\xff\xfe{\n\x00\n')"
-    assert run(text) == ([Noise("\ufffd\ufffd{"), Noise("\0")], 0)
+    assert run(text) == ([OtherLine("\ufffd\ufffd{"), OtherLine("\0")], 0)
 
 
 def test_a_huge_line_is_cut_and_the_next_one_is_read() -> None:
     text = f"import sys; sys.stdout.write('x' * {3 * LONGEST_LINE + 5} + chr(10) + {COPIED!r} + chr(10))"
     messages, code = run(text)
-    assert messages == [Noise("x" * LONGEST_LINE), Copied("s3://b/k", "k", 3)]
+    assert messages == [OtherLine("x" * LONGEST_LINE), Copied("s3://b/k", "k", 3)]
     assert code == 0
 
 
@@ -106,13 +106,13 @@ def test_messages_come_as_they_are_printed() -> None:
 
 
 def test_standard_input_is_empty() -> None:
-    assert run("import sys; print(repr(sys.stdin.read()))") == ([Noise("''")], 0)
+    assert run("import sys; print(repr(sys.stdin.read()))") == ([OtherLine("''")], 0)
 
 
 def test_folder_and_environment(tmp_path: Path) -> None:
     text = "import os; print(os.getcwd()); print(os.environ['MARK'], 'HOME' in os.environ)"
     with Child(python(text), cwd=tmp_path, env={"MARK": "here"}) as child:
-        assert list(child.messages()) == [Noise(str(tmp_path)), Noise("here False")]
+        assert list(child.messages()) == [OtherLine(str(tmp_path)), OtherLine("here False")]
 
 
 def test_a_session_of_its_own() -> None:

@@ -23,7 +23,7 @@ from crypto_archive.errors import EndpointUnreachable, ExitCode
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary, find_binary
 from crypto_archive.s5cmd.child import AwakeClock
-from crypto_archive.s5cmd.listing import PREFIXES_AT_ONCE, list_folders, list_objects
+from crypto_archive.s5cmd.listing import PREFIXES_PER_PROCESS, list_folders, list_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -249,7 +249,7 @@ def test_a_server_that_never_answers(real: Binary) -> None:
 def test_an_option_that_s5cmd_does_not_know(real: Binary) -> None:
     access = Access(extra_args=("--frobnicate",))
     with pytest.raises(
-        EndpointUnreachable, match=r"is incomplete: s5cmd ended with code 1 .*flag provided but not defined"
+        EndpointUnreachable, match=r"is incomplete: s5cmd exited with code 1 .*flag provided but not defined"
     ):
         list_folders(real, access, "data/")
 
@@ -285,11 +285,11 @@ def test_a_stream_of_prefixes_without_end(real: Binary, own_temporary_folder: Pa
 
     with served(Bucket([f"data/{number}/x.zip" for number in range(1, 300)])) as access:
         found = list_objects(real, access, prefixes())
-        keys = {item.key for item in itertools.islice(found, PREFIXES_AT_ONCE)}
-        assert keys == {f"data/{number}/x.zip" for number in range(1, PREFIXES_AT_ONCE + 1)}
-        assert taken == PREFIXES_AT_ONCE
+        keys = {item.key for item in itertools.islice(found, PREFIXES_PER_PROCESS)}
+        assert keys == {f"data/{number}/x.zip" for number in range(1, PREFIXES_PER_PROCESS + 1)}
+        assert taken == PREFIXES_PER_PROCESS
         next(found)
-        assert taken == 2 * PREFIXES_AT_ONCE
+        assert taken == 2 * PREFIXES_PER_PROCESS
         found.close()
     assert list(own_temporary_folder.iterdir()) == []
 
@@ -302,8 +302,8 @@ def test_a_prefix_without_an_answer(tmp_path: Path) -> None:
     with pytest.raises(EndpointUnreachable) as told:
         list(list_objects(silent, Access(endpoint_url="http://h", bucket="b"), ["data/x/", "data/y/"]))
     assert told.value.message == (
-        "The listing of the bucket 'b' at http://h is incomplete: s5cmd ended with code 0 without an answer for "
-        "2 prefixes, among them 'data/x/' (it said nothing)"
+        "The listing of the bucket 'b' at http://h is incomplete: s5cmd exited with code 0 without an answer for "
+        "2 prefixes, among them 'data/x/' (it printed nothing)"
     )
     assert told.value.hint == f"Run the same command again; {HINT}"
 
@@ -313,7 +313,7 @@ def test_an_s5cmd_that_is_killed_half_way(tmp_path: Path) -> None:
     dying = fake(tmp_path / "s5cmd", f"print({line!r}, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)")
     found = list_objects(dying, Access(bucket="b"), ["data/x/"])
     assert next(found).key == "data/x/1.zip"
-    with pytest.raises(EndpointUnreachable, match="is incomplete: s5cmd ended with code -9"):
+    with pytest.raises(EndpointUnreachable, match="is incomplete: s5cmd exited with code -9"):
         next(found)
 
 

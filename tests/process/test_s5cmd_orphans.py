@@ -126,10 +126,10 @@ def test_one_that_cannot_be_ended_is_told(start: Start, staging: Path, monkeypat
         with pytest.raises(EnvironmentFailure, match=r"process \d+: permission denied") as caught:
             end_orphans(staging)
     assert caught.value.exit_code is ExitCode.ENVIRONMENT
-    assert caught.value.hint == "End that process, then run the same command again."
+    assert caught.value.hint == "Kill that process, then run the same command again."
     with monkeypatch.context() as patched:
         patched.setattr(orphans.os, "killpg", lambda *_: None)
         patched.setattr(psutil.Process, "kill", lambda *_: None)
         patched.setattr(orphans, "WAIT_SECONDS", 0.05)
-        with pytest.raises(EnvironmentFailure, match=r"it was killed 0\.05 seconds ago and is still there"):
+        with pytest.raises(EnvironmentFailure, match=r"it was killed 0\.05 seconds ago and is still running"):
             end_orphans(staging)

@@ -17,7 +17,7 @@ from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.model import Action, PlannedObject
 from crypto_archive.plan import limits as module
 from crypto_archive.plan.limits import (
-    ITEMS_A_PIECE,
+    ITEMS_PER_CHUNK,
     OverBudget,
     check_budget,
     require_sizes,
@@ -43,7 +43,7 @@ def test_without_a_limit_the_stream_stays_a_stream(tmp_path: Path) -> None:
 
 
 def test_with_a_limit_all_is_counted_before_the_first_is_passed_on(tmp_path: Path) -> None:
-    plan = [*many_to_fetch(2 * ITEMS_A_PIECE + 1), kept(an_object(9_000))]
+    plan = [*many_to_fetch(2 * ITEMS_PER_CHUNK + 1), kept(an_object(9_000))]
     counted: list[PlannedObject] = []
 
     def watched() -> Iterator[PlannedObject]:
@@ -51,7 +51,7 @@ def test_with_a_limit_all_is_counted_before_the_first_is_passed_on(tmp_path: Pat
             counted.append(item)
             yield item
 
-    passed = within_budget(watched(), Budget(max_objects=2 * ITEMS_A_PIECE + 1), tmp_path)
+    passed = within_budget(watched(), Budget(max_objects=2 * ITEMS_PER_CHUNK + 1), tmp_path)
     first = next(passed)
     assert len(counted) == len(plan)
     assert [first, *passed] == plan
@@ -59,7 +59,7 @@ def test_with_a_limit_all_is_counted_before_the_first_is_passed_on(tmp_path: Pat
 
 
 def test_no_more_than_a_piece_or_two_of_the_plan_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ITEMS_A_PIECE", 10)
+    monkeypatch.setattr(module, "ITEMS_PER_CHUNK", 10)
 
     def alive() -> int:
         gc.collect()
@@ -140,7 +140,7 @@ def test_a_cancelled_run_does_not_count_to_the_end(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_file_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(RootUnusable, match="The plan cannot be kept in"):
+    with pytest.raises(RootUnusable, match="Cannot keep the plan in"):
         next(within_budget(many_to_fetch(1), Budget(max_objects=1), tmp_path / "not there"))
 
 
@@ -174,7 +174,7 @@ def test_it_passes_everything_or_nothing(
     fits = (max_objects is None or len(sizes) <= max_objects) and (max_bytes is None or sum(sizes) <= max_bytes)
     passed: list[PlannedObject] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "ITEMS_A_PIECE", piece)
+        patched.setattr(module, "ITEMS_PER_CHUNK", piece)
         try:
             passed.extend(within_budget(plan, Budget(max_objects, max_bytes)))
         except OverBudget:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from crypto_archive.root.covered import move_aside, stored_days
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.proof import check_stored
 from crypto_archive.root.store import Root, open_root
-from tests.objects import bundled, row_of, to_fetch
+from tests.objects import bundled, context_of, row_of, to_fetch
 from tests.zips import break_off, write_zip
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def days(root: Root, manifest: Manifest) -> list[bytes]:
 
 
 def pruned(root: Root, manifest: Manifest, month: ArchiveObject = MONTH) -> list[Event]:
-    events = list(prune(root, bundled(), manifest, month, threading.Event()))
+    events = list(prune(context_of(root), manifest, month))
     return [event for event in events if not isinstance(event, Comparing)]
 
 
@@ -136,7 +135,7 @@ def test_the_manifest_forgets_what_went_aside_but_for_its_history(
 def test_a_comparison_is_told_day_by_day(root: Root, manifest: Manifest, days: list[bytes]) -> None:
     del days
     put(root, manifest, MONTH, ALL_ROWS)
-    told = list(prune(root, bundled(), manifest, MONTH, threading.Event()))
+    told = list(prune(context_of(root), manifest, MONTH))
     assert told[:-1] == [Comparing(MONTH, COUNT, held) for held in range(COUNT + 1)]
 
 
@@ -156,7 +155,7 @@ def test_days_of_other_months_series_and_forms_stay(root: Root, manifest: Manife
 
 def test_without_days_on_disk_not_even_the_month_is_read(root: Root, manifest: Manifest) -> None:
     put(root, manifest, MONTH, ALL_ROWS).write_bytes(b"spoilt")
-    assert list(prune(root, bundled(), manifest, MONTH, threading.Event())) == []
+    assert list(prune(context_of(root), manifest, MONTH)) == []
 
 
 @pytest.mark.parametrize("interval", ["3d", "1w", "1mo"])
@@ -166,7 +165,7 @@ def test_months_of_long_candles_have_no_days(root: Root, manifest: Manifest, int
     remnant = bundled().object_of(f"data/spot/daily/klines/BTCUSDT/{interval}/BTCUSDT-{interval}-2025-07-01.zip")
     assert remnant is not None
     put(root, manifest, remnant, ["1"])
-    assert list(prune(root, bundled(), manifest, month, threading.Event())) == []
+    assert list(prune(context_of(root), manifest, month)) == []
 
 
 def test_a_day_has_no_days(root: Root, manifest: Manifest, days: list[bytes]) -> None:
@@ -275,7 +274,7 @@ def test_a_month_that_the_manifest_does_not_know_moves_nothing(
     root: Root, manifest: Manifest, days: list[bytes]
 ) -> None:
     put(root, None, MONTH, ALL_ROWS)
-    assert pruned(root, manifest) == [DaysKept(MONTH, COUNT, "the manifest does not know it")]
+    assert pruned(root, manifest) == [DaysKept(MONTH, COUNT, "it is not in the manifest")]
     assert nothing_moved(root, manifest, days)
 
 
@@ -312,12 +311,12 @@ def test_what_is_aside_already_is_not_overwritten(
 
 def test_cancelled_before_anything_is_moved(root: Root, manifest: Manifest, days: list[bytes]) -> None:
     put(root, manifest, MONTH, ALL_ROWS)
-    cancelled = threading.Event()
+    context = context_of(root)
     events = []
-    for event in prune(root, bundled(), manifest, MONTH, cancelled):
+    for event in prune(context, manifest, MONTH):
         events.append(event)
         if event == Comparing(MONTH, COUNT, 2):
-            cancelled.set()
+            context.cancellation.request()
     assert events == [Comparing(MONTH, COUNT, held) for held in range(3)]
     assert nothing_moved(root, manifest, days)
 
@@ -412,7 +411,7 @@ def test_months_that_are_there_and_have_days_are_looked_at(
     root: Root, manifest: Manifest, days: list[bytes], outcome: Outcome
 ) -> None:
     del manifest, days
-    with CoveringMonths(root, bundled()) as months:
+    with CoveringMonths(context_of(root)) as months:
         months.note(settled(MONTH, outcome))
         there = {Outcome.PRESENT, Outcome.FETCHED, Outcome.UPDATED}
         assert list(months) == ([MONTH] if outcome in there else [])
@@ -427,11 +426,10 @@ def test_what_has_no_days_on_disk_is_not_looked_at(root: Root, days: list[bytes]
         an_object(JULY, Partition.MONTHLY, "1w"),
         funding,
     ]
-    with CoveringMonths(root, bundled()) as months:
+    with CoveringMonths(context_of(root)) as months:
         for other in others:
             months.note(settled(other, Outcome.FETCHED))
         months.note(ObjectPlanned(to_fetch(MONTH)))
-        assert list(months) == []
         months.note(settled(MONTH, Outcome.FETCHED))
         assert list(months) == [MONTH]
     assert list(root.staging.iterdir()) == []
@@ -444,7 +442,7 @@ def test_a_folder_is_read_once_for_all_of_its_months(
     looks = []
     real = prune_module.months_with_days
     monkeypatch.setattr(prune_module, "months_with_days", lambda *given: (looks.append(given), real(*given))[1])
-    with CoveringMonths(root, bundled()) as months:
+    with CoveringMonths(context_of(root)) as months:
         for number in range(1, 13):
             months.note(settled(an_object(date(2025, number, 1), Partition.MONTHLY), Outcome.PRESENT))
         assert list(months) == [MONTH]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from crypto_archive.model import RemoteStat
-from crypto_archive.s5cmd.output import Copied, Failed, Fault, Folder, Listed, Noise, fault_of, parse_line
+from crypto_archive.s5cmd.output import Copied, Failed, Fault, Folder, Listed, OtherLine, fault_of, parse_line
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -30,7 +30,7 @@ FIELDS = st.sampled_from(
         "last_modified",
     ]
 )
-MESSAGES = Copied | Failed | Listed | Folder | Noise
+MESSAGES = Copied | Failed | Listed | Folder | OtherLine
 
 
 @given(st.binary())
@@ -128,7 +128,7 @@ def test_a_folder() -> None:
     ],
 )
 def test_anything_else_is_noise(line: str) -> None:
-    assert parse_line(line) == Noise(line)
+    assert parse_line(line) == OtherLine(line)
 
 
 @pytest.mark.parametrize(

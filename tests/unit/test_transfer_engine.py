@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -25,7 +25,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tenacity.wait import wait_none
 
-from crypto_archive.config.run_config import Access, Fetching
+from crypto_archive.config.run_config import Fetching
 from crypto_archive.errors import EndpointUnreachable, RootUnusable, S5cmdUnusable
 from crypto_archive.events import (
     BatchFinished,
@@ -38,20 +38,22 @@ from crypto_archive.events import (
     ObjectPlanned,
     PlanFinished,
 )
-from crypto_archive.files import Spool
-from crypto_archive.model import Absence, Action, Outcome, PlannedObject, RemoteStat
-from crypto_archive.plan.decide import batches
+from crypto_archive.files import DiskQueue
+from crypto_archive.model import Absence, Action, Batch, Outcome, PlannedObject, RemoteStat
+from crypto_archive.root.store import Root
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.transfer import engine as engine_module, lane as lane_module
+from crypto_archive.transfer.concurrency import Concurrency
 from crypto_archive.transfer.engine import Engine
-from crypto_archive.transfer.lane import Arrival, RetryDownload, Workplace
-from tests.objects import LISTED_AT, an_object, kept, many_to_fetch, to_fetch
+from crypto_archive.transfer.finish import RetryDownload
+from tests.objects import LISTED_AT, an_object, context_of, kept, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from crypto_archive.model import ArchiveObject
+    from crypto_archive.transfer.batch import ObjectState
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the made-up s5cmd is a script with a shebang")
 
@@ -135,15 +137,13 @@ DENIED = "error:AccessDenied: Access Denied status code: 403"
 BUSY = "error:SlowDown: Please reduce your request rate. status code: 503"
 REFUSED = "error:RequestError: send request failed caused by: dial tcp 127.0.0.1:1: connect: connection refused"
 DISK_FULL = "error:write x: no space left on device"
-NO_WORD = "s5cmd ended without a word about it"
+NO_WORD = "s5cmd exited without reporting this object"
 
 
-def fetched(arrival: Arrival) -> ObjectFinished:
-    """What a proof says of good bytes."""
-    size = arrival.file.stat().st_size
-    return ObjectFinished(
-        arrival.planned.object, Outcome.FETCHED, size=size, bytes_fetched=size, attempts=arrival.attempts
-    )
+def fetched(item: ObjectState) -> ObjectFinished:
+    """The event of good bytes."""
+    size = item.file.stat().st_size
+    return replace(item.ended(Outcome.FETCHED), size=size, bytes_fetched=size)
 
 
 @dataclass
@@ -152,7 +152,7 @@ class Site:
 
     folder: Path
     fetching: Fetching = field(default_factory=lambda: Fetching(jobs=1, attempts=2))
-    finish: Callable[[Arrival], ObjectFinished | RetryDownload] = fetched
+    finish: Callable[[ObjectState], ObjectFinished | RetryDownload] = fetched
     explain_absence: Callable[[ArchiveObject], Absence] = lambda _: Absence.HOLE
     cancellation: Cancellation = field(default_factory=Cancellation)
     program: Path | None = None
@@ -163,7 +163,7 @@ class Site:
 
     @property
     def staging(self) -> Path:
-        return self.folder / "staging"
+        return Root(self.folder).staging / self.run_folder.name
 
     @property
     def run_files(self) -> list[str]:
@@ -174,7 +174,7 @@ class Site:
         """The run-files that s5cmd was started with, in their order."""
         return (self.folder / "told.json.started").read_text(encoding="utf-8").splitlines()
 
-    def print_notice(
+    def does(
         self,
         zips: str | list[str] = "copy",
         sidecars: str | list[str] = "copy",
@@ -196,19 +196,17 @@ class Site:
         self.program.chmod(0o755)
         return self
 
-    def engine(self) -> Engine:
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """An engine that finishes objects, and explains absences, as the site does."""
         assert self.program is not None, "tell it what to do"
-        workplace = Workplace(
-            binary=Binary(self.program, "2.3.0"),
-            access=Access(),
-            fetching=self.fetching,
-            staging=self.staging,
-            run_folder=self.run_folder,
-            finish=self.finish,
-            explain_absence=self.explain_absence,
-            cancellation=self.cancellation,
-        )
-        return Engine(workplace, partial(batches, batch_size=self.fetching.batch_size))
+        context = context_of(Root(self.folder), self.fetching, cancellation=self.cancellation)
+        binary, concurrency = Binary(self.program, "2.3.0"), Concurrency(self.fetching.jobs)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(lane_module, "finish_object", lambda *given: self.finish(given[-1]))
+            patched.setattr(lane_module, "absence", lambda _row, item, _today: self.explain_absence(item))
+            with Engine(context, self.run_folder, binary, concurrency) as engine:
+                yield engine
 
 
 @dataclass
@@ -257,11 +255,11 @@ def run(
         react: Is shown every event.
         error: Whether the run is expected to end early.
     """
-    engine = site.engine()
-    ran = Ran(engine, [])
-    for event in engine.run(supply(planned)):
-        ran.events.append(event)
-        react(event)
+    with site.engine() as engine:
+        ran = Ran(engine, [])
+        for event in engine.run(supply(planned)):
+            ran.events.append(event)
+            react(event)
     check_the_books(ran)
     assert not any(site.staging.iterdir())
     assert error or engine.error is None, engine.error
@@ -329,36 +327,34 @@ def keys(*numbers: int) -> list[str]:
 
 
 def test_everything_is_fetched_and_told_of(site: Site) -> None:
-    arrivals: list[Arrival] = []
+    arrived: list[tuple[int, set[str]]] = []
 
-    def finish(arrival: Arrival) -> ObjectFinished:
-        assert arrival.sidecar is not None
-        assert arrival.file.read_text() == f"bytes of {arrival.planned.object.key}"
-        assert arrival.sidecar.read_text() == f"bytes of {arrival.planned.object.sidecar_key}"
-        arrivals.append(arrival)
-        return fetched(arrival)
+    def finish(item: ObjectState) -> ObjectFinished:
+        assert item.file.read_text() == f"bytes of {item.planned.object.key}"
+        assert item.arrived_sidecar is not None
+        assert item.arrived_sidecar.read_text() == f"bytes of {item.planned.object.sidecar_key}"
+        arrived.append((item.attempts, {*item.rejected}))
+        return fetched(item)
 
-    ran = run(replace(site, finish=finish).tell(), many_to_fetch(3))
+    ran = run(replace(site, finish=finish).does(), many_to_fetch(3))
     assert ran.outcomes == {"fetched": 3}
     assert [(event.lane, event.attempts) for event in ran.of(ObjectFinished)] == [(0, 1)] * 3
     assert [event.planned for event in ran.of(ObjectPlanned)] == list(many_to_fetch(3))
     assert ran.of(BatchStarted) == [BatchStarted(0, 1, "spot klines", 1, 3)]
     assert ran.of(BatchFinished) == [BatchFinished(0, 1)]
     assert ran.of(BatchRetried) == []
-    assert {(arrival.attempts, arrival.doubts, arrival.last_chance) for arrival in arrivals} == {
-        (1, frozenset(), False)
-    }
+    assert arrived == [(1, set())] * 3
     assert site.run_files == ["batch-00001.s5cmd"]
 
 
 def test_an_empty_plan_is_no_work(site: Site) -> None:
-    ran = run(site.tell(), [])
+    ran = run(site.does(), [])
     assert ran.events == [PlanFinished()]
     assert site.run_files == []
 
 
 def test_what_is_there_is_settled_without_s5cmd(site: Site) -> None:
-    ran = run(site.tell(), [kept(an_object(number), size=7) for number in range(3)])
+    ran = run(site.does(), [kept(an_object(number), size=7) for number in range(3)])
     assert ran.outcomes == {"present": 3}
     assert {(event.size, event.bytes_fetched, event.lane) for event in ran.of(ObjectFinished)} == {(7, 0, None)}
     assert site.run_files == []
@@ -366,13 +362,13 @@ def test_what_is_there_is_settled_without_s5cmd(site: Site) -> None:
 
 def test_what_is_there_and_what_is_not_in_one_plan(site: Site) -> None:
     planned = [kept(item.object) if number % 2 else item for number, item in enumerate(many_to_fetch(6))]
-    assert run(site.tell(), planned).outcomes == {"present": 3, "fetched": 3}
+    assert run(site.does(), planned).outcomes == {"present": 3, "fetched": 3}
 
 
 def test_several_lanes_share_the_batches(site: Site) -> None:
     """The first lane waits for a gate that opens when another one has brought something."""
     gate = site.folder / "gate"
-    site.tell(keys={keys(0)[0]: f"gate:{gate} then copy"})
+    site.does(keys={keys(0)[0]: f"gate:{gate} then copy"})
     site.fetching = Fetching(jobs=3, batch_size=2)
     ran = run(site, many_to_fetch(6), lambda event: gate.touch() if isinstance(event, ObjectFinished) else None)
     assert ran.outcomes == {"fetched": 6}
@@ -388,7 +384,7 @@ def test_several_lanes_share_the_batches(site: Site) -> None:
 )
 def test_a_run_file_has_no_more_commands_than_it_may(site: Site, batch_size: int, commands: dict[str, int]) -> None:
     site.fetching = Fetching(jobs=1, batch_size=batch_size)
-    assert run(site.tell(), many_to_fetch(1)).outcomes == {"fetched": 1}
+    assert run(site.does(), many_to_fetch(1)).outcomes == {"fetched": 1}
     assert {name: (site.run_folder / name).read_text().count("cp --raw ") for name in site.run_files} == commands
 
 
@@ -396,11 +392,11 @@ def test_a_run_file_has_no_more_commands_than_it_may(site: Site, batch_size: int
 def test_an_object_without_a_sidecar_arrives_alone(site: Site, wanted: bool) -> None:
     sidecars = []
 
-    def finish(arrival: Arrival) -> ObjectFinished:
-        sidecars.append(arrival.sidecar)
-        return fetched(arrival)
+    def finish(item: ObjectState) -> ObjectFinished:
+        sidecars.append(item.arrived_sidecar)
+        return fetched(item)
 
-    ran = run(replace(site, finish=finish).tell(sidecars=ABSENT), many_to_fetch(2, with_sidecar=wanted))
+    ran = run(replace(site, finish=finish).does(sidecars=ABSENT), many_to_fetch(2, with_sidecar=wanted))
     assert ran.outcomes == {"fetched": 2}
     assert sidecars == [None, None]
     assert ran.of(BatchRetried) == []
@@ -408,7 +404,7 @@ def test_an_object_without_a_sidecar_arrives_alone(site: Site, wanted: bool) -> 
 
 def test_symbols_in_any_script_are_fetched(site: Site) -> None:
     planned = [to_fetch(an_object(symbol=symbol)) for symbol in ("币安人生USDT", "1000SHIBUSDT", "A'B $(x) \"C")]
-    assert run(site.tell(), planned).outcomes == {"fetched": 3}
+    assert run(site.does(), planned).outcomes == {"fetched": 3}
 
 
 # Whatever s5cmd prints or returns
@@ -440,7 +436,7 @@ MISBEHAVIOUR = {
 def test_an_s5cmd_that(
     site: Site, told: dict[str, object], outcomes: dict[str, int], reasons: set[str], attempts: int
 ) -> None:
-    ran = run(site.tell(**told), many_to_fetch(3))  # type: ignore[arg-type]
+    ran = run(site.does(**told), many_to_fetch(3))  # type: ignore[arg-type]
     assert ran.outcomes == outcomes
     assert ran.reasons == reasons
     assert [event.attempt for event in ran.of(BatchStarted)] == list(range(1, attempts + 1))
@@ -462,7 +458,7 @@ def test_outcomes_add_up_to_the_plan_whatever_s5cmd_does(
     told: dict[str, str | list[str]], exit_code: int, jobs: int
 ) -> None:
     with TemporaryDirectory() as folder:
-        site = Site(Path(folder), Fetching(jobs=jobs, batch_size=4, attempts=2)).tell(keys=told, exit=exit_code)
+        site = Site(Path(folder), Fetching(jobs=jobs, batch_size=4, attempts=2)).does(keys=told, exit=exit_code)
         ran = run(site, many_to_fetch(5), error=True)
         assert ran.outcomes.get("cancelled", 0) == 0 or ran.engine.error is not None
 
@@ -473,7 +469,7 @@ def test_outcomes_add_up_to_the_plan_whatever_s5cmd_does(
 def test_a_further_attempt_is_for_what_is_missing_only(site: Site) -> None:
     """Of the first object the zip is busy, of the second the sidecar; the third is there at once."""
     first, second, third = keys(0, 1, 2)
-    site.tell(keys={first: [BUSY, "copy"], second + ".CHECKSUM": [BUSY, "copy"]})
+    site.does(keys={first: [BUSY, "copy"], second + ".CHECKSUM": [BUSY, "copy"]})
     ran = run(site, many_to_fetch(3))
     assert {key: event.attempts for key, event in ran.settled.items()} == {first: 2, second: 2, third: 1}
     again = (site.run_folder / "batch-00001-attempt2.s5cmd").read_text().splitlines()
@@ -484,7 +480,7 @@ def test_a_further_attempt_is_for_what_is_missing_only(site: Site) -> None:
 
 def test_there_are_only_so_many_attempts(site: Site) -> None:
     site.fetching = Fetching(jobs=1, attempts=3)
-    ran = run(site.tell(zips=BUSY), many_to_fetch(1))
+    ran = run(site.does(zips=BUSY), many_to_fetch(1))
     assert [event.attempt for event in ran.of(BatchStarted)] == [1, 2, 3]
     assert len(ran.of(BatchRetried)) == 2
     assert [event.attempts for event in ran.of(ObjectFinished)] == [3]
@@ -492,7 +488,7 @@ def test_there_are_only_so_many_attempts(site: Site) -> None:
 
 def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
     site.explain_absence = lambda item: Absence.NOT_YET if item == an_object(1) else Absence.HOLE
-    site.tell(keys=dict.fromkeys(keys(1, 2), ABSENT))
+    site.does(keys=dict.fromkeys(keys(1, 2), ABSENT))
     ran = run(site, many_to_fetch(3))
     assert ran.outcomes == {"fetched": 1, "absent": 2}
     assert [ran.settled[key].reason for key in keys(1, 2)] == ["not-yet", "hole"]
@@ -500,7 +496,7 @@ def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
 
 
 def test_a_pinned_object_that_the_archive_does_not_have_is_a_failure(site: Site) -> None:
-    site.tell(keys=dict.fromkeys(keys(1), ABSENT))
+    site.does(keys=dict.fromkeys(keys(1), ABSENT))
     pin = RemoteStat(7, "e" * 32, LISTED_AT)
     ran = run(site, (replace(item, pin=pin) for item in many_to_fetch(2)))
     assert ran.outcomes == {"fetched": 1, "failed": 1}
@@ -510,34 +506,30 @@ def test_a_pinned_object_that_the_archive_does_not_have_is_a_failure(site: Site)
 
 def test_what_cannot_be_had_fails_at_once(site: Site) -> None:
     refused = PlannedObject(an_object(), Action.REFUSE, "replaced", stored_size=7)
-    ran = run(site.tell(), (item for item in [refused]))
+    ran = run(site.does(), (item for item in [refused]))
     assert ran.outcomes == {"failed": 1}
     settled = ran.settled[an_object().key]
     assert (settled.reason, settled.refused, settled.attempts) == ("replaced", True, 0)
 
 
 def test_what_is_denied_is_not_tried_again(site: Site) -> None:
-    ran = run(site.tell(keys={keys(1)[0]: DENIED}), many_to_fetch(3))
+    ran = run(site.does(keys={keys(1)[0]: DENIED}), many_to_fetch(3))
     assert ran.outcomes == {"fetched": 2, "failed": 1}
     assert ran.settled[keys(1)[0]].reason == "AccessDenied: Access Denied status code: 403"
     assert len(ran.of(BatchStarted)) == 1
 
 
 def test_a_doubtful_object_is_downloaded_again_and_the_doubts_are_remembered(site: Site) -> None:
-    arrivals: list[Arrival] = []
+    arrived: list[tuple[int, set[str]]] = []
 
-    def finish(arrival: Arrival) -> ObjectFinished | RetryDownload:
-        arrivals.append(arrival)
-        return (
-            fetched(arrival) if arrival.last_chance else RetryDownload(f"digest {arrival.attempts}", "SHA-256 differs")
-        )
+    def finish(item: ObjectState) -> ObjectFinished | RetryDownload:
+        arrived.append((item.attempts, {*item.rejected}))
+        return fetched(item) if item.attempts == 3 else RetryDownload(f"digest {item.attempts}", "SHA-256 differs")
 
     site.fetching = Fetching(jobs=1, attempts=3)
-    ran = run(replace(site, finish=finish).tell(), many_to_fetch(1))
+    ran = run(replace(site, finish=finish).does(), many_to_fetch(1))
     assert ran.outcomes == {"fetched": 1}
-    assert [(arrival.attempts, set(arrival.doubts), arrival.last_chance) for arrival in arrivals] == [
-        (1, set(), False), (2, {"digest 1"}, False), (3, {"digest 1", "digest 2"}, True),
-    ]  # fmt: skip
+    assert arrived == [(1, set()), (2, {"digest 1"}), (3, {"digest 1", "digest 2"})]
     assert {event.reason for event in ran.of(BatchRetried)} == {"SHA-256 differs"}
     again = (site.run_folder / "batch-00001-attempt2.s5cmd").read_text()
     assert again.count("cp --raw") == 2
@@ -549,7 +541,7 @@ def test_a_doubtful_object_is_downloaded_again_and_the_doubts_are_remembered(sit
 @pytest.mark.parametrize("deed", ["hang", "half then hang"])
 def test_a_lane_from_which_nothing_comes_is_stopped(site: Site, deed: str) -> None:
     site.fetching = Fetching(jobs=1, attempts=2, stall_seconds=0.05)
-    ran = run(site.tell(zips=deed), many_to_fetch(2))
+    ran = run(site.does(zips=deed), many_to_fetch(2))
     assert ran.outcomes == {"failed": 2}
     assert ran.reasons == {"nothing arrived for 0.05 seconds"}
     assert [event.attempt for event in ran.of(BatchStarted)] == [1, 2]
@@ -558,7 +550,7 @@ def test_a_lane_from_which_nothing_comes_is_stopped(site: Site, deed: str) -> No
 
 def test_a_lane_that_takes_too_long_is_stopped_though_it_talks(site: Site) -> None:
     site.fetching = Fetching(jobs=1, attempts=2, timeout_seconds=0.2)
-    ran = run(site.tell(zips="chatter"), many_to_fetch(2))
+    ran = run(site.does(zips="chatter"), many_to_fetch(2))
     assert ran.outcomes == {"failed": 2}
     assert ran.reasons == {"not done within 0.2 seconds"}
 
@@ -566,7 +558,7 @@ def test_a_lane_that_takes_too_long_is_stopped_though_it_talks(site: Site) -> No
 def test_an_s5cmd_that_does_not_listen_is_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 0.02)
     site.fetching = Fetching(jobs=1, attempts=1, stall_seconds=0.05)
-    assert run(site.tell(zips="hang", stubborn=True), many_to_fetch(1)).outcomes == {"failed": 1}
+    assert run(site.does(zips="hang", stubborn=True), many_to_fetch(1)).outcomes == {"failed": 1}
 
 
 def test_bytes_are_told_of_while_they_arrive(site: Site) -> None:
@@ -574,7 +566,7 @@ def test_bytes_are_told_of_while_they_arrive(site: Site) -> None:
         if isinstance(event, BytesArrived) and event.bytes >= 1000:
             site.cancellation.request()
 
-    ran = run(site.tell(zips="half then hang"), many_to_fetch(1), react)
+    ran = run(site.does(zips="half then hang"), many_to_fetch(1), react)
     assert max(event.bytes for event in ran.of(BytesArrived)) == 1000
     assert ran.outcomes == {"cancelled": 1}
 
@@ -584,7 +576,7 @@ def test_bytes_are_told_of_while_they_arrive(site: Site) -> None:
 
 def test_a_run_that_is_cancelled_before_it_starts_does_nothing(site: Site) -> None:
     site.cancellation.request()
-    ran = run(site.tell(), many_to_fetch(10))
+    ran = run(site.does(), many_to_fetch(10))
     assert ran.events == [PlanFinished()]
     assert site.run_files == []
 
@@ -603,7 +595,7 @@ def cancels(site: Site, times: int = 1) -> Callable[[Event], None]:
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_cancelled_run_keeps_what_is_done_and_ends_in_order(site: Site, jobs: int) -> None:
     site.fetching = Fetching(jobs=jobs, batch_size=6)
-    site.tell(zips="hang", keys={keys(0)[0]: "copy"})
+    site.does(zips="hang", keys={keys(0)[0]: "copy"})
     ran = run(site, many_to_fetch(20), cancels(site))
     assert ran.settled[keys(0)[0]].outcome is Outcome.FETCHED
     assert set(ran.outcomes) <= {"fetched", "cancelled"}
@@ -623,20 +615,20 @@ def test_a_cancelled_batch_goes_on_to_no_further_run_file(site: Site) -> None:
                 site.cancellation.request()
             join_lanes()
 
-    assert run(site.tell(zips=f"meet:{meeting} then copy"), many_to_fetch(1), react).outcomes == {"cancelled": 1}
+    assert run(site.does(zips=f"meet:{meeting} then copy"), many_to_fetch(1), react).outcomes == {"cancelled": 1}
     assert site.started == ["batch-00001.s5cmd"]
 
 
 def test_the_first_request_kills_in_the_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 0.02)
-    site.tell(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
+    site.does(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
     assert run(site, many_to_fetch(3), cancels(site)).outcomes == {"fetched": 1, "cancelled": 2}
 
 
 def test_the_second_request_kills_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an hour of grace, only a kill at once lets the test end."""
     monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 3600.0)
-    site.tell(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
+    site.does(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
     stopping = threading.Event()
 
     def react(event: Event) -> None:
@@ -653,7 +645,7 @@ def test_a_wait_between_attempts_is_cut_short(site: Site, monkeypatch: pytest.Mo
     """With an hour to wait, only a wait that is cut short lets the test end."""
     monkeypatch.setattr(lane_module, "wait_random_exponential", lambda **_: lambda _state: 3600.0)
     ran = run(
-        site.tell(zips=BUSY),
+        site.does(zips=BUSY),
         many_to_fetch(2),
         lambda event: site.cancellation.request() if isinstance(event, BatchRetried) else None,
     )
@@ -662,7 +654,7 @@ def test_a_wait_between_attempts_is_cut_short(site: Site, monkeypatch: pytest.Mo
 
 
 def test_a_run_that_was_not_cancelled_does_not_look_so(site: Site) -> None:
-    run(site.tell(), many_to_fetch(2))
+    run(site.does(), many_to_fetch(2))
     assert not site.cancellation.requested.is_set()
 
 
@@ -687,9 +679,9 @@ def test_a_consumer_that_leaves_takes_everything_with_it(site: Site, kind: type[
             closed.set()
 
     site.fetching = Fetching(jobs=2, batch_size=4)
-    site.tell(keys=dict.fromkeys((an_object(9, symbol="X0").key, an_object(11, symbol="X0").key), "hang"))
+    site.does(keys=dict.fromkeys((an_object(9, symbol="X0").key, an_object(11, symbol="X0").key), "hang"))
     plan = planned()  # kept, so that it is not closed for want of anyone who holds it
-    with closing(site.engine().run(plan)) as events:  # type: ignore[type-var]
+    with site.engine() as engine, closing(engine.run(plan)) as events:
         assert any(isinstance(event, kind) for event in events)
     assert closed.is_set()
     assert site.cancellation.requested.is_set()
@@ -701,7 +693,7 @@ def test_a_consumer_that_fails_takes_everything_with_it(site: Site) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(site.tell(zips="hang", stubborn=True), endless(), react)
+        run(site.does(zips="hang", stubborn=True), endless(), react)
     assert site.cancellation.requested.is_set()
 
 
@@ -720,7 +712,7 @@ def breaking_after(planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
 @pytest.mark.parametrize("number", [0, 1, 3, 4, 7])
 def test_a_plan_that_fails_ends_the_run_and_loses_no_object(site: Site, number: int) -> None:
     site.fetching = Fetching(jobs=1, batch_size=8)
-    ran = run(site.tell(), breaking_after(many_to_fetch(number)), error=True)
+    ran = run(site.does(), breaking_after(many_to_fetch(number)), error=True)
     assert isinstance(ran.engine.error, Broken)
     assert len(ran.of(ObjectPlanned)) == len(ran.of(ObjectFinished)) == number
     assert set(ran.outcomes) <= {"fetched", "cancelled"}
@@ -728,24 +720,24 @@ def test_a_plan_that_fails_ends_the_run_and_loses_no_object(site: Site, number: 
 
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_a_proof_that_fails_ends_the_run(site: Site, attempt: int) -> None:
-    def finish(arrival: Arrival) -> ObjectFinished | RetryDownload:
-        if arrival.attempts == attempt and arrival.planned.object == an_object(1):
+    def finish(item: ObjectState) -> ObjectFinished | RetryDownload:
+        if item.attempts == attempt and item.planned.object == an_object(1):
             raise RootUnusable("The disk is full", hint="Free some space.")
-        return fetched(arrival) if arrival.attempts == attempt else RetryDownload("digest", "SHA-256 differs")
+        return fetched(item) if item.attempts == attempt else RetryDownload("digest", "SHA-256 differs")
 
     site.fetching = Fetching(jobs=2, batch_size=4, attempts=3)
-    ran = run(replace(site, finish=finish).tell(), many_to_fetch(8), error=True)
+    ran = run(replace(site, finish=finish).does(), many_to_fetch(8), error=True)
     assert isinstance(ran.engine.error, RootUnusable)
     assert ran.engine.error.message == "The disk is full"
     assert ran.settled[keys(1)[0]].outcome is Outcome.CANCELLED
 
 
 def test_one_lane_that_fails_stops_the_others(site: Site) -> None:
-    def finish(arrival: Arrival) -> ObjectFinished:
+    def finish(item: ObjectState) -> ObjectFinished:
         raise Broken("in a proof")
 
     site.fetching = Fetching(jobs=2, batch_size=2)
-    site.tell(keys=dict.fromkeys(keys(1, 2, 3), "hang"))
+    site.does(keys=dict.fromkeys(keys(1, 2, 3), "hang"))
     ran = run(replace(site, finish=finish), many_to_fetch(4), error=True)
     assert isinstance(ran.engine.error, Broken)
     assert ran.outcomes == {"cancelled": 4}
@@ -755,7 +747,7 @@ def test_an_absence_that_cannot_be_explained_ends_the_run(site: Site) -> None:
     def explain(item: ArchiveObject) -> Absence:
         raise Broken(item.key)
 
-    ran = run(replace(site, explain_absence=explain).tell(zips=ABSENT), many_to_fetch(2), error=True)
+    ran = run(replace(site, explain_absence=explain).does(zips=ABSENT), many_to_fetch(2), error=True)
     assert isinstance(ran.engine.error, Broken)
     assert ran.outcomes == {"cancelled": 2}
 
@@ -763,7 +755,7 @@ def test_an_absence_that_cannot_be_explained_ends_the_run(site: Site) -> None:
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_a_full_disk_ends_the_run(site: Site, attempt: int) -> None:
     first, second = keys(0, 1)
-    site.tell(zips="copy", keys={first: [BUSY] * (attempt - 1) + [DISK_FULL], second: "copy"})
+    site.does(zips="copy", keys={first: [BUSY] * (attempt - 1) + [DISK_FULL], second: "copy"})
     site.fetching = Fetching(jobs=1, batch_size=4, attempts=4)
     ran = run(site, many_to_fetch(6), error=True)
     assert isinstance(ran.engine.error, RootUnusable)
@@ -774,7 +766,7 @@ def test_a_full_disk_ends_the_run(site: Site, attempt: int) -> None:
 
 
 def test_an_s5cmd_that_cannot_be_started_ends_the_run(site: Site) -> None:
-    site.tell()
+    site.does()
     assert site.program is not None
     site.program.unlink()
     ran = run(site, many_to_fetch(3), error=True)
@@ -801,7 +793,7 @@ def test_an_s5cmd_that_cannot_be_started_ends_the_run(site: Site) -> None:
 )
 def test_a_server_that_refuses_all_ends_the_run(site: Site, deed: str, message: str, outcome: str) -> None:
     site.fetching = Fetching(jobs=1, batch_size=4, attempts=2)
-    ran = run(site.tell(zips=deed, sidecars=deed), many_to_fetch(6), error=True)
+    ran = run(site.does(zips=deed, sidecars=deed), many_to_fetch(6), error=True)
     assert isinstance(ran.engine.error, EndpointUnreachable)
     assert ran.engine.error.message.startswith(message)
     assert "--endpoint-url" in ran.engine.error.hint
@@ -813,7 +805,7 @@ def test_a_server_that_has_given_something_does_not_end_the_run(site: Site) -> N
     """The second batch waits until it is known that something of the first has arrived."""
     gate = site.folder / "gate"
     first, second, third = keys(0, 1, 2)
-    site.tell(keys={second: f"gate:{gate} then {DENIED}"})
+    site.does(keys={second: f"gate:{gate} then {DENIED}"})
     site.fetching = Fetching(jobs=1, batch_size=2)
     ran = run(site, many_to_fetch(3), lambda event: gate.touch() if isinstance(event, ObjectFinished) else None)
     assert {key: event.outcome.value for key, event in ran.settled.items()} == {
@@ -827,7 +819,7 @@ def test_a_server_that_has_given_something_does_not_end_the_run(site: Site) -> N
 def test_batch_after_batch_without_anything_ends_the_run(site: Site, deed: str, jobs: int) -> None:
     """The first object arrives before the server goes; every batch has all of its attempts."""
     gate = site.folder / "gate"
-    site.tell(
+    site.does(
         zips=f"gate:{gate} then {deed}",
         sidecars=deed,
         keys=dict.fromkeys((an_object(0).key, an_object(0).sidecar_key), "copy"),
@@ -847,7 +839,7 @@ def test_batch_after_batch_without_anything_ends_the_run(site: Site, deed: str, 
 def test_a_sign_of_life_starts_the_count_of_lost_batches_anew(site: Site, sign: str) -> None:
     alive = {key: sign for number in (0, 3, 6) for key in keys(number)}
     sidecars = {an_object(number).sidecar_key: sign for number in (0, 3, 6)}
-    site.tell(zips=BUSY, sidecars=BUSY, keys=alive | sidecars)
+    site.does(zips=BUSY, sidecars=BUSY, keys=alive | sidecars)
     site.fetching = Fetching(jobs=1, batch_size=2, attempts=1)
     ran = run(site, many_to_fetch(9))
     assert ran.outcomes == {"fetched" if sign == "copy" else "absent": 3, "failed": 6}
@@ -855,22 +847,22 @@ def test_a_sign_of_life_starts_the_count_of_lost_batches_anew(site: Site, sign: 
 
 def test_a_slow_consumer_does_not_turn_a_denied_batch_into_the_end(site: Site) -> None:
     """The consumer looks at the second event only when the lane has been through all batches."""
-    site.tell(keys={keys(1)[0]: DENIED})
+    site.does(keys={keys(1)[0]: DENIED})
     site.fetching = Fetching(jobs=1, batch_size=2)
     assert run(site, many_to_fetch(3), lambda _: join_lanes()).outcomes == {"fetched": 2, "failed": 1}
 
 
-def test_a_spool_that_is_full_loses_no_object(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    put = Spool.put
+def test_a_queue_without_room_loses_no_object(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = DiskQueue.put
 
-    def put_one(spool: Spool, batch: object) -> None:
-        if getattr(batch, "number", 0) == 2:
-            raise RootUnusable("The plan cannot be kept")
-        put(spool, batch)  # type: ignore[arg-type]
+    def put_one(batches: DiskQueue[Batch], batch: Batch) -> None:
+        if batch.number == 2:
+            raise RootUnusable("Cannot keep the plan")
+        put(batches, batch)
 
-    monkeypatch.setattr(Spool, "put", put_one)
+    monkeypatch.setattr(DiskQueue, "put", put_one)
     site.fetching = Fetching(jobs=1, batch_size=4)
-    ran = run(site.tell(), many_to_fetch(6), error=True)
+    ran = run(site.does(), many_to_fetch(6), error=True)
     assert isinstance(ran.engine.error, RootUnusable)
     assert len(ran.settled) == len(ran.of(ObjectPlanned))
 
@@ -882,7 +874,7 @@ def test_the_plan_is_not_held_up_by_the_lanes(site: Site) -> None:
     """All of it is known while the only lane still hangs at the first batch, so that progress has its totals."""
     site.fetching = Fetching(jobs=1, batch_size=2)
     ran = run(
-        site.tell(zips="hang"),
+        site.does(zips="hang"),
         many_to_fetch(100),
         lambda event: site.cancellation.request() if isinstance(event, PlanFinished) else None,
     )
@@ -902,7 +894,7 @@ def test_the_first_batch_is_fetched_while_the_plan_is_made(site: Site) -> None:
         yield to_fetch(an_object(3))
 
     site.fetching = Fetching(jobs=1, batch_size=4)
-    ran = run(site.tell(), planned(), lambda event: there.set() if isinstance(event, ObjectFinished) else None)
+    ran = run(site.does(), planned(), lambda event: there.set() if isinstance(event, ObjectFinished) else None)
     kinds = [type(event) for event in ran.events]
     assert kinds.index(BatchStarted) < kinds.index(ObjectFinished) < kinds.index(PlanFinished)
     assert ran.outcomes == {"fetched": 4}
@@ -916,16 +908,16 @@ def test_what_stays_is_told_in_handfuls_while_the_plan_is_made(site: Site) -> No
         assert told.wait(LONGEST_TEST_SECONDS), "nothing was told before the plan was complete"
         yield kept(an_object(engine_module.EVENTS_PER_CHUNK))
 
-    ran = run(site.tell(), planned(), lambda event: told.set() if isinstance(event, ObjectFinished) else None)
+    ran = run(site.does(), planned(), lambda event: told.set() if isinstance(event, ObjectFinished) else None)
     assert ran.outcomes == {"present": engine_module.EVENTS_PER_CHUNK // 2 + 1}
     assert ran.events[-1] == PlanFinished()
 
 
 def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endless plan runs ahead of the consumer by no more events than may be under way."""
-    monkeypatch.setattr(engine_module, "HANDFULS_IN_FLIGHT", 3)
-    monkeypatch.setattr(engine_module, "EVENTS_A_HANDFUL", 4)
-    site.tell(zips="hang")
+    monkeypatch.setattr(engine_module, "CHUNKS_IN_FLIGHT", 3)
+    monkeypatch.setattr(engine_module, "EVENTS_PER_CHUNK", 4)
+    site.does(zips="hang")
     taken: list[PlannedObject] = []
     ahead = 4 * (3 + 2) + 1  # in the queue, in the consumer's hands, in the planner's; and the object that comes next
 
@@ -934,7 +926,7 @@ def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyP
             taken.append(item)
             yield item
 
-    with closing(site.engine().run(planned())) as events:  # type: ignore[type-var]
+    with site.engine() as engine, closing(engine.run(planned())) as events:
         for number, event in enumerate(events):
             if isinstance(event, ObjectPlanned):
                 assert len(taken) <= number + ahead
@@ -948,7 +940,7 @@ def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyP
 def test_a_machine_that_was_suspended_is_no_stall(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between any two looks an hour goes by; the lane is still not stopped until enough looks have seen nothing."""
     gate = site.folder / "gate"
-    site.tell(zips=f"gate:{gate} then copy")
+    site.does(zips=f"gate:{gate} then copy")
     site.fetching = Fetching(jobs=1, attempts=1, stall_seconds=60.0, timeout_seconds=1800.0)
     hours = count(0.0, 3600.0)
     monkeypatch.setattr(engine_module, "AwakeClock", partial(AwakeClock, clock=lambda: next(hours)))
@@ -966,6 +958,6 @@ def test_a_lane_that_stalls_after_the_wake_up_is_stopped(site: Site, monkeypatch
     hours = count(0.0, 3600.0)
     monkeypatch.setattr(engine_module, "AwakeClock", partial(AwakeClock, clock=lambda: next(hours)))
     site.fetching = Fetching(jobs=1, attempts=1, stall_seconds=0.1)
-    ran = run(site.tell(zips="hang"), many_to_fetch(1))
+    ran = run(site.does(zips="hang"), many_to_fetch(1))
     assert ran.reasons == {"nothing arrived for 0.1 seconds"}
     assert len(ran.of(BytesArrived)) >= 0.1 / (3 * engine_module.TICK_SECONDS)

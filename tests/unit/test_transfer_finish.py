@@ -1,24 +1,31 @@
-"""How an arrival is settled: every kind of evidence, the second opinion, and what then stands in the archive root."""
+"""How an object is finished: every kind of evidence, the second opinion, and what is in the archive root afterwards."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from crypto_archive.config.run_config import Fetching
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import ObjectFinished
 from crypto_archive.model import Action, Outcome, PlannedObject, RemoteStat, Verdict
 from crypto_archive.root.store import Root, open_root
-from crypto_archive.transfer.finish import Finisher
-from crypto_archive.transfer.lane import Arrival, RetryDownload
-from tests.objects import LISTED_AT, an_object, listed
+from crypto_archive.s5cmd.binary import Binary
+from crypto_archive.transfer import finish as finish_module
+from crypto_archive.transfer.batch import ObjectState
+from crypto_archive.transfer.finish import RetryDownload, finish_object
+from tests.objects import LISTED_AT, an_object, context_of, listed
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
+
+ATTEMPTS = 4
+BINARY = Binary(Path("/s5cmd"), "2.3.0")
 
 ITEM = an_object(14)
 NAME = ITEM.key.rpartition("/")[2]
@@ -42,14 +49,29 @@ def root(tmp_path: Path) -> Root:
     return open_root(tmp_path / "archive")
 
 
-def nobody(key: str) -> RemoteStat | None:
+def not_asked(key: str) -> RemoteStat | None:
     """A listing that must not be asked."""
     pytest.fail(f"the listing was asked for {key}")
 
 
+@dataclass(frozen=True)
+class Finishing:
+    """Finishes objects of one root, with a listing that answers as the test wants."""
+
+    root: Root
+    listing: Callable[[str], RemoteStat | None] = not_asked
+    wants_sidecars: bool = True
+
+    def __call__(self, item: ObjectState) -> ObjectFinished | RetryDownload:
+        fetching = Fetching(download_checksum=self.wants_sidecars, attempts=ATTEMPTS)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(finish_module, "listed_now", lambda _context, _binary, key: self.listing(key))
+            return finish_object(context_of(self.root, fetching), BINARY, "run-1", item)
+
+
 @pytest.fixture
-def settler(root: Root) -> Finisher:
-    return Finisher(root, "run-1", wants_sidecars=True, look_up=nobody)
+def finishing(root: Root) -> Finishing:
+    return Finishing(root)
 
 
 def arrive(
@@ -59,11 +81,11 @@ def arrive(
     content: bytes = GOOD,
     *,
     action: Action = Action.FETCH,
-    doubts: frozenset[str] = frozenset(),
-    last_chance: bool = False,
+    rejected: Iterable[str] = (),
+    last_attempt: bool = False,
     pin: RemoteStat | None = None,
-) -> Arrival:
-    """Lay the files of an arrival into staging."""
+) -> ObjectState:
+    """Put the files of an object into staging."""
     file = root.staging / "00001" / ITEM.key
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
@@ -71,15 +93,15 @@ def arrive(
     if sidecar is not None:
         beside.write_text(sidecar, encoding="utf-8")
     planned = PlannedObject(ITEM, action, "", remote=remote, pin=pin)
-    return Arrival(planned, file, beside if sidecar is not None else None, 1 + len(doubts), doubts, last_chance)
+    return ObjectState(planned, file, beside, ATTEMPTS if last_attempt else 2, rejected={*rejected})
 
 
-def finish(settler: Finisher, arrival: Arrival) -> ObjectFinished:
-    settled = settler(arrival)
-    assert isinstance(settled, ObjectFinished)
-    assert settled.object == ITEM
-    assert settled.attempts == arrival.attempts
-    return settled
+def finish(finishing: Finishing, item: ObjectState) -> ObjectFinished:
+    event = finishing(item)
+    assert isinstance(event, ObjectFinished)
+    assert event.object == ITEM
+    assert event.attempts == item.attempts
+    return event
 
 
 def is_published(root: Root, sidecar: str | None) -> None:
@@ -113,22 +135,22 @@ GOOD_ARRIVALS = {
 
 
 @pytest.mark.parametrize(("sidecar", "remote", "verdict", "reason"), GOOD_ARRIVALS.values(), ids=GOOD_ARRIVALS)
-@pytest.mark.parametrize("last_chance", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize("last_attempt", [False, True], ids=["first", "last"])
 def test_good_bytes_are_published(
     root: Root,
-    settler: Finisher,
+    finishing: Finishing,
     sidecar: str | None,
     remote: RemoteStat | None,
     verdict: Verdict,
     reason: str,
-    last_chance: bool,
+    last_attempt: bool,
 ) -> None:
     if sidecar is None and remote is None:
-        settler = replace(settler, look_up=lambda _: None)
-    settled = finish(settler, arrive(root, sidecar, remote, last_chance=last_chance))
-    assert (settled.outcome, settled.verdict, settled.reason) == (Outcome.FETCHED, verdict, reason)
-    assert (settled.size, settled.sha256, settled.remote) == (len(GOOD), SHA256, remote)
-    assert settled.bytes_fetched == len(GOOD) + len(sidecar or "")
+        finishing = replace(finishing, listing=lambda _: None)
+    event = finish(finishing, arrive(root, sidecar, remote, last_attempt=last_attempt))
+    assert (event.outcome, event.verdict, event.reason) == (Outcome.FETCHED, verdict, reason)
+    assert (event.size, event.sha256, event.remote) == (len(GOOD), SHA256, remote)
+    assert event.bytes_fetched == len(GOOD) + len(sidecar or "")
     is_published(root, sidecar)
 
 
@@ -138,16 +160,16 @@ def test_good_bytes_are_published(
     ids=["no listing", "listing", "in parts"],
 )
 def test_without_wanted_sidecars_the_listing_proves(root: Root, remote: RemoteStat | None, verdict: Verdict) -> None:
-    settled = finish(Finisher(root, "run-1", wants_sidecars=False, look_up=nobody), arrive(root, None, remote))
-    assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, verdict)
+    event = finish(Finishing(root, wants_sidecars=False), arrive(root, None, remote))
+    assert (event.outcome, event.verdict) == (Outcome.FETCHED, verdict)
     is_published(root, None)
 
 
-def test_what_was_replaced_by_the_archive_is_updated(root: Root, settler: Finisher) -> None:
+def test_what_was_replaced_by_the_archive_is_updated(root: Root, finishing: Finishing) -> None:
     root.file(ITEM.key).parent.mkdir(parents=True)
     root.file(ITEM.key).write_bytes(OTHER)
-    settled = finish(settler, arrive(root, action=Action.UPDATE))
-    assert settled.outcome is Outcome.UPDATED
+    event = finish(finishing, arrive(root, action=Action.UPDATE))
+    assert event.outcome is Outcome.UPDATED
     is_published(root, RIGHT)
 
 
@@ -170,24 +192,24 @@ DOUBTFUL = {
 
 @pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
 def test_doubtful_bytes_ask_for_another_download(
-    root: Root, settler: Finisher, sidecar: str | None, remote: RemoteStat | None, reason: str
+    root: Root, finishing: Finishing, sidecar: str | None, remote: RemoteStat | None, reason: str
 ) -> None:
-    arrival = arrive(root, sidecar, remote)
-    assert settler(arrival) == RetryDownload(SHA256, reason)
+    item = arrive(root, sidecar, remote)
+    assert finishing(item) == RetryDownload(SHA256, reason)
     assert not root.file(ITEM.key).exists()
-    assert arrival.file.exists()
+    assert item.file.exists()
 
 
 @pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
 def test_doubtful_bytes_of_the_last_download_go_to_quarantine(
-    root: Root, settler: Finisher, sidecar: str | None, remote: RemoteStat | None, reason: str
+    root: Root, finishing: Finishing, sidecar: str | None, remote: RemoteStat | None, reason: str
 ) -> None:
     """No two downloads agree here, so that there is no second opinion."""
-    settled = finish(settler, arrive(root, sidecar, remote, doubts=frozenset({"another digest"}), last_chance=True))
+    event = finish(finishing, arrive(root, sidecar, remote, rejected=frozenset({"another digest"}), last_attempt=True))
     kept = f".crypto-archive/quarantine/{ITEM.key}.run-1"
-    assert (settled.outcome, settled.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
-    assert settled.reason == f"{reason}; kept as {kept}"
-    assert (settled.size, settled.bytes_fetched) == (0, len(GOOD) + len(sidecar or ""))
+    assert (event.outcome, event.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
+    assert event.reason == f"{reason}; kept as {kept}"
+    assert (event.size, event.bytes_fetched) == (0, len(GOOD) + len(sidecar or ""))
     assert (root.path / kept).read_bytes() == GOOD
     assert json.loads((root.path / f"{kept}.reason.json").read_text())["reason"] == reason
     assert not root.file(ITEM.key).exists()
@@ -198,16 +220,16 @@ def test_doubtful_bytes_of_the_last_download_go_to_quarantine(
 AGREED = frozenset({SHA256})
 
 
-@pytest.mark.parametrize("last_chance", [False, True], ids=["second", "last"])
+@pytest.mark.parametrize("last_attempt", [False, True], ids=["second", "last"])
 @pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS], ids=["listing", "in parts"])
 @pytest.mark.parametrize("sidecar", [WRONG, "<html>", OF_ANOTHER], ids=["wrong", "malformed", "another"])
 def test_a_stale_sidecar_is_the_fault_of_the_archive(
-    root: Root, settler: Finisher, sidecar: str, remote: RemoteStat, last_chance: bool
+    root: Root, finishing: Finishing, sidecar: str, remote: RemoteStat, last_attempt: bool
 ) -> None:
-    settled = finish(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=last_chance))
-    assert (settled.outcome, settled.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
-    assert "sidecar" in settled.reason
-    assert settled.remote == remote
+    event = finish(finishing, arrive(root, sidecar, remote, rejected=AGREED, last_attempt=last_attempt))
+    assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
+    assert "sidecar" in event.reason
+    assert event.remote == remote
     is_published(root, sidecar)
 
 
@@ -218,46 +240,46 @@ def test_where_a_plan_had_no_listing_the_witness_is_asked_for(root: Root) -> Non
         asked.append(key)
         return AS_LISTED
 
-    settler = Finisher(root, "run-1", wants_sidecars=True, look_up=look_up)
-    assert isinstance(settler(arrive(root, WRONG, None)), RetryDownload)
+    finishing = Finishing(root, look_up)
+    assert isinstance(finishing(arrive(root, WRONG, None)), RetryDownload)
     assert asked == []  # the first download alone is no reason to ask
-    settled = finish(settler, arrive(root, WRONG, None, doubts=AGREED))
+    event = finish(finishing, arrive(root, WRONG, None, rejected=AGREED))
     assert asked == [ITEM.key]
-    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.SIDECAR_STALE, AS_LISTED)
+    assert (event.outcome, event.verdict, event.remote) == (Outcome.FETCHED, Verdict.SIDECAR_STALE, AS_LISTED)
     is_published(root, WRONG)
 
 
 def test_where_there_is_neither_sidecar_nor_listing_the_witness_is_asked_for(root: Root) -> None:
     """Else bytes that were spoilt on their way would be stored, since nothing speaks against them."""
-    settler = Finisher(root, "run-1", wants_sidecars=True, look_up={ITEM.key: AS_LISTED}.get)
-    doubt = settler(arrive(root, None, None, content=OTHER))
+    finishing = Finishing(root, {ITEM.key: AS_LISTED}.get)
+    doubt = finishing(arrive(root, None, None, content=OTHER))
     assert isinstance(doubt, RetryDownload)
     assert "the listing says" in doubt.reason
     assert not root.file(ITEM.key).exists()
-    settled = finish(settler, arrive(root, None, None))
-    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.SIDECAR_MISSING, AS_LISTED)
-    assert settled.reason == "no sidecar; size and MD5 as in the listing"
+    event = finish(finishing, arrive(root, None, None))
+    assert (event.outcome, event.verdict, event.remote) == (Outcome.FETCHED, Verdict.SIDECAR_MISSING, AS_LISTED)
+    assert event.reason == "no sidecar; size and MD5 as in the listing"
     is_published(root, None)
 
 
 @pytest.mark.parametrize("witness", [None, OTHER_SIZE, OTHER_ETAG], ids=["none", "another size", "another ETag"])
 def test_without_a_witness_the_bytes_stay_corrupt(root: Root, witness: RemoteStat | None) -> None:
     """One who can change the zip on its way can do so twice."""
-    settler = Finisher(root, "run-1", wants_sidecars=True, look_up=lambda _: witness)
-    assert settler(arrive(root, WRONG, None, doubts=AGREED)) == RetryDownload(SHA256, MISMATCH)
-    settled = finish(settler, arrive(root, WRONG, None, doubts=AGREED, last_chance=True))
-    assert (settled.outcome, settled.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
+    finishing = Finishing(root, lambda _: witness)
+    assert finishing(arrive(root, WRONG, None, rejected=AGREED)) == RetryDownload(SHA256, MISMATCH)
+    event = finish(finishing, arrive(root, WRONG, None, rejected=AGREED, last_attempt=True))
+    assert (event.outcome, event.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
     assert not root.file(ITEM.key).exists()
 
 
 @pytest.mark.parametrize("remote", [OTHER_SIZE, listed(1, "f" * 32)], ids=["another size", "another size and ETag"])
 def test_what_the_archive_replaced_after_it_was_listed_is_taken(
-    root: Root, settler: Finisher, remote: RemoteStat
+    root: Root, finishing: Finishing, remote: RemoteStat
 ) -> None:
     """The sidecar vouches for the new bytes; what the old listing said is not remembered of them."""
-    settled = finish(settler, arrive(root, RIGHT, remote, doubts=AGREED))
-    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.OK, None)
-    assert settled.reason == "replaced by the archive after it was listed"
+    event = finish(finishing, arrive(root, RIGHT, remote, rejected=AGREED))
+    assert (event.outcome, event.verdict, event.remote) == (Outcome.FETCHED, Verdict.OK, None)
+    assert event.reason == "replaced by the archive after it was listed"
     is_published(root, RIGHT)
 
 
@@ -266,54 +288,54 @@ def test_what_the_archive_replaced_after_it_was_listed_is_taken(
     [(WRONG, OTHER_SIZE), (WRONG, OTHER_ETAG), (None, OTHER_SIZE), (None, OTHER_ETAG), ("<html>", OTHER_SIZE)],
 )
 def test_bytes_that_nobody_vouches_for_are_not_taken_though_two_downloads_agree(
-    root: Root, settler: Finisher, sidecar: str | None, remote: RemoteStat
+    root: Root, finishing: Finishing, sidecar: str | None, remote: RemoteStat
 ) -> None:
-    assert isinstance(settler(arrive(root, sidecar, remote, doubts=AGREED)), RetryDownload)
-    settled = finish(settler, arrive(root, sidecar, remote, doubts=AGREED, last_chance=True))
-    assert settled.outcome is Outcome.QUARANTINED
+    assert isinstance(finishing(arrive(root, sidecar, remote, rejected=AGREED)), RetryDownload)
+    event = finish(finishing, arrive(root, sidecar, remote, rejected=AGREED, last_attempt=True))
+    assert event.outcome is Outcome.QUARANTINED
 
 
-def test_downloads_that_differ_are_no_second_opinion(root: Root, settler: Finisher) -> None:
+def test_downloads_that_differ_are_no_second_opinion(root: Root, finishing: Finishing) -> None:
     other = frozenset({hashlib.sha256(OTHER).hexdigest()})
-    assert isinstance(settler(arrive(root, WRONG, doubts=other)), RetryDownload)
+    assert isinstance(finishing(arrive(root, WRONG, rejected=other)), RetryDownload)
 
 
-def test_a_good_download_after_a_bad_one_needs_no_second_opinion(root: Root, settler: Finisher) -> None:
-    doubts = frozenset({hashlib.sha256(OTHER).hexdigest()})
-    settled = finish(settler, arrive(root, RIGHT, doubts=doubts))
-    assert (settled.outcome, settled.verdict, settled.remote) == (Outcome.FETCHED, Verdict.OK, AS_LISTED)
+def test_a_good_download_after_a_bad_one_needs_no_second_opinion(root: Root, finishing: Finishing) -> None:
+    rejected = frozenset({hashlib.sha256(OTHER).hexdigest()})
+    event = finish(finishing, arrive(root, RIGHT, rejected=rejected))
+    assert (event.outcome, event.verdict, event.remote) == (Outcome.FETCHED, Verdict.OK, AS_LISTED)
 
 
 # What stands in the way
 
 
-def test_a_folder_at_the_final_path_fails_the_object_only(root: Root, settler: Finisher) -> None:
+def test_a_folder_at_the_final_path_fails_the_object_only(root: Root, finishing: Finishing) -> None:
     root.file(ITEM.key).mkdir(parents=True)
-    settled = finish(settler, arrive(root))
-    assert settled.outcome is Outcome.FAILED
-    assert settled.reason == (
+    event = finish(finishing, arrive(root))
+    assert event.outcome is Outcome.FAILED
+    assert event.reason == (
         f"Refused to replace {root.file(ITEM.key)}: it is a folder, where a file of the archive belongs; "
         "Move it away, then run again."
     )
-    assert (settled.size, settled.verdict, settled.bytes_fetched) == (0, None, len(GOOD) + len(RIGHT))
+    assert (event.size, event.verdict, event.bytes_fetched) == (0, None, len(GOOD) + len(RIGHT))
     assert not root.file(ITEM.sidecar_key).exists()
 
 
 def test_a_root_that_cannot_be_written_to_ends_the_run(
-    root: Root, settler: Finisher, monkeypatch: pytest.MonkeyPatch
+    root: Root, finishing: Finishing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise RootUnusable("The disk of the output directory is full")
 
     monkeypatch.setattr("crypto_archive.transfer.finish.publish", full)
     with pytest.raises(RootUnusable, match="full"):
-        settler(arrive(root))
+        finishing(arrive(root))
 
 
-def test_a_former_quarantine_is_not_overwritten(root: Root, settler: Finisher) -> None:
+def test_a_former_quarantine_is_not_overwritten(root: Root, finishing: Finishing) -> None:
     for content in (GOOD, OTHER):
-        settled = finish(settler, arrive(root, WRONG, None, content, last_chance=True))
-        assert settled.outcome is Outcome.QUARANTINED
+        event = finish(finishing, arrive(root, WRONG, None, content, last_attempt=True))
+        assert event.outcome is Outcome.QUARANTINED
     kept = [path.read_bytes() for path in root.quarantine.rglob("*.run-1*") if path.suffix != ".json"]
     assert sorted(kept) == sorted([GOOD, OTHER])
 
@@ -330,48 +352,51 @@ BY_PARTS = RemoteStat(len(GOOD), IN_PARTS.etag, LISTED_AT)
     ("sidecar", "remote"), [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR)], ids=["sidecar", "no sidecar"]
 )
 def test_locked_bytes_are_published(
-    root: Root, settler: Finisher, pin: RemoteStat, sidecar: str | None, remote: RemoteStat
+    root: Root, finishing: Finishing, pin: RemoteStat, sidecar: str | None, remote: RemoteStat
 ) -> None:
-    settled = finish(settler, arrive(root, sidecar, remote, pin=pin))
-    assert (settled.outcome, settled.refused) == (Outcome.FETCHED, False)
+    event = finish(finishing, arrive(root, sidecar, remote, pin=pin))
+    assert (event.outcome, event.refused) == (Outcome.FETCHED, False)
     is_published(root, sidecar)
 
 
 REPLACED = "replaced in the archive since it was locked: "
 NOT_LOCKED = {
-    "another digest": (replace(LOCKED, sha256="b" * 64), f"SHA-256 {SHA256}, locked was {'b' * 64}"),
+    "another digest": (
+        RemoteStat(len(GOOD), MD5, LISTED_AT, sha256="b" * 64),
+        f"SHA-256 {SHA256}, locked was {'b' * 64}",
+    ),
     "another MD5": (RemoteStat(len(GOOD), "f" * 32, LISTED_AT), f"MD5 {MD5}, locked was {'f' * 32}"),
-    "another size": (replace(LOCKED, size=12_345), f"{len(GOOD)} bytes, locked were 12,345"),
+    "another size": (RemoteStat(12_345, MD5, LISTED_AT, sha256=SHA256), f"{len(GOOD)} bytes, locked were 12,345"),
 }
 
 
 @pytest.mark.parametrize(("pin", "reason"), NOT_LOCKED.values(), ids=NOT_LOCKED)
 def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
-    root: Root, settler: Finisher, pin: RemoteStat, reason: str
+    root: Root, finishing: Finishing, pin: RemoteStat, reason: str
 ) -> None:
-    settled = finish(settler, arrive(root, pin=pin))
-    assert (settled.outcome, settled.reason, settled.refused) == (Outcome.FAILED, REPLACED + reason, True)
-    assert (settled.size, settled.sha256, settled.verdict) == (0, "", None)
-    assert settled.bytes_fetched == len(GOOD) + len(RIGHT)
+    event = finish(finishing, arrive(root, pin=pin))
+    assert (event.outcome, event.reason, event.refused) == (Outcome.FAILED, REPLACED + reason, True)
+    assert (event.size, event.sha256, event.verdict) == (0, "", None)
+    assert event.bytes_fetched == len(GOOD) + len(RIGHT)
     assert not root.file(ITEM.key).exists()
 
 
-def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, settler: Finisher) -> None:
+def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, finishing: Finishing) -> None:
     pin = RemoteStat(len(GOOD) + 1, "f" * 32, LISTED_AT)
-    settled = finish(settler, arrive(root, RIGHT, OTHER_SIZE, doubts=AGREED, pin=pin))
-    assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)
+    event = finish(finishing, arrive(root, RIGHT, OTHER_SIZE, rejected=AGREED, pin=pin))
+    assert (event.outcome, event.refused) == (Outcome.FAILED, True)
     assert not root.file(ITEM.key).exists()
 
 
 @pytest.mark.parametrize("remote", [OTHER_SIZE, OTHER_ETAG], ids=["another size", "another ETag"])
 def test_bytes_that_two_downloads_agree_on_are_no_damage_but_a_replacement(
-    root: Root, settler: Finisher, remote: RemoteStat
+    root: Root, finishing: Finishing, remote: RemoteStat
 ) -> None:
     """The lock stands in for the listing here, and no sidecar is there to vouch for them."""
     pin = RemoteStat(remote.size, remote.etag, LISTED_AT)
-    assert isinstance(settler(arrive(root, None, remote, pin=pin)), RetryDownload)
-    settled = finish(settler, arrive(root, None, remote, doubts=AGREED, pin=pin))
-    assert (settled.outcome, settled.refused) == (Outcome.FAILED, True)
+    assert isinstance(finishing(arrive(root, None, remote, pin=pin)), RetryDownload)
+    event = finish(finishing, arrive(root, None, remote, rejected=AGREED, pin=pin))
+    assert (event.outcome, event.refused) == (Outcome.FAILED, True)
     assert list(root.quarantine.iterdir()) == []
 
 
@@ -380,14 +405,14 @@ def test_bytes_that_two_downloads_agree_on_are_no_damage_but_a_replacement(
     [
         (IN_PARTS, ""),
         (AS_LISTED, f"{REPLACED}ETag {MD5}, locked was {IN_PARTS.etag}"),
-        (None, "not known to be the locked bytes: the listing, asked once more, did not say"),
+        (None, "cannot be compared with the locked bytes: the listing, asked once more, did not answer"),
     ],
     ids=["as before", "replaced", "silent"],
 )
 def test_where_only_an_etag_of_parts_is_known_the_listing_is_asked_once_more(
     root: Root, now: RemoteStat | None, reason: str
 ) -> None:
-    settler = Finisher(root, "run-1", wants_sidecars=True, look_up=lambda _: now)
-    settled = finish(settler, arrive(root, RIGHT, IN_PARTS, pin=BY_PARTS))
-    assert (settled.outcome, settled.reason) == (Outcome.FAILED if reason else Outcome.FETCHED, reason)
+    finishing = Finishing(root, lambda _: now)
+    event = finish(finishing, arrive(root, RIGHT, IN_PARTS, pin=BY_PARTS))
+    assert (event.outcome, event.reason) == (Outcome.FAILED if reason else Outcome.FETCHED, reason)
     assert root.file(ITEM.key).exists() is not bool(reason)
