@@ -137,7 +137,7 @@ def test_a_sound_manifest_is_kept_aside_too(run: Runner, root: Path) -> None:
     ended = run(*REBUILD, *THREE)
     assert ended.code == 0
     (kept,) = set_aside(root)
-    assert f"note  the former manifest is kept as {kept}" in ended.stderr
+    assert f"note: the former manifest is kept as {kept}" in ended.stderr
     assert rows(kept) == before
     private = [path.name for path in manifest_of(root).parent.iterdir() if path.is_file()]
     assert not [name for name in private if "rebuilt" in name]
@@ -191,7 +191,7 @@ def test_a_rebuild_asks_no_network_and_needs_a_root(run: Runner, root: Path, pro
     assert f"Error: There is no archive root at {run.folder / 'nowhere'}" in stderr
     code, _, stderr = run(*REBUILD, "--discover", "listing")
     assert code == 2
-    assert "a manifest is made anew from the files alone" in stderr
+    assert "a manifest is rebuilt from the files alone" in stderr
 
 
 # The runs of the past
