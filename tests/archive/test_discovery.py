@@ -49,7 +49,7 @@ def hours(archive: Archive) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("wish", "asked"),
+    ("selection", "asked"),
     [
         (THREE, ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-1"]),
         # A folder question for the symbols, and one request for all of them.
@@ -281,7 +281,7 @@ def test_an_archive_that_is_down_names_the_other_way(run: Runner, archive: Archi
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-@pytest.mark.parametrize("wish", [HOURS, (*SERIES, "-s", "!ETHUSDT")], ids=["many", "one"])
+@pytest.mark.parametrize("selection", [HOURS, (*SERIES, "-s", "!ETHUSDT")], ids=["many", "one"])
 def test_a_plan_that_ends_in_the_middle_of_a_listing_leaves_no_half(
     run: Runner, proxy: FaultProxy, archive: Archive, number: signal.Signals, selection: tuple[str, ...]
 ) -> None:
