@@ -1,4 +1,4 @@
-# Everything happens in a virtual environment of the project's own; `make help` says what there is.
+# Everything runs in the project's own virtual environment; `make help` lists the targets.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format bench soak wheel docs picture clean
 
-help:  ## Say what there is
+help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/installed  ## Make the virtual environment and install the package with its tools
+install: $(VENV)/installed  ## Create the virtual environment and install the package with its tools
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,41 +17,41 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dask]' --group dev
 	@touch $@
 
-demo: install  ## Run plan, collect and verify end to end against a local S3 server with a sample archive
+demo: install  ## Run plan, collect and verify against a local S3 server with a sample archive
 	@$(BIN)/python -m tests.archive.demo --to .demo
 
 test: install  ## Run the whole test suite; needs no internet
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-lint: install  ## Check format, lint, types and the direction of imports
+lint: install  ## Check formatting, lint rules, types and import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-format: install  ## Format the code and mend what the linter can mend
+format: install  ## Format the code and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## Measure speed and memory, as ratios against a peer in the same run; BENCH=--scale: of millions
+bench: install  ## Measure speed and memory relative to a reference in the same run; BENCH=--scale for millions of objects
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
-soak: install  ## Run hundreds of rounds of faults, signals and kills, for minutes; SOAK="--seed 7" passes options
+soak: install  ## Run hundreds of rounds of random faults, signals and kills (minutes); SOAK="--seed 7" passes options
 	$(BIN)/python -m tests.soak $(SOAK)
 
 wheel: install  ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .
 
-docs: install $(VENV)/docs-installed  ## Build the site of the documents into .site/, links and anchors checked
+docs: install $(VENV)/docs-installed  ## Build the documentation site into .site/ and check links and anchors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file .mkdocs.yml
-	@echo "The site: .site/index.html"
+	@echo "Open .site/index.html"
 
 $(VENV)/docs-installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
-picture: install  ## Draw docs/collect.svg anew: the terminal in the middle of a real collect
+picture: install  ## Redraw docs/collect.svg from the terminal of a real collect
 	@$(BIN)/python -m tests.archive.picture --to docs/collect.svg
 
-clean:  ## Remove what the targets above have made
+clean:  ## Remove everything that the other targets create
 	rm -rf $(VENV) .demo .site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
 from crypto_archive.config.run_config import Discovery
-from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure
+from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, EnvironmentFailure, UsageError
 from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Record
@@ -25,10 +25,9 @@ from crypto_archive.plan.locked import locked_config, locked_objects
 from crypto_archive.plan.lockfile import LockFile
 from crypto_archive.plan.selection import ResolvedSelection, select
 from crypto_archive.root.listing import open_listing
-from crypto_archive.root.lock import wait_for
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
-from crypto_archive.root.session import Context, leave, occupied, place_for, refuse_to_prune
+from crypto_archive.root.session import Context, lock_root
 from crypto_archive.root.store import Root, new_run_id, root_unusable, sweep_staging
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.catalog.matrix import Matrix
-    from crypto_archive.config.run_config import Access, RunConfig
+    from crypto_archive.config.run_config import Access, Request, RunConfig
     from crypto_archive.model import Absence, ArchiveObject, PlannedObject, RemoteStat
     from crypto_archive.root.listing import BucketListing
     from crypto_archive.s5cmd.binary import Binary
@@ -205,40 +204,48 @@ def collecting(
         require_sizes(request)
     if prune_covered:
         refuse_to_prune(request)
-    today = today or datetime.now(UTC).date()
-    cancellation = cancellation or Cancellation()
     binary = find_binary(request.access.s5cmd)
-    root = place_for(configured)
+    context = Context.of(configured, today=today, cancellation=cancellation)
+    cancellation = context.cancellation
     concurrency = concurrency_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=matrix.version, presets=configured.presets)
-    with ExitStack() as held:
-        occupy = partial(occupied, root, request.keep_runs)
-        left_over = yield from wait_for(held, occupy, cancellation.requested, wait=wait)
-        if left_over is None:
+    with lock_root(context, "collect", wait=wait) as session, ExitStack() as held:
+        if not (yield from session.acquire()):
             report.add(RunFinished(0.0, cancellation.signal_number))
             return report
+        root = session.root
         run_id = new_run_id(datetime.now(UTC))
         record = held.enter_context(Record.opened(root, run_id, report))
         months = held.enter_context(CoveringMonths(root, matrix)) if prune_covered else None
-        workplace = _workplace(configured, root, record, binary, concurrency, cancellation, today)
+        workplace = _workplace(configured, root, record, binary, concurrency, cancellation, context.today)
         cut = partial(batches, batch_size=request.fetching.batch_size)
         engine = held.enter_context(closing(Engine(workplace, cut)))
-        context = Context(configured, root, today, cancellation, lambda notice: engine.emit(Noticed(notice)))
+        context = Context(configured, root, context.today, cancellation, lambda notice: engine.emit(Noticed(notice)))
         selection = source if source is not None else select(context, request.selection)
         selected = selection.notices if isinstance(selection, ResolvedSelection) else ()
         own = () if isinstance(source, tuple) else configured.notices  # a repair has said them already
-        notices = (*left_over, *own, *selected, *(() if concurrency.notice is None else (concurrency.notice,)))
+        notices = (*session.notices, *own, *selected, *(() if concurrency.notice is None else (concurrency.notice,)))
         listing = None
         if isinstance(selection, ResolvedSelection) and request.discovery is Discovery.LISTING:
             listing = open_listing(request, root.listings_path)
         planned = _planned(context, run_id, selection, listing)
         begun = _Begun(root, matrix, record, engine, cancellation, months)
         yield from begun.events(RunStarted(run_id, datetime.now(UTC), notices, binary.version), planned)
-    if root.part:
-        for told in leave(root, cancellation.requested):
-            report.add(told)
-            yield told
+    for notice in session.merge_notices:
+        merged = Noticed(notice)
+        report.add(merged)
+        yield merged
     return report
+
+
+def refuse_to_prune(request: Request) -> None:
+    """Refuse to move daily objects aside in a collect that is one of several."""
+    if request.shard is not None:
+        raise UsageError(
+            f"--prune-covered cannot be combined with a shard: {request.locked}",
+            hint="Another shard may have the days of a month. Once all shards are collected, run "
+            "`crypto-archive collect --prune-covered` with the selection of the plan.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +370,7 @@ def _planned(
     root, request = context.root, context.request
     with ExitStack() as manifests:
         own = manifests.enter_context(Manifest(root.manifest_path, read_only=True))
-        beneath = manifests.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.part else None
+        beneath = manifests.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.shard else None
         stored = StoredFiles(root, own, beneath)
         if isinstance(source, LockFile):
             found = locked_objects(context, source, stored)

@@ -16,7 +16,7 @@ from crypto_archive.events import Comparing, DaysCovered, DaysKept, ObjectFinish
 from crypto_archive.model import Outcome, Verdict
 from crypto_archive.root.covered import BrokenZip, held, months_with_days, move_aside, prefix_of_days, stored_days
 from crypto_archive.root.proof import check_stored
-from crypto_archive.root.store import DISK_FULL, explained, root_unusable
+from crypto_archive.root.store import DISK_FULL, explain_root_errors, root_unusable
 
 if TYPE_CHECKING:
     import threading
@@ -50,7 +50,7 @@ class CoveringMonths:
         self._root = root
         self._matrix = matrix
         self._months_with_days = lru_cache(maxsize=_FOLDERS_KEPT)(lambda prefix: months_with_days(root, prefix))
-        with explained(root):
+        with explain_root_errors(root):
             self._keys = tempfile.TemporaryFile("w+", dir=root.staging, encoding="utf-8")  # noqa: SIM115
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class CoveringMonths:
         if not isinstance(event, ObjectFinished) or event.outcome not in _THERE:
             return
         if self._has_days(event.object):
-            with explained(self._root):
+            with explain_root_errors(self._root):
                 self._keys.write(event.object.key + "\n")
 
     def _has_days(self, month: ArchiveObject) -> bool:
@@ -76,7 +76,7 @@ class CoveringMonths:
         return prefix is not None and str(month.period) in self._months_with_days(prefix)
 
     def __iter__(self) -> Iterator[ArchiveObject]:
-        with explained(self._root):
+        with explain_root_errors(self._root):
             self._keys.seek(0)
             lines = iter(self._keys.readline, "")
         found = (self._matrix.object_of(line.rstrip("\n")) for line in lines)

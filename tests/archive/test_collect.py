@@ -104,8 +104,8 @@ def test_report_file_and_standard_output_agree(run: Runner) -> None:
 def test_without_json_a_person_reads_a_summary(run: Runner) -> None:
     code, stdout, stderr = run("collect", *THREE, "-o", ROOT)
     assert code == 0
-    assert "Everything planned is there" in stdout
-    assert "3  new, proven and in place" in stdout
+    assert "All 3 files are in place" in stdout
+    assert "3  downloaded and verified" in stdout
     assert all(line[:4].isdigit() and line[19] == "Z" for line in stderr.splitlines()), stderr
     assert "3 fetched" in stderr.splitlines()[-1]
     assert "\x1b" not in stdout + stderr

@@ -77,7 +77,7 @@ def test_what_is_on_disk_and_what_is_not(here: Runner) -> None:
     assert document["totals"]["days"] == 4 * 92
     again = coverage(here, *KLINES, *SUMMER, "-s", "*USDT")
     assert again["series"] == document["series"]
-    assert len([text for text in again["notices"] if "listings are remembered" in text]) == 1
+    assert len([text for text in again["notices"] if "listings are cached" in text]) == 1
 
 
 def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
@@ -138,7 +138,7 @@ def test_files_and_formats_go_together(run: Runner) -> None:
     (run.folder / "taken.html").mkdir()
     code, _, stderr = run("matrix", "coverage", *KLINES, "--to", "taken.html")
     assert code == 5
-    assert "Hint: Name a file in a folder that you may write to with --to." in stderr
+    assert "Hint: Name a file in a writable folder with --to." in stderr
 
 
 def test_the_universe_of_a_day(here: Runner) -> None:

@@ -107,7 +107,7 @@ def test_nothing_is_asked_twice_within_the_hour(run: Runner, proxy: FaultProxy, 
     again = plan(here, *HOURS, *DAYS)
     assert proxy.count("LIST") == 3
     assert (again["totals"], again["budget"]["requests_listed"]) == (first["totals"], 0)
-    assert again["notices"] == ["3 listings are remembered, the oldest of a moment ago; --refresh asks anew"]
+    assert again["notices"] == ["3 listings are cached, the oldest from a moment ago; --refresh lists again"]
 
     assert planned(here, *HOURS, "--start", "2025-07-14", "--end", "2025-07-14") == {
         key for key in hours(archive) if "2025-07-14" in key
@@ -131,7 +131,7 @@ def test_one_that_is_remembered_stands_beside_those_that_are_asked_for(run: Runn
     plan(here, *SERIES, *DAYS)
     document = plan(here, *SERIES, "-s", "ETHUSDT", "-s", "ADAUSDT", *DAYS)
     assert document["notices"] == [
-        "a listing is remembered, of a moment ago, 2 LIST requests were made; --refresh asks anew"
+        "a listing is cached, from a moment ago, 2 LIST requests were made; --refresh lists again"
     ]
     assert (proxy.count("LIST"), document["totals"]["objects"]) == (3, 9)
 

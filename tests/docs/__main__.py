@@ -1,4 +1,4 @@
-"""``python -m tests.docs`` writes the generated parts of all documents, and the schema of presets, anew."""
+"""``python -m tests.docs`` regenerates the generated parts of all documents and the schema of presets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def main() -> None:
         after = regenerated(before)
         if after != before:
             path.write_text(after, encoding="utf-8")
-            print(f"{path.relative_to(REPOSITORY)}: written anew")
+            print(f"{path.relative_to(REPOSITORY)}: updated")
     if not PRESET_SCHEMA.exists() or PRESET_SCHEMA.read_text(encoding="utf-8") != schema_text():
         PRESET_SCHEMA.write_text(schema_text(), encoding="utf-8")
-        print(f"{PRESET_SCHEMA.relative_to(REPOSITORY)}: written anew")
+        print(f"{PRESET_SCHEMA.relative_to(REPOSITORY)}: updated")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The parts of the documents that are written by the code itself, so that they cannot be wrong.
+"""The parts of the documents that are generated from the code, so that they are always right.
 
-A part stands between two comments, ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``. ``python -m tests.docs``
-writes all of them anew; a test holds them against what the code says.
+A part is between two comments, ``<!-- generated: NAME -->`` and ``<!-- end: NAME -->``. ``python -m tests.docs``
+regenerates all of them; a test compares them with the code.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.matrix import Header, Matrix, Row, TimeUnit
 from crypto_archive.catalog.matrix_file import load_matrix
-from crypto_archive.config.document import read_document
-from crypto_archive.config.fields import Preset
+from crypto_archive.config.fields import PRESET_FIELDS, SELECTION
 from crypto_archive.config.preset_files import SUFFIXES
-from crypto_archive.config.run_config import SELECTION
 from crypto_archive.config.schema import preset_schema
-from crypto_archive.errors import ExitCode
 from crypto_archive.model import Market
 from crypto_archive.render.markdown import matrix_markdown
 from tests.docs.commands import Command, Option, commands
-from tests.docs.messages import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,7 +56,7 @@ def documents() -> list[Path]:
 
 
 def regenerated(text: str) -> str:
-    """Return a document with its generated parts written anew."""
+    """Return a document with its generated parts regenerated."""
     parts = _parts()
     return _PART.sub(lambda found: f"{found[1]}\n{parts[found['name']]()}\n{found[3]}", text)
 
@@ -87,8 +84,6 @@ def _parts() -> dict[str, Callable[[], str]]:
         "matrix": lambda: matrix_markdown(load_matrix().rows),
         "columns": lambda: _columns(load_matrix().rows),
         "default symbols": lambda: _default_symbols(load_matrix()),
-        "messages of usage": lambda: _messages(ExitCode.USAGE),
-        "messages of the environment": lambda: _messages(ExitCode.ENVIRONMENT),
         "options shared": lambda: _options(_shared(found)),
     }
     for path, command in found.items():
@@ -147,16 +142,6 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in cells)
 
 
-def _messages(code: ExitCode) -> str:
-    said = ((message.text, message.hint) for message in messages() if message.exit_code == code)
-    return _table(("message", "what to do"), (tuple(map(_as_prose, row)) for row in said))
-
-
-def _as_prose(text: str) -> str:
-    """Return a text of the code for a table; its code is marked so that no test takes it for a call to run."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text.replace("<", "&lt;").replace("*", r"\*"))
-
-
 def preset_fields() -> tuple[str, ...]:
     """Return the names of all fields that a preset may have."""
-    return tuple(Preset.model_fields)
+    return PRESET_FIELDS

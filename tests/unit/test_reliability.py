@@ -42,7 +42,7 @@ def test_each_named_test_exists(path: str, name: str) -> None:
 
 
 def test_each_fault_has_a_test() -> None:
-    faults = rows("The faults, and the tests")
+    faults = rows("Faults and tests")
     assert len(faults) > 25
     for fault, happens, tests in faults:
         assert fault
@@ -51,7 +51,7 @@ def test_each_fault_has_a_test() -> None:
 
 
 def test_each_kind_of_failure_is_retried_or_not() -> None:
-    kinds = {word for row in rows("What is retried, and by whom") for word in re.findall(r"`([\w-]+)`", row[1])}
+    kinds = {word for row in rows("Retries") for word in re.findall(r"`([\w-]+)`", row[1])}
     assert kinds == {str(fault) for fault in Fault}
 
 
@@ -59,17 +59,17 @@ def test_each_kind_of_failure_is_retried_or_not() -> None:
     "words",
     [
         f"{lane.S5CMD_RETRIES} times, for about 5 seconds",
-        f"the first {engine.UNREACHABLE_AT_FIRST} objects of it",
-        f"When {engine.LOST_BATCHES} batches in a row",
-        f"takes the place of the {lane.S5CMD_RETRIES} and the {listing._RETRIES}",
+        f"the first {engine.UNREACHABLE_AT_FIRST} such objects",
+        f"If {engine.LOST_BATCHES} batches in a row",
+        f"replaces the {lane.S5CMD_RETRIES} and the {listing._RETRIES}",
         f"{Fetching().attempts} attempts in all",
         f"never longer than {lane.LONGEST_WAIT_SECONDS:g} seconds",
-        f"`timeout_seconds` at most ({Fetching().timeout_seconds:g})",
-        f"`stall_seconds` ({Fetching().stall_seconds:g}) without",
+        f"at most `timeout_seconds` ({Fetching().timeout_seconds:g})",
+        f"at most `stall_seconds` ({Fetching().stall_seconds:g}) without",
     ],
 )
 def test_numbers_are_those_of_the_code(words: str) -> None:
-    assert words in " ".join(section("What is retried, and by whom").split())
+    assert words in " ".join(section("Retries").split())
 
 
 def test_a_listing_is_ended_after_the_time_that_is_told() -> None:

@@ -124,10 +124,6 @@ def test_the_matrix() -> None:
     assert lines[3] == "futures_um bookTicker ticker yes – 2023-05-16 2024-03-30 discontinued"
 
 
-def test_the_matrix_with_notes() -> None:
-    assert "One | two" in text_of(matrix_table(ROWS, notes=True), 160)
-
-
 def test_the_matrix_as_markdown() -> None:
     lines = matrix_markdown(ROWS).splitlines()
     assert lines[0] == ("| market | data type | aliases | status | daily | monthly | from | to | key | note |")
@@ -141,8 +137,8 @@ def test_the_matrix_as_markdown() -> None:
 
 def test_the_summary_of_a_good_run() -> None:
     lines = text_of(report_summary(report_of(Outcome.FETCHED, Outcome.PRESENT), Path("output/report.json")))
-    assert "Everything planned is there" in lines
-    assert "fetched  1  new, proven and in place" in lines.replace("   ", "  ")
+    assert "All 2 files are in place" in lines
+    assert "fetched  1  downloaded and verified" in lines.replace("   ", "  ")
     assert "20 B" in lines
     assert "20 B, 10 B/s" in lines
     assert "output/report.json" in lines
@@ -155,7 +151,7 @@ def test_the_summary_names_the_first_failures_and_what_to_do() -> None:
     for number in range(14):
         report.add(ObjectFinished(archive_object(number), Outcome.FAILED, "SlowDown:\n503"))
     lines = text_of(report_summary(report, Path("report.json"), Path("runs/failed.s5cmd")))
-    assert "Some objects are not there" in lines
+    assert "Some files are not in place" in lines
     assert lines.count("SlowDown: 503") == 10
     assert "and 4 more, listed in the report" in lines
     assert "→ Run the same command again: it continues where it stopped." in lines
@@ -168,9 +164,9 @@ def test_the_summary_of_what_the_archive_has_replaced_since(others: int) -> None
     report.request = replace(report.request, locked=Path("inputs.lock"))
     report.add(ObjectFinished(archive_object(7), Outcome.FAILED, "gone", refused=True))
     lines = filled(text_of(report_summary(report), 120))
-    assert "│ locked by inputs.lock │" in lines
+    assert "│ lock file inputs.lock │" in lines
     assert (
-        "→ The archive no longer has some of the locked bytes: copy them from a root that has them, or lock anew."
+        "→ The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
         in lines
     )
     again = "→ Run the same command again: it continues where it stopped."
@@ -194,7 +190,7 @@ def test_the_same_command_is_no_advice_where_it_would_end_in_the_same_way() -> N
 def test_the_summary_of_an_interrupted_run() -> None:
     lines = text_of(report_summary(report_of(Outcome.CANCELLED, finish=RunFinished(1.0, interrupted_by=2))))
     assert "The run was interrupted" in lines
-    assert "not fetched any more" in lines
+    assert "not downloaded" in lines
 
 
 def empty_reports() -> list[Report]:
@@ -231,7 +227,7 @@ def verified(*verdicts: Verdict) -> VerifyReport:
 
 def test_the_summary_of_a_verification() -> None:
     lines = text_of(verify_summary(verified(Verdict.OK, Verdict.OK, Verdict.SIDECAR_STALE)))
-    assert "Everything checked is good" in lines
+    assert "All 3 files are good" in lines
     assert "3 objects, 3.0 KiB" in lines
     assert "2.0 s, 1.5 KiB/s" in lines
     assert "the archive's checksum is stale" in lines
@@ -240,14 +236,14 @@ def test_the_summary_of_a_verification() -> None:
 
 def test_the_summary_of_a_bad_verification() -> None:
     lines = text_of(verify_summary(verified(*[Verdict.CORRUPT] * 12)))
-    assert "Some objects are bad or missing" in lines
+    assert "Some files are bad or missing" in lines
     assert lines.count("wrong digest") == 10
     assert "and 2 more, listed in the report" in lines
-    assert "→ Fetch what is bad or missing again: the same command with --repair." in lines
+    assert "→ Download bad and missing files again: run the same command with --repair." in lines
 
 
 def test_the_summary_of_a_verification_of_nothing() -> None:
-    assert "There was nothing to check" in text_of(verify_summary(verified()))
+    assert "There was nothing to verify" in text_of(verify_summary(verified()))
 
 
 class Terminal(io.StringIO):
@@ -257,7 +253,7 @@ class Terminal(io.StringIO):
 
 def test_a_pipe_gets_whole_lines_without_colour() -> None:
     stream = io.StringIO()
-    show(matrix_table(ROWS, notes=True), stream)
+    show(matrix_table(ROWS), stream)
     assert "\x1b" not in stream.getvalue()
     assert "2017-08-17" in stream.getvalue()
     assert max(map(len, stream.getvalue().splitlines())) < 200
