@@ -1,4 +1,4 @@
-"""Every error that a user can meet: what happened, what to do about it, and the exit code."""
+"""Every error that a user can see: the cause, a hint, and the exit code."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ExitCode(IntEnum):
 
 
 class CryptoArchiveError(Exception):
-    """Base of all errors that are told to a person instead of being shown as a traceback.
+    """Base of all errors that are shown as a message instead of a traceback.
 
     Attributes:
         message: What went wrong, and where.
-        hint: What to do about it; empty when there is nothing useful to say.
+        hint: How to fix it; empty when there is nothing useful to say.
     """
 
     exit_code: ExitCode = ExitCode.BUG
@@ -46,25 +46,25 @@ class CryptoArchiveError(Exception):
 
     @property
     def summary(self) -> str:
-        """Message and hint as one text, for reports."""
-        return ". ".join(filter(None, (self.message.rstrip("."), self.hint)))
+        """Message and hint on one line, for reports and logs: ``CAUSE. Hint: HINT``."""
+        return f"{self.message.rstrip('.')}. Hint: {self.hint}" if self.hint else self.message.rstrip(".")
 
 
 class UsageError(CryptoArchiveError):
-    """What was asked for cannot be understood: options, presets, matrix files."""
+    """Options, a preset, a matrix file or a lock file cannot be used."""
 
     exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a configuration.
+    """One mistake in a configuration.
 
     Attributes:
-        place: Where: a file with line and field, an environment variable, or an option.
-        message: What is wrong with the value that stands there.
-        allowed: The values that would do, when they can be listed.
-        nearest: The allowed value that looks most like the given one.
+        place: A file with line and field, an environment variable, or an option.
+        message: What is wrong with its value.
+        allowed: The valid values, when they can be listed.
+        nearest: The valid value that looks most like the given one.
     """
 
     place: str
@@ -82,7 +82,7 @@ class Problem:
 
 
 class ConfigError(UsageError):
-    """All that is wrong with a configuration, at once."""
+    """Every problem of a configuration."""
 
     def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
         self.problems = tuple(problems)
@@ -90,7 +90,7 @@ class ConfigError(UsageError):
 
 
 class EnvironmentFailure(CryptoArchiveError):
-    """The machine, the disk, the network or the archive's server does not let the work go on."""
+    """The machine, the disk, the network or the archive's server prevents the work."""
 
     exit_code = ExitCode.ENVIRONMENT
 
@@ -100,18 +100,30 @@ class S5cmdUnusable(EnvironmentFailure):
 
 
 class EndpointUnreachable(EnvironmentFailure):
-    """The archive's server could not be reached, or it denies access."""
+    """The archive's server cannot be reached, or it denies access."""
 
 
 class RootUnusable(EnvironmentFailure):
     """The archive root cannot be written to, or its disk is full."""
 
 
-class RootLocked(EnvironmentFailure):
-    """Another run holds the lock of the archive root, or of a part of it.
+class FileUnusable(EnvironmentFailure):
+    """A file outside the archive root, such as a report or a lock file, cannot be written.
 
     Attributes:
-        brief: Whether it is about to let it go, as far as is known.
+        path: The file.
+    """
+
+    def __init__(self, message: str, path: Path, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class RootLocked(EnvironmentFailure):
+    """Another run holds the lock of the archive root or of the shard.
+
+    Attributes:
+        brief: Whether it is expected to release the lock in moments.
     """
 
     def __init__(self, message: str, *, hint: str = "", brief: bool = False) -> None:
@@ -120,7 +132,7 @@ class RootLocked(EnvironmentFailure):
 
 
 class ManifestUnreadable(EnvironmentFailure):
-    """A manifest is damaged, or of a version that this one does not know.
+    """A manifest is damaged, or a newer version wrote it.
 
     Attributes:
         path: Its file.
@@ -132,39 +144,36 @@ class ManifestUnreadable(EnvironmentFailure):
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """Return the allowed word that looks most like ``word``, or None when nothing comes close."""
+    """Return the allowed word that looks most like ``word``, or None when none does."""
     return next(iter(nearest_few(word, allowed, 1)), None)
 
 
 def nearest_few(word: str, allowed: Iterable[str], most: int = 3) -> tuple[str, ...]:
-    """Return the allowed words that look like ``word``, those that look most like it first, ``most`` at the most."""
+    """Return up to ``most`` allowed words that look like ``word``, the most similar first."""
     by_fold = {choice.casefold(): choice for choice in allowed}
     return tuple(by_fold[fold] for fold in difflib.get_close_matches(word.casefold(), by_fold, n=most, cutoff=0.6))
 
 
 def nearest_phrase(word: str, allowed: Iterable[str]) -> str:
-    """Return the allowed words that look like ``word`` as the end of a sentence, empty where nothing comes close."""
+    """Return the allowed words that look like ``word`` as the end of a sentence; empty when none does."""
     near = nearest_few(word, allowed)
     return f"; nearest {'is' if len(near) == 1 else 'are'} {', '.join(map(repr, near))}" if near else ""
 
 
 _MODULES = {"prefect": ("prefect",), "dask": ("prefect_dask", "distributed")}
-"""What each extra installs, by the names of its modules."""
+"""The modules that each extra installs."""
 
 
 class ExtraMissing(UsageError, ImportError):
-    """What was asked for needs an extra that is not installed."""
+    """A feature needs an extra that is not installed."""
 
 
 def require_extra(extra: str, purpose: str) -> None:
-    """See that an extra is installed; its modules are looked for and not imported.
+    """Raise ``ExtraMissing`` unless an extra is installed; its modules are not imported.
 
     Args:
         extra: The extra's name.
-        purpose: What needs it, for people.
-
-    Raises:
-        ExtraMissing: It is not.
+        purpose: What needs it, as the subject of the message.
     """
     if any(find_spec(module) is None for module in _MODULES[extra]):
         raise ExtraMissing(f"{purpose} needs the extra {extra!r}: pip install 'crypto-archive[{extra}]'")

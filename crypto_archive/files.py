@@ -1,4 +1,4 @@
-"""Files on disk: the bundled data, queues and sorted runs that keep a plan out of memory."""
+"""Files on disk: the bundled data, atomic writes, free names, and queues and sorted runs that spare memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import pickle
 import tempfile
 import threading
 from contextlib import ExitStack, contextmanager, suppress
+from errno import EISDIR
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
-from crypto_archive.errors import RootUnusable
+from crypto_archive.errors import FileUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,17 +29,66 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_folder(name: Literal["configs", "matrix"]) -> Path:
-    """Return the folder of bundled data called ``name``.
-
-    An installed wheel has it inside the package, a checkout has it beside the package.
-
-    Raises:
-        FileNotFoundError: The installation is broken: neither place has the folder.
-    """
+    """Return a folder of bundled data: an installed wheel has it inside the package, a checkout next to it."""
     for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"crypto-archive is installed without its {name!r} folder; install the package again")
+
+
+@contextmanager
+def explain_os_errors(action: str, path: Path, *, hint: str) -> Iterator[None]:
+    """Turn an error of the operating system into ``FileUnusable``: "Cannot <action> <path>: <reason>"."""
+    try:
+        yield
+    except OSError as error:
+        raise FileUnusable(f"Cannot {action} {path}: {error.strerror or error}", path, hint=hint) from error
+
+
+def draft_path(path: Path) -> Path:
+    """Return where a file is written before it replaces ``path``; hidden, so that nothing mistakes it for the file."""
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[str]]:
+    """Open a UTF-8 text file that replaces ``path`` once the block has ended; after an error nothing has changed."""
+    draft = draft_path(path)
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def require_writable(path: Path) -> None:
+    """Check that ``atomic_write`` will work, before hours of work end without a file; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, "it is a folder")
+    draft = draft_path(path)
+    draft.touch()
+    draft.unlink()
+
+
+def free_names(path: Path, *endings: str) -> Iterator[Path]:
+    """Yield ``path``, ``path.2``, ``path.3`` and so on: those that do not exist, not even with one of the endings."""
+    for number in count(1):
+        name = path if number == 1 else path.with_name(f"{path.name}.{number}")
+        if not any(os.path.lexists(f"{name}{ending}") for ending in ("", *endings)):
+            yield name
+
+
+def free_name(path: Path, *endings: str) -> Path:
+    """Return the first of ``free_names``."""
+    return next(free_names(path, *endings))
+
+
+_KEEP = "keep the plan in"
+_KEEP_HINT = "Free some space, or choose another folder with --output, and run the same command again."
 
 
 class DiskQueue(Generic[T]):
@@ -53,9 +104,9 @@ class DiskQueue(Generic[T]):
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open an empty queue whose file is in an existing folder; raises RootUnusable where there can be none."""
+        """Open an empty queue whose file is in an existing folder; raises FileUnusable where there can be none."""
         self._folder = folder
-        with _explained(folder):
+        with explain_os_errors(_KEEP, folder, hint=_KEEP_HINT):
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by close
         self._changed = threading.Condition()
         self._waiting = 0
@@ -69,9 +120,9 @@ class DiskQueue(Generic[T]):
         self.close()
 
     def put(self, item: T) -> None:
-        """Add an item at the end; raises RootUnusable when the disk is full."""
+        """Add an item at the end; raises FileUnusable when the disk is full."""
         pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        with self._changed, _explained(self._folder):
+        with self._changed, explain_os_errors(_KEEP, self._folder, hint=_KEEP_HINT):
             self._file.seek(0, os.SEEK_END)
             self._file.write(pickled)
             self._file.flush()  # a full disk is the trouble of the thread that puts, not of the one that gets
@@ -91,7 +142,7 @@ class DiskQueue(Generic[T]):
                 self._changed.wait_for(lambda: self._waiting or self._ended)
                 if not self._waiting:
                     return
-                with _explained(self._folder):
+                with explain_os_errors(_KEEP, self._folder, hint=_KEEP_HINT):
                     self._file.seek(self._read_at)
                     item: T = pickle.load(self._file)
                 self._read_at = self._file.tell()
@@ -104,34 +155,19 @@ class DiskQueue(Generic[T]):
             self._file.close()
 
 
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootUnusable(
-            f"Cannot keep the plan in {folder}: {error.strerror or error}",
-            hint="Free some space, or choose another folder with --output, and run the same command again.",
-        ) from error
-
-
 RUN_LINES = 50_000
-"""Lines that are sorted at a time: about 15 MB."""
+"""Lines that are sorted in memory: about 15 MB."""
 RUNS_AT_ONCE = 64
-"""Runs that are merged at a time, each an open file."""
+"""Sorted runs that are merged together, each an open file."""
 
 
 class LineSorter:
-    """Takes lines in any order and gives them back sorted by their bytes, each once.
+    """Takes lines in any order and returns them sorted by their bytes, without duplicates.
 
-    Its files lie in the system's folder for temporary files, for as long as the context lasts.
+    Its sorted runs are files in the system's temporary folder, removed when the context ends.
 
     Attributes:
         count: How many lines it has taken.
-
-    Args:
-        run_lines: How many lines are held in memory.
-        runs_at_once: How many files may be open at once.
     """
 
     def __init__(self, run_lines: int = RUN_LINES, runs_at_once: int = RUNS_AT_ONCE) -> None:
@@ -153,24 +189,14 @@ class LineSorter:
         self._stack.close()
 
     def add(self, line: str) -> None:
-        """Take a line, without its end.
-
-        Raises:
-            RootUnusable: The temporary files cannot be written.
-        """
+        """Take a line, without its line end."""
         self.count += 1
         self._lines.append(line.encode())
         if len(self._lines) >= self._run_lines:
-            self._lines.sort()
-            self._write_run(self._lines)
-            self._lines = []
+            self._write_run()
 
     def sorted(self) -> Iterator[str]:
-        """Yield all lines in the order of their bytes, which for UTF-8 is that of their characters; equal ones once.
-
-        Raises:
-            RootUnusable: As of ``add``.
-        """
+        """Yield all lines in the order of their bytes, which for UTF-8 is the order of their characters."""
         self._lines.sort()
         last = None
         for line in heapq.merge(self._lines, *map(_lines_of, self._runs)):
@@ -178,20 +204,19 @@ class LineSorter:
                 yield line.decode()
             last = line
 
-    def _write_run(self, lines: Iterable[bytes]) -> None:
-        try:
+    def _write_run(self) -> None:
+        self._lines.sort()
+        folder = self._folder or Path(tempfile.gettempdir())
+        with explain_os_errors(
+            "sort the plan in", folder, hint="Free some space there, or set TMPDIR to another folder."
+        ):
             if len(self._runs) >= self._runs_at_once:
                 merged, self._runs = self._runs, []
                 self._runs.append(self._new_file(heapq.merge(*map(_lines_of, merged))))
                 for path in merged:
                     path.unlink()
-            self._runs.append(self._new_file(lines))
-        except OSError as error:
-            raise RootUnusable(
-                f"The plan cannot be sorted in {self._folder or 'the folder for temporary files'}: "
-                f"{error.strerror or error}",
-                hint="Free some space there, or name another folder with the environment variable TMPDIR.",
-            ) from error
+            self._runs.append(self._new_file(self._lines))
+        self._lines = []
 
     def _new_file(self, lines: Iterable[bytes]) -> Path:
         if self._folder is None:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import typer.main
+import typer.testing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A machine that is busy with other tests is no finding.
-hypothesis.settings.register_profile("suite", deadline=None)
+# A machine that is busy with other tests is not a finding. A test that needs more examples says so itself.
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("suite")
+
+# Compile once for all workers, processes and runs, even where the environment forbids it: every test file is rewritten
+# for its assertions, and every command that a test starts imports the whole package. It took a quarter of the time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Typer builds the same tree of commands for every call, which takes longer than most of the commands that tests run.
+typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)  # type: ignore[attr-defined]
 
 LEAKING = ("CRYPTO_ARCHIVE_", "AWS_", "S3_", "RCLONE_")
 KEPT = "CRYPTO_ARCHIVE_TEST_"

@@ -1,1 +1,1 @@
-"""The command line: parse, make one call, render, exit with the code that the table gives."""
+"""The command line: parse, run one job, render, exit with its code."""

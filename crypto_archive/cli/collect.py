@@ -7,76 +7,78 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, SELECTION, BudgetOptions, OutputOptions, SelectionOptions, takes
+from crypto_archive.cli.options import (
+    OUTPUT,
+    SELECTION,
+    BudgetOptions,
+    Jobs,
+    Json,
+    OutputOptions,
+    SelectionOptions,
+    Wait,
+    with_options,
+)
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from crypto_archive.config.run_config import RunConfig
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.report import Report
 
-FETCHING = "Fetching"
+DOWNLOAD = "Download"
 
 
-@takes("selection", SelectionOptions)
-@takes("budget", BudgetOptions)
-@takes("output", OutputOptions)
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """Where the result of a run goes."""
+
+    as_json: Json = False
+    report_to: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", rich_help_panel=OUTPUT, help="Also write the JSON report to a file."),
+    ] = None
+    metrics_to: Annotated[
+        Path | None,
+        typer.Option("--metrics-file", metavar="FILE", rich_help_panel=OUTPUT,
+                     help="Write the result as OpenMetrics, for a node exporter's textfile collector."),
+    ] = None  # fmt: skip
+
+
+@with_options
 def collect(
     selection: SelectionOptions,
     budget: BudgetOptions,
     output: OutputOptions,
+    reporting: ReportOptions,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", "-n", rich_help_panel=FETCHING,
+        typer.Option("--dry-run", "-n", rich_help_panel=DOWNLOAD,
                      help="Print the calendar plan and its commands; no network, no s5cmd, no writes."),
     ] = False,
     force: Annotated[
-        bool,
-        typer.Option("--force", rich_help_panel=FETCHING, help="Fetch again what is there already."),
+        bool, typer.Option("--force", rich_help_panel=DOWNLOAD, help="Download again what is already in place.")
     ] = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FETCHING,
-                     help="s5cmd processes side by side. (default: 8)"),
-    ] = None,
+    jobs: Jobs = None,
     prune_covered: Annotated[
         bool,
-        typer.Option("--prune-covered", rich_help_panel=FETCHING,
-                     help="Move daily objects aside once a stored monthly one is proven to hold their rows."),
+        typer.Option("--prune-covered", rich_help_panel=DOWNLOAD,
+                     help="Move daily objects aside once a stored monthly object is proven to hold their rows."),
     ] = False,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", rich_help_panel=FETCHING,
-                     help="Wait while another run holds the archive root, instead of ending with exit code 5."),
-    ] = False,
+    wait: Wait = False,
     locked: Annotated[
         Path | None,
         typer.Option("--locked", metavar="FILE", rich_help_panel=SELECTION,
-                     help="Fetch exactly what a lock file of plan --lock names, and nothing else. Of presets only the "
-                          "fields count that say where to and how to fetch."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the report as one JSON document.")
-    ] = False,
-    report_to: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="FILE", rich_help_panel=OUTPUT, help="Write the JSON report to a file, too."),
-    ] = None,
-    metrics_to: Annotated[
-        Path | None,
-        typer.Option("--metrics-file", metavar="FILE", rich_help_panel=OUTPUT,
-                     help="Write what the run came to as OpenMetrics, for a node exporter's textfile collector."),
+                     help="Download exactly the objects in a lock file of plan --lock. Presets then only set the "
+                          "destination and how to download."),
     ] = None,
     every: Annotated[
         str | None,
-        typer.Option("--every", metavar="SPAN", rich_help_panel=FETCHING,
-                     help="Go on and collect again at this distance, such as 1h or 1d, until a signal ends it."),
+        typer.Option("--every", metavar="SPAN", rich_help_panel=DOWNLOAD,
+                     help="Repeat at this interval, such as 1h or 1d, until a signal stops it."),
     ] = None,
 ) -> None:  # fmt: skip
-    """Fetch what is asked for and not there yet, prove every byte, report.
+    """Download missing files, verify them, and print a report.
 
-    Run it again to continue or to bring the archive root up to date: what is there is left alone.
+    Run it again to continue, or to bring the archive root up to date: files that are in place are left alone.
 
     \b
     Examples:
@@ -88,158 +90,151 @@ def collect(
       crypto-archive collect -p backtest --prune-covered
       crypto-archive collect -p pipeline --every 1h --metrics-file /var/lib/node_exporter/crypto_archive.prom
     """
-    more: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
-    asked = _Asked(selection, output, more, locked, prune_covered, as_json, report_to, metrics_to)
+    settings: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
+    job = _Collect(selection, output, reporting, settings, locked, prune_covered)
     if dry_run:
-        _refuse_with_dry_run(budget, report_to, metrics_to, every)
-        _dry_run(selection, output, more, locked, as_json=as_json)
+        _check_dry_run(budget, reporting, every)
+        job.print_commands()
     elif every is None:
-        _once(asked, wait=wait)
+        job.run_once(wait=wait)
     else:
-        _every(asked, every)
+        job.repeat(every)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the options ask of each run."""
-
-    selection: SelectionOptions
-    output: OutputOptions
-    more: dict[str, object]
-    locked: Path | None
-    prune_covered: bool
-    as_json: bool
-    report_to: Path | None
-    metrics_to: Path | None
-
-
-def _refuse_with_dry_run(
-    budget: BudgetOptions, report_to: Path | None, metrics_to: Path | None, every: str | None
-) -> None:
-    if report_to is not None or metrics_to is not None:
-        option = "--report" if report_to is not None else "--metrics-file"
-        raise typer.BadParameter("a dry run has no report; --json prints its totals", param_hint=option)
+def _check_dry_run(budget: BudgetOptions, reporting: ReportOptions, every: str | None) -> None:
+    for path, option in ((reporting.report_to, "--report"), (reporting.metrics_to, "--metrics-file")):
+        if path is not None:
+            raise typer.BadParameter("a dry run has no report; --json prints its totals", param_hint=option)
     if every is not None:
-        raise typer.BadParameter("a dry run is over at once", param_hint="--every")
+        raise typer.BadParameter("--every cannot be combined with --dry-run", param_hint="--every")
     if budget.max_bytes is not None:
         raise typer.BadParameter(
-            "a dry run plans from the calendar, which knows no sizes; use --max-objects, or `crypto-archive plan`",
+            "a dry run plans from the calendar, which has no sizes; use --max-objects, or `crypto-archive plan`",
             param_hint="--max-bytes",
         )
 
 
-def _once(asked: _Asked, *, wait: bool) -> None:
-    from crypto_archive.cli.process import stopping
-    from crypto_archive.events import Cancellation
+@dataclass(frozen=True, slots=True)
+class _Collect:
+    """What the options ask of each run."""
 
-    configured = _configured(asked)
-    cancellation = Cancellation()
-    with stopping(cancellation):  # up to the last line, so that a late ^C does not cut the report short
-        report = _collected(asked, configured, cancellation, wait=wait)
-    raise typer.Exit(report.exit_code())
+    selection: SelectionOptions
+    output: OutputOptions
+    reporting: ReportOptions
+    settings: dict[str, object]
+    locked: Path | None
+    prune_covered: bool
 
+    def run_once(self, *, wait: bool) -> None:
+        from crypto_archive.cli.process import stopping
+        from crypto_archive.events import Cancellation
 
-def _every(asked: _Asked, every: str) -> None:
-    from crypto_archive.cli.output import print_notice
-    from crypto_archive.cli.process import print_error, stopping
-    from crypto_archive.config.values import seconds_of
-    from crypto_archive.errors import CryptoArchiveError
-    from crypto_archive.events import Cancellation
-    from crypto_archive.jobs.schedule import rounds
-    from crypto_archive.model import Notice
+        config = self._configure()
+        cancellation = Cancellation()
+        with stopping(cancellation):  # to the very end, so that a late ^C does not cut the report short
+            report = self._run(config, cancellation, wait=wait)
+        raise typer.Exit(report.exit_code())
 
-    try:
-        seconds = seconds_of(every)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--every") from None
-    if asked.as_json:
-        raise typer.BadParameter(
-            "each round has a report of its own; --report FILE has the last one", param_hint="--json"
+    def repeat(self, every: str) -> None:
+        from crypto_archive.cli.output import print_notice
+        from crypto_archive.cli.process import print_our_error, stopping
+        from crypto_archive.config.values import seconds_of
+        from crypto_archive.errors import CryptoArchiveError
+        from crypto_archive.events import Cancellation
+        from crypto_archive.jobs.schedule import rounds
+        from crypto_archive.model import Notice
+
+        try:
+            seconds = seconds_of(every)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--every") from None
+        if self.reporting.as_json:
+            raise typer.BadParameter("every round has its own report; --report FILE keeps the latest one",
+                                     param_hint="--json")  # fmt: skip
+        config = self._configure()
+        cancellation = Cancellation()
+        code = 0
+        with stopping(cancellation):
+            for number in rounds(
+                config.request.root,
+                seconds,
+                cancellation=cancellation,
+                on_wait=lambda due: print_notice(
+                    self.output, Notice(f"the next round starts at {due:%Y-%m-%dT%H:%M:%SZ}")
+                ),
+            ):
+                try:
+                    if number > 1:  # presets may have changed, and days have passed
+                        config = self._configure()
+                    with cancellation.for_a_part() as token:
+                        code = self._run(config, token, wait=True).exit_code()
+                except CryptoArchiveError as error:
+                    if number == 1:
+                        raise
+                    print_our_error(error)
+                    code = error.exit_code
+        raise typer.Exit(code)
+
+    def print_commands(self) -> None:
+        from crypto_archive.cli.output import configure_collect, print_json
+        from crypto_archive.jobs.plan import plan
+        from crypto_archive.render.tables import plan_table, show
+
+        config = configure_collect(self.selection, self.output, {**self.settings, "discover": "calendar"}, self.locked)
+        as_json = self.reporting.as_json
+        with plan(config, locked=self.locked, offline=True) as made:
+            made.hold_back()
+            for batch in made.batches():
+                if not as_json:
+                    print(f"# batch {batch.number}: {batch.label}, {len(batch.items)} objects")
+                    for command in made.commands(batch):
+                        print(command)
+        if as_json:
+            print_json(made.document())
+        elif not self.output.quiet:
+            show(plan_table(made.totals.groups, made.notices, made.needs()), sys.stderr)
+        raise typer.Exit(made.exit_code)
+
+    def _configure(self) -> "RunConfig":
+        from crypto_archive.cli.output import configure_collect, prepare_file
+
+        config = configure_collect(self.selection, self.output, self.settings, self.locked)
+        for path, option in ((self.reporting.report_to, "--report"), (self.reporting.metrics_to, "--metrics-file")):
+            if path is not None:
+                prepare_file(path, option)
+        return config
+
+    def _run(self, config: "RunConfig", cancellation: "Cancellation", *, wait: bool) -> "Report":
+        from crypto_archive.cli.output import write_json
+        from crypto_archive.jobs.collect import collect_events
+        from crypto_archive.render.progress import progress
+
+        run = collect_events(
+            config, locked=self.locked, cancellation=cancellation, wait=wait, prune_covered=self.prune_covered
         )
-    configured = _configured(asked)
+        with progress(sys.stderr, quiet=self.output.quiet) as shown:
+            report = run.finish(shown.show)
+        if self.reporting.report_to is not None:
+            write_json(report.document(), self.reporting.report_to)
+        if self.reporting.metrics_to is not None:
+            from crypto_archive.jobs.metrics import write_metrics
 
-    def say_when(due: "datetime") -> None:
-        print_notice(asked.output, Notice(f"the next round begins at {due:%Y-%m-%dT%H:%M:%SZ}"))
+            write_metrics(report, self.reporting.metrics_to)
+        self._print_result(report)
+        return report
 
-    cancellation = Cancellation()
-    code = 0
-    with stopping(cancellation):
-        for number in rounds(configured.request.root, seconds, cancellation=cancellation, on_wait=say_when):
-            try:
-                if number > 1:  # presets may have changed, and days have gone by
-                    configured = _configured(asked)
-                with cancellation.for_a_part() as token:
-                    code = _collected(asked, configured, token, wait=True).exit_code()
-            except CryptoArchiveError as error:
-                if number == 1:
-                    raise
-                print_error(error)
-                code = error.exit_code
-    raise typer.Exit(code)
+    def _print_result(self, report: "Report") -> None:
+        from crypto_archive.cli.output import print_json
+        from crypto_archive.cli.process import print_error
+        from crypto_archive.render.summary import headline, report_summary
+        from crypto_archive.render.tables import show
 
-
-def _configured(asked: _Asked) -> "RunConfig":
-    from crypto_archive.cli.output import configure_wanted, prepare_file
-
-    configured = configure_wanted(asked.selection, asked.output, asked.more, asked.locked)
-    for path, option in ((asked.report_to, "--report"), (asked.metrics_to, "--metrics-file")):
-        if path is not None:
-            prepare_file(path, option)
-    return configured
-
-
-def _collected(asked: _Asked, configured: "RunConfig", cancellation: "Cancellation", *, wait: bool) -> "Report":
-    from crypto_archive.cli.output import mode_of, write_json
-    from crypto_archive.jobs.collect import collect_events
-    from crypto_archive.render.progress import progress
-
-    run = collect_events(
-        configured, locked=asked.locked, cancellation=cancellation, wait=wait, prune_covered=asked.prune_covered
-    )
-    with progress(sys.stderr, mode_of(asked.output)) as shown:
-        report = run.finish(shown.show)
-    if asked.report_to is not None:
-        write_json(report.document(), asked.report_to)
-    if asked.metrics_to is not None:
-        from crypto_archive.jobs.metrics import write_metrics
-
-        write_metrics(report, asked.metrics_to)
-    _tell_end(report, asked.output, as_json=asked.as_json)
-    return report
-
-
-def _tell_end(report: "Report", output: OutputOptions, *, as_json: bool) -> None:
-    from crypto_archive.cli.output import print_json
-    from crypto_archive.render.summary import headline, report_summary
-    from crypto_archive.render.tables import show
-
-    if as_json:
-        print_json(report.document())
-    if report.error and (as_json or output.quiet):
-        typer.echo(f"Error: {report.error}", err=True)
-    elif output.quiet and report.status in {"partial", "failed", "empty"}:
-        typer.echo(f"Error: {headline(report)}", err=True)
-    if not as_json and not output.quiet:
-        show(report_summary(report, *report.files()), sys.stdout)
-
-
-def _dry_run(
-    selection: SelectionOptions, output: OutputOptions, more: dict[str, object], locked: Path | None, *, as_json: bool
-) -> None:
-    from crypto_archive.cli.output import configure_wanted, print_json
-    from crypto_archive.jobs.plan import plan as plan_of
-    from crypto_archive.render.tables import plan_table, show
-
-    configured = configure_wanted(selection, output, {**more, "discover": "calendar"}, locked)
-    with plan_of(configured, locked=locked, offline=True) as plan:
-        plan.hold_back()
-        for batch in plan.batches():
-            if not as_json:
-                print(f"# batch {batch.number}: {batch.label}, {len(batch.items)} objects")
-                for command in plan.commands(batch):
-                    print(command)
-    if as_json:
-        print_json(plan.document())
-    elif not output.quiet:
-        show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stderr)
-    raise typer.Exit(plan.exit_code)
+        as_json, quiet = self.reporting.as_json, self.output.quiet
+        if as_json:
+            print_json(report.document())
+        if report.error and (as_json or quiet):
+            print_error(report.error)
+        elif quiet and report.status in {"partial", "failed", "empty"}:
+            print_error(headline(report))
+        if not as_json and not quiet:
+            show(report_summary(report, *report.files()), sys.stdout)

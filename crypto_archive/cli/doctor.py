@@ -1,38 +1,20 @@
 """``crypto-archive doctor``."""
 
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.completion import completing
+from crypto_archive.cli.options import EndpointUrl, Json, MatrixPath, OutputDirectory, Presets
 
 
 def doctor(
-    presets: Annotated[
-        list[str] | None,
-        typer.Option("--preset", "-p", metavar="NAME|FILE", autocompletion=completing("presets"),
-                     help="A preset of the runs in question, if it says where to or how; repeatable."),
-    ] = None,
-    output_directory: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR",
-                     help="The archive root to look at; none is made. (default: output)"),
-    ] = None,
-    endpoint_url: Annotated[
-        str | None,
-        typer.Option("--endpoint-url", metavar="URL",
-                     help="The S3 endpoint. (default: https://s3.ap-northeast-1.amazonaws.com)"),
-    ] = None,
-    matrix_path: Annotated[
-        Path | None,
-        typer.Option("--matrix", metavar="FILE",
-                     help="Another matrix file, in our form or in the older workflow's JSON form."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as one JSON document.")] = False,
-) -> None:  # fmt: skip
-    """Look whether everything is there that a run needs, and say what to do about what is not.
+    presets: Presets = None,
+    output_directory: OutputDirectory = None,
+    endpoint_url: EndpointUrl = None,
+    matrix_path: MatrixPath = None,
+    as_json: Json = False,
+) -> None:
+    """Check that this machine is ready, and explain how to fix what is not.
 
     Changes nothing. The exit code is 5 if any check has failed, else 0.
 
@@ -41,15 +23,15 @@ def doctor(
       crypto-archive doctor
       crypto-archive doctor --output /data/binance --json
     """
-    from crypto_archive.cli.output import print_json, request_of
-    from crypto_archive.jobs.doctor import doctor as examine, doctor_document, doctor_exit_code
+    from crypto_archive.cli.output import load_config, print_json
+    from crypto_archive.jobs.doctor import doctor as run_checks, doctor_document, doctor_exit_code
     from crypto_archive.render.console import waiting
     from crypto_archive.render.tables import checks_table, show
 
     options = {"output_directory": output_directory, "endpoint_url": endpoint_url, "matrix_path": matrix_path}
-    configured = request_of(options, presets or ())
-    with waiting(sys.stderr, "Looking …"):
-        checks = list(examine(configured))
+    config = load_config(options, presets or ())
+    with waiting(sys.stderr, "Checking …"):
+        checks = list(run_checks(config))
     if as_json:
         print_json(doctor_document(checks))
     else:

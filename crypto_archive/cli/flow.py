@@ -1,4 +1,4 @@
-"""``crypto-archive flow``: collect as a Prefect flow."""
+"""``crypto-archive flow``: run collect as a Prefect flow."""
 
 import dataclasses
 import os
@@ -8,30 +8,30 @@ from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, takes
+from crypto_archive.cli.options import BudgetOptions, Jobs, Json, OutputOptions, SelectionOptions, with_options
 
 FLOW = "Flow"
 SCHEDULE = "Schedule"
 
 app = typer.Typer(
-    help="Collect as a Prefect flow: once, on a schedule, or as a deployment. Needs the extra prefect.",
+    help="Run collect as a Prefect flow: once, on a schedule, or as a deployment. Needs the extra prefect.",
     no_args_is_help=True,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class FlowOptions:
-    """How the flow works; the names are those of its parameters, except for jobs."""
+    """How the flow runs; the names are those of its parameters, except for jobs."""
 
     shards: Annotated[
         int,
-        typer.Option("--shards", metavar="N", min=1, rich_help_panel=FLOW,
-                     help="Cut the plan into so many parts of much the same bytes, each a task. (default: 1)"),
+        typer.Option("--shards", metavar="N", min=1, show_default=False, rich_help_panel=FLOW,
+                     help="Split the plan into this many shards of similar size, each a task. (default: 1)"),
     ] = 1  # fmt: skip
     dask_workers: Annotated[
         int | None,
         typer.Option("--dask-workers", metavar="N", min=1, rich_help_panel=FLOW,
-                     help="Collect the shards in so many Dask processes of this machine. Needs the extra dask."),
+                     help="Collect the shards in this many Dask processes on this machine. Needs the extra dask."),
     ] = None  # fmt: skip
     dask_scheduler: Annotated[
         str | None,
@@ -40,34 +40,30 @@ class FlowOptions:
     ] = None  # fmt: skip
     verify: Annotated[
         bool,
-        typer.Option("--verify/--no-verify", rich_help_panel=FLOW,
-                     help="Hash what is on disk of the selection, in the end. (default: verify)"),
+        typer.Option("--verify/--no-verify", show_default=False, rich_help_panel=FLOW,
+                     help="Verify the selection on disk at the end. (default: verify)"),
     ] = True  # fmt: skip
     retries: Annotated[
         int,
-        typer.Option("--retries", metavar="N", min=0, rich_help_panel=FLOW,
-                     help="How often to try a shard again, where that can help. (default: 2)"),
+        typer.Option("--retries", metavar="N", min=0, show_default=False, rich_help_panel=FLOW,
+                     help="How often to retry a shard, where that can help. (default: 2)"),
     ] = 2  # fmt: skip
     retry_delay_seconds: Annotated[
         float,
-        typer.Option("--retry-delay", metavar="SECONDS", min=0, rich_help_panel=FLOW,
-                     help="How long to wait before that. (default: 60)"),
+        typer.Option("--retry-delay", metavar="SECONDS", min=0, show_default=False, rich_help_panel=FLOW,
+                     help="How long to wait before a retry. (default: 60)"),
     ] = 60.0  # fmt: skip
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", metavar="N", rich_help_panel=FLOW,
-                     help="s5cmd processes side by side, for each shard. (default: 8)"),
-    ] = None  # fmt: skip
+    jobs: Jobs = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOptions:
-    """When the flow is due, and what that is called."""
+    """When the flow runs, and the name of its deployment."""
 
     cron: Annotated[
         str | None,
         typer.Option("--cron", metavar="EXPRESSION", rich_help_panel=SCHEDULE,
-                     help="When to run, in UTC: '0 6 * * *' is every day at six. Without it, when it is asked for."),
+                     help="When to run, in UTC: '0 6 * * *' is every day at 06:00. (default: only on request)"),
     ] = None  # fmt: skip
     name: Annotated[
         str | None,
@@ -77,20 +73,15 @@ class ScheduleOptions:
 
 
 @app.command("run")
-@takes("selection", SelectionOptions)
-@takes("budget", BudgetOptions)
-@takes("flow", FlowOptions)
-@takes("output", OutputOptions)
+@with_options
 def run(
     selection: SelectionOptions,
     budget: BudgetOptions,
     flow: FlowOptions,
     output: OutputOptions,
-    as_json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the result as one JSON document.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Run the flow once, here, and print its report.
+    """Run the flow once on this machine and print its report.
 
     \b
     Examples:
@@ -98,7 +89,7 @@ def run(
       crypto-archive flow run -p backtest --shards 8 --dask-workers 4 --no-verify
     """
     parameters = _parameters("flow run", selection, budget, flow, output)
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # of a server that is started for this run
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # for the temporary server of this run
     if output.quiet:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     from crypto_archive.cli.output import print_json, print_text
@@ -116,11 +107,7 @@ def run(
 
 
 @app.command("serve")
-@takes("selection", SelectionOptions)
-@takes("budget", BudgetOptions)
-@takes("flow", FlowOptions)
-@takes("schedule", ScheduleOptions)
-@takes("output", OutputOptions)
+@with_options
 def serve(
     selection: SelectionOptions,
     budget: BudgetOptions,
@@ -128,7 +115,7 @@ def serve(
     schedule: ScheduleOptions,
     output: OutputOptions,
 ) -> None:
-    """Serve the flow: run it whenever it is due or asked for, until ^C or SIGTERM. Needs a running Prefect server.
+    """Serve the flow: run it on schedule or on request, until ^C or SIGTERM. Needs a running Prefect server.
 
     \b
     Examples:
@@ -145,11 +132,7 @@ def serve(
 
 
 @app.command("deployment")
-@takes("selection", SelectionOptions)
-@takes("budget", BudgetOptions)
-@takes("flow", FlowOptions)
-@takes("schedule", ScheduleOptions)
-@takes("output", OutputOptions)
+@with_options
 def deployment(
     selection: SelectionOptions,
     budget: BudgetOptions,
@@ -158,11 +141,11 @@ def deployment(
     output: OutputOptions,
     work_pool: Annotated[
         str,
-        typer.Option("--work-pool", metavar="NAME", rich_help_panel=SCHEDULE,
-                     help="The work pool whose workers run it. (default: default)"),
+        typer.Option("--work-pool", metavar="NAME", show_default=False, rich_help_panel=SCHEDULE,
+                     help="The work pool that runs it. (default: default)"),
     ] = "default",
 ) -> None:  # fmt: skip
-    """Print a deployment of the flow, for prefect deploy.
+    """Print a deployment of the flow for prefect deploy.
 
     \b
     Examples:
@@ -180,23 +163,20 @@ def deployment(
 def _parameters(
     command: str, selection: SelectionOptions, budget: BudgetOptions, flow: FlowOptions, output: OutputOptions
 ) -> dict[str, object]:
-    """Return the parameters of the flow, once all of them are known to be right here.
-
-    They mean the same in any folder of this machine, for the flow may run in another one.
-    """
+    """Return the parameters of the flow, checked; paths are absolute, since the flow may run in another folder."""
     from crypto_archive.cli.output import configure
     from crypto_archive.errors import require_extra
 
     if flow.dask_workers is not None and flow.dask_scheduler is not None:
-        raise typer.BadParameter("a cluster that is there has workers of its own", param_hint="--dask-workers")
+        raise typer.BadParameter("an existing cluster has its own workers", param_hint="--dask-workers")
     require_extra("prefect", f"`crypto-archive {command}`")
     if flow.dask_workers is not None or flow.dask_scheduler is not None:
         require_extra("dask", "Collecting on Dask")
     given = selection.fields() | budget.fields() | {"max_parallel_downloads": flow.jobs}
-    configured = configure(selection, output, **budget.fields(), max_parallel_downloads=flow.jobs)
-    configured.require_selection()
+    config = configure(selection, output, **budget.fields(), max_parallel_downloads=flow.jobs)
+    config.require_selection()
     overrides = {name: _anywhere(name, value) for name, value in given.items() if value not in (None, [])}
-    overrides["output_directory"] = str(configured.request.root.absolute())
+    overrides["output_directory"] = str(config.request.root.absolute())
     own = {name: value for name, value in dataclasses.asdict(flow).items() if name != "jobs" and value is not None}
     return {"preset": [_preset_anywhere(one) for one in selection.presets or []], "overrides": overrides, **own}
 
@@ -212,7 +192,7 @@ def _anywhere(name: str, value: object) -> object:
 
 def _symbols_anywhere(word: str) -> str:
     if word == "-":
-        raise typer.BadParameter("a flow has no standard input; name a file: @FILE", param_hint="--symbol")
+        raise typer.BadParameter("a flow has no standard input; use @FILE", param_hint="--symbol")
     return f"@{Path(word[1:]).absolute()}" if word.startswith("@") else word
 
 
@@ -223,5 +203,5 @@ def _preset_anywhere(preset: str) -> str:
 
 
 def _name(schedule: ScheduleOptions, selection: SelectionOptions) -> str:
-    """Return the name of the deployment; one that nobody names is called after its presets."""
+    """Return the name of the deployment, by default the names of its presets."""
     return schedule.name or "-".join(Path(preset).stem for preset in selection.presets or []) or "selection"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, takes
+from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, with_options
 
 
 class PlanFormat(StrEnum):
@@ -20,9 +20,7 @@ class PlanFormat(StrEnum):
     RUNFILES = "runfiles"
 
 
-@takes("selection", SelectionOptions)
-@takes("budget", BudgetOptions)
-@takes("output", OutputOptions)
+@with_options
 def plan(
     selection: SelectionOptions,
     budget: BudgetOptions,
@@ -30,30 +28,30 @@ def plan(
     format: Annotated[
         PlanFormat,
         typer.Option("--format", "-f", rich_help_panel=OUTPUT,
-                     help="Totals as a table or JSON, a JSON line an object, or the run-files themselves."),
+                     help="Totals as a table or JSON, one JSON line per object, or the run-files themselves."),
     ] = PlanFormat.TABLE,
     to: Annotated[
         Path | None,
         typer.Option("--to", metavar="DIR", rich_help_panel=OUTPUT,
-                     help="Where --format runfiles and --shards write."),
+                     help="The folder for --format runfiles and --shards."),
     ] = None,
     shards: Annotated[
         int | None,
         typer.Option("--shards", metavar="K", min=1, max=999_999, rich_help_panel=OUTPUT,
-                     help="Cut the plan into so many lock files, to collect on as many machines; --to says where."),
+                     help="Split the plan into this many lock files, to collect on as many machines; needs --to."),
     ] = None,
     lock: Annotated[
         Path | None,
         typer.Option("--lock", metavar="FILE", rich_help_panel=OUTPUT,
-                     help="Write the exact objects to a lock file too, which collect --locked takes."),
+                     help="Also write the exact objects to a lock file for collect --locked."),
     ] = None,
     diff: Annotated[
         Path | None,
         typer.Option("--diff", metavar="FILE", rich_help_panel=OUTPUT,
-                     help="Instead say what is new, gone and replaced since a plan was locked; exit 4 if anything is."),
+                     help="Instead list what is new, gone or replaced since a lock file; exit 4 if anything is."),
     ] = None,
 ) -> None:  # fmt: skip
-    """Show what a collect would do; fetches nothing.
+    """Show what a collect would do, without downloading.
 
     \b
     Examples:
@@ -66,13 +64,13 @@ def plan(
       crypto-archive plan --preset backtest --shards 8 --to shards/
     """
     if shards is not None and to is None:
-        raise typer.BadParameter("name the folder for the shards with --to DIR", param_hint="--shards")
+        raise typer.BadParameter("name a folder for the shards with --to DIR", param_hint="--shards")
     if shards is not None and format in {PlanFormat.JSONL, PlanFormat.RUNFILES}:
-        raise typer.BadParameter(f"shards do not go together with --format {format}", param_hint="--shards")
+        raise typer.BadParameter(f"shards cannot be combined with --format {format}", param_hint="--shards")
     if shards is None and (format is PlanFormat.RUNFILES) != (to is not None):
-        raise typer.BadParameter("--format runfiles and --to DIR go together", param_hint="--to")
+        raise typer.BadParameter("--format runfiles and --to DIR need each other", param_hint="--to")
     if diff is not None and to is not None:
-        raise typer.BadParameter("a comparison writes no run-files and no shards", param_hint="--diff")
+        raise typer.BadParameter("a comparison writes neither run-files nor shards", param_hint="--diff")
     if diff is not None:
         _compare(selection, output, format, diff, lock)
     else:
@@ -92,8 +90,8 @@ def _plan(
     from crypto_archive.jobs.plan import object_document, plan as plan_of, write_run_files, write_shards
     from crypto_archive.render.tables import lock_line, plan_table, shards_line, show
 
-    configured = configure(selection, output, **budget.fields())
-    with plan_of(configured, lock=lock) as plan:
+    config = configure(selection, output, **budget.fields())
+    with plan_of(config, lock=lock) as plan:
         if format is PlanFormat.JSONL:
             for item in plan:
                 print(json.dumps(object_document(item), ensure_ascii=False))
@@ -125,8 +123,8 @@ def _compare(
     from crypto_archive.jobs.plan import compare, plan as plan_of
     from crypto_archive.render.tables import lock_line, show_differences
 
-    configured = configure(selection, output)
-    with plan_of(configured) as plan:
+    config = configure(selection, output)
+    with plan_of(config) as plan:
         found = compare(plan, diff, lock=lock)
         if format is PlanFormat.JSON:
             sys.stdout.writelines(found.document())

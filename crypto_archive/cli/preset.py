@@ -1,32 +1,24 @@
-"""``crypto-archive preset``: which presets there are, what they come to, and help with writing one."""
+"""``crypto-archive preset``: list, show, check and create presets."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.completion import completing
+from crypto_archive.cli.options import Json, completing
 
-app = typer.Typer(
-    help="Presets: which there are, what they come to, whether they are right; a new one, and a schema for editors.",
-    no_args_is_help=True,
-)
+app = typer.Typer(help="List, show, check and create presets.", no_args_is_help=True)
 
 Names = Annotated[
     list[str],
-    typer.Argument(
-        metavar="NAME|FILE...",
-        autocompletion=completing("presets"),
-        help="Presets by name or path.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+    typer.Argument(metavar="NAME|FILE...", autocompletion=completing("presets"), help="Presets by name or path.",
+                   show_default=False),
+]  # fmt: skip
 
 
 @app.command("list")
-def list_(as_json: JsonOption = False) -> None:
-    """List the presets that have a name: those of the package, and your own with their files.
+def list_(as_json: Json = False) -> None:
+    """List all presets: those of the package, and your own with their files.
 
     \b
     Examples:
@@ -45,23 +37,21 @@ def list_(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def show(presets: Names, as_json: JsonOption = False) -> None:
-    """Show what presets come to, laid over one another in this order: each value, and where it came from.
+def show(presets: Names, as_json: Json = False) -> None:
+    """Show the effective values of one or more presets, later ones overriding earlier ones, and where each comes from.
 
-    The environment counts as it does in a run, and so do the defaults.
+    The environment and the defaults apply as they do in a run.
 
     \b
     Examples:
       crypto-archive preset show research
       crypto-archive preset show research high-throughput --json
     """
-    from datetime import UTC, datetime
-
     from crypto_archive.cli.output import print_json
     from crypto_archive.config.load import effective_document, effective_fields
     from crypto_archive.render.tables import fields_table, show as show_table
 
-    fields = effective_fields(presets, today=datetime.now(UTC).date(), named=lambda _: "NAME")
+    fields = effective_fields(presets, named=lambda _: "NAME")
     if as_json:
         print_json(effective_document(presets, fields))
     else:
@@ -70,9 +60,9 @@ def show(presets: Names, as_json: JsonOption = False) -> None:
 
 @app.command()
 def check(presets: Names) -> None:
-    """Say all that is wrong with presets, each problem with its place; exit 2 if there is any.
+    """List every problem in a preset, with line numbers; exit 2 if there are any.
 
-    Each is looked at by itself, without the environment. Nothing is fetched.
+    Each preset is checked on its own, without the environment. Nothing is downloaded.
 
     \b
     Examples:
@@ -82,32 +72,33 @@ def check(presets: Names) -> None:
     from datetime import UTC, datetime
 
     from crypto_archive.cli.output import print_text
-    from crypto_archive.config.reading import preset_problems
+    from crypto_archive.config.load import preset_problems
     from crypto_archive.errors import ExitCode
+    from crypto_archive.text import format_count
 
     today = datetime.now(UTC).date()
-    wrong = False
+    failed = False
     for preset in presets:
         problems = preset_problems(preset, today=today, place="NAME|FILE")
-        wrong = wrong or bool(problems)
-        print_text([f"{preset}: " + ("right\n" if not problems else f"{_counted(len(problems))}\n")])
+        failed = failed or bool(problems)
+        print_text([f"{preset}: {format_count(len(problems), 'problem') if problems else 'ok'}\n"])
         print_text(f"  {problem}\n" for problem in problems)
-    raise typer.Exit(ExitCode.USAGE if wrong else ExitCode.OK)
+    raise typer.Exit(ExitCode.USAGE if failed else ExitCode.OK)
 
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is to be called.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new preset.", show_default=False)],
     start_from: Annotated[
         str | None,
         typer.Option("--from", metavar="NAME|FILE",
                      autocompletion=completing("presets"),
-                     help="Begin with a copy of this preset. (default: all fields, commented out)"),
+                     help="Start from a copy of this preset. (default: all fields, commented out)"),
     ] = None,
 ) -> None:  # fmt: skip
-    """Write a new preset into your configuration folder, every field in it and explained; overwrites nothing.
+    """Create a preset in your configuration folder, with every field explained; overwrites nothing.
 
-    A schema is written beside it, so that editors complete and check it. Prints the path of the file.
+    A schema is written next to it, so that editors complete and check it. Prints the path of the file.
 
     \b
     Examples:
@@ -117,14 +108,14 @@ def new(
     from crypto_archive.cli.output import print_text
     from crypto_archive.config.presets import new_preset
 
-    path = new_preset(name, start_from=start_from, named="--from")
+    path = new_preset(name, start_from=start_from, place="--from")
     print_text([f"{path}\n"])
-    typer.echo(f"Change the file, then: crypto-archive plan --preset {name}", err=True)
+    typer.echo(f"Edit the file, then run: crypto-archive plan --preset {name}", err=True)
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of presets, which editors complete and check them by.
+    """Print the JSON Schema of presets, for completion and checks in editors.
 
     \b
     Examples:
@@ -134,7 +125,3 @@ def schema() -> None:
     from crypto_archive.config.schema import preset_schema
 
     print_json(preset_schema())
-
-
-def _counted(problems: int) -> str:
-    return "1 problem" if problems == 1 else f"{problems} problems"

@@ -5,44 +5,37 @@ from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, SELECTION, OutputOptions, SelectionOptions, takes
+from crypto_archive.cli.options import SELECTION, Json, OutputOptions, SelectionOptions, Wait, with_options
 
 
-@takes("selection", SelectionOptions)
-@takes("output", OutputOptions)
+@with_options
 def verify(
     selection: SelectionOptions,
     output: OutputOptions,
     whole_root: Annotated[
         bool,
         typer.Option("--all", rich_help_panel=SELECTION,
-                     help="Check all that is on disk or in the manifest, whatever is selected."),
+                     help="Verify everything on disk or in the manifest, whatever is selected."),
     ] = False,
     repair: Annotated[
         bool,
         typer.Option("--repair", rich_help_panel=SELECTION,
-                     help="Put what is bad into quarantine, and fetch it and what is missing again."),
+                     help="Quarantine bad files, and download them and missing ones again."),
     ] = False,
     rebuild_manifest: Annotated[
         bool,
         typer.Option("--rebuild-manifest", rich_help_panel=SELECTION,
-                     help="Check all files on disk and make the manifest anew from them; the old one is kept aside."),
+                     help="Verify all files on disk and rebuild the manifest from them; the old one is kept."),
     ] = False,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", rich_help_panel=SELECTION,
-                     help="Let --repair or --rebuild-manifest wait while another run holds the archive root."),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print the findings as one JSON document.")
-    ] = False,
+    wait: Wait = False,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Prove what is on disk: presence, size, and SHA-256 against the archive's own checksums.
+    """Verify what is on disk: presence, size, and SHA-256 against the archive's own checksums.
 
-    Without a selection, all that is on disk or in the manifest is checked.
+    Without a selection, everything on disk or in the manifest is verified.
 
-    What ought to be there is what was collected. --discover listing also asks the archive what it has, and
-    --discover calendar expects every day that is over.
+    By default it expects what was collected. --discover listing also asks the archive what it has, and
+    --discover calendar expects every past day.
 
     \b
     Examples:
@@ -51,46 +44,43 @@ def verify(
       crypto-archive verify --all --output /data/binance --json
       crypto-archive verify --rebuild-manifest --output /data/binance
     """
-    from crypto_archive.cli.output import configure, mode_of, print_json, print_notice
-    from crypto_archive.cli.process import stopping
+    from crypto_archive.cli.output import configure, print_json
+    from crypto_archive.cli.process import print_error, stopping
     from crypto_archive.events import Cancellation, Checked, Noticed
     from crypto_archive.jobs.repair import rebuild_manifest_events, repair_events
     from crypto_archive.jobs.verify import verify_events
-    from crypto_archive.render.progress import check_progress, progress
+    from crypto_archive.render.progress import progress
+    from crypto_archive.render.stats import VERIFY
     from crypto_archive.render.summary import check_headline, headline, report_summary, verify_summary
     from crypto_archive.render.tables import show
 
     if rebuild_manifest and selection.discover:
-        raise typer.BadParameter("a manifest is made anew from the files alone", param_hint="--discover")
-    configured = configure(selection, output)
+        raise typer.BadParameter("a manifest is rebuilt from the files alone", param_hint="--discover")
+    config = configure(selection, output)
     cancellation = Cancellation()
-    bad: list[Checked] = []
     if rebuild_manifest:
-        run = rebuild_manifest_events(configured, cancellation=cancellation, wait=wait)
+        run = rebuild_manifest_events(config, cancellation=cancellation, wait=wait)
     else:
-        expect = configured.request.discovery if selection.discover else None
-        run = verify_events(configured, whole_root=whole_root or None, expect=expect, cancellation=cancellation)
-    with stopping(cancellation), check_progress(sys.stderr, mode_of(output)) as shown:
+        expect = config.request.discovery if selection.discover else None
+        run = verify_events(config, whole_root=whole_root or None, expect=expect, cancellation=cancellation)
+    bad: list[Checked] = []
+    with stopping(cancellation), progress(sys.stderr, VERIFY, quiet=output.quiet) as shown:
 
-        def take(event: Checked | Noticed) -> None:
-            if isinstance(event, Noticed):
-                print_notice(output, event.notice)
-                return
+        def show_and_keep(event: Checked | Noticed) -> None:
             shown.show(event)
-            if event.verdict.is_bad:
+            if isinstance(event, Checked) and event.verdict.is_bad:
                 bad.append(event)
 
-        report = run.finish(take)
+        report = run.finish(show_and_keep)
     if repair and report.status == "bad":
-        with stopping(cancellation), progress(sys.stderr, mode_of(output)) as shown_repair:
-            fetched_again = repair_events(configured, bad, cancellation=cancellation, wait=wait)
+        with stopping(cancellation), progress(sys.stderr, quiet=output.quiet) as shown_repair:
+            fetched_again = repair_events(config, bad, cancellation=cancellation, wait=wait)
             report.repair = fetched_again.finish(shown_repair.show)
     if as_json:
         print_json(report.document())
     elif output.quiet:
         if report.exit_code():
-            told = check_headline(report) if report.repair is None else headline(report.repair)
-            typer.echo(f"Error: {told}", err=True)
+            print_error(check_headline(report) if report.repair is None else headline(report.repair))
     else:
         show(verify_summary(report), sys.stdout)
         if report.repair is not None:

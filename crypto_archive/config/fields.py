@@ -1,48 +1,108 @@
-"""The fields of a preset: what each takes, means and defaults to; and those that the environment may set."""
+"""The table of configuration fields: everything that is known of a field, from which all else is derived.
+
+To add a field, write one row here and one attribute in ``run_config``, and an option if the command line has one for
+it. Presets, options, environment variables, messages, the JSON Schema, the template of ``preset new``, the table in
+``docs/presets.md``, effective values and the run configuration follow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from crypto_archive.config.run_config import (
-    DEFAULT_KEEP_RUNS,
-    DEFAULT_LISTING_AGE_SECONDS,
-    DEFAULT_ROOT,
-    Access,
-    Discovery,
-    Fetching,
-    Partitioning,
-)
-from crypto_archive.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-
 import os
-from dataclasses import asdict
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Flag, auto
+from operator import attrgetter
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    create_model,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-from crypto_archive.config.run_config import (
-    DEFAULT_ENDPOINT_URL,
-)
-from crypto_archive.config.values import byte_count, day_text, span_text
-from crypto_archive.errors import nearest
-from crypto_archive.model import Contract, Notice
+from crypto_archive.catalog.validation import Wording
+from crypto_archive.config.run_config import DEFAULT_ENDPOINT_URL, Discovery, Partitioning, Request, Selection
+from crypto_archive.config.values import UNITS, byte_count, day_text, span_text
+from crypto_archive.errors import ConfigError, Problem, nearest
+from crypto_archive.model import Contract, Market, Notice
 
 EVERY = "*"
-"""The key that stands for all markets, or all data types, that have no entry of their own."""
+"""The key for all markets, or all data types, that have no entry of their own."""
 
 ALL = "all"
-"""The word among symbols that stands for all that the archive has."""
+"""The word among symbols for all that the archive has."""
+
+PREFIX = "CRYPTO_ARCHIVE_"
+SCHEMA_FIELD = "$schema"
+"""What a JSON file tells editors; presets ignore it."""
 
 LONGEST_WAIT_SECONDS = 604_800
+
+
+# What values look like: their types, with the JSON Schema of what is written where a validator accepts another form
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """The JSON Schema of a value as presets write it."""
+
+    schema: Schema
+
+
+def list_of(words: Any) -> Schema:
+    """Return the schema of a list of some words."""
+    return {"type": "array", "minItems": 1, "items": {"enum": [*words]}}
+
+
+def mapping_of(entries: Mapping[str, Schema]) -> Schema:
+    """Return the schema of a mapping with these keys."""
+    return {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": dict(entries)}
+
+
+def any_of(*kinds: Schema) -> Schema:
+    """Return the schema of a value of one of several forms."""
+    return {"anyOf": [*kinds]}
+
+
+TEXTS_SCHEMA: Schema = {"type": "array", "minItems": 1, "items": {"type": "string"}}
+_SYMBOLS_SCHEMA: Schema = {"$ref": "#/$defs/symbols"}
+_DAY_PATTERN = (
+    r"[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|[12][0-9]))"
+)
+_DAY_SCHEMA: Schema = {
+    "type": ["string", "null"],
+    "pattern": rf"^\s*(?:{_DAY_PATTERN}|yesterday)\s*$",
+    "examples": ["2025-07-15"],
+}
+_BOTH = {part: {"type": "string"} for part in ("start", "last")}
+_DATES_SCHEMA: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "start": {**_DAY_SCHEMA, "description": "The first day, UTC; without it the archive's first."},
+        "end": {**_DAY_SCHEMA, "description": "The last day, UTC, included; without it yesterday."},
+        "last": {
+            "type": ["string", "null"],
+            "pattern": r"^\s*[1-9][0-9]{0,4}[dwDW]\s*$",
+            "description": "The last days or weeks, up to yesterday or end; not together with start.",
+            "examples": ["7d", "2w"],
+        },
+    },
+    "not": {"required": list(_BOTH), "properties": _BOTH},
+}
+_UNIT_PATTERN = "|".join("".join(f"[{letter.upper()}{letter.lower()}]" for letter in unit) for unit in UNITS)
+_SIZE_PATTERN = rf"^\s*[0-9]{{1,18}}(?:\.[0-9]{{1,18}})? ?(?:{_UNIT_PATTERN})?\s*$"
 
 
 def _one_group(value: object) -> object:
@@ -52,19 +112,15 @@ def _one_group(value: object) -> object:
 
 def _usable_path(value: object) -> object:
     if isinstance(value, str) and (not value.strip() or "\0" in value):
-        raise ValueError(f"{value!r} cannot be a path")
+        raise ValueError(f"{value!r} is not a valid path")
     return value
 
 
 def _endpoint(value: str) -> str:
-    """Return an endpoint URL without a slash at its end.
-
-    Raises:
-        ValueError: It is no URL of an S3 endpoint, or it holds a password, which would come to stand in reports.
-    """
+    """Return an endpoint URL without a slash at its end; refuse passwords, which reports would show."""
     if "@" in value:
         raise ValueError(
-            "an endpoint URL may not hold a user name or password (it is shown in messages and reports); for signed "
+            "an endpoint URL must not contain a user name or password, since messages and reports show it; for signed "
             "requests use AWS's own settings and s5cmd_extra_args: [--profile=NAME]"
         )
     try:
@@ -73,34 +129,25 @@ def _endpoint(value: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"{value!r} is not a URL; write it like {DEFAULT_ENDPOINT_URL} or http://127.0.0.1:9000")
+        raise ValueError(f"{value!r} is not a valid URL; write it like {DEFAULT_ENDPOINT_URL} or http://127.0.0.1:9000")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(
-            f"{value!r} must end with the host or port; the bucket's name is set with CRYPTO_ARCHIVE_BUCKET"
-        )
+        raise ValueError(f"{value!r} must end with the host or port; set the bucket with CRYPTO_ARCHIVE_BUCKET")
     if parts.hostname == "data.binance.vision":
         # It would answer 404 to every key, which looks like an empty archive.
         raise ValueError(f"{value!r} is a web site, not an S3 endpoint; the archive's is {DEFAULT_ENDPOINT_URL}")
     return value.rstrip("/")
 
 
-# Strict, since pydantic would otherwise take sets and bytes, which nothing here looks into.
-Text = Annotated[str, Field(strict=True)]
-Texts = Annotated[list[Text], Field(strict=True)]
-Names = Annotated[Texts, Field(min_length=1)]
-Groups = Annotated[dict[Text, Names], BeforeValidator(_one_group), Field(min_length=1)]
-Count = Annotated[int, Field(strict=True)]
-Bytes = Annotated[int, BeforeValidator(byte_count), Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
-ListingAge = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
-StrictSeconds = Annotated[Seconds, Field(strict=True)]
-Jobs = Annotated[int, Field(ge=1, le=64)]
-FilePath = Annotated[Path, BeforeValidator(_usable_path)]
-EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
-Region = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-Bucket = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
-Day = Annotated[str, BeforeValidator(day_text)]
-Span = Annotated[str, BeforeValidator(span_text)]
+def _region(value: str) -> str:
+    if not value or set(value) - set("abcdefghijklmnopqrstuvwxyz0123456789-"):
+        raise ValueError(f"{value!r} is not a valid region; write it like ap-northeast-1")
+    return value
+
+
+def _bucket(value: str) -> str:
+    if not value or not value.isascii() or not value.replace(".", "").replace("_", "").replace("-", "").isalnum():
+        raise ValueError(f"{value!r} is not a valid bucket name")
+    return value
 
 
 class Dates(BaseModel):
@@ -108,9 +155,9 @@ class Dates(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    start: Day | None = None
-    end: Day | None = None
-    last: Span | None = None
+    start: Annotated[str, BeforeValidator(day_text)] | None = None
+    end: Annotated[str, BeforeValidator(day_text)] | None = None
+    last: Annotated[str, BeforeValidator(span_text)] | None = None
 
     @model_validator(mode="after")
     def _last_has_no_start(self) -> Dates:
@@ -119,214 +166,330 @@ class Dates(BaseModel):
         return self
 
 
-class Preset(BaseModel):
-    """What a preset may say; every field may be left out, and null is the same as leaving it out.
+# Strict, since pydantic would otherwise accept sets and bytes, and numbers as text.
+_Text = Annotated[str, Field(strict=True)]
+_Texts = Annotated[list[_Text], Field(strict=True)]
+_Names = Annotated[_Texts, Field(min_length=1)]
+_Groups = Annotated[dict[_Text, _Names], BeforeValidator(_one_group), Field(min_length=1)]
+_Count = Annotated[int, Field(strict=True, ge=1)]
+_Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
+_Path = Annotated[Path, BeforeValidator(_usable_path), Written({"type": "string", "pattern": r"\S"})]
 
-    Names of markets, data types, intervals and symbols are checked against the matrix later on.
+
+# The table
+
+
+class Source(Flag):
+    """Where the value of a field may come from."""
+
+    PRESET = auto()
+    OPTION = auto()
+    ENVIRONMENT = auto()
+
+
+PRESET_OR_OPTION = Source.PRESET | Source.OPTION
+ANYWHERE = PRESET_OR_OPTION | Source.ENVIRONMENT
+MACHINE = Source.OPTION | Source.ENVIRONMENT
+"""What belongs to a machine and not to a choice of data, so that presets do not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigField:
+    """A configuration field.
+
+    Attributes:
+        name: Its name in presets and options; its environment variable is that name in capitals.
+        kind: The type of its value, with its limits.
+        target: The attribute of ``Request`` that it sets; empty where it has none of its own.
+        meaning: What it means, in a sentence or two.
+        example: A value as YAML writes it on one line.
+        absent: What it means to leave it out, where no default value says so.
+        sources: Where its value may come from.
+        selects: Whether it says what is wanted, rather than how to fetch it.
+        noun: What messages call one of its choices, if not by the field's own name.
+        fallback: Its default value where it has no target that has one.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    name: str
+    kind: Any
+    target: str
+    meaning: str
+    example: str = ""
+    absent: str = ""
+    sources: Source = PRESET_OR_OPTION
+    selects: bool = False
+    noun: str = ""
+    fallback: object = None
 
-    description: Text | None = None
-    workflow_type: Literal["archive_collection"] | None = None
-    matrix_path: FilePath | None = None
-    output_directory: FilePath | None = None
-    layout: Annotated[Text, Field(min_length=1)] | None = None
-    markets: Names | None = None
-    symbols: Groups | None = None
-    quote_assets: Names | None = None
-    contract: Contract | None = None
-    settled: bool | None = None
-    data_types: Names | None = None
-    intervals: Groups | None = None
-    date_range: Dates | None = None
-    partition: Partitioning | None = None
-    discover: Discovery | None = None
-    max_objects: Annotated[Count, Field(ge=1)] | None = None
-    max_bytes: Bytes | None = None
-    batch_size: Annotated[Count, Field(ge=1, le=100)] | None = None
-    max_parallel_downloads: Annotated[Jobs, Field(strict=True)] | None = None
-    enable_batch_mode: bool | None = None
-    enable_resume: bool | None = None
-    force_redownload: bool | None = None
-    download_checksum: bool | None = None
-    timeout_seconds: StrictSeconds | None = None
-    part_size_mb: Annotated[Count, Field(ge=1, le=5120)] | None = None
-    s5cmd_extra_args: Texts | None = None
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return PREFIX + self.name.upper()
 
+    @property
+    def default(self) -> object:
+        """Its default value, as JSON has it; None where ``absent`` tells what it means to leave the field out."""
+        if self.absent or not self.target:
+            return self.fallback
+        value = attrgetter(self.target)(_DEFAULTS)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        return str(value) if isinstance(value, Path | str) else value
 
-class Options(Preset):
-    """What options of the command line may say: all that presets may, and how the archive is reached."""
+    @property
+    def left_out(self) -> str:
+        """What it means to leave it out, in words."""
+        return self.absent or (str(self.default).lower() if isinstance(self.default, bool) else str(self.default))
 
-    endpoint_url: EndpointUrl | None = None
-    region: Region | None = None
-    bucket: Bucket | None = None
-    s5cmd: FilePath | None = None
-    stall_seconds: StrictSeconds | None = None
-    listing_age_seconds: ListingAge | None = None
+    @property
+    def schema(self) -> Schema:
+        """The JSON Schema of its values as presets write them, without null."""
+        written = [one for one in getattr(self.kind, "__metadata__", ()) if isinstance(one, Written)]
+        found = written[0].schema if written else TypeAdapter(self.kind).json_schema()
+        return {key: value for key, value in found.items() if key not in {"title", "description"}}
 
 
-PREFIX = "CRYPTO_ARCHIVE_"
+_DEFAULTS = Request(Selection(()))
+
+_TABLE = (
+    ConfigField(
+        "description", _Text, "",
+        "What the preset is for; shown by `crypto-archive preset list`.", "My own choice", "none",
+    ),
+    ConfigField(
+        "workflow_type", Literal["archive_collection"], "",
+        "Accepted for compatibility with older configurations, ignored.", "archive_collection", "none",
+    ),
+    ConfigField(
+        "matrix_path", _Path, "",
+        "Another matrix file. A relative path is looked up in the current folder, then next to the preset.",
+        "enhanced_binance_archive_matrix.json", "the bundled matrix", ANYWHERE,
+    ),
+    ConfigField(
+        "output_directory", _Path, "root",
+        "The archive root. A relative path is relative to the current folder.", "/data/binance", sources=ANYWHERE,
+    ),
+    ConfigField(
+        "layout", Annotated[_Text, Field(min_length=1)], "layout",
+        "Where the archive root stores objects: mirror (by key), hive, a template, or module:attribute.",
+        "hive", "the layout of the root; mirror for a new root", ANYWHERE,
+    ),
+    ConfigField(
+        "markets", Annotated[_Names, Written(list_of(map(str, Market)))], "selection.markets",
+        "Which markets.", "[spot, futures_um]", "all markets", selects=True,
+    ),
+    ConfigField(
+        "symbols",
+        Annotated[
+            _Groups,
+            Written(any_of(_SYMBOLS_SCHEMA, mapping_of(dict.fromkeys((*map(str, Market), EVERY), _SYMBOLS_SCHEMA)))),
+        ],
+        "selection.symbols",
+        "Names, globs ('*USDT'), exclusions ('!*DOWNUSDT'), lists in files ('@symbols.txt') or all: one list for all "
+        "markets, or one list per market. Text that starts with *, ! or @ needs quotes.",
+        "{spot: [BTCUSDT, ETHUSDT], futures_um: ['*USDT', '!*DOWNUSDT']}",
+        "the default symbols of the matrix; all symbols if quote_assets, contract or settled is given", selects=True,
+    ),
+    ConfigField(
+        "quote_assets",
+        Annotated[
+            _Names,
+            Written({"type": "array", "minItems": 1,
+                     "items": {"type": "string", "pattern": r"^[^\s\u0000-/:-@\[-`{-\u007f]+$"}}),
+        ],
+        "selection.filters.quotes",
+        "Only symbols that are quoted in one of these.", "[USDT, USDC]", "all quote assets", selects=True,
+    ),
+    ConfigField(
+        "contract", Contract, "selection.filters.contract",
+        "Only futures contracts of this kind; other symbols stay.", "perpetual", "both kinds",
+        selects=True, noun="kind of contract",
+    ),
+    ConfigField(
+        "settled", bool, "selection.filters.settled",
+        "Only settled symbols, or only symbols that are not settled.", "false", "both", selects=True,
+    ),
+    ConfigField(
+        "data_types", Annotated[_Names, Written(TEXTS_SCHEMA)], "selection.data_types",
+        "Which data types.", "[klines, fundingRate]", "all data types", selects=True,
+    ),
+    ConfigField(
+        "intervals",
+        Annotated[
+            _Groups,
+            Written(any_of(TEXTS_SCHEMA,
+                           {"type": "object", "minProperties": 1, "additionalProperties": TEXTS_SCHEMA})),
+        ],
+        "selection.intervals",
+        "Which intervals: one list for all data types that have intervals, or one list per data type.",
+        "{klines: [1h, 1d]}", "all intervals", selects=True,
+    ),
+    ConfigField(
+        "date_range", Annotated[Dates, Written(_DATES_SCHEMA)], "selection.dates",
+        "Days in UTC, both ends included: start and end, either of which may be left out and end may be yesterday; or "
+        "the last days or weeks that end yesterday, such as {last: 7d}.",
+        "{start: 2025-06-01, end: 2025-07-15}", "all dates", selects=True,
+    ),
+    ConfigField(
+        "partition", Partitioning, "selection.partition",
+        "Daily or monthly objects; auto takes a complete month as one object where the archive has it.", "daily",
+        sources=ANYWHERE,
+    ),
+    ConfigField(
+        "discover", Discovery, "discovery",
+        "Learn what exists from the bucket's listing, or assume it from the calendar without asking.", "calendar",
+        sources=ANYWHERE, noun="way to discover objects",
+    ),
+    ConfigField(
+        "max_objects", _Count, "budget.max_objects",
+        "Stop before the download starts if it has more objects than this.", "10000", "no limit",
+    ),
+    ConfigField(
+        "max_bytes",
+        Annotated[
+            int, BeforeValidator(byte_count), Field(ge=1),
+            Written(any_of({"type": "integer", "minimum": 1}, {"type": "string", "pattern": _SIZE_PATTERN})),
+        ],
+        "budget.max_bytes",
+        "The same limit in bytes; needs the listing.", "20GiB", "no limit",
+    ),
+    ConfigField(
+        "batch_size", Annotated[_Count, Field(le=100)], "fetching.batch_size",
+        "Copy commands per run-file; a zip and its sidecar count as two.", "50",
+    ),
+    ConfigField(
+        "max_parallel_downloads", Annotated[_Count, Field(le=64)], "fetching.jobs",
+        "s5cmd processes that run in parallel.", "4", sources=ANYWHERE,
+    ),
+    ConfigField(
+        "enable_batch_mode", bool, "",
+        "False is the same as a batch_size of 1: one copy command per run-file.", "true", fallback=True,
+    ),
+    ConfigField(
+        "enable_resume", bool, "fetching.resume", "Whether to skip objects that are already present.", "true",
+    ),
+    ConfigField(
+        "force_redownload", bool, "fetching.force",
+        "Download present objects again; overrides enable_resume.", "false",
+    ),
+    ConfigField(
+        "download_checksum", bool, "fetching.download_checksum",
+        "Download the sidecars and verify objects against them.", "true",
+    ),
+    ConfigField(
+        "timeout_seconds", _Seconds, "fetching.timeout_seconds",
+        "The longest that one s5cmd process may work on one run-file, in seconds.", "900", sources=ANYWHERE,
+    ),
+    ConfigField(
+        "part_size_mb", Annotated[_Count, Field(le=5120)], "fetching.part_size_mb",
+        "s5cmd's part size in MiB.", "10", "s5cmd's own",
+    ),
+    ConfigField(
+        "s5cmd_extra_args", Annotated[_Texts, Written({"type": "array", "items": {"type": "string"}})],
+        "access.extra_args",
+        "Further global options for s5cmd.", "[--retry-count=5]", "none",
+    ),
+    ConfigField(
+        "endpoint_url", Annotated[str, AfterValidator(_endpoint)], "access.endpoint_url",
+        "The S3 endpoint.", sources=MACHINE,
+    ),
+    ConfigField(
+        "region", Annotated[str, AfterValidator(_region)], "access.region", "The bucket's region.", sources=MACHINE,
+    ),
+    ConfigField("bucket", Annotated[str, AfterValidator(_bucket)], "access.bucket", "The bucket.", sources=MACHINE),
+    ConfigField(
+        "s5cmd", _Path, "access.s5cmd",
+        "The s5cmd binary.", absent="the bundled binary, else the one on the search path", sources=MACHINE,
+    ),
+    ConfigField(
+        "stall_seconds", _Seconds, "fetching.stall_seconds",
+        "Stop an s5cmd process that makes no progress for this long, in seconds, and retry.", sources=MACHINE,
+    ),
+    ConfigField(
+        "listing_age_seconds",
+        Annotated[float, Field(strict=True, ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)],
+        "listing_age_seconds",
+        "Reuse a cached listing up to this age, in seconds; 0 always asks the archive.", sources=MACHINE,
+    ),
+    ConfigField(
+        "keep_runs", _Count, "keep_runs",
+        "How many run folders to keep, including the current one.", sources=Source.ENVIRONMENT,
+    ),
+    ConfigField(
+        "preset_dir", _Path, "",
+        "The folder of your own presets.", absent="the platform's configuration folder", sources=Source.ENVIRONMENT,
+    ),
+)  # fmt: skip
+
+FIELDS: Mapping[str, ConfigField] = {field.name: field for field in _TABLE}
+"""All fields by name: those of presets first."""
+
+PRESET_FIELDS, OPTION_FIELDS, ENVIRONMENT_FIELDS = (
+    tuple(name for name, field in FIELDS.items() if source in field.sources)
+    for source in (Source.PRESET, Source.OPTION, Source.ENVIRONMENT)
+)
+SELECTION = tuple(name for name, field in FIELDS.items() if field.selects)
+"""The fields that say what is wanted; a preset without any of them only says how to fetch."""
+
+WORDING = Wording(
+    nouns={name: field.noun for name, field in FIELDS.items() if field.noun},
+    examples={name: field.example for name, field in FIELDS.items() if field.example},
+    elsewhere={
+        name: f"cannot be set in a preset; set the variable {field.variable}"
+        for name, field in FIELDS.items()
+        if Source.PRESET not in field.sources
+    },
+)
 
 
-class Settings(BaseSettings):
-    """Settings of a machine or a user; an empty variable counts as unset.
+# The models that read values
 
-    ``preset_dir`` is the folder of the user's own presets.
-    """
 
+def _model(name: str, fields: tuple[str, ...]) -> type[BaseModel]:
+    """Return a model of some fields, each of which may be left out; null is the same as leaving it out."""
+    kinds: Any = {field: (FIELDS[field].kind | None, None) for field in fields}
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **kinds)
+
+
+Preset = _model("Preset", PRESET_FIELDS)
+Options = _model("Options", OPTION_FIELDS)
+Environment = _model("Environment", ENVIRONMENT_FIELDS)
+
+
+class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
     )
 
-    endpoint_url: EndpointUrl | None = None
-    region: Region | None = None
-    bucket: Bucket | None = None
-    s5cmd: FilePath | None = None
-    output_directory: FilePath | None = None
-    layout: str | None = None
-    matrix_path: FilePath | None = None
-    max_parallel_downloads: Jobs | None = None
-    timeout_seconds: Seconds | None = None
-    stall_seconds: Seconds | None = None
-    partition: Partitioning | None = None
-    discover: Discovery | None = None
-    keep_runs: Annotated[int, Field(ge=1)] | None = None
-    listing_age_seconds: ListingAge | None = None
-    preset_dir: FilePath | None = None
+
+_texts: Any = dict.fromkeys(ENVIRONMENT_FIELDS, (str | None, None))
+_Variables = create_model("_Variables", __base__=_Settings, **_texts)
 
 
 def variables() -> tuple[dict[str, str], dict[str, str]]:
-    """Return the settings as they are written, by field: those of the environment, and those of ``.env``.
+    """Return the text of each variable that is set, by field: those of the environment, and those of ``.env``.
 
     Raises:
         ConfigError: ``.env`` cannot be read.
     """
     try:
-        dotenv = DotEnvSettingsSource(Settings)()
+        dotenv = DotEnvSettingsSource(_Variables)()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(".env", f"cannot be read: {error}")]) from None
-    return _known(EnvSettingsSource(Settings)()), _known(dotenv)
+    environment = EnvSettingsSource(_Variables)()
+    both = ({name: str(found[name]) for name in ENVIRONMENT_FIELDS if found.get(name) is not None}
+            for found in (environment, dotenv))  # fmt: skip
+    return tuple(both)  # type: ignore[return-value]
 
 
 def misspelt_variables() -> tuple[Notice, ...]:
-    """Return a notice for each variable that looks like one of ours and is none."""
-    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    """Return a notice for each unknown variable whose name is close to one of ours."""
+    known = [FIELDS[name].variable for name in ENVIRONMENT_FIELDS]
     unknown = [name for name in sorted(os.environ) if name.upper().startswith(PREFIX) and name.upper() not in known]
     guesses = ((name, nearest(name, known)) for name in unknown)
     # The prefix alone makes any two names look alike, so what follows it has to be alike as well.
     return tuple(
-        Notice(f"the environment variable {name} has no meaning; did you mean {guess}?")
+        Notice(f"the environment variable {name} is unknown and ignored; did you mean {guess}?")
         for name, guess in guesses
         if guess and nearest(name[len(PREFIX) :], [guess[len(PREFIX) :]])
     )
-
-
-def _known(found: dict[str, object]) -> dict[str, str]:
-    return {field: str(found[field]) for field in Settings.model_fields if found.get(field) is not None}
-
-
-class FieldHelp(NamedTuple):
-    """A field of presets for people.
-
-    Attributes:
-        meaning: What it says, in a sentence or two.
-        example: A value, as YAML writes it on one line.
-        absent: What it means to leave it out, where there is no default value to tell.
-    """
-
-    meaning: str
-    example: str
-    absent: str = ""
-
-
-FIELDS: Mapping[str, FieldHelp] = {
-    "description": FieldHelp("What the preset is for; shown by `crypto-archive preset list`.", "My own choice", "none"),
-    "workflow_type": FieldHelp(
-        "Taken for the sake of older configurations; of no effect.", "archive_collection", "none"
-    ),
-    "matrix_path": FieldHelp(
-        "Another matrix file. A relative path is looked up from the current folder, then from beside the preset.",
-        "enhanced_binance_archive_matrix.json",
-        "the matrix of the package",
-    ),
-    "output_directory": FieldHelp("The archive root. A relative path counts from the current folder.", "/data/binance"),
-    "layout": FieldHelp(
-        "Where objects stand in the archive root: mirror (by key), hive, a template, or module:attribute.",
-        "hive",
-        "the layout that the root has; mirror for a new one",
-    ),
-    "markets": FieldHelp("Which markets.", "[spot, futures_um]", "all markets"),
-    "symbols": FieldHelp(
-        "Names, globs ('*USDT'), exclusions ('!*DOWNUSDT'), lists of a file ('@symbols.txt') or all: one list for all "
-        "markets, or a list for each. A text that begins with *, ! or @ needs quotes.",
-        "{spot: [BTCUSDT, ETHUSDT], futures_um: ['*USDT', '!*DOWNUSDT']}",
-        "the default symbols of the matrix; all symbols where quote_assets, contract or settled are given",
-    ),
-    "quote_assets": FieldHelp("Only symbols that are quoted in one of these.", "[USDT, USDC]", "all quote assets"),
-    "contract": FieldHelp("Only futures contracts of this kind; other symbols stay.", "perpetual", "both kinds"),
-    "settled": FieldHelp("Only symbols that were settled, or only those that were not.", "false", "both"),
-    "data_types": FieldHelp("Which data types.", "[klines, fundingRate]", "all data types"),
-    "intervals": FieldHelp(
-        "Which intervals: one list for all data types that have intervals, or a list for each.",
-        "{klines: [1h, 1d]}",
-        "all intervals",
-    ),
-    "date_range": FieldHelp(
-        "Days in UTC, both ends included: start and end, either of which may be left out and end may be yesterday; or "
-        "the last days or weeks that end yesterday, such as {last: 7d}.",
-        "{start: 2025-06-01, end: 2025-07-15}",
-        "all dates",
-    ),
-    "partition": FieldHelp(
-        "Daily or monthly objects; auto takes a month that is over as one object where the listing has that.", "daily"
-    ),
-    "discover": FieldHelp(
-        "Learn what exists from the bucket's listing, or from the calendar without asking.", "calendar"
-    ),
-    "max_objects": FieldHelp("Stop before anything is fetched, if it would be more objects.", "10000", "no limit"),
-    "max_bytes": FieldHelp("The same for bytes; needs the listing.", "20GiB", "no limit"),
-    "batch_size": FieldHelp("Copy commands in a run-file; a zip and its sidecar count as two.", "50"),
-    "max_parallel_downloads": FieldHelp("s5cmd processes side by side.", "4"),
-    "enable_batch_mode": FieldHelp("False is the same as a batch_size of 1: one copy command in a run-file.", "true"),
-    "enable_resume": FieldHelp("Whether objects that are there are skipped.", "true"),
-    "force_redownload": FieldHelp("Fetch again what is there; outweighs enable_resume.", "false"),
-    "download_checksum": FieldHelp("Fetch the sidecars and prove objects by them.", "true"),
-    "timeout_seconds": FieldHelp("The longest that one s5cmd process may work on one run-file, in seconds.", "900"),
-    "part_size_mb": FieldHelp("s5cmd's part size in MiB.", "10", "s5cmd's own"),
-    "s5cmd_extra_args": FieldHelp("Further global options for s5cmd.", "[--retry-count=5]", "none"),
-}
-"""The fields in the order of the model."""
-
-
-def left_out(name: str) -> str:
-    """Return what it means to leave a field out, in words: its default value, or what there is in place of one."""
-    default = default_values().get(name)
-    return FIELDS[name].absent or (str(default).lower() if isinstance(default, bool) else str(default))
-
-
-def default_values() -> dict[str, object]:
-    """Return the values, as JSON has them, of all fields and settings that have one when nobody says anything."""
-    fetching, access = asdict(Fetching()), Access()
-    return {
-        "output_directory": str(DEFAULT_ROOT),
-        "partition": str(Partitioning.AUTO),
-        "discover": str(Discovery.LISTING),
-        "batch_size": fetching["batch_size"],
-        "max_parallel_downloads": fetching["jobs"],
-        "enable_batch_mode": True,
-        "enable_resume": fetching["resume"],
-        "force_redownload": fetching["force"],
-        "download_checksum": fetching["download_checksum"],
-        "timeout_seconds": int(fetching["timeout_seconds"]),
-        "stall_seconds": int(fetching["stall_seconds"]),
-        "endpoint_url": access.endpoint_url,
-        "region": access.region,
-        "bucket": access.bucket,
-        "keep_runs": DEFAULT_KEEP_RUNS,
-        "listing_age_seconds": int(DEFAULT_LISTING_AGE_SECONDS),
-    }
-
-
-SCHEMA_FIELD = "$schema"
-"""What JSON files say to editors, and to nobody else."""

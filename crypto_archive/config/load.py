@@ -1,50 +1,66 @@
-"""Turns presets, environment and options into one run configuration."""
+"""Loads presets, environment and options as one run configuration: find, read, check, merge, build."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from crypto_archive.catalog.document import read_document
+from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.catalog.symbols import QUOTE_ASSETS
-from crypto_archive.config.fields import (
-    EVERY,
-    FIELDS,
-    Options,
-    Preset,
-    Settings,
-    default_values,
-    misspelt_variables,
+from crypto_archive.config.fields import ALL, EVERY, FIELDS, SELECTION, Source, misspelt_variables
+from crypto_archive.config.layers import (
+    Layer,
+    date_problems,
+    environment_layer,
+    layer_problems,
+    merged,
+    options_layer,
+    preset_layer,
 )
-from crypto_archive.config.reading import assemble, read_all
-from crypto_archive.config.run_config import EVERYTHING, SELECTION, Request, RunConfig
-from crypto_archive.errors import nearest_phrase
-from crypto_archive.model import Notice
+from crypto_archive.config.preset_files import expanded, preset_folder
+from crypto_archive.config.presets import find_preset, user_folder
+from crypto_archive.config.run_config import (
+    EVERYTHING,
+    Access,
+    Budget,
+    Fetching,
+    Request,
+    RunConfig,
+    Selection,
+    SymbolFilter,
+)
+from crypto_archive.config.values import read_arguments, resolve
+from crypto_archive.config.vocabulary import rows_named
+from crypto_archive.errors import ConfigError, Problem, nearest_phrase
+from crypto_archive.model import Market, Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import date
-    from pathlib import Path
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.config.presets import Found
+    from crypto_archive.model import DateRange
 
 
 def load_preset(*presets: str | Path, today: date | None = None, **fields: Any) -> RunConfig:
-    """Return what presets and fields ask for, checked; the environment counts as it does for the command.
+    """Return the run configuration of presets and fields, checked; the environment counts as it does for the command.
 
     Args:
-        presets: Names, such as ``research``, or paths; a later one covers the earlier ones field by field. None at all
-            is as good, with fields.
+        presets: Names, such as ``research``, or paths; a later preset replaces the fields of earlier ones. May be
+            empty where fields are given.
         today: The current UTC day; read from the clock when not given.
-        fields: Fields of presets, which count before all else: ``markets``, ``symbols``, ``data_types``, ``intervals``,
-            ``date_range``, ``output_directory`` and so on; and ``start``, ``end``, ``last``, ``endpoint_url``. A
-            configuration of the older workflow is taken as it is: ``load_preset(**config)``.
+        fields: Fields of presets, which override everything else: ``markets``, ``symbols``, ``data_types``,
+            ``intervals``, ``date_range``, ``output_directory`` and so on; and ``start``, ``end``, ``last``,
+            ``endpoint_url``. A configuration of the older workflow works as it is: ``load_preset(**config)``.
 
     Raises:
-        ConfigError: All that is wrong, each problem with its place, the allowed values and the nearest of them.
+        ConfigError: All problems, each with its place, the allowed values and the nearest of them.
 
     Example:
         >>> from crypto_archive import load_preset
@@ -56,14 +72,10 @@ def load_preset(*presets: str | Path, today: date | None = None, **fields: Any) 
         ...
         crypto_archive.errors.ConfigError: presets: unknown preset 'reserch'; did you mean 'research'? (allowed: ...)
     """
-    return load_request([str(preset) for preset in presets], fields, today=today or datetime.now(UTC).date())
+    return load_run_config([str(preset) for preset in presets], fields, today=today or datetime.now(UTC).date())
 
 
-NOTICES_OF_A_KIND = 20
-"""How many words of a long list are told one by one."""
-
-
-def load_request(
+def load_run_config(
     presets: Sequence[str],
     options: Mapping[str, object],
     *,
@@ -71,74 +83,248 @@ def load_request(
     named: Callable[[str], str] = str,
     standard_input: bool = False,
 ) -> RunConfig:
-    """Return the request that presets, environment and options make together.
+    """Return the run configuration of presets, environment and options.
 
-    A value counts from the option if it is given, else from the environment or ``.env``, else from the last preset
-    that has it, else from the defaults. Fields are taken whole, except that ``start``, ``end`` and ``last`` of the
-    options change a preset's ``date_range``.
+    An option overrides the environment, which overrides ``.env``, which overrides the presets; of those the last one
+    that has the field wins. Fields are replaced whole, except that ``start``, ``end`` and ``last`` of the options
+    change a preset's ``date_range``.
 
     Args:
-        presets: Names or paths; a later one covers the earlier ones field by field.
-        options: Values of the caller's by the names of preset fields, and ``start``, ``end``, ``last``,
-            ``endpoint_url``, ``region``, ``bucket``, ``s5cmd``, ``stall_seconds``. None and empty lists are options
-            that were not given.
-        today: The current day, UTC.
-        named: Says what the caller calls an option, and ``presets``, for the messages.
+        presets: Names or paths.
+        options: Values by field, and ``start``, ``end``, ``last``; None and empty lists count as not given.
+        today: The current UTC day.
+        named: Returns what the caller calls an option, and ``presets``, for the messages.
         standard_input: Whether the symbol ``-`` stands for a list on standard input.
 
     Raises:
-        ConfigError: All that is wrong with the presets, the environment, the options and the matrix file.
+        ConfigError: All problems of the presets, the environment, the options and the matrix file.
     """
-    read = read_all(presets, options, today=today, named=named, standard_input=standard_input)
-    request = assemble(read.values, read.matrix, read.dates)
+    read = _read(presets, options, named, standard_input=standard_input)
+    dates = _resolved_dates(read.values, read.origins, today)
+    request = _build(read.values, read.matrix, dates)
+    selects = any(name in read.values for name in SELECTION)
     notices = (
-        *_shadow_notices(read.found),
+        *(Notice(f"your own preset {one.path} replaces the bundled preset {one.path.stem!r}")
+          for one in read.found if one.hides),
         *misspelt_variables(),
-        *_selection_notices(read.values),
+        *(() if selects else (EVERYTHING,)),
         *_case_notices(request),
         *_quote_notices(request),
+    )  # fmt: skip
+    return RunConfig(request, read.matrix, tuple(presets), notices, read.origins, selects)
+
+
+def preset_problems(preset: str, *, today: date, place: str = "presets") -> tuple[Problem, ...]:
+    """Return all problems of one preset by itself: no environment, no options, no other preset.
+
+    Raises:
+        ConfigError: ``.env``, which may name the folder of presets, cannot be read.
+    """
+    errors: list[ConfigError] = []
+    layers = _preset_layers(_find([preset], user_folder(), place, errors), errors)
+    matrix = _matrix_of(layers, errors)
+    problems = [problem for error in errors for problem in error.problems]
+    for layer in layers:
+        problems += layer_problems(layer, matrix)
+        problems += date_problems(layer, today)
+    return tuple(dict.fromkeys(problems))
+
+
+# Find, read, check, merge
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What presets, environment and options say together, free of problems."""
+
+    found: Sequence[Found]
+    matrix: Matrix
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+
+def _read(
+    presets: Iterable[str], options: Mapping[str, object], named: Callable[[str], str], *, standard_input: bool = False
+) -> _Read:
+    errors: list[ConfigError] = []
+    environment = Layer({})
+    with _collected(errors):
+        environment = environment_layer()
+    folder = preset_folder(_path_text(environment.raw.get("preset_dir")))
+    found = _find(presets, folder, named("presets"), errors)
+    given = options_layer(options, named, standard_input=standard_input)
+    layers = [*_preset_layers(found, errors), environment, given]
+    matrix = _matrix_of(layers, errors)
+    problems = [problem for error in errors for problem in error.problems]
+    for layer in layers:
+        problems += layer_problems(layer, matrix)
+    if problems or matrix is None:
+        hints = dict.fromkeys(error.hint for error in errors if error.hint)
+        raise ConfigError(dict.fromkeys(problems), hint="\n".join(hints))
+    values, origins = merged(layers)
+    return _Read(found, matrix, values, origins)
+
+
+@contextmanager
+def _collected(errors: list[ConfigError]) -> Iterator[None]:
+    """Keep an error for later, so that a person learns about all of them at once."""
+    try:
+        yield
+    except ConfigError as error:
+        errors.append(error)
+
+
+def _find(presets: Iterable[str], folder: Path, place: str, errors: list[ConfigError]) -> list[Found]:
+    found = []
+    for preset in presets:
+        with _collected(errors):
+            found.append(find_preset(preset, folder, place))
+    return found
+
+
+def _preset_layers(found: Iterable[Found], errors: list[ConfigError]) -> list[Layer]:
+    layers = []
+    for one in found:
+        with _collected(errors):
+            layers.append(preset_layer(read_document(one.path, one.label)))
+    return layers
+
+
+def _matrix_of(layers: Sequence[Layer], errors: list[ConfigError]) -> Matrix | None:
+    """Return the matrix that the last layer with one names, the bundled one by default, None if it cannot be loaded."""
+    naming = next((layer for layer in reversed(layers) if _path_text(layer.raw.get("matrix_path"))), None)
+    if naming is None:
+        return load_matrix()
+    place = naming.place(("matrix_path",))
+    try:
+        return load_matrix(_matrix_source(naming))
+    except ConfigError as error:
+        # Only the layer knows who named a file that does not exist; a file that does names itself.
+        missing = len(error.problems) == 1 and "not found" in str(error)
+        errors.append(ConfigError([Problem(place, str(error))], hint=error.hint) if missing else error)
+    except OSError as error:  # a name too long, a folder without permission
+        errors.append(ConfigError([Problem(place, f"cannot be read: {error.strerror or error}")]))
+    return None
+
+
+def _matrix_source(layer: Layer) -> Path:
+    """Return the path of a layer's matrix: in the current folder, or else next to the preset that names it."""
+    path = expanded(Path(str(layer.raw["matrix_path"])))
+    if path.parts[:1] and path.parts[0].startswith("~"):
+        return path.absolute()  # there is no such user, so that it is a plain name
+    if layer.document is not None and not path.exists():
+        sibling = layer.document.path.parent / path
+        return sibling if sibling.exists() else path
+    return path
+
+
+def _path_text(value: object) -> str | None:
+    """Return a path as text, None where the value cannot be a path."""
+    return str(value) if isinstance(value, str | Path) and str(value).strip() and "\0" not in str(value) else None
+
+
+# Build
+
+
+def _resolved_dates(values: Mapping[str, Any], origins: Mapping[str, str], today: date) -> DateRange:
+    try:
+        return resolve(values.get("date_range", {}), today)
+    except ValueError as error:
+        raise ConfigError([Problem(origins["date_range"], str(error))]) from None
+
+
+def _build(values: Mapping[str, Any], matrix: Matrix, dates: DateRange) -> Request:
+    """Return the request of checked values: each goes to the target of its field, others keep their default."""
+    markets = _markets(values, matrix)
+    types = (_data_type(name, matrix) for name in values.get("data_types", ()))
+    ready = {name: expanded(value) if isinstance(value, Path) else value for name, value in values.items()} | {
+        "markets": markets,
+        "symbols": _symbols(values.get("symbols", {}), markets),
+        "quote_assets": tuple(dict.fromkeys(values.get("quote_assets", ()))),
+        "data_types": tuple(dict.fromkeys(types)),
+        "intervals": _intervals(values.get("intervals", {}), matrix),
+        "date_range": dates,
+        "s5cmd_extra_args": read_arguments(values.get("s5cmd_extra_args", ()))[0],
+    }
+    if values.get("enable_batch_mode") is False:
+        ready["batch_size"] = 1
+    parts: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for name, value in ready.items():
+        if target := FIELDS[name].target:
+            part, _, attribute = target.rpartition(".")
+            parts[part][attribute] = value
+    filters = SymbolFilter(**parts["selection.filters"])
+    return Request(
+        selection=Selection(**parts["selection"], filters=filters),
+        access=Access(**parts["access"]),
+        fetching=Fetching(**parts["fetching"]),
+        budget=Budget(**parts["budget"]),
+        **parts[""],
     )
-    return RunConfig(request, read.matrix, tuple(presets), notices, read.origins)
 
 
-def _shadow_notices(found: Iterable[Found]) -> Iterable[Notice]:
-    for preset in found:
-        if preset.hides:
-            yield Notice(f"preset {preset.path.stem!r} is your own, {preset.path}; it hides the bundled one")
+def _markets(values: Mapping[str, Any], matrix: Matrix) -> tuple[Market, ...]:
+    if "markets" in values:
+        return tuple(dict.fromkeys(Market(word) for word in values["markets"]))
+    return tuple(market for market in Market if matrix.rows_of(market))
 
 
-def _selection_notices(values: Mapping[str, object]) -> Iterable[Notice]:
-    if not any(field in values for field in SELECTION):
-        yield EVERYTHING
+def _symbols(groups: Mapping[str, list[str]], markets: Iterable[Market]) -> dict[Market, tuple[str, ...]]:
+    own = {market: groups.get(market, groups.get(EVERY)) for market in markets}
+    return {
+        market: tuple(dict.fromkeys("*" if word == ALL else word for word in words))
+        for market, words in own.items()
+        if words
+    }
 
 
-def _case_notices(request: Request) -> Iterable[Notice]:
-    """Yield a notice for each symbol in small letters, since keys tell them apart from capital ones."""
+def _intervals(groups: Mapping[str, list[str]], matrix: Matrix) -> dict[str, tuple[str, ...]]:
+    """Return the intervals by the matrix's own names; entries of a type and of its alias are joined."""
+    joined: defaultdict[str, list[str]] = defaultdict(list)
+    for name, words in groups.items():
+        joined[name if name == EVERY else _data_type(name, matrix)] += map(matrix.interval, words)
+    return {data_type: tuple(dict.fromkeys(words)) for data_type, words in joined.items()}
+
+
+def _data_type(name: str, matrix: Matrix) -> str:
+    """Return the data type's own name; the name as given where it means different types in different markets."""
+    meant = {row.data_type for row in rows_named(matrix, name)}
+    return meant.pop() if len(meant) == 1 else name
+
+
+# Notices
+
+NOTICES_PER_KIND = 20
+"""How many words of a long list are reported one by one."""
+
+
+def _case_notices(request: Request) -> Iterator[Notice]:
+    """Yield a notice for each symbol in lower case, since keys are case-sensitive."""
     words = dict.fromkeys(word for symbols in request.selection.symbols.values() for word in symbols)
-    small = [word for word in words if word != word.upper()]
-    for word in small[:NOTICES_OF_A_KIND]:
-        yield Notice(f"symbol {word!r} has small letters and the archive's have none; did you mean {word.upper()!r}?")
-    if more := small[NOTICES_OF_A_KIND:]:
-        yield Notice(f"{len(more)} more symbols have small letters and the archive's have none")
+    lower = [word for word in words if word != word.upper()]
+    for word in lower[:NOTICES_PER_KIND]:
+        yield Notice(f"symbol {word!r} has lower-case letters, but the archive uses upper case; did you mean "
+                     f"{word.upper()!r}?")  # fmt: skip
+    if more := lower[NOTICES_PER_KIND:]:
+        yield Notice(f"{len(more)} more symbols have lower-case letters, but the archive uses upper case")
 
 
-def _quote_notices(request: Request) -> Iterable[Notice]:
-    """Yield a notice for each quote asset that is not known and looks like one that is; it may be a new one."""
+def _quote_notices(request: Request) -> Iterator[Notice]:
+    """Yield a notice for each unknown quote asset that resembles a known one; it may be a new one."""
     for word in request.selection.filters.quotes:
         if word not in QUOTE_ASSETS and (near := nearest_phrase(word, sorted(QUOTE_ASSETS))):
-            yield Notice(f"quote asset {word!r} is not among those that are known{near}")
+            yield Notice(f"quote asset {word!r} is not a known one{near}")
 
+
+# Effective values
 
 DEFAULT = "default"
-"""The origin of what nobody has said."""
-
-
-_NO_VALUE = {"s5cmd": "the one of the package, else one on the search path"}
+"""The origin of a value that is set nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveField:
-    """A field of presets, or a setting, and what counts for it.
+    """A field and the value that counts.
 
     Attributes:
         name: Its name.
@@ -154,39 +340,30 @@ class EffectiveField:
 
     @property
     def is_default(self) -> bool:
-        """Whether nobody has said anything."""
+        """Whether the value is set nowhere."""
         return self.origin == DEFAULT
 
 
-def effective_fields(
-    presets: Sequence[str], *, today: date, named: Callable[[str], str] = str
-) -> tuple[EffectiveField, ...]:
-    """Return all fields of presets, then the settings that are no such fields, with the values that count.
-
-    Args:
-        presets: Names or paths; a later one covers the earlier ones field by field.
-        today: The current day, UTC.
-        named: Says what the caller calls ``presets``, for the messages.
+def effective_fields(presets: Sequence[str], *, named: Callable[[str], str] = str) -> tuple[EffectiveField, ...]:
+    """Return all fields with the values that count under these presets and the environment.
 
     Raises:
-        ConfigError: All that is wrong with them, the environment or the matrix file.
+        ConfigError: All problems of the presets, the environment and the matrix file.
     """
-    read = read_all(presets, {}, today=today, named=named)
-    defaults = default_values()
-    settings = [name for name in {**Options.model_fields, **Settings.model_fields} if name not in Preset.model_fields]
-    return tuple(
-        _field(name, read.values, read.origins, defaults)
-        for name in (*Preset.model_fields, *(name for name in settings if name != "preset_dir"))
-    )
+    read = _read(presets, {}, named)
+    fields = []
+    for name, field in FIELDS.items():
+        if name in read.values:
+            origin = read.origins[name].removesuffix(f", {name}")
+            fields.append(EffectiveField(name, _as_json(read.values[name]), origin))
+        elif field.target or Source.PRESET in field.sources:
+            default = field.default
+            fields.append(EffectiveField(name, default, DEFAULT, field.absent))
+    return tuple(fields)
 
 
-def effective_document(presets: Sequence[str], fields: Sequence[EffectiveField]) -> dict[str, object]:
-    """Return fields as a JSON document.
-
-    Args:
-        presets: The presets, as they were asked for.
-        fields: What ``effective_fields`` returned for them.
-    """
+def effective_document(presets: Sequence[str], fields: Iterable[EffectiveField]) -> dict[str, object]:
+    """Return what ``effective_fields`` returned for presets as a JSON document."""
     return {
         "schema_version": 1,
         "presets": list(presets),
@@ -194,20 +371,9 @@ def effective_document(presets: Sequence[str], fields: Sequence[EffectiveField])
     }
 
 
-def _field(
-    name: str, values: Mapping[str, object], origins: Mapping[str, str], defaults: Mapping[str, object]
-) -> EffectiveField:
-    if name in values:
-        return EffectiveField(name, _plain_value(values[name]), origins[name].removesuffix(f", {name}"))
-    if name in defaults:
-        return EffectiveField(name, defaults[name], DEFAULT)
-    return EffectiveField(name, None, DEFAULT, FIELDS[name].absent if name in FIELDS else _NO_VALUE.get(name, "none"))
-
-
-def _plain_value(value: object) -> object:
-    """Return a value as JSON has it; what was given for everything alike is a list again."""
+def _as_json(value: object) -> object:
     match value:
-        case dict() if set(value) == {EVERY}:
+        case dict() if set(value) == {EVERY}:  # given as a plain list
             return value[EVERY]
         case Enum():
             return value.value

@@ -1,25 +1,25 @@
-"""Presets by name: where they are found, what they are for, and how a new one is written."""
+"""Presets by name: find them, list them, create one."""
 
 from __future__ import annotations
 
 import json
 import re
+import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from crypto_archive.config.document import Document, read_document
-from crypto_archive.config.fields import FIELDS, left_out, variables
+from crypto_archive.catalog.document import read_document
+from crypto_archive.config.fields import FIELDS, PRESET_FIELDS, SELECTION, variables
 from crypto_archive.config.preset_files import SUFFIXES, bundled_presets, expanded, preset_folder, presets_in
-from crypto_archive.config.run_config import SELECTION
 from crypto_archive.config.schema import preset_schema
-from crypto_archive.errors import ConfigError, EnvironmentFailure, Problem, UsageError, nearest
-from crypto_archive.files import data_folder
+from crypto_archive.errors import ConfigError, Problem, UsageError, nearest
+from crypto_archive.files import atomic_write, explain_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class PresetInfo:
 
     Attributes:
         name: Its name.
-        description: What it is for, in its own words; what is wrong with it where it cannot be read.
+        description: Its own description; what is wrong with it where it cannot be read.
         path: The file.
-        overlay: Whether it only says how to fetch, and so wants to be laid over another one.
-        bundled: Whether it came with the package.
-        hides: Whether it is the user's own and takes the place of a bundled one.
+        overlay: Whether it only says how to fetch, to be combined with another preset.
+        bundled: Whether it comes with the package.
+        hides: Whether it is the user's own and shadows a bundled one.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Found:
     """The file that a preset's name or path means.
 
     Attributes:
-        label: What to call it in messages.
+        label: What messages call it.
         path: The file.
-        hides: Whether it takes the place of a bundled preset of the same name.
+        hides: Whether it shadows a bundled preset of the same name.
     """
 
     label: str
@@ -70,6 +70,17 @@ def list_presets() -> tuple[PresetInfo, ...]:
     return tuple(kept)
 
 
+def _info(name: str, path: Path, *, bundled: bool, hides: bool) -> PresetInfo:
+    try:
+        values = read_document(path, path.name).values
+    except ConfigError as error:
+        return PresetInfo(name, str(error.problems[0]), path, overlay=False, bundled=bundled, hides=hides)
+    text = values.get("description")
+    description = " ".join(text.split()) if isinstance(text, str) else ""
+    overlay = all(values.get(field) is None for field in SELECTION)
+    return PresetInfo(name, description, path, overlay, bundled, hides)
+
+
 def presets_document(presets: Iterable[PresetInfo]) -> dict[str, object]:
     """Return presets as a JSON document."""
     return {"schema_version": 1, "presets": [{**asdict(one), "path": str(one.path)} for one in presets]}
@@ -85,164 +96,113 @@ def user_folder() -> Path:
     return preset_folder((dotenv | environment).get("preset_dir"))
 
 
-def find_preset(wanted: str, folder: Path, place: str) -> Found:
-    """Return the file that ``wanted`` means.
+def find_preset(preset: str, folder: Path, place: str) -> Found:
+    """Return the file that a name or path means.
 
-    What has a slash or ends in .yaml, .yml or .json is a path. All else is a name: the user's own preset in
-    ``folder`` if there is one, else the bundled one, else a file of that name here.
-
-    Args:
-        wanted: The name or path.
-        folder: Where the user's own presets are.
-        place: Where it was asked for, for people.
+    A text with a slash, or that ends in .yaml, .yml or .json, is a path. Anything else is a name: the user's own
+    preset in ``folder`` if there is one, else the bundled one, else a file of that name in the current folder.
 
     Raises:
-        ConfigError: There is no such file, or no such name.
+        ConfigError: There is no such file, or no such name; ``place`` says where it was asked for.
     """
-    path = expanded(Path(wanted))
+    path = expanded(Path(preset))
     bundled, own = bundled_presets(), presets_in(folder)
-    if _is_path(wanted):
-        return _at_path(wanted, path, {**bundled, **own}, place)
-    if wanted in own:
-        return Found(str(own[wanted]), own[wanted], hides=wanted in bundled)
-    if wanted in bundled:
-        return Found(bundled[wanted].name, bundled[wanted])
+    if path.suffix.lower() in SUFFIXES or "/" in preset or "\\" in preset:
+        if _is(path, Path.is_file):
+            return Found(preset, path)
+        reason = "it is a folder" if _is(path, Path.is_dir) else "there is no such file"
+        name = path.stem if path.stem in {**bundled, **own} else None
+        raise ConfigError([Problem(place, f"Preset file not found: {preset} ({reason})", nearest=name)])
+    if preset in own:
+        return Found(str(own[preset]), own[preset], hides=preset in bundled)
+    if preset in bundled:
+        return Found(bundled[preset].name, bundled[preset])
     if _is(path, Path.is_file):
-        return Found(wanted, path)
+        return Found(preset, path)
     names = tuple({**bundled, **own})
-    problem = Problem(place, f"unknown preset {wanted!r}", names, nearest(wanted, names))
-    raise ConfigError([problem], hint=f"Own presets are YAML or JSON files in {folder}, or any path with a suffix.")
-
-
-def _is_path(wanted: str) -> bool:
-    return Path(wanted).suffix.lower() in SUFFIXES or "/" in wanted or "\\" in wanted
-
-
-def _at_path(wanted: str, path: Path, named: Mapping[str, Path], place: str) -> Found:
-    if _is(path, Path.is_file):
-        return Found(wanted, path)
-    reason = "it is a folder" if _is(path, Path.is_dir) else "there is no such file"
-    name = Path(wanted).stem
-    near = name if name in named else None
-    raise ConfigError([Problem(place, f"Preset file not found: {wanted} ({reason})", nearest=near)])
+    raise ConfigError(
+        [Problem(place, f"unknown preset {preset!r}", names, nearest(preset, names))],
+        hint=f"Save your own presets to {folder}, or name a preset by its path.",
+    )
 
 
 def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
         return kind(path)
-    except OSError:  # a name too long, a folder that may not be looked into
+    except OSError:  # a name too long, a folder without permission
         return False
 
 
-def _info(name: str, path: Path, *, bundled: bool, hides: bool) -> PresetInfo:
-    try:
-        document = read_document(path, path.name)
-    except ConfigError as error:
-        return PresetInfo(name, str(error.problems[0]), path, overlay=False, bundled=bundled, hides=hides)
-    return PresetInfo(name, _description(document), path, _is_overlay(document), bundled, hides)
-
-
-def _description(document: Document) -> str:
-    text = document.values.get("description")
-    return " ".join(text.split()) if isinstance(text, str) else ""
-
-
-def _is_overlay(document: Document) -> bool:
-    return all(document.values.get(field) is None for field in SELECTION)
-
-
 SCHEMA_FILE = "schema/preset.schema.json"
-"""Where the schema lies, as seen from the presets; in a folder, since a file beside them would be taken for one."""
+"""Where the schema is, relative to the presets; in a folder, since a file next to them would count as a preset."""
 
 _NAME = re.compile(r"(?![.-])[^\s/\\:\0-\x1f]{1,100}")
 _MODELINE = re.compile(r"^# yaml-language-server:.*\n", re.MULTILINE)
 _LONGEST_LINE = 110
 
 
-def new_preset(name: str, *, start_from: str | None = None, named: str = "name") -> Path:
-    """Write a new preset into the user's folder, and the schema for editors beside it; return its path.
+def new_preset(name: str, *, start_from: str | None = None, place: str = "name") -> Path:
+    """Write a new preset into the user's folder, with the schema for editors; return its path.
 
     Args:
-        name: What it is to be called.
-        start_from: A preset, by name or path, that it begins as a copy of; None for one with all fields commented out.
-        named: What the caller calls ``start_from``, for the messages.
+        name: Its name.
+        start_from: A preset, by name or path, to copy; None for all fields, commented out.
+        place: What the caller calls ``start_from``, for the messages.
 
     Raises:
-        UsageError: It cannot be called so, there is one of that name, it would hide a bundled one without being a copy
-            of it, or there is no such preset to start from.
+        UsageError: The name is not valid or taken, would shadow a bundled preset, or ``start_from`` does not exist.
         EnvironmentFailure: It cannot be written.
     """
     folder = user_folder()
-    _refuse_name(name, folder)
-    if start_from != name:
-        _refuse_to_hide(name)
-    text = _blank(name) if start_from is None else _copy(find_preset(start_from, folder, named), name)
     path = folder / f"{name}.yaml"
-    try:
+    if not _NAME.fullmatch(name) or name.lower().endswith(SUFFIXES):
+        raise ConfigError(
+            [Problem("name", f"{name!r} is not a valid name for a preset")],
+            hint=f"Choose a name such as my-choice, without spaces and suffix; the file is saved to {folder}.",
+        )
+    if existing := presets_in(folder).get(name):
+        raise _exists(name, existing)
+    if start_from != name and name in bundled_presets():
+        raise UsageError(
+            f"{name!r} would shadow the bundled preset of that name",
+            hint=f"Choose another name, or start with a copy: `crypto-archive preset new {name} --from {name}`.",
+        )
+    text = _template(name) if start_from is None else _copy(find_preset(start_from, folder, place), name)
+    hint = "Make the folder writable, or choose another one with CRYPTO_ARCHIVE_PRESET_DIR."
+    with explain_os_errors("write", path, hint=hint):
         schema = folder / SCHEMA_FILE
         schema.parent.mkdir(parents=True, exist_ok=True)
-        schema.write_text(json.dumps(preset_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        with path.open("x", encoding="utf-8") as file:
-            file.write(f"# yaml-language-server: $schema={SCHEMA_FILE}\n{text}")
-    except FileExistsError:
-        raise _taken(name, path) from None
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The preset cannot be written to {path}: {error.strerror or error}",
-            hint="Make the folder writable for you, or name another one with CRYPTO_ARCHIVE_PRESET_DIR.",
-        ) from error
+        with atomic_write(schema) as file:
+            file.write(json.dumps(preset_schema(), indent=2, ensure_ascii=False) + "\n")
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(f"# yaml-language-server: $schema={SCHEMA_FILE}\n{text}")
+        except FileExistsError:
+            raise _exists(name, path) from None
     return path
 
 
-def _refuse_name(name: str, folder: Path) -> None:
-    if not _NAME.fullmatch(name) or name.lower().endswith(SUFFIXES):
-        raise ConfigError(
-            [Problem("name", f"{name!r} cannot be the name of a preset")],
-            hint=f"Write a name such as my-choice, without spaces and suffix; the file goes to {folder}.",
-        )
-    if there := presets_in(folder).get(name):
-        raise _taken(name, there)
+def _exists(name: str, path: Path) -> UsageError:
+    return UsageError(f"The preset {name!r} already exists: {path}", hint="Choose another name, or edit that file.")
 
 
-def _refuse_to_hide(name: str) -> None:
-    """Refuse a preset that would take the place of a bundled one, unless it begins as a copy of that."""
-    if name in presets_in(data_folder("configs")):
-        raise UsageError(
-            f"There is a bundled preset {name!r}, which yours would hide",
-            hint=f"Choose another name, or begin with a copy: `crypto-archive preset new {name} --from {name}`.",
-        )
-
-
-def _taken(name: str, path: Path) -> UsageError:
-    return UsageError(
-        f"There is a preset {name!r} already: {path}", hint="Choose another name, or change that file; nothing is lost."
-    )
-
-
-def _blank(name: str) -> str:
+def _template(name: str) -> str:
+    """Return a preset with every field in it, explained and commented out."""
     lines = [
         f"# Try it:  crypto-archive plan --preset {name}",
-        "# Take away the # before a field to set it; what it says now is an example. A field that is left out has its",
-        "# default. `crypto-archive preset check` says whether all is right.",
+        "# Remove the # before a field to set it; the values shown are examples. A field that is left out has its",
+        "# default. `crypto-archive preset check` lists every problem.",
         f"description: What {name} is for",
     ]
-    for heading, wanted in (("What is wanted", True), ("How it is fetched", False)):
+    fields = [FIELDS[field] for field in PRESET_FIELDS if field not in {"description", "workflow_type"}]
+    for heading, selects in (("What to select", True), ("How to fetch it", False)):
         lines += ["", f"# ---- {heading}"]
-        for field, told in FIELDS.items():
-            if (field in SELECTION) is wanted and field not in {"description", "workflow_type"}:
-                meaning = _comment(f"{told.meaning} (default: {left_out(field)})")
-                lines += ["", *meaning, f"#{field}: {told.example}"]
+        for field in fields:
+            if field.selects is selects:
+                meaning = f"# {field.meaning} (default: {field.left_out})"
+                lines += ["", *textwrap.wrap(meaning, _LONGEST_LINE, subsequent_indent="# ", break_on_hyphens=False)]
+                lines.append(f"#{field.name}: {field.example}")
     return "\n".join(lines) + "\n"
-
-
-def _comment(text: str) -> list[str]:
-    lines, line = [], "#"
-    for word in text.split():
-        if len(line) + 1 + len(word) > _LONGEST_LINE:
-            lines.append(line)
-            line = "#"
-        line += f" {word}"
-    return [*lines, line]
 
 
 def _copy(found: Found, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
     from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.model import ShardName
 
-
-SELECTION = ("markets", "symbols", "quote_assets", "contract", "settled", "data_types", "intervals", "date_range")
-"""The fields that say what is wanted; a preset without any of them only says how to fetch."""
-
+DEFAULT_ROOT = Path("output")
 DEFAULT_BUCKET = "data.binance.vision"
 DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
 DEFAULT_REGION = "ap-northeast-1"
@@ -41,22 +37,22 @@ class Partitioning(StrEnum):
     DAILY = "daily"
     MONTHLY = "monthly"
     AUTO = "auto"
-    """A month that is over as one object, if the listing has that and it holds its days; the rest as daily objects."""
+    """A complete month as one object where the listing has it and it covers its days; the rest as daily objects."""
 
     @property
     def preferred(self) -> Partition:
-        """The partition that most objects are of, as far as the archive publishes it."""
+        """The partition of most objects, where the archive publishes it."""
         return Partition.MONTHLY if self is Partitioning.MONTHLY else Partition.DAILY
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolFilter:
-    """Which symbols count, by what their names say. It is false where it lets all of them pass.
+    """Which symbols pass, by what their names say; false where all of them do.
 
     Attributes:
-        quotes: The quote assets that count, such as ``USDT``; empty for all.
-        contract: The kind of contract that counts; symbols that are no contracts pass in any case.
-        settled: Whether only settled symbols count, or only those that are not; None for both.
+        quotes: The quote assets that pass, such as ``USDT``; empty for all.
+        contract: The kind of contract that passes; symbols that are not contracts always pass.
+        settled: Whether only settled symbols pass, or only those that are not; None for both.
     """
 
     quotes: tuple[str, ...] = ()
@@ -79,14 +75,14 @@ class Selection:
 
     Attributes:
         markets: The markets, in the order of the request.
-        data_types: Names or aliases of data types; empty for all that the matrix has.
+        data_types: Names or aliases of data types; empty for all of the matrix.
         symbols: Names and globs per market (``'*USDT'``, ``'!*DOWNUSDT'``); a market that is not in the mapping
             takes the matrix's default symbols, or all symbols where there is a filter.
-        intervals: Intervals per data type; a type that is not in the mapping takes those under ``"*"``, and
-            without them all that the matrix has.
+        intervals: Intervals per data type; a type that is not in the mapping takes those under ``"*"``, or
+            without them all of the matrix.
         dates: The days wanted, both ends included, UTC.
-        partition: Daily or monthly objects, or the best of both, where the archive has the choice.
-        filters: Which of the symbols count, named ones included.
+        partition: Daily or monthly objects, or the best of both, where the archive offers both.
+        filters: Which of the symbols pass, named ones included.
     """
 
     markets: tuple[Market, ...]
@@ -104,9 +100,9 @@ class Access:
 
     Attributes:
         endpoint_url: The S3 endpoint.
-        region: The bucket's region, always handed to s5cmd so that it never asks or guesses.
+        region: The bucket's region, always passed to s5cmd so that it never asks or guesses.
         bucket: The bucket's name.
-        s5cmd: The s5cmd binary to use; None looks for the one that came with the package.
+        s5cmd: The s5cmd binary; None for the bundled one.
         extra_args: Further global options for s5cmd.
     """
 
@@ -127,14 +123,14 @@ class Fetching:
     """How objects are fetched.
 
     Attributes:
-        jobs: How many s5cmd processes run side by side.
-        batch_size: Copy commands a run-file, 1 to 100.
-        download_checksum: Whether sidecars are fetched, and objects proven against them.
-        resume: Whether objects that are already there are skipped.
-        force: Whether objects are fetched again although they are there.
+        jobs: How many s5cmd processes run in parallel.
+        batch_size: Copy commands per run-file, 1 to 100.
+        download_checksum: Whether to fetch sidecars, and prove objects against them.
+        resume: Whether to skip objects that are already present.
+        force: Whether to fetch present objects again.
         timeout_seconds: The longest that one attempt at a batch may take, in seconds.
         stall_seconds: How long, in seconds, a lane may go without a byte or an event before it is stopped.
-        attempts: How often a batch's remainder is tried in all.
+        attempts: How often what remains of a batch is tried in all.
         part_size_mb: s5cmd's part size in MiB; None leaves it to s5cmd.
     """
 
@@ -150,7 +146,7 @@ class Fetching:
 
     @property
     def skips_present(self) -> bool:
-        """Whether an object that is already there is left alone."""
+        """Whether present objects are skipped."""
         return self.resume and not self.force
 
 
@@ -168,7 +164,7 @@ class Budget:
 
     @property
     def limits(self) -> bool:
-        """Whether there is a limit at all."""
+        """Whether there is a limit."""
         return self.max_objects is not None or self.max_bytes is not None
 
 
@@ -183,15 +179,15 @@ class Request:
         access: How the bucket is reached.
         fetching: How objects are fetched.
         budget: The most that may be fetched.
-        keep_runs: How many folders of runs are kept, the current one's included.
-        listing_age_seconds: How old a remembered listing may be to be taken for the archive's, in seconds; 0 asks anew.
-        locked: The lock file that says what is wanted, in place of a wish; None where the wish says it.
-        shard: Which shard of a plan that lock file is; None where it is none.
-        layout: The name of the layout that the root is to have; None for the one that it has, or that of the keys.
+        keep_runs: How many run folders to keep, including the current one.
+        listing_age_seconds: How old a cached listing may be to be used, in seconds; 0 always asks the archive.
+        locked: The lock file that says what is wanted in place of the selection; None without one.
+        shard: Which shard of a plan that lock file is; None where it is a whole plan.
+        layout: The layout that the root is to have; None for the one that it has, or the mirror.
     """
 
     selection: Selection
-    root: Path
+    root: Path = DEFAULT_ROOT
     discovery: Discovery = Discovery.LISTING
     access: Access = field(default_factory=Access)
     fetching: Fetching = field(default_factory=Fetching)
@@ -215,10 +211,11 @@ class RunConfig:
 
     Attributes:
         request: What is to be done.
-        matrix: The matrix that it speaks of.
-        presets: The presets, as they were asked for.
-        notices: What a person should know of the configuration.
-        origins: For each field that was set, where its value came from; fields that are not in it have their default.
+        matrix: The matrix that it refers to.
+        presets: The presets, as they were named.
+        notices: What a person should know about the configuration.
+        origins: Where the value of each field came from; fields that are not in it have their default.
+        selects: Whether anything says what is wanted; without it a request means the whole archive.
     """
 
     request: Request
@@ -226,32 +223,24 @@ class RunConfig:
     presets: tuple[str, ...]
     notices: tuple[Notice, ...]
     origins: Mapping[str, str]
+    selects: bool = False
 
     def locked_by(self, path: Path, bucket: str, shard: ShardName | None = None) -> RunConfig:
-        """Return the same, but with a lock file that says what is wanted and from which bucket.
-
-        Args:
-            path: The lock file.
-            bucket: The bucket that it is of.
-            shard: Which shard of a plan it is; None where it is none.
+        """Return the same with a lock file, or a shard of one, that says what is wanted and from which bucket.
 
         Raises:
-            ConfigError: Another bucket was asked for.
+            ConfigError: The configuration names another bucket.
         """
         access = self.request.access
-        if access.bucket != bucket and (asked := self.origins.get("bucket")):
-            raise ConfigError([Problem(asked, f"{access.bucket!r}, but {path} locks objects of the bucket {bucket!r}")])
+        if access.bucket != bucket and (origin := self.origins.get("bucket")):
+            fault = f"{access.bucket!r}, but {path} locks objects of the bucket {bucket!r}"
+            raise ConfigError([Problem(origin, fault)])
         access = replace(access, bucket=bucket)
         request = replace(self.request, selection=Selection(()), access=access, locked=path, shard=shard)
         return replace(self, request=request, notices=tuple(one for one in self.notices if one is not EVERYTHING))
 
-    @property
-    def selects(self) -> bool:
-        """Whether anything says what is wanted; without it a request means the whole archive."""
-        return any(field in self.origins for field in SELECTION)
-
     def require_selection(self) -> None:
-        """Refuse to fetch the whole archive because somebody forgot to say what they want.
+        """Refuse to fetch the whole archive by accident.
 
         Raises:
             UsageError: Nothing is selected.
@@ -259,9 +248,6 @@ class RunConfig:
         if not self.selects:
             raise UsageError(
                 "Nothing is selected, and the whole archive is too much to fetch by accident",
-                hint="Name a preset, such as --preset research, or say what you want with --market, --symbol, "
-                "--data-type, --interval or dates; `crypto-archive preset list` says what presets there are.",
+                hint="Name a preset, such as --preset research, or select data with --market, --symbol, --data-type, "
+                "--interval or dates; `crypto-archive preset list` shows the presets.",
             )
-
-
-DEFAULT_ROOT = Path("output")

@@ -9,6 +9,6 @@ from crypto_archive.errors import require_extra
 
 require_extra("prefect", "crypto_archive.flows")
 
-# These import Prefect, which is installed from here on.
+# These import Prefect, which is known to be installed by now.
 from crypto_archive.flows.flow import archive_collection_flow as archive_collection_flow
 from crypto_archive.flows.tasks import CollectionFailed as CollectionFailed

@@ -14,12 +14,13 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from crypto_archive import __version__
 from crypto_archive.errors import CryptoArchiveError, ExitCode
-from crypto_archive.flows.runners import THREADS, cancel, check_runner, is_cancelled, let_go, runner_for
+from crypto_archive.events import NO_SIGNAL
+from crypto_archive.flows.runners import THREADS, cancel, check_runner, is_cancelled, release, runner_for
 from crypto_archive.flows.tasks import (
     CollectionFailed,
     ShardIncomplete,
     collect_shard,
-    forget_shards,
+    delete_shards,
     make_plan,
     publish,
     shard_folder,
@@ -31,7 +32,7 @@ from crypto_archive.model import Outcome
 from crypto_archive.render.summary import check_headline, headline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from prefect import Task
@@ -41,59 +42,16 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.verify import VerifyReport
 
 SCHEMA_VERSION = 1
-
-
-def result_document(report: Report, checks: VerifyReport | None, shards: Mapping[str, Report]) -> dict[str, Any]:
-    """Return the document of a flow run.
-
-    Args:
-        report: What all shards came to together.
-        checks: What the verification found; None without one.
-        shards: What each shard came to, by its name.
-    """
-    collected = report.status == "success"
-    decides = report if collected is False or checks is None else checks
-    reason = headline(report)
-    if collected and checks is not None:
-        reason += f"; {check_headline(checks)}"
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "status": decides.status,
-        "exit_code": int(decides.exit_code()),
-        "reason": reason,
-        "collection": report.document(),
-        "verification": None if checks is None else checks.document(),
-        "shards": list(_shards(shards)),
-    }
-
-
-def _shards(shards: Mapping[str, Report]) -> Iterator[dict[str, object]]:
-    for name, report in shards.items():
-        document = report.document()
-        stats = report["collection_stats"]
-        yield {
-            "name": name,
-            "run_id": report.run_id,
-            "status": report.status,
-            "objects": stats["total_tasks"],
-            "failed": stats["failed_tasks"],
-            "bytes": stats["total_size_bytes"],
-            "error": document["error"],
-        }
-
-
 NAME = "archive-collection"
 STOPPING_SECONDS = 20.0
-"""How long a flow run that is to end waits for its shards to put away their work; Prefect kills it after 30."""
-NO_SIGNAL = 0
-"""In a report: a program has interrupted the run."""
+"""How long a cancelled flow run waits for its shards to stop cleanly; Prefect kills it after 30."""
 _THREADS: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=THREADS)
-_THERE = (Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT)
+_IN_PLACE = (Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT)
 
 
 @flow(
     name=NAME,
-    description="Collect from Binance's public archive, prove it, and report.",
+    description="Mirror Binance's public data archive: complete, verified, up to date.",
     version=__version__,
     task_runner=_THREADS,
 )
@@ -107,22 +65,22 @@ def archive_collection_flow(
     dask_scheduler: str | None = None,
     dask_workers: int | None = None,
 ) -> Any:
-    """Collect what presets ask for, shard by shard, prove it, and report.
+    """Download the missing files of presets, shard by shard, verify them, and report.
 
     Every step is a task: ``validate``, ``plan``, ``collect-3-of-8`` for each shard, ``verify``, ``report``. A run that
-    is partial, finds nothing, or whose verification is bad, is a failed flow run, with the reason in the message of its
+    is partial, finds nothing, or whose verification is bad, is a failed flow run, with the reason as the message of its
     state; the artifact ``archive-collection`` is written nevertheless. Cancelling the flow run stops all shards.
 
     Args:
-        preset: A preset by name or path, or several; a later one covers the earlier ones field by field.
-        overrides: Fields of presets, and ``start``, ``end``, ``last``, ``endpoint_url``, which count before all else.
-        shards: Into how many parts of much the same bytes to cut the plan. More than one needs a plan from the listing.
-        verify: Whether to hash what is on disk of the selection, in the end.
-        retries: How often a shard is tried again, where that can help.
-        retry_delay_seconds: How long to wait before that.
+        preset: A preset by name or path, or several; later ones override earlier ones field by field.
+        overrides: Preset fields, and ``start``, ``end``, ``last``, ``endpoint_url``; they override everything else.
+        shards: How many shards of similar size to split the plan into. More than one needs a plan from the listing.
+        verify: Whether to verify the selection on disk at the end.
+        retries: How often a shard is retried, where that can help.
+        retry_delay_seconds: How long to wait before a retry.
         dask_scheduler: Collect on the Dask cluster of this scheduler, such as ``tcp://10.0.0.5:8786``. Its workers need
             crypto-archive with the extra ``dask``, and the archive root at the same path.
-        dask_workers: Collect in so many Dask processes on this machine instead.
+        dask_workers: Collect in this many Dask processes on this machine instead.
 
     Returns:
         The document of the run: ``status``, ``exit_code``, ``reason``, ``collection`` (the report of all shards
@@ -130,8 +88,8 @@ def archive_collection_flow(
         and ``shards``.
 
     Raises:
-        CollectionFailed: The run did not end whole; its ``result`` is the same document.
-        CryptoArchiveError: The run could not begin: a preset is wrong, the archive root cannot be written to.
+        CollectionFailed: The run was not successful; its ``result`` is the same document.
+        CryptoArchiveError: The run could not start: a preset is wrong, or the archive root is not writable.
     """
     attempt = collect_shard.with_options(retries=retries, retry_delay_seconds=retry_delay_seconds)
     try:
@@ -141,26 +99,63 @@ def archive_collection_flow(
         folder = shard_folder(configured.request.root, str(flow_run.get_id()))
         planned: dict[str, Path | None] = make_plan(configured, shards, folder, return_state=True).result()
         with runner_for(dask_scheduler, dask_workers) as runner:
-            ended = _collected(runner, attempt, configured, planned)
+            ended = _collect_shards(runner, attempt, configured, planned)
         report = combine_reports(configured, ended.values())
         checks: VerifyReport | None = None
-        if verify and report.interrupted_by is None and any(report.outcomes[outcome] for outcome in _THERE):
+        if verify and report.interrupted_by is None and any(report.outcomes[outcome] for outcome in _IN_PLACE):
             checks = verify_collected(configured, return_state=True).result()
     except CryptoArchiveError as error:
         return Failed(message=error.summary, data=error)
     result = result_document(report, checks, ended)
     publish(result, return_state=True)
     if result["exit_code"] == ExitCode.OK:
-        forget_shards(folder)
+        delete_shards(folder)
         return Completed(message=result["reason"], data=result)
     ending = Cancelled if result["status"] == "interrupted" and is_cancelled() else Failed
     return ending(message=result["reason"], data=CollectionFailed(result))
 
 
-def _collected(
+def result_document(report: Report, checks: VerifyReport | None, shards: Mapping[str, Report]) -> dict[str, Any]:
+    """Return the document of a flow run.
+
+    Args:
+        report: The report of all shards together.
+        checks: The report of the verification; None without one.
+        shards: The report of each shard, by its name.
+    """
+    collected = report.status == "success"
+    reason = headline(report)
+    if collected and checks is not None:
+        reason += f"; {check_headline(checks)}"
+    decisive = checks if collected and checks is not None else report
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": decisive.status,
+        "exit_code": int(decisive.exit_code()),
+        "reason": reason,
+        "collection": report.document(),
+        "verification": None if checks is None else checks.document(),
+        "shards": [_shard_document(name, shard) for name, shard in shards.items()],
+    }
+
+
+def _shard_document(name: str, report: Report) -> dict[str, object]:
+    document, stats = report.document(), report["collection_stats"]
+    return {
+        "name": name,
+        "run_id": report.run_id,
+        "status": report.status,
+        "objects": stats["total_tasks"],
+        "failed": stats["failed_tasks"],
+        "bytes": stats["total_size_bytes"],
+        "error": document["error"],
+    }
+
+
+def _collect_shards(
     runner: TaskRunner[Any], attempt: Task[..., Any], configured: RunConfig, planned: Mapping[str, Path | None]
 ) -> dict[str, Report]:
-    """Collect all shards, as many side by side as the runner takes, and return their reports by name."""
+    """Collect all shards, as many in parallel as the runner allows, and return their reports by name."""
     names, futures = {}, []
     for name, locked in planned.items():
         parameters = {"configured": configured, "name": name, "locked": locked}
@@ -171,7 +166,7 @@ def _collected(
     def gather(seconds: float | None = None) -> None:
         for future in as_completed([one for one in futures if names[one.task_run_id] not in ended], seconds):
             ended[names[future.task_run_id]] = _report_of(future, configured)
-            let_go(future)
+            release(future)
 
     try:
         try:
@@ -179,55 +174,39 @@ def _collected(
         except KeyboardInterrupt:
             cancel()
             with suppress(TimeoutError):
-                gather(STOPPING_SECONDS)  # they say how far they came
+                gather(STOPPING_SECONDS)  # cancelled shards still return their reports
     except BaseException:
         cancel()
-        _wait_for(futures, STOPPING_SECONDS)
+        deadline = time.monotonic() + STOPPING_SECONDS
+        for future in futures:
+            future.wait(max(deadline - time.monotonic(), 0.0))
         raise
-    return {name: ended.get(name) or _lost(configured) for name in planned}
+    return {name: ended.get(name) or _unfinished(configured, interrupted_by=NO_SIGNAL) for name in planned}
 
 
 def _report_of(future: PrefectFuture[Any], configured: RunConfig) -> Report:
-    """Return what came of a shard; of one that never began or was lost, a report that says so."""
+    """Return the report of a shard, also of one that never started or was lost."""
     try:
         report: Report = future.result()
     except ShardIncomplete as error:
         return error.report
     except CryptoArchiveError as error:
-        return _failed(configured, error.summary, error.exit_code)
-    except Exception as error:  # whatever a task runner says of a task that it has lost
-        return _failed(configured, f"{type(error).__name__}: {error}", ExitCode.ENVIRONMENT)
+        return _unfinished(configured, error=error.summary, error_exit_code=error.exit_code)
+    except Exception as error:  # whatever a task runner raises for a task that it has lost
+        return _unfinished(configured, error=f"{type(error).__name__}: {error}", error_exit_code=ExitCode.ENVIRONMENT)
     return report
 
 
-def _failed(configured: RunConfig, error: str, exit_code: ExitCode) -> Report:
+def _unfinished(configured: RunConfig, **fields: Any) -> Report:
+    """Return an empty report with an error or an interruption."""
     report = combine_reports(configured, ())
-    report.error, report.error_exit_code = error, exit_code
+    for name, value in fields.items():
+        setattr(report, name, value)
     return report
-
-
-def _lost(configured: RunConfig) -> Report:
-    """Return the report of a shard that was to stop and has not said anything since."""
-    report = combine_reports(configured, ())
-    report.interrupted_by = NO_SIGNAL
-    return report
-
-
-def _wait_for(futures: Iterable[PrefectFuture[Any]], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    for future in futures:
-        future.wait(max(deadline - time.monotonic(), 0.0))
 
 
 def run_once(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], ExitCode]:
-    """Run the flow, and return its document and how a command ends for it; a run that is not whole has one, too.
-
-    Args:
-        parameters: The parameters of the flow.
-
-    Raises:
-        CryptoArchiveError: The run could not begin.
-    """
+    """Run the flow, and return its document and the exit code; a failed run has a document, too."""
     state: Any = archive_collection_flow(**parameters, return_state=True)
     result = state.result(raise_on_failure=False)
     if isinstance(result, CollectionFailed):

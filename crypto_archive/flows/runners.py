@@ -1,4 +1,4 @@
-"""Where tasks run: threads, processes or Dask; and how a cancelled flow stops them."""
+"""Where tasks run: threads or Dask processes; and how a cancelled flow run stops them."""
 
 from __future__ import annotations
 
@@ -25,19 +25,24 @@ if TYPE_CHECKING:
     from prefect.task_runners import TaskRunner
 
 POLL_SECONDS = 1.5
+THREADS = 4
+"""How many shards a flow without Dask collects in parallel; each has as many lanes as its preset says."""
+
+_LOCAL = {"threads_per_worker": 1, "dashboard_address": None, "preload": [dask_worker.__name__]}
+"""The cluster that a flow starts. One thread per worker is enough, since a shard has its own lanes."""
 
 _tokens: dict[Cancellation, UUID] = {}
-"""What runs in this process, by the flow run that it works for."""
+"""The tokens of the tasks in this process, each with its flow run."""
 _ended: set[UUID] = set()
-"""The flow runs of which nothing is to begin in this process any more."""
+"""The flow runs that must not start anything in this process any more."""
 _guard = threading.Lock()
 
 
 @contextmanager
 def cancellable() -> Iterator[Cancellation]:
-    """Give a token that is requested once the flow run of the current task is not to go on."""
+    """Give a token that is requested once the flow run of the current task is to stop."""
     token, over, run = Cancellation(), threading.Event(), _this_run()
-    # The context has the server's address, which on a Dask worker came with the task.
+    # The context holds the server's address, which on a Dask worker came with the task.
     watch = threading.Thread(
         target=copy_context().run, args=(_watch, run, token, over), name="flow-run-watch", daemon=True
     )
@@ -52,11 +57,11 @@ def cancellable() -> Iterator[Cancellation]:
         over.set()
         with _guard:
             del _tokens[token]
-        watch.join(POLL_SECONDS)  # a server that does not answer holds nobody up
+        watch.join(POLL_SECONDS)  # a server that does not answer must not hold up the task
 
 
 def stop() -> None:
-    """Stop what this process does for the current flow run; a second time, at once."""
+    """Stop what this process does for the current flow run: gracefully, or the second time immediately."""
     run = _this_run()
     with _guard:
         _ended.add(run)
@@ -66,14 +71,14 @@ def stop() -> None:
 
 
 def cancel() -> None:
-    """Cancel the current flow run: stop what this process does for it, and let others see it."""
+    """Cancel the current flow run: stop its tasks in this process, and let others see it."""
     stop()
     with suppress(Exception), get_client(sync_client=True) as client:
         client.set_flow_run_state(_this_run(), Cancelling())
 
 
 def is_cancelled() -> bool:
-    """Whether somebody has cancelled the current flow run."""
+    """Whether the current flow run was cancelled."""
     with get_client(sync_client=True) as client:
         state = client.read_flow_run(_this_run()).state
     return state is not None and (state.is_cancelling() or state.is_cancelled())
@@ -86,7 +91,7 @@ def _this_run() -> UUID:
 def _watch(run: UUID, token: Cancellation, over: threading.Event) -> None:
     with get_client(sync_client=True) as client:
         while not over.is_set():
-            with suppress(Exception):  # the server is away for a while: the work goes on without it
+            with suppress(Exception):  # the server is away for a while: work goes on without it
                 if _is_over(client.read_flow_run(run).state):
                     token.request()
                     return
@@ -94,43 +99,26 @@ def _watch(run: UUID, token: Cancellation, over: threading.Event) -> None:
 
 
 def _is_over(state: State | None) -> bool:
-    """Whether a flow run in this state needs nobody's work any more; one that has crashed does not, either."""
+    """Whether tasks of a flow run in this state should stop; a crashed one is final, too."""
     return state is not None and (state.is_cancelling() or state.is_final())
 
 
-THREADS = 4
-"""How many shards a flow without Dask collects side by side; each has as many lanes as its preset says."""
-
-_LOCAL = {"threads_per_worker": 1, "dashboard_address": None, "preload": [dask_worker.__name__]}
-"""The cluster that a flow starts. One thread is enough, since a shard has lanes."""
-
-
 def check_runner(dask_scheduler: str | None, dask_workers: int | None) -> None:
-    """See that ``runner_for`` can do what is asked.
-
-    Raises:
-        UsageError: Both are given, or there are to be no workers.
-        ExtraMissing: Dask is asked for and not installed.
-    """
+    """Check that ``runner_for`` can do what is requested, or raise ``UsageError``."""
     if dask_scheduler is not None and dask_workers is not None:
         raise UsageError(
-            "The address of a Dask scheduler and a number of Dask workers to start exclude each other",
-            hint="Give one of them: a cluster that is there has workers of its own.",
+            "A Dask scheduler's address and a number of Dask workers cannot be combined",
+            hint="Use one of them: an existing cluster has its own workers.",
         )
     if dask_workers is not None and dask_workers < 1:
-        raise UsageError(f"There cannot be {dask_workers} Dask workers", hint="Give at least 1.")
+        raise UsageError(f"{dask_workers} Dask workers are too few", hint="Use at least 1.")
     if dask_scheduler is not None or dask_workers is not None:
         require_extra("dask", "A flow on Dask")
 
 
 @contextmanager
 def runner_for(dask_scheduler: str | None, dask_workers: int | None) -> Iterator[TaskRunner[Any]]:
-    """Give a task runner: one on Dask where that is asked for, else the flow's own.
-
-    Args:
-        dask_scheduler: The address of the scheduler of a cluster that is there.
-        dask_workers: How many worker processes to start on this machine, for as long as the context lasts.
-    """
+    """Give a task runner: on an existing Dask cluster, on Dask workers started for this context, or the flow's own."""
     if dask_scheduler is None and dask_workers is None:
         context = FlowRunContext.get()
         assert context is not None  # only a flow calls this
@@ -147,8 +135,8 @@ def runner_for(dask_scheduler: str | None, dask_workers: int | None) -> Iterator
         yield runner
 
 
-def let_go(future: PrefectFuture[Any]) -> None:
-    """Forget a result that was taken; else Dask makes it anew, should the worker be lost that has it."""
-    release = getattr(getattr(future, "wrapped_future", None), "release", None)
-    if release is not None:
-        release()
+def release(future: PrefectFuture[Any]) -> None:
+    """Release a result that was taken; else Dask computes it again if the worker that holds it is lost."""
+    wrapped: Any = getattr(future, "wrapped_future", None)
+    if hasattr(wrapped, "release"):
+        wrapped.release()

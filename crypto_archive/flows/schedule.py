@@ -1,4 +1,4 @@
-"""The flow on a schedule: served by this process, or as a deployment that ``prefect deploy`` takes."""
+"""The flow on a schedule: served by this process, or as a deployment for ``prefect deploy``."""
 
 from __future__ import annotations
 
@@ -21,42 +21,35 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ENTRYPOINT = f"{archive_collection_flow.fn.__module__}.{archive_collection_flow.fn.__name__}"
-"""Where a worker finds the flow: in the installed package, so that it needs no checkout of anything."""
+"""Where a worker finds the flow: in the installed package, so that it needs no checkout."""
 TIMEZONE = "UTC"
 
 
 def check_cron(cron: str) -> None:
-    """See that Prefect understands a cron expression.
-
-    Raises:
-        UsageError: It does not.
-    """
+    """Check that Prefect understands a cron expression, or raise ``UsageError``."""
     try:
         CronSchedule(cron=cron, timezone=TIMEZONE)
     except ValidationError:
         raise UsageError(
-            f"--cron: {cron!r} is no cron expression",
+            f"--cron: {cron!r} is not a valid cron expression",
             hint="It has five fields: minute, hour, day of the month, month, day of the week; '0 6 * * *' is every day "
             "at 06:00 UTC.",
         ) from None
 
 
 def check_server(*, own: bool) -> None:
-    """See that Prefect's server answers, before a flow depends on it.
+    """Check that Prefect's server responds before a flow depends on it, or raise ``EnvironmentFailure``.
 
     Args:
-        own: Whether Prefect may start one of its own, where no address is configured; it has no scheduler.
-
-    Raises:
-        EnvironmentFailure: It does not.
+        own: Whether Prefect may start its own where no address is configured; that one has no scheduler.
     """
     address = PREFECT_API_URL.value()
     if not address and own:
         return
     if not address:
         raise EnvironmentFailure(
-            "There is no Prefect server that could keep a schedule",
-            hint="Start one with `prefect server start`, and name it in the environment: "
+            "No Prefect server is configured to keep the schedule",
+            hint="Start one with `prefect server start`, and set its address in the environment: "
             "PREFECT_API_URL=http://127.0.0.1:4200/api",
         )
     with get_client(sync_client=True) as client:
@@ -69,31 +62,18 @@ def check_server(*, own: bool) -> None:
 
 
 def serve(name: str, cron: str | None, parameters: Mapping[str, Any]) -> None:
-    """Register a deployment of the flow, and run it whenever it is due or asked for, until a signal ends that.
-
-    Args:
-        name: The name of the deployment.
-        cron: When it is due, in UTC; None for only when it is asked for.
-        parameters: The parameters of the flow.
-    """
+    """Register a deployment of the flow, and run it on schedule (UTC) or on request, until a signal stops it."""
     archive_collection_flow.serve(
         name=name,
         schedule=None if cron is None else Cron(cron, timezone=TIMEZONE),
         parameters=dict(parameters),
-        limit=1,  # a run that is late does not get into the way of the next one
+        limit=1,  # a late run does not collide with the next one
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
 
 
 def deployment_file(name: str, cron: str | None, work_pool: str, parameters: Mapping[str, Any]) -> str:
-    """Return a file for ``prefect deploy --prefect-file``.
-
-    Args:
-        name: The name of the deployment.
-        cron: When it is due, in UTC; None for only when it is asked for.
-        work_pool: The work pool whose workers are to run it.
-        parameters: The parameters of the flow.
-    """
+    """Return a file for ``prefect deploy --prefect-file``; the schedule is in UTC."""
     schedules = [] if cron is None else [{"cron": cron, "timezone": TIMEZONE}]
     document = {
         "name": "crypto-archive",

@@ -1,12 +1,12 @@
-"""The tasks of the flow."""
+"""The tasks of the flow: validate, plan, collect a shard, verify, report; and the errors that they end with."""
 
 from __future__ import annotations
 
-import io
+import functools
 import shutil
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -19,14 +19,14 @@ from crypto_archive.events import Checked, Noticed
 from crypto_archive.flows.runners import cancellable
 from crypto_archive.jobs.collect import collect
 from crypto_archive.jobs.plan import plan, write_shards
-from crypto_archive.jobs.verify import VerifyReport, verify
+from crypto_archive.jobs.verify import verify
 from crypto_archive.model import Outcome
 from crypto_archive.render.markdown import collection_markdown
-from crypto_archive.render.plain import PlainCheckProgress, PlainProgress
+from crypto_archive.render.plain import PlainProgress
+from crypto_archive.render.stats import VERIFY
 from crypto_archive.render.summary import check_headline, headline
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable
     from pathlib import Path
 
@@ -36,170 +36,32 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import RunConfig
     from crypto_archive.jobs.report import Report
 
-RUNS_KEPT = 5
-"""How many flow runs that did not end whole keep their shards, to be collected by hand."""
-
-
-def shard_folder(root: Path, run: str) -> Path:
-    """Return the folder for the shards of a flow run; it is not made yet."""
-    return root / ".crypto-archive" / "shards" / run
-
-
-def forget_shards(folder: Path) -> None:
-    """Delete the shards of a flow run that needs them no more; what cannot be deleted stays."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # those of other flow runs are there
-        folder.parent.rmdir()
-
-
-def forget_old_shards(folder: Path) -> None:
-    """Delete the shards of all but the latest flow runs, before those of another one are written to ``folder``."""
-    if not folder.parent.is_dir():
-        return
-    others = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in others[RUNS_KEPT:]:
-        forget_shards(path)
-
-
-class _LogLines(io.TextIOBase):
-    def __init__(self, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> None:
-        self._logger = logger
-
-    def write(self, text: str, /) -> int:
-        self._logger.info(text.rstrip("\n").partition(" ")[2])
-        return len(text)
-
-
-def log_lines(logger: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> TextIO:
-    """Return a stream whose lines go to a logger, which has time stamps of its own."""
-    return cast("TextIO", _LogLines(logger))
-
-
-T = TypeVar("T")
-
 ARTIFACT_KEY = "archive-collection"
 WHOLE = "1-of-1"
-"""The name of the only shard of a plan that is not cut."""
-
-
-def _told(work: Callable[[], State[T]]) -> State[T]:
-    """Return the state that the work comes to; one of our errors becomes a failed one with the error's own words."""
-    try:
-        return work()
-    except CryptoArchiveError as error:
-        return Failed(message=error.summary, data=error)
-
-
-@task(name="validate", task_run_name="validate", cache_policy=NO_CACHE)
-def validate(presets: list[str], overrides: dict[str, Any], shards: int) -> Any:
-    """Return what presets and overrides ask for, with an archive root that means the same to every process."""
-
-    def validated() -> State[RunConfig]:
-        if shards < 1:
-            raise UsageError(f"shards: {shards} is less than 1", hint="Give 1 to collect without cutting the plan.")
-        configured = load_preset(*presets, **overrides)
-        configured.require_selection()
-        request = configured.request
-        configured = replace(configured, request=replace(request, root=request.root.absolute()))
-        return Completed(message=f"to {configured.request.root}", data=configured)
-
-    return _told(validated)
-
-
-@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
-def make_plan(configured: RunConfig, shards: int, folder: Path) -> Any:
-    """Return the shards by their names, each with its lock file; a single one has none, since it is the whole plan."""
-
-    def planned() -> State[dict[str, Path | None]]:
-        with plan(configured) as made:
-            if shards > 1:
-                forget_old_shards(folder)
-                cut = write_shards(made, shards, folder)
-            else:
-                cut = ()
-            if not cut:
-                made.consume()
-        made.require_budget()
-        for notice in made.notices:
-            get_run_logger().info("note: %s", notice.text)
-        totals = made.totals.overall
-        told = f"objects: {totals['objects']:,}, to fetch: {totals['to_fetch']:,}"
-        named: dict[str, Path | None] = {f"{one.number}-of-{one.count}": one.path for one in cut}
-        return Completed(message=told, data=named or {WHOLE: None})
-
-    return _told(planned)
-
-
-def _is_worth_another_attempt(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    error = state.result(raise_on_failure=False)
-    if isinstance(error, ShardIncomplete):
-        return helps_to_try_again(error.report)
-    return isinstance(error, EndpointUnreachable) or not isinstance(error, CryptoArchiveError)
-
-
-@task(
-    name="collect", task_run_name="collect-{name}", cache_policy=NO_CACHE, retry_condition_fn=_is_worth_another_attempt
-)
-def collect_shard(configured: RunConfig, name: str, locked: Path | None) -> Any:
-    """Collect one shard of the plan, or all of it, and return its report."""
-
-    def collected() -> State[Report]:
-        logged = PlainProgress(log_lines(get_run_logger()))
-        with cancellable() as cancellation, logged:
-            report = collect(configured, on_event=logged.show, locked=locked, cancellation=cancellation, wait=True)
-        if report.interrupted_by is not None:
-            return Cancelled(message=headline(report), data=ShardIncomplete(report))
-        if report.status == "success":
-            return Completed(message=headline(report), data=report)
-        return Failed(message=headline(report), data=ShardIncomplete(report))
-
-    return _told(collected)
-
-
-@task(name="verify", task_run_name="verify", cache_policy=NO_CACHE)
-def verify_collected(configured: RunConfig) -> Any:
-    """Prove what is on disk of the selection, and return the report."""
-
-    def verified() -> State[VerifyReport]:
-        logged = PlainCheckProgress(log_lines(get_run_logger()))
-
-        def print_notice(event: Checked | Noticed) -> None:
-            if isinstance(event, Checked):  # the notices are those of the plan
-                logged.show(event)
-
-        with cancellable() as cancellation, logged:
-            report = verify(configured, on_event=print_notice, cancellation=cancellation)
-        return Completed(message=check_headline(report), data=report)
-
-    return _told(verified)
-
-
-@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
-def publish(result: dict[str, Any]) -> Any:
-    """Publish the document of a flow run as an artifact."""
-    create_markdown_artifact(collection_markdown(result), key=ARTIFACT_KEY, description=result["reason"])
-    return Completed(message=f"artifact {ARTIFACT_KEY}")
+"""The name of the only shard of a plan that is not split."""
+RUNS_KEPT = 5
+"""How many incomplete flow runs keep their shards, so that they can be collected by hand."""
 
 
 class ShardIncomplete(CryptoArchiveError):
-    """A shard that was not collected whole.
+    """A shard that was not collected completely.
 
     Attributes:
-        report: What came of it.
+        report: Its report.
     """
 
     def __init__(self, report: Report) -> None:
         super().__init__(headline(report))
-        self.args = (report,)  # by which it is made anew when it comes from another process
+        self.args = (report,)  # from which it is unpickled when it comes from another process
         self.report = report
         self.exit_code = report.exit_code()
 
 
 class CollectionFailed(CryptoArchiveError):
-    """A flow run that did not end whole: partial, failed, empty, interrupted, or with a bad verification.
+    """A flow run that was not successful: partial, failed, empty, interrupted, or with a bad verification.
 
     Attributes:
-        result: The document of the run, as ``archive_collection_flow`` returns it for one that did.
+        result: The document of the run, as ``archive_collection_flow`` returns it for a successful one.
     """
 
     def __init__(self, result: dict[str, Any]) -> None:
@@ -209,14 +71,120 @@ class CollectionFailed(CryptoArchiveError):
         self.exit_code = ExitCode(result["exit_code"])
 
 
-def helps_to_try_again(report: Report) -> bool:
-    """Whether another attempt can make a run whole that is not.
+def shard_folder(root: Path, run: str) -> Path:
+    """Return the folder for the shards of a flow run; it is not created yet."""
+    return root / ".crypto-archive" / "shards" / run
 
-    The lanes of a run have tried again whatever was worth it, so that an object that failed at its first attempt is
-    refused for good. What ran out of attempts, or was never tried, may come the next time.
+
+def delete_shards(folder: Path) -> None:
+    """Delete the shards of a flow run, as far as possible."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # other flow runs have shards there
+        folder.parent.rmdir()
+
+
+def delete_old_shards(folder: Path) -> None:
+    """Delete the shards of all but the latest flow runs, before another one writes its own to ``folder``."""
+    if not folder.parent.is_dir():
+        return
+    others = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in others[RUNS_KEPT:]:
+        delete_shards(path)
+
+
+def _failing_in_our_words(work: Callable[..., State[Any]]) -> Callable[..., State[Any]]:
+    """Let a task end with one of our errors as a failed state that has the error's message instead of a traceback."""
+
+    @functools.wraps(work)
+    def wrapper(*args: Any, **parameters: Any) -> State[Any]:
+        try:
+            return work(*args, **parameters)
+        except CryptoArchiveError as error:
+            return Failed(message=error.summary, data=error)
+
+    return wrapper
+
+
+@task(name="validate", task_run_name="validate", cache_policy=NO_CACHE)
+@_failing_in_our_words
+def validate(presets: list[str], overrides: dict[str, Any], shards: int) -> Any:
+    """Return the configuration, with an archive root that means the same to every process."""
+    if shards < 1:
+        raise UsageError(f"shards: {shards} is less than 1", hint="Use 1 to collect without splitting the plan.")
+    config = load_preset(*presets, **overrides)
+    config.require_selection()
+    config = replace(config, request=replace(config.request, root=config.request.root.absolute()))
+    return Completed(message=f"to {config.request.root}", data=config)
+
+
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
+@_failing_in_our_words
+def make_plan(configured: RunConfig, shards: int, folder: Path) -> Any:
+    """Return the lock files of the shards by their names; a single shard has none, since it is the whole plan."""
+    named: dict[str, Path | None] = {}
+    with plan(configured) as made:
+        if shards > 1:
+            delete_old_shards(folder)
+            named = {f"{one.number}-of-{one.count}": one.path for one in write_shards(made, shards, folder)}
+        if not named:
+            made.consume()
+    made.require_budget()
+    for notice in made.notices:
+        get_run_logger().info("note: %s", notice.text)
+    totals = made.totals.overall
+    message = f"objects: {totals['objects']:,}, to fetch: {totals['to_fetch']:,}"
+    return Completed(message=message, data=named or {WHOLE: None})
+
+
+def helps_to_try_again(report: Report) -> bool:
+    """Whether another attempt can complete an incomplete run.
+
+    The lanes have already retried everything worth it, so an object that failed at its first attempt was refused for
+    good. Objects that ran out of attempts, or were never tried, may succeed the next time.
     """
     if report.interrupted_by is not None or report.status in {"success", "empty"}:
         return False
     if report.error:
         return report.error_exit_code in {None, ExitCode.ENVIRONMENT}
     return bool(report.outcomes[Outcome.CANCELLED]) or any(failure.attempts > 1 for failure in report.failures)
+
+
+def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, ShardIncomplete):
+        return helps_to_try_again(error.report)
+    return isinstance(error, EndpointUnreachable) or not isinstance(error, CryptoArchiveError)
+
+
+@task(name="collect", task_run_name="collect-{name}", cache_policy=NO_CACHE, retry_condition_fn=_is_worth_a_retry)
+@_failing_in_our_words
+def collect_shard(configured: RunConfig, name: str, locked: Path | None) -> Any:
+    """Collect one shard of the plan, or all of it, and return its report."""
+    with cancellable() as cancellation, PlainProgress(get_run_logger().info) as logged:
+        report = collect(configured, on_event=logged.show, locked=locked, cancellation=cancellation, wait=True)
+    if report.interrupted_by is not None:
+        return Cancelled(message=headline(report), data=ShardIncomplete(report))
+    if report.status == "success":
+        return Completed(message=headline(report), data=report)
+    return Failed(message=headline(report), data=ShardIncomplete(report))
+
+
+@task(name="verify", task_run_name="verify", cache_policy=NO_CACHE)
+@_failing_in_our_words
+def verify_collected(configured: RunConfig) -> Any:
+    """Verify the selection on disk, and return the report."""
+    with cancellable() as cancellation, PlainProgress(get_run_logger().info, VERIFY) as logged:
+
+        def show(event: Checked | Noticed) -> None:
+            if isinstance(event, Checked):  # the plan has logged its notices already
+                logged.show(event)
+
+        report = verify(configured, on_event=show, cancellation=cancellation)
+    return Completed(message=check_headline(report), data=report)
+
+
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
+def publish(result: dict[str, Any]) -> Any:
+    """Publish the document of a flow run as an artifact."""
+    create_markdown_artifact(collection_markdown(result), key=ARTIFACT_KEY, description=result["reason"])
+    return Completed(message=f"artifact {ARTIFACT_KEY}")

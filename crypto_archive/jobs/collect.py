@@ -6,12 +6,11 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
 from crypto_archive.config.run_config import Discovery
-from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
+from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure, UsageError
 from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Record
@@ -24,10 +23,9 @@ from crypto_archive.plan.locked import locked_config, locked_objects
 from crypto_archive.plan.lockfile import LockFile
 from crypto_archive.plan.selection import ResolvedSelection, select
 from crypto_archive.root.listing import open_listing
-from crypto_archive.root.lock import wait_for
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
-from crypto_archive.root.session import Context, leave, occupied, place_for, refuse_to_prune
+from crypto_archive.root.session import Context, lock_root
 from crypto_archive.root.store import new_run_id, root_unusable, sweep_staging
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.transfer.concurrency import concurrency_for
@@ -37,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from crypto_archive.config.run_config import RunConfig
-    from crypto_archive.model import ArchiveObject, Candidate, PlannedObject
+    from crypto_archive.config.run_config import Request, RunConfig
+    from crypto_archive.model import ArchiveObject, Candidate, Notice, PlannedObject
 
 
 def collect(
@@ -181,21 +179,24 @@ def collecting(
     if prune_covered:
         refuse_to_prune(request)
     context = Context.of(config, today=today, cancellation=cancellation)
-    context = replace(context, root=place_for(config))  # a shard has a share of the root
-    root, cancelled = context.root, context.cancelled
+    cancelled = context.cancelled
     binary = find_binary(request.access.s5cmd)
     concurrency = concurrency_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=config.matrix.version, presets=config.presets)
-    with ExitStack() as held:
-        left_over = yield from wait_for(held, partial(occupied, root, request.keep_runs), cancelled, wait=wait)
-        if left_over is None:
+    with lock_root(context, "collect", wait=wait) as session, ExitStack() as held:
+        if not (yield from session.acquire()):
             report.add(RunFinished(0.0, context.cancellation.signal_number))
             return report
+        root = session.root  # the root, or a shard's share of it
+        context = replace(context, root=root)
         record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report))
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
         selected = select(context, request.selection) if source is None else source
-        notices = [*left_over, *([] if isinstance(source, tuple) else config.notices)]  # a repair has shown its own
+        notices = [
+            *session.notices,
+            *([] if isinstance(source, tuple) else config.notices),
+        ]  # a repair has shown its own
         notices += selected.notices if isinstance(selected, ResolvedSelection) else ()
         notices += [concurrency.notice] if concurrency.notice else []
         began = time.monotonic()
@@ -226,11 +227,28 @@ def collecting(
         with _ending_run(engine):
             record.take(finished)
         yield finished
-    if root.part:
-        for noticed in leave(root, cancelled):
-            report.add(noticed)
-            yield noticed
+    for notice in session.merge_notices:  # of the last shard that left
+        report.add(Noticed(notice))
+        yield Noticed(notice)
     return report
+
+
+def refuse_to_prune(request: Request) -> None:
+    """Refuse to move daily objects aside in a collect that is one of several."""
+    if request.shard is not None:
+        raise UsageError(
+            f"--prune-covered cannot be combined with a shard: {request.locked}",
+            hint="Another shard may have the days of a month. Once all shards are collected, run "
+            "`crypto-archive collect --prune-covered` with the selection of the plan.",
+        )
+
+
+def _notices(
+    config: RunConfig, selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...]
+) -> tuple[Notice, ...]:
+    if isinstance(selected, tuple):  # a repair, whose verification has shown them already
+        return ()
+    return (*config.notices, *(selected.notices if isinstance(selected, ResolvedSelection) else ()))
 
 
 def _planned(
@@ -241,7 +259,7 @@ def _planned(
     root = context.root
     with ExitStack() as opened:
         own = opened.enter_context(Manifest(root.manifest_path, read_only=True))
-        beneath = opened.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.part else None
+        beneath = opened.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.shard else None
         stored = StoredFiles(root, own, beneath)
         candidates = opened.enter_context(closing(_candidates(context, selected, stored)))
         planned = check_disk_space(decide(context, candidates, stored, run_id=engine.folder.name), root)

@@ -18,8 +18,8 @@ from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.config.fields import misspelt_variables
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 from crypto_archive.root.database import examine
-from crypto_archive.root.lock import is_held, locked_by_another, parts_of, read_holder
-from crypto_archive.root.session import read_note
+from crypto_archive.root.layout import read_note
+from crypto_archive.root.lock import RootLock, shards_of
 from crypto_archive.root.store import Root, free_bytes
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import probe
@@ -364,9 +364,9 @@ def check_lock(root: Root) -> Check:
         RootUnusable: The lock's file cannot be opened.
     """
     if not _is_held(root):
-        left = read_holder(root) is None and root.lock_path.with_name("lock.json").exists()
+        left = RootLock(root).holder() is None and root.lock_path.with_name("lock.json").exists()
         return ok("lock", "free; its last holder was killed" if left else "free")
-    locked = locked_by_another(root)
+    locked = RootLock(root).refusal()
     return warning("lock", locked.message, locked.hint)
 
 
@@ -389,7 +389,7 @@ def check_shards(root: Root) -> Check:
     Raises:
         RootUnusable: Their folder cannot be read.
     """
-    held = {part.part: _is_held(part) for part in parts_of(root)}
+    held = {shard.private.name: _is_held(shard) for shard in shards_of(root)}
     running, left = ([name for name, runs in held.items() if runs is wanted] for wanted in (True, False))
     told = "; ".join(
         f"{len(names)} {what}: {', '.join(names)}" for names, what in ((running, "running"), (left, "left")) if names
@@ -422,7 +422,7 @@ def check_manifest(root: Root, seconds: float) -> Check:
 
 def _is_held(root: Root) -> bool:
     """Whether somebody holds a lock; where its file is missing, nobody does, and it is not to be made."""
-    return root.lock_path.exists() and is_held(root)
+    return root.lock_path.exists() and RootLock(root).is_held()
 
 
 def _nearest(path: Path) -> Path:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from crypto_archive.errors import RootUnusable
+from crypto_archive.files import atomic_write, explain_os_errors
 from crypto_archive.jobs.report import UNSUCCESSFUL
 from crypto_archive.model import Outcome
 
@@ -37,21 +37,13 @@ def write_metrics(report: Report, path: Path) -> None:
         path: The file; the textfile collector takes those that end in ``.prom``.
 
     Raises:
-        RootUnusable: The file cannot be written.
+        FileUnusable: The file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.part")  # a name that the collector passes over
-    try:
+    with explain_os_errors("write", path, hint="Name a file in a writable folder with --metrics-file."):
         text = metrics_text(report, former_successes(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise RootUnusable(
-            f"The metrics cannot be written to {path}: {error.strerror or error}",
-            hint="Name a file in a folder that you may write to with --metrics-file.",
-        ) from error
+        with atomic_write(path) as file:
+            file.write(text)
 
 
 def metrics_text(report: Report, former: Mapping[tuple[str, ...], float] | None = None) -> str:

@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.config.run_config import Discovery
-from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.files import LineSorter
+from crypto_archive.errors import ExitCode, FileUnusable
+from crypto_archive.files import LineSorter, explain_os_errors
 from crypto_archive.model import Notices
 from crypto_archive.plan.candidates import calendar_objects, listed_objects
 from crypto_archive.plan.decide import batches, decide
@@ -290,7 +290,7 @@ def write_shards(plan: Plan, count: int, folder: Path) -> tuple[Shard, ...]:
     Raises:
         UsageError: The plan is one from the calendar.
         OverBudget: The plan exceeds its budget; no shard is written then.
-        RootUnusable: The folder cannot be written to, or contains lock files.
+        FileUnusable: The folder cannot be written to, or contains lock files.
         EndpointUnreachable: The listing failed.
     """
     require_listing(plan.request)
@@ -311,15 +311,16 @@ def write_run_files(plan: Plan, folder: Path) -> None:
 
     Raises:
         OverBudget: The plan exceeds its budget; no run-file is written then.
-        RootUnusable: The folder cannot be written to, or contains run-files.
+        FileUnusable: The folder cannot be written to, or contains run-files.
     """
     request = plan.request
     plan.hold_back()
-    try:
+    with explain_os_errors("write run-files to", folder, hint="Name a writable folder with --to."):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob("*.s5cmd")):
-            raise RootUnusable(
+            raise FileUnusable(
                 f"The folder {folder} already contains run-files",
+                folder,
                 hint="Choose another folder with --to, or move them away: two plans do not mix.",
             )
         for batch in plan.batches():
@@ -329,11 +330,6 @@ def write_run_files(plan: Plan, folder: Path) -> None:
                 part_size_mb=request.fetching.part_size_mb,
             ):  # fmt: skip
                 pass  # each is written as it is asked for
-    except OSError as error:
-        raise RootUnusable(
-            f"Run-files cannot be written to {folder}: {error.strerror or error}",
-            hint="Choose a writable folder with --to.",
-        ) from error
 
 
 def compare(plan: Plan, against: Path, *, lock: Path | None = None) -> Differences:
@@ -346,7 +342,7 @@ def compare(plan: Plan, against: Path, *, lock: Path | None = None) -> Differenc
 
     Raises:
         UsageError: The plan is one from the calendar, or the lock file cannot be used.
-        RootUnusable: The new lock file cannot be written.
+        FileUnusable: The new lock file cannot be written.
         EndpointUnreachable: While it is consumed: the listing failed.
     """
     require_listing(plan.request)

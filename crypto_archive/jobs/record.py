@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import is_dataclass
 from datetime import UTC, date, datetime
 from typing import IO, TYPE_CHECKING, get_args
 
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
 from crypto_archive.events import BytesArrived, Comparing, Event, ObjectFinished, ObjectPlanned
+from crypto_archive.files import atomic_write
 from crypto_archive.model import (
     Absence,
     Action,
@@ -24,7 +25,7 @@ from crypto_archive.model import (
     Verdict,
 )
 from crypto_archive.root.manifest import Manifest
-from crypto_archive.root.store import explained, root_unusable
+from crypto_archive.root.store import explain_root_errors, root_unusable
 from crypto_archive.s5cmd.runfile import copy_line
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Record:
         """
         folder = root.runs / run_id
         with ExitStack() as stack:
-            with explained(root):
+            with explain_root_errors(root):
                 folder.mkdir(parents=True)
                 manifest = Manifest(root.manifest_path)
                 stack.callback(manifest.close)
@@ -148,7 +149,7 @@ class Record:
     def take(self, event: Event) -> Event:
         """Take in an event, and return it; raises RootUnusable when the root cannot be written to."""
         self.report.add(event)
-        try:  # ``explained`` without its cost: there are very many events
+        try:  # ``explain_root_errors`` without its cost: there are very many events
             self._keep(event)
         except OSError as error:
             raise root_unusable(self._root, error) from error
@@ -192,7 +193,7 @@ class Record:
         """Write what is left; what the disk does not take is an error of the run."""
         for write in (self.manifest.close, self._journal.close, self._write_report):
             try:
-                with explained(self._root):
+                with explain_root_errors(self._root):
                     write()
             except EnvironmentFailure as error:
                 self.report.error = self.report.error or error.summary
@@ -200,14 +201,8 @@ class Record:
     def _write_report(self) -> None:
         """Write the report in one step, so that it is never read half-written."""
         text = json.dumps(self.report.document(), indent=2, ensure_ascii=False) + "\n"
-        draft = self.folder / "report.json.part"
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(self.folder / "report.json")
-        except OSError:
-            with suppress(OSError):
-                draft.unlink()
-            raise
+        with atomic_write(self.folder / "report.json") as file:
+            file.write(text)
 
 
 def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:

@@ -6,7 +6,6 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,9 +16,9 @@ from crypto_archive.events import Cancellation, LeftAlone, Moved, MovesCounted
 from crypto_archive.jobs.report import interruption_code, signal_name
 from crypto_archive.jobs.run import Run
 from crypto_archive.model import SIDECAR_SUFFIX
-from crypto_archive.root.lock import hold_whole, wait_for
-from crypto_archive.root.session import LayoutNote, own_placement, read_note, require_there, under_way, write_note
-from crypto_archive.root.store import Root, explained, open_root
+from crypto_archive.root.layout import LayoutNote, own_placement, read_note, require_there, under_way, write_note
+from crypto_archive.root.session import Context, lock_root
+from crypto_archive.root.store import Root, explain_root_errors, unreadable_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -170,9 +169,9 @@ def relayouting(
     report = RelayoutReport(str(root.path), _note(root, target).layout, target.name, dry_run)
     with ExitStack() as held:
         if not dry_run:
-            open_root(root.path)
-            hold = partial(hold_whole, root, PURPOSE)
-            if (yield from wait_for(held, hold, cancellation.requested, wait=wait)) is None:
+            context = Context.of(configured, root=root, cancellation=cancellation)
+            session = held.enter_context(lock_root(context, PURPOSE, wait=wait, tidy=False, check_layout=False))
+            if not (yield from session.acquire()):
                 report.interrupted_by = cancellation.signal_number
                 return report
         note = _note(root, target)
@@ -256,7 +255,7 @@ class _Moves:
 
     def _rename(self, file: _File) -> None:
         target = self.root.path / file.target
-        with explained(self.root):
+        with explain_root_errors(self.root):
             target.parent.mkdir(parents=True, exist_ok=True)
             if self._is_taken(file):
                 raise RootUnusable(
@@ -294,9 +293,7 @@ class _Moves:
         return not same and os.path.lexists(self.root.path / file.target)
 
     def _denied(self, error: OSError) -> None:
-        raise RootUnusable(
-            f"Cannot read the folder {error.filename}: {error.strerror}", hint="See that you may read all of it."
-        ) from error
+        raise unreadable_folder(error.filename, error) from error
 
     @property
     def _cancelled(self) -> bool:

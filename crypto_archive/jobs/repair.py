@@ -7,22 +7,21 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from itertools import count, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.layouts import NoPlace
 from crypto_archive.config.run_config import Budget
 from crypto_archive.events import Cancellation, Noticed
+from crypto_archive.files import free_name
 from crypto_archive.jobs.collect import collecting
 from crypto_archive.jobs.run import Run
 from crypto_archive.jobs.verify import VerifyReport, existing_root, finding_of, proven, stored_objects
 from crypto_archive.model import ManifestEntry, Notice
-from crypto_archive.root.lock import hold_whole, wait_for
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
-from crypto_archive.root.session import confirm_layout, root_of
-from crypto_archive.root.store import explained, open_root, quarantine
+from crypto_archive.root.session import Context, lock_root
+from crypto_archive.root.store import explain_root_errors, quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -103,19 +102,15 @@ def repairing(
         RootLocked: Another run holds the archive root, and it is not to be waited for.
         EnvironmentFailure: An s5cmd of an earlier run cannot be ended, or too few files may be open at once.
     """
-    root = root_of(configured)
-    root = open_root(root.path, root.layout)
-    cancellation = cancellation or Cancellation()
-    with ExitStack() as held:
-        attempt = partial(hold_whole, root, PURPOSE)
-        if (yield from wait_for(held, attempt, cancellation.requested, wait=wait)) is None:
+    context = Context.of(configured, today=today, cancellation=cancellation)
+    cancellation = context.cancellation
+    with lock_root(context, PURPOSE, wait=wait, tidy=False) as session:
+        if not (yield from session.acquire()):
             bad = ()
-        else:
-            confirm_layout(root)
         for finding in bad:
-            file = _stored(root, finding.object_key)
+            file = _stored(session.root, finding.object_key)
             if file is not None:
-                quarantine(root, file, finding.object_key, finding.reason, "verify")
+                quarantine(session.root, file, finding.object_key, finding.reason, "verify")
     found = (configured.matrix.object_of(finding.object_key) for finding in bad)
     objects = tuple(item for item in found if item is not None)
     configured = replace(configured, request=replace(configured.request, budget=Budget()))
@@ -160,22 +155,19 @@ def rebuilding(
         RootUnusable: There is no such root, it cannot be written to, or its disk is full.
         RootLocked: Another run holds the archive root, and it is not to be waited for.
     """
-    root = existing_root(configured)
-    root = open_root(root.path, root.layout)
-    cancellation = cancellation or Cancellation()
+    context = Context.of(configured, root=existing_root(configured), cancellation=cancellation)
+    root, cancellation = context.root, context.cancellation
     report = VerifyReport(str(root.path))
     started = time.monotonic()
-    with ExitStack() as held:
-        attempt = partial(hold_whole, root, REBUILD_PURPOSE)
-        if (yield from wait_for(held, attempt, cancellation.requested, wait=wait)) is None:
+    with lock_root(context, REBUILD_PURPOSE, wait=wait, tidy=False) as session, ExitStack() as held:
+        if not (yield from session.acquire()):
             report.finish(time.monotonic() - started, interrupted_by=cancellation.signal_number)
             return report
-        confirm_layout(root)
         draft = root.private / "manifest.rebuilt"
         held.callback(_discard, draft)
         _discard(draft)
         subjects = stored_objects(root, StoredFiles(root), configured.matrix)
-        with explained(root), Manifest(draft) as manifest:
+        with explain_root_errors(root), Manifest(draft) as manifest:
             for item, proof in proven(root, takewhile(lambda _: not cancellation.requested.is_set(), subjects)):
                 if not proof.verdict.is_bad:
                     manifest.record(_entry(root, item, proof))
@@ -197,8 +189,9 @@ def _entry(root: Root, item: ArchiveObject, proof: Proof) -> ManifestEntry:
 def _taken_place(root: Root, draft: Path) -> Iterator[Noticed]:
     """Put the new manifest in place of the old one, which is kept under the first free name."""
     old = root.manifest_path
-    kept = _free_name(old) if os.path.lexists(old) else None
-    with explained(root):
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    kept = free_name(old.with_name(f"{old.name}.{stamp}")) if os.path.lexists(old) else None
+    with explain_root_errors(root):
         for suffix in _SUFFIXES:
             if kept is not None and os.path.lexists(f"{old}{suffix}"):
                 old.with_name(old.name + suffix).replace(kept.with_name(kept.name + suffix))
@@ -206,12 +199,6 @@ def _taken_place(root: Root, draft: Path) -> Iterator[Noticed]:
     if kept is not None:
         yield Noticed(Notice(f"the former manifest is kept as {kept}"))
     yield Noticed(Notice(f"the manifest was made anew from the files: {old}"))
-
-
-def _free_name(old: Path) -> Path:
-    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    names = (f"{old.name}.{stamp}" + (f".{number}" if number > 1 else "") for number in count(1))
-    return next(path for path in map(old.with_name, names) if not os.path.lexists(path))
 
 
 def _discard(draft: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crypto_archive.errors import RootLocked
 from crypto_archive.events import Cancellation
-from crypto_archive.root.lock import hold, read_holder
-from crypto_archive.root.store import explained, open_root, rounds_of
+from crypto_archive.root.lock import hold_schedule
+from crypto_archive.root.store import open_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,19 +42,7 @@ def rounds(
         RootUnusable: The root cannot be written to.
     """
     cancellation = cancellation or Cancellation()
-    place = rounds_of(open_root(root))
-    with ExitStack() as held:
-        with explained(place):
-            place.private.mkdir(parents=True, exist_ok=True)
-        try:
-            held.enter_context(hold(place, f"rounds every {every:g} seconds"))
-        except RootLocked:
-            holder = read_holder(place)
-            who = f": process {holder.pid} on {holder.host}, since {holder.started}" if holder else ""
-            raise RootLocked(
-                f"Another process keeps {place.path} current already{who}",
-                hint="Stop that process, or choose another folder with --output.",
-            ) from None
+    with hold_schedule(open_root(root), f"collect every {every:g} seconds"):
         first, number = time.time(), 1
         while not cancellation.requested.is_set():
             yield number

@@ -24,11 +24,12 @@ from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partiti
 from crypto_archive.plan.availability import absence
 from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup, select
+from crypto_archive.root.layout import require_there, root_of
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
 from crypto_archive.root.proof import check_stored
-from crypto_archive.root.session import Context, require_there, root_of
+from crypto_archive.root.session import Context
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:

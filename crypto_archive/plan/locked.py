@@ -10,7 +10,7 @@ from crypto_archive.errors import EnvironmentFailure, UsageError
 from crypto_archive.model import GONE, REPLACED, SIDECAR_SUFFIX, Action, Candidate, RemoteStat, is_md5
 from crypto_archive.plan.decide import has_pinned_bytes
 from crypto_archive.plan.lockfile import LockedObject, corrupt, line_of, open_lock, write_lock
-from crypto_archive.root.session import root_of
+from crypto_archive.root.layout import root_of
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.runfile import list_line

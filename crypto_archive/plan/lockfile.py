@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from errno import EISDIR
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_archive.errors import RootUnusable, UsageError
+from crypto_archive.errors import FileUnusable, UsageError
+from crypto_archive.files import atomic_write, draft_path, explain_os_errors, require_writable
 from crypto_archive.model import RemoteStat, ShardName
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ COLUMNS = "# columns: key, size, etag, last_modified, sha256, sidecar"
 SHARD = "# shard: "
 END = "# end"
 """The last line: a file without it was cut short."""
+
+_WRITABLE_FILE = "Name a file in a writable folder with --lock."
+_WRITABLE_FOLDER = "Name a writable folder with --to."
 
 _NONE = "-"
 _SIDECAR = "sidecar"
@@ -236,15 +239,10 @@ def prepare_lock(path: Path) -> None:
     """See that a lock file can be written, before a long plan ends without one; makes its folder.
 
     Raises:
-        RootUnusable: It cannot.
+        FileUnusable: It cannot.
     """
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
-        draft = _draft(path)
-        draft.touch()
-        draft.unlink()
+    with explain_os_errors("write", path, hint=_WRITABLE_FILE):
+        require_writable(path)
 
 
 def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
@@ -259,56 +257,29 @@ def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
         How many objects it has.
 
     Raises:
-        RootUnusable: It cannot be written. What was there stays then, as it does when ``lines`` fails.
+        FileUnusable: It cannot be written. What was there stays then, as it does when ``lines`` fails.
     """
-    with _explained(path):
-        draft = _draft(path)
-        try:
-            count = write_content(draft, bucket, lines)
-            draft.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-    return count
+    with explain_os_errors("write", path, hint=_WRITABLE_FILE), atomic_write(path) as file:
+        return write_content(file, bucket, lines)
 
 
-def write_content(path: Path, bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> int:
-    """Write all that a lock file holds, and return how many objects that is.
+def write_content(file: IO[str], bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> int:
+    """Write the whole content of a lock file, and return the number of its objects.
 
     Args:
-        path: The file, which nobody may take for a lock yet.
+        file: A draft of the lock file.
         bucket: The bucket that it is of.
-        lines: A line an object, in the order of the keys.
+        lines: One line per object, in the order of the keys.
         shard: Which shard of a plan it is; None for a whole one.
-
-    Raises:
-        OSError: It cannot be written.
     """
     count = 0
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        head = (FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS)
-        file.writelines(f"{line}\n" for line in head)
-        for line in lines:
-            file.write(f"{line}\n")
-            count += 1
-        file.write(f"{END}\n")
+    head = (FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS)
+    file.writelines(f"{line}\n" for line in head)
+    for line in lines:
+        file.write(f"{line}\n")
+        count += 1
+    file.write(f"{END}\n")
     return count
-
-
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootUnusable(
-            f"The lock file {path} cannot be written: {error.strerror or error}",
-            hint="Name a file in a folder that you may write to with --lock.",
-        ) from error
 
 
 _DIGITS = 12
@@ -391,21 +362,21 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
         The shards; none where the plan has no object.
 
     Raises:
-        RootUnusable: They cannot be written.
+        FileUnusable: They cannot be written.
     """
     whole = extent(lines())
     count = min(count, whole.objects)
     if not count:
         return ()
     shards: list[Shard] = []
-    with _explained_shards(folder), ExitStack() as undo:
+    with explain_os_errors("write shards to", folder, hint=_WRITABLE_FOLDER), ExitStack() as undo:
         for number, own in groupby(cut(lines(), whole, count), key=lambda numbered: numbered[0]):
             path = folder / f"shard-{number:0{len(str(count))}}-of-{count}.lock"
-            undo.callback(_draft_of_shard(path).unlink, missing_ok=True)
+            undo.callback(draft_path(path).unlink, missing_ok=True)
             shards.append(_write(path, bucket, (line for _, line in own), ShardName(whole.digest, number, count)))
         for shard in shards:
             undo.callback(shard.path.unlink, missing_ok=True)
-            _draft_of_shard(shard.path).replace(shard.path)
+            draft_path(shard.path).replace(shard.path)
         undo.pop_all()
     return tuple(shards)
 
@@ -414,18 +385,17 @@ def prepare_shards(folder: Path) -> None:
     """See that shards can be written, before a long plan ends without them; makes the folder.
 
     Raises:
-        RootUnusable: The folder cannot be written to, or holds lock files already.
+        FileUnusable: The folder cannot be written to, or holds lock files already.
     """
-    with _explained_shards(folder):
+    with explain_os_errors("write shards to", folder, hint=_WRITABLE_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob("*.lock")):
-            raise RootUnusable(
-                f"The folder {folder} holds lock files already",
-                hint="Name another folder with --to, or move them away: shards of two plans do not mix.",
+            raise FileUnusable(
+                f"The folder {folder} already contains lock files",
+                folder,
+                hint="Choose another folder with --to, or move them away: shards of two plans do not mix.",
             )
-        draft = _draft_of_shard(folder / "shard")
-        draft.touch()
-        draft.unlink()
+        require_writable(folder / "shard")
 
 
 def _write(path: Path, bucket: str, lines: Iterable[str], name: ShardName) -> Shard:
@@ -437,23 +407,9 @@ def _write(path: Path, bucket: str, lines: Iterable[str], name: ShardName) -> Sh
             size += size_in(line)
             yield line
 
-    objects = write_content(_draft_of_shard(path), bucket, weighed(), name)
+    with draft_path(path).open("w", encoding="utf-8", newline="\n") as file:
+        objects = write_content(file, bucket, weighed(), name)
     return Shard(path, name.number, name.count, objects, size)
-
-
-def _draft_of_shard(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-@contextmanager
-def _explained_shards(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootUnusable(
-            f"Shards cannot be written to {folder}: {error.strerror or error}",
-            hint="Name a folder that you may write to with --to.",
-        ) from error
 
 
 class Kind(StrEnum):

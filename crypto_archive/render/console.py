@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import TextIO
 
-OUTCOME_STYLES: Mapping[Outcome, str] = {
+RESULT_STYLES: Mapping[Outcome | Verdict, str] = {
     Outcome.FETCHED: "green",
     Outcome.UPDATED: "green",
     Outcome.PRESENT: "default",
@@ -24,8 +24,6 @@ OUTCOME_STYLES: Mapping[Outcome, str] = {
     Outcome.FAILED: "bold red",
     Outcome.QUARANTINED: "bold red",
     Outcome.CANCELLED: "yellow",
-}
-VERDICT_STYLES: Mapping[Verdict, str] = {
     Verdict.OK: "green",
     Verdict.MISSING: "bold red",
     Verdict.CORRUPT: "bold red",
@@ -62,7 +60,7 @@ class SteadyConsole(Console):
     """Falls silent when its reader is gone, as in ``crypto-archive matrix | head``; Rich would end the process."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print, or fall silent too when the terminal has been closed."""
+        """Print, or fall silent when the terminal has been closed."""
         try:
             super().print(*objects, **options)
         except OSError as error:
@@ -71,7 +69,7 @@ class SteadyConsole(Console):
             self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
-        """Print no more, and let nothing complain when the interpreter flushes the stream at its end."""
+        """Stop printing, and keep the interpreter from failing when it flushes the stream at exit."""
         self.quiet = True
         with suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -83,12 +81,7 @@ class SteadyConsole(Console):
 
 @contextmanager
 def waiting(stream: TextIO, words: str) -> Iterator[None]:
-    """Show on a terminal that something takes its time; nothing elsewhere.
-
-    Args:
-        stream: Where to, usually standard error.
-        words: What is being done.
-    """
+    """Show a spinner with these words on a terminal; nothing elsewhere."""
     if not is_terminal(stream):
         yield
         return

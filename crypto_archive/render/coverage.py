@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from crypto_archive.plan.availability import DayCounts, SeriesCoverage
 
 SERIES_SHOWN = 30
-"""How many series of a market and data type are shown, unless all are asked for."""
+"""How many series of a market and data type are shown by default."""
 MOST_DAYS = 62
 """The longest span that is shown day by day."""
 MOST_NAMED_MONTHS = 12
-"""The longest span whose months have room for their names."""
+"""The longest span whose months are named."""
 MOST_WIDE_MONTHS = 40
-"""The longest span whose months are two signs wide."""
+"""The longest span whose months are two characters wide."""
 
 WHOLE, MOST, SOME, NOTHING, HOLED = "█", "▓", "▒", "░", "×"
 _ON_DISK, _PARTLY, _TO_FETCH, _LACKING, _FAINT = "#4f9fdf", "#8fb5cf", "#cca300", "bold #d96f86", "bright_black"
@@ -64,13 +64,13 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How time is cut into cells.
+    """How time is divided into cells.
 
     Attributes:
         cells: The days of each cell, oldest first.
-        heading: What stands above the cells.
-        width: How often a cell's sign is repeated.
-        gap: What stands between two cells.
+        heading: The text above the cells.
+        width: How many characters a cell takes.
+        gap: The text between two cells.
     """
 
     cells: tuple[Days, ...]
@@ -80,17 +80,12 @@ class Scale:
 
     @property
     def columns(self) -> int:
-        """How many columns a line of cells takes."""
+        """The width of a line of cells."""
         return len(self.cells) * (self.width + len(self.gap)) - len(self.gap)
 
 
 def coverage_view(report: CoverageReport, *, every_series: bool = False) -> RenderableType:
-    """Return the heat map of a coverage, with a sum a market and data type, a legend and what there is to say.
-
-    Args:
-        report: The coverage.
-        every_series: Show all series, however many there are.
-    """
+    """Return the heat map of a coverage, with a total per market and data type, a legend and the notices."""
     notices = [Text(f"note  {one_line(notice.text)}", style="dim") for notice in report.notices]
     if not report.series:
         return Group(Text("No series matches.", style="yellow"), *notices)
@@ -100,25 +95,25 @@ def coverage_view(report: CoverageReport, *, every_series: bool = False) -> Rend
 
 
 class _Maps:
-    """The heat maps of all markets and data types, in the finest scale that fits the width there is."""
+    """The heat maps of all markets and data types, at the finest scale that fits the available width."""
 
     def __init__(self, report: CoverageReport, limit: int | None) -> None:
         self._report = report
         self._limit = limit
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Choose the scale and draw."""
+        """Choose the scale and draw the maps."""
         labels = (f"{len(self._report.series):,} series", *map(_label, self._report.series))
         figures = zip(_FIGURES, _figures(self._report.counts()), strict=True)
         widths = (max(map(cell_len, labels)), *(max(map(len, pair)) for pair in figures))
-        beside = sum(widths) + 2 * len(widths)
+        margin = sum(widths) + 2 * len(widths)
         choices = list(scales(interesting_days(self._report.series)))
-        fitting = (scale for scale in choices if beside + scale.columns <= options.max_width)
+        fitting = (scale for scale in choices if margin + scale.columns <= options.max_width)
         yield from _sections(self._report, next(fitting, choices[-1]), self._limit, widths)
 
 
 def interesting_days(series: Sequence[SeriesCoverage]) -> Days:
-    """Return the wanted days without those at the beginning that come before the first day of every series."""
+    """Return the wanted days from the first day of any series on."""
     wanted = 0
     for one in series:
         wanted |= one.wanted
@@ -130,7 +125,7 @@ def interesting_days(series: Sequence[SeriesCoverage]) -> Days:
 
 
 def scales(shown: Days) -> Iterator[Scale]:
-    """Yield the ways to cut days into cells, the finest first."""
+    """Yield the ways to divide days into cells, the finest first."""
     if dayset.count(dayset.enclosed(shown)) <= MOST_DAYS:
         yield _scale([(f"{day:%Y-%m}", dayset.span(day, day)) for day in _days_of(dayset.enclosed(shown))])
     cells = [(month.first_day, days) for month, days in dayset.months(shown)]
@@ -146,12 +141,7 @@ def scales(shown: Days) -> Iterator[Scale]:
 
 
 def sign_of(counts: DayCounts, *, shows_holes: bool = True) -> tuple[str, str]:
-    """Return the sign of a cell and its style.
-
-    Args:
-        counts: Its days.
-        shows_holes: Whether a hole counts for more than what is on disk; of many series, one or another has one always.
-    """
+    """Return the sign of a cell and its style; in a total of many series, some hole is everywhere and not shown."""
     share = counts.share
     if share is None:
         reason = max(counts.missing, key=lambda one: counts.missing[one], default=None)
@@ -165,7 +155,7 @@ def sign_of(counts: DayCounts, *, shows_holes: bool = True) -> tuple[str, str]:
 
 
 def format_share(counts: DayCounts) -> str:
-    """Return which part of the available days is on disk, never rounded up to all or down to nothing."""
+    """Return the share of the available days that is on disk, never rounded up to all or down to nothing."""
     share = counts.share
     if share is None:
         return "–"
@@ -182,7 +172,7 @@ def _days_of(days: Days) -> Iterator[date]:
 
 
 def _merged(cells: list[tuple[date, Days]], key: Callable[[date], object]) -> Iterator[tuple[date, Days]]:
-    """Yield one cell for all that follow one another with the same key, by its first day."""
+    """Yield one cell per run of cells with the same key, by its first day."""
     for _, same in groupby(cells, key=lambda cell: key(cell[0])):
         (first, days), *others = same
         for _, more in others:
@@ -191,7 +181,7 @@ def _merged(cells: list[tuple[date, Days]], key: Callable[[date], object]) -> It
 
 
 def _scale(cells: list[tuple[str, Days]], width: int = 1) -> Scale:
-    """Return a scale whose heading names each label where it begins, as far as there is room."""
+    """Return a scale whose heading has each label where it starts, as far as there is room."""
     heading, last = "", ""
     for place, (label, _) in enumerate(cells):
         if label != last and place * width >= len(heading) + bool(heading):
@@ -213,7 +203,7 @@ def _sections(
 
 
 def _table(series: list[SeriesCoverage], scale: Scale, limit: int | None, widths: tuple[int, ...]) -> Table:
-    """Return the map of one market and data type, as wide as that of every other."""
+    """Return the map of one market and data type; all of them have the same width."""
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True, min_width=widths[0])
     table.add_column(scale.heading, no_wrap=True)
@@ -244,7 +234,7 @@ def _figures(counts: DayCounts) -> tuple[str, str, str]:
 
 
 def _legend(counts: DayCounts) -> Text:
-    """Return the meanings of the signs, without those of reasons that do not occur."""
+    """Return the meanings of the signs that occur."""
     entries = [(WHOLE, _ON_DISK, "on disk")] if counts.stored else []
     if counts.stored and counts.to_fetch:
         entries += [(MOST, _PARTLY, "most of it"), (SOME, _PARTLY, "some of it")]
@@ -257,12 +247,12 @@ def _legend(counts: DayCounts) -> Text:
 
 
 def _totals(series: int, counts: DayCounts) -> Text:
-    words = f"{series:,} series: {counts.available:,} days to be had, {format_share(counts)} of them on disk"
-    return Text(f"{words}, {counts.to_fetch:,} to fetch; {counts.holes:,} in holes", style="bold")
+    stored = f"{series:,} series: {counts.available:,} days available, {format_share(counts)} of them on disk"
+    return Text(f"{stored}, {counts.to_fetch:,} to fetch; {counts.holes:,} in holes", style="bold")
 
 
 DATA = "/*DATA*/"
-"""What stands in the template for the data."""
+"""The placeholder for the data in the template."""
 
 STORED, ONLY_STORED, TO_FETCH, UNWANTED = "s", "o", "f", "u"
 ABSENCE_LETTERS = {
@@ -277,11 +267,7 @@ ABSENCE_LETTERS = {
 
 
 def coverage_page(report: CoverageReport) -> Iterator[str]:
-    """Yield the page of a coverage piece by piece.
-
-    Args:
-        report: The coverage.
-    """
+    """Yield the page of a coverage piece by piece."""
     head, foot = _template().split(DATA)
     yield head
     yield embedded(_document(report))
@@ -289,18 +275,13 @@ def coverage_page(report: CoverageReport) -> Iterator[str]:
 
 
 def embedded(document: object) -> str:
-    """Return a document as JSON that can stand in a script element, whatever texts it holds."""
+    """Return a document as JSON that is safe in a script element, whatever text it contains."""
     text = json.dumps(document, separators=(",", ":"))
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def stretches(one: SeriesCoverage, shown: Days) -> str:
-    """Return the states of the shown days from the first to the last one, as lengths and letters: ``120b31s2f``.
-
-    Args:
-        one: The coverage of a series.
-        shown: The days to tell of.
-    """
+    """Return the states of the shown days of a series in order, as lengths and letters: ``120b31s2f``."""
     known = Days(one.wanted & shown)
     states = [
         (STORED, Days(one.stored & one.listed)),

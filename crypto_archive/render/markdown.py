@@ -9,7 +9,7 @@ from crypto_archive.model import Partition
 from crypto_archive.text import format_bytes, format_duration, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from crypto_archive.catalog.matrix import Row
 
@@ -29,13 +29,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 
 def matrix_markdown(rows: Iterable[Row]) -> str:
     """Return rows of the matrix as a Markdown table with a line end."""
-    lines = [_line(name for name, _ in _COLUMNS), _line("---" for _ in _COLUMNS)]
-    lines.extend(_line(cell(row) for _, cell in _COLUMNS) for row in rows)
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    cells = ([" ".join(cell(row).split()).replace("|", "\\|") for _, cell in _COLUMNS] for row in rows)
+    return "\n".join(_table([name for name, _ in _COLUMNS], cells)) + "\n"
 
 
 def _intervals(row: Row, partition: Partition) -> str:
@@ -45,7 +40,7 @@ def _intervals(row: Row, partition: Partition) -> str:
 
 
 ROWS_SHOWN = 100
-"""How many failures stand in the artifact; the report in the archive root has more."""
+"""How many rows each table of the artifact has; the report in the archive root has more."""
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&!$])")
 
@@ -61,39 +56,34 @@ def collection_markdown(result: dict[str, Any]) -> str:
         "",
         *_table(
             ("presets", "archive root", "objects", "stored", "fetched", "took"),
-            [
-                (
-                    ", ".join(collection["presets"]) or "none",
-                    collection["output_directory"],
-                    f"{stats['total_tasks']:,}",
-                    format_bytes(stats["total_size_bytes"]),
-                    format_bytes(collection["bytes_fetched"]),
-                    format_duration(stats["processing_time_seconds"]),
-                )
-            ],
+            [[escaped(cell) for cell in (
+                ", ".join(collection["presets"]) or "none", collection["output_directory"],
+                f"{stats['total_tasks']:,}", format_bytes(stats["total_size_bytes"]),
+                format_bytes(collection["bytes_fetched"]), format_duration(stats["processing_time_seconds"]),
+            )]],
         ),
-    ]
+    ]  # fmt: skip
     lines += _section("By market and data type", _group_header(collection), _group_rows(collection))
-    lines += _section("Shards", ("shard", "status", "objects", "not there", "run"), _shard_rows(result))
+    lines += _section("Shards", ("shard", "status", "objects", "not in place", "run"), _shard_rows(result))
     lines += _section("Failures", ("key", "outcome", "reason", "attempts"), _failure_rows(collection))
     if result["verification"] is not None:
         verification = result["verification"]
-        told = f"{verification['status']}: {verification['objects']:,} objects"
+        ended = f"{verification['status']}: {verification['objects']:,} objects"
         counts = ((name, f"{count:,}") for name, count in verification["verdicts"].items() if count)
-        lines += _section(f"Verification, {told}", ("verdict", "objects"), counts)
+        lines += _section(f"Verification, {ended}", ("verdict", "objects"), counts)
         bad = ((one["key"], one["verdict"], one["reason"]) for one in verification["bad"])
         lines += _section("Bad objects", ("key", "verdict", "reason"), bad)
     return "\n".join(lines) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Return a text such that Markdown shows it as it is, on one line and within a cell of a table."""
+    """Return a text that Markdown shows as it is, on one line and in a cell of a table."""
     return _SPECIAL.sub(r"\\\1", one_line(text))
 
 
 def _section(heading: str, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> list[str]:
-    """Return a heading and a table, or nothing where there are no rows."""
-    shown = list(rows)
+    """Return a heading and a table, or nothing without rows."""
+    shown = [[escaped(str(cell)) for cell in row] for row in rows]
     if not shown:
         return []
     more = len(shown) - ROWS_SHOWN
@@ -101,15 +91,9 @@ def _section(heading: str, header: tuple[str, ...], rows: Iterable[tuple[object,
     return [*lines, "", f"and {more:,} more in the report"] if more > 0 else lines
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
-    yield _row(header)
-    yield _row("---" for _ in header)
-    for row in rows:
-        yield _row(escaped(str(cell)) for cell in row)
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    for cells in (header, ["---"] * len(header), *rows):
+        yield f"| {' | '.join(cells)} |"
 
 
 def _outcomes(collection: dict[str, Any]) -> list[str]:

@@ -1,9 +1,10 @@
-"""Statistics of progress: rates, time left, and the tally of a run."""
+"""What progress reports, however it is shown: the figures of the work under way, and the events worth a line."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import (
@@ -11,17 +12,51 @@ from crypto_archive.events import (
     BatchRetried,
     BatchStarted,
     BytesArrived,
+    Checked,
+    DaysCovered,
+    DaysKept,
+    LeftAlone,
+    Moved,
+    MovesCounted,
+    Noticed,
     ObjectFinished,
     ObjectPlanned,
     PlanFinished,
+    RunStarted,
 )
-from crypto_archive.model import Outcome
+from crypto_archive.jobs.report import REPORTED_AS_FAILURES
+from crypto_archive.model import Outcome, Verdict
+from crypto_archive.text import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
-    from crypto_archive.events import Checked, Event
-    from crypto_archive.model import PlannedObject, Verdict
+    from crypto_archive.events import Event
+    from crypto_archive.model import PlannedObject
+
+    ProgressEvent = Event | Checked | MovesCounted | Moved | LeftAlone
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A kind of work and how its progress is worded.
+
+    Attributes:
+        title: What is going on, for the terminal.
+        name: What it is called in plain lines; None where events of its own mark the start and the end.
+        counting: What happens until the total is final; None where no total is ever known.
+        has_bytes: Whether the work handles bytes.
+    """
+
+    title: str
+    name: str | None = None
+    counting: str | None = None
+    has_bytes: bool = True
+
+
+COLLECT = Work("Collecting", counting="planning…")
+VERIFY = Work("Verifying", name="verification")
+RELAYOUT = Work("Moving", name="relayout", counting="checking…", has_bytes=False)
 
 
 class RateEstimator:
@@ -33,89 +68,18 @@ class RateEstimator:
         self._samples: deque[tuple[float, float]] = deque()
 
     def note(self, now: float, value: float) -> None:
-        """Remember the counter's value at a moment."""
+        """Record the counter's value at a moment."""
         if not self._samples or now - self._samples[-1][0] >= self._step:
             self._samples.append((now, value))
         while len(self._samples) > 2 and now - self._samples[1][0] >= self._window:
             self._samples.popleft()
 
     def per_second(self, now: float, value: float) -> float:
-        """Return the speed, 0 when nothing can be said yet; never negative."""
+        """Return the speed, 0 while it is unknown; never negative."""
         if not self._samples:
             return 0.0
         then, before = self._samples[0]
         return max(0.0, (value - before) / (now - then)) if now > then else 0.0
-
-
-class CheckTally:
-    """The figures of a verification under way.
-
-    Attributes:
-        objects: How many objects there are to check, None where nobody knows.
-        size: Their bytes, None likewise.
-        bytes_done: Bytes that are checked.
-        verdicts: How many objects got which verdict.
-    """
-
-    def __init__(self, clock: Callable[[], float], *, objects: int | None = None, size: int | None = None) -> None:
-        """Begin at nothing.
-
-        Args:
-            clock: Monotonic seconds.
-            objects: How many objects there are to check, None where nobody knows.
-            size: Their bytes, None likewise.
-        """
-        self.objects = objects
-        self.size = size
-        self.bytes_done = 0
-        self.verdicts: Counter[Verdict] = Counter()
-        self._clock = clock
-        self._began = clock()
-        self._byte_pace, self._object_pace = RateEstimator(), RateEstimator()
-
-    def add(self, checked: Checked) -> None:
-        """Take in one check."""
-        self.verdicts[checked.verdict] += 1
-        self.bytes_done += checked.size
-        now = self._clock()
-        self._byte_pace.note(now, self.bytes_done)
-        self._object_pace.note(now, self.checked)
-
-    @property
-    def checked(self) -> int:
-        """How many objects are checked."""
-        return self.verdicts.total()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the beginning."""
-        return self._clock() - self._began
-
-    @property
-    def fraction(self) -> float | None:
-        """How much is checked, by bytes where their total is known, else by objects; None where nobody knows."""
-        if self.objects is not None and self.checked >= self.objects:
-            return 1.0
-        if self.size:
-            return min(self.bytes_done / self.size, 0.999)
-        return None if self.objects is None else self.checked / self.objects
-
-    @property
-    def bytes_per_second(self) -> float:
-        """The recent rate."""
-        return self._byte_pace.per_second(self._clock(), self.bytes_done)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """How long it will take at the recent rate; None while nobody can say."""
-        if self.size:
-            rate, rest = self.bytes_per_second, max(0, self.size - self.bytes_done)
-        elif self.objects is not None:
-            rate = self._object_pace.per_second(self._clock(), self.checked)
-            rest = max(0, self.objects - self.checked)
-        else:
-            return None
-        return rest / rate if rate > 0 else None
 
 
 @dataclass(slots=True)
@@ -125,14 +89,14 @@ class LaneState:
     Attributes:
         batch: The batch's number.
         label: What the batch holds.
-        attempt: The attempt at it, from 1.
-        objects: How many objects the attempt is to fetch.
-        settled: How many of them are settled.
-        landed: Bytes of the batch's settled objects.
+        attempt: The current attempt, from 1.
+        objects: How many objects the attempt has to fetch.
+        finished: How many of them are finished.
+        published: Bytes of the batch's finished objects.
         staged: Bytes of the batch in staging, as last seen.
-        arrived: Both together, as far as it was ever seen.
-        busy: Whether the lane works on the batch; False once it is done with it.
-        retry_at: When the next attempt starts, by the clock; None while one is under way.
+        arrived: The most that both together ever were.
+        busy: Whether the lane is still working on the batch.
+        retry_at: When the next attempt starts, by the clock; None during an attempt.
         reason: Why there is a next attempt.
     """
 
@@ -140,8 +104,8 @@ class LaneState:
     label: str = ""
     attempt: int = 1
     objects: int = 0
-    settled: int = 0
-    landed: int = 0
+    finished: int = 0
+    published: int = 0
     staged: int = 0
     arrived: int = 0
     busy: bool = False
@@ -149,128 +113,144 @@ class LaneState:
     reason: str = ""
 
     def advance(self) -> None:
-        """Let ``arrived`` catch up with what has landed and what is staged."""
-        self.arrived = max(self.arrived, self.landed + self.staged)
+        """Update ``arrived``."""
+        self.arrived = max(self.arrived, self.published + self.staged)
 
 
 class ProgressStats:
-    """The figures of a run under way.
+    """The figures of a collect, a verification or a relayout under way.
 
     Attributes:
-        planned: Objects that the plan has come to.
-        settled: Objects that have come to their end.
-        outcomes: How many ended how.
-        planning: Whether the plan is still being made.
+        total: How many objects there are, as far as they are counted; None where it is never known.
+        counting: Whether the total may still grow.
+        counts: How many objects ended how.
+        done: How many objects are done.
         lanes: What each lane is doing, by its number.
-        bytes_settled: Bytes that came over the network for settled objects.
+        bytes_finished: Bytes of the objects that are done: fetched, or checked.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """Begin at nothing.
-
-        Args:
-            clock: Monotonic seconds.
-        """
-        self.planned = 0
-        self.outcomes: Counter[Outcome] = Counter()
-        self.planning = True
+    def __init__(self, clock: Callable[[], float], work: Work = COLLECT) -> None:
+        self.work = work
+        self.total: int | None = None if work.counting is None else 0
+        self.counting = work.counting is not None
+        self.counts: Counter[Outcome | Verdict] = Counter()
+        self.done = 0
         self.lanes: dict[int, LaneState] = {}
+        self.bytes_finished = 0
         self._clock = clock
         self._began = clock()
         self._to_fetch = 0
         self._sizes_unknown = False
-        self._expected = 0  # bytes of the objects that are still to come, as the listing says
-        self.bytes_settled = 0
+        self._expected = 0  # bytes of the objects that are not finished, according to the listing
         self._shown_bytes = 0
-        self._recount: set[int] = set()
-        self._byte_pace, self._object_pace = RateEstimator(), RateEstimator()
+        self._recount: set[int] = set()  # lanes whose next measurement may lower the figure
+        self._byte_rate, self._object_rate = RateEstimator(), RateEstimator()
 
-    def add(self, event: Event) -> None:
-        """Take in one event."""
+    def add(self, event: ProgressEvent) -> None:
+        """Count one event."""
         if isinstance(event, BytesArrived):
             self._measure(event)
         elif isinstance(event, ObjectFinished):
             self._finish(event)
         elif isinstance(event, ObjectPlanned):
             self._plan(event.planned)
+        elif isinstance(event, Checked):
+            self.done += 1
+            self.counts[event.verdict] += 1
+            self.bytes_finished += event.size
+        elif isinstance(event, Moved):
+            self.done += 1
+        elif isinstance(event, MovesCounted):
+            self.total, self.counting = event.objects, False
+        elif isinstance(event, PlanFinished):
+            self.counting = False
         elif isinstance(event, BatchStarted):
             self._start(event)
         elif isinstance(event, BatchRetried):
-            self._retry(event)
+            lane = self._lane(event.lane)
+            lane.retry_at, lane.reason = self._clock() + event.wait_seconds, event.reason
+            self._recount.add(event.lane)
         elif isinstance(event, BatchFinished):
             self._lane(event.lane).busy, self._lane(event.lane).staged = False, 0
-        elif isinstance(event, PlanFinished):
-            self.planning = False
         self._advance()
 
     @property
-    def settled(self) -> int:
-        """Objects that have come to their end."""
-        return self.outcomes.total()
-
-    @property
-    def finished(self) -> bool:
-        """Whether the whole plan is settled."""
-        return not self.planning and self.settled >= self.planned
+    def complete(self) -> bool:
+        """Whether every object is done."""
+        return self.total is not None and not self.counting and self.done >= self.total
 
     @property
     def seconds(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return self._clock() - self._began
 
     @property
     def bytes_done(self) -> int:
-        """Bytes that have arrived over the network, half files included."""
-        if self.finished:
-            return self.bytes_settled
+        """Bytes that have arrived, partial files included."""
+        if self.complete:
+            return self.bytes_finished
         total = self.bytes_total
         return self._shown_bytes if total is None else min(self._shown_bytes, total)
 
     @property
     def bytes_total(self) -> int | None:
-        """Bytes that will have arrived at the end of the plan so far; None where a size is unknown."""
+        """Bytes of everything planned so far; None where a size is unknown."""
         if self._sizes_unknown or not self._to_fetch:
             return None
-        return self.bytes_settled if self.finished else self.bytes_settled + self._expected
+        return self.bytes_finished if self.complete else self.bytes_finished + self._expected
 
     @property
     def fraction(self) -> float | None:
-        """How much of the plan is done, by bytes where all sizes are known, else by objects; None while planning."""
-        if self.planning:
+        """How much is done, by bytes where all sizes are known, else by objects; None without a final total."""
+        if self.total is None or self.counting:
             return None
-        if self.finished:
+        if self.complete:
             return 1.0
         total = self.bytes_total
-        share = self.bytes_done / total if total else self.settled / self.planned
-        return min(share, 0.999)
+        return min(self.bytes_done / total if total else self.done / self.total, 0.999)
 
     @property
     def bytes_per_second(self) -> float:
         """The recent rate."""
-        return self._byte_pace.per_second(self._clock(), self.bytes_done)
+        return self._byte_rate.per_second(self._clock(), self.bytes_done)
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it will take at the recent rate; None while nobody can say."""
-        if self.planning or self.finished:
+        """How long the rest takes at the recent rate; None while that is unknown."""
+        if self.total is None or self.counting or self.complete:
             return None
-        total = self.bytes_total
-        if total:
-            rate, rest = self.bytes_per_second, total - self.bytes_done
+        bytes_total = self.bytes_total
+        if bytes_total:
+            rate, rest = self.bytes_per_second, bytes_total - self.bytes_done
         else:
-            rate = self._object_pace.per_second(self._clock(), self._objects_fetched)
-            rest = self.planned - self.settled
+            rate, rest = self._object_rate.per_second(self._clock(), self._handled), self.total - self.done
         return rest / rate if rate > 0 else None
 
+    def named_counts(self) -> list[tuple[Outcome | Verdict, int]]:
+        """Return how many objects ended how, in the order in which outcomes and verdicts are declared."""
+        return [(name, self.counts[name]) for name in (*Outcome, *Verdict) if self.counts[name]]
+
+    def objects_text(self) -> str:
+        """Return how many objects are done: ``12 objects``, ``12 of 364 objects``, ``12 of 20 objects so far``."""
+        if self.total is None:
+            return format_count(self.done, "object")
+        return f"{self.done:,} of {format_count(self.total, 'object')}" + (" so far" if self.counting else "")
+
+    def bytes_text(self) -> str:
+        """Return how many bytes are done: ``12 MiB``, ``12 MiB of 3 GiB``."""
+        total = self.bytes_total
+        return format_bytes(self.bytes_done) + (f" of {format_bytes(total)}" if total else "")
+
     @property
-    def _objects_fetched(self) -> int:
-        return self.settled - self.outcomes[Outcome.PRESENT]
+    def _handled(self) -> int:
+        """Objects that took time: one that is present already says nothing about the rate."""
+        return self.done - self.counts[Outcome.PRESENT]
 
     def _lane(self, number: int) -> LaneState:
         return self.lanes.setdefault(number, LaneState())
 
     def _plan(self, planned: PlannedObject) -> None:
-        self.planned += 1
+        self.total = (self.total or 0) + 1
         if not planned.action.transfers:
             return
         self._to_fetch += 1
@@ -283,13 +263,8 @@ class ProgressStats:
         before = self._lane(event.lane)
         lane = LaneState(event.batch, event.label, event.attempt, event.objects, busy=True)
         if before.busy and before.batch == event.batch:
-            lane.landed, lane.staged, lane.arrived = before.landed, before.staged, before.arrived
+            lane.published, lane.staged, lane.arrived = before.published, before.staged, before.arrived
         self.lanes[event.lane] = lane
-
-    def _retry(self, event: BatchRetried) -> None:
-        lane = self._lane(event.lane)
-        lane.retry_at, lane.reason = self._clock() + event.wait_seconds, event.reason
-        self._recount.add(event.lane)
 
     def _measure(self, event: BytesArrived) -> None:
         lane = self.lanes.get(event.lane)
@@ -302,18 +277,19 @@ class ProgressStats:
         lane.advance()
 
     def _finish(self, event: ObjectFinished) -> None:
-        self.outcomes[event.outcome] += 1
-        self.bytes_settled += event.bytes_fetched
+        self.done += 1
+        self.counts[event.outcome] += 1
+        self.bytes_finished += event.bytes_fetched
         if event.outcome is not Outcome.PRESENT and event.remote is not None:
             self._expected = max(0, self._expected - event.remote.size)
         if event.lane is not None:
             lane = self._lane(event.lane)
-            lane.settled += 1
-            lane.landed += event.bytes_fetched
+            lane.finished += 1
+            lane.published += event.bytes_fetched
         self._take_from_staging(event.bytes_fetched, event.lane)
 
     def _take_from_staging(self, size: int, number: int | None) -> None:
-        """Take settled bytes out of staging: from the lane that fetched them, or else from the fullest lanes."""
+        """Take finished bytes out of staging: from the lane that fetched them, or else from the fullest lanes."""
         if size == 0:
             return
         lanes = sorted(self.lanes.values(), key=lambda lane: -lane.staged) if number is None else [self._lane(number)]
@@ -325,10 +301,80 @@ class ProgressStats:
 
     @property
     def _bytes_now(self) -> int:
-        return self.bytes_settled + sum(lane.staged for lane in self.lanes.values())
+        return self.bytes_finished + sum(lane.staged for lane in self.lanes.values())
 
     def _advance(self) -> None:
         self._shown_bytes = max(self._shown_bytes, self._bytes_now)
         now = self._clock()
-        self._byte_pace.note(now, self.bytes_done)
-        self._object_pace.note(now, self._objects_fetched)
+        self._byte_rate.note(now, self.bytes_done)
+        self._object_rate.note(now, self._handled)
+
+
+class RemarkKind(StrEnum):
+    """Kinds of remarks, each with a limit of its own."""
+
+    NOTE = "note"
+    FAILURE = "failure"
+    RETRY = "retry"
+    COVERED = "covered"
+
+
+_FURTHER: Mapping[RemarkKind, str] = {
+    RemarkKind.NOTE: "further notes are in the report",
+    RemarkKind.FAILURE: "further failures are in the report",
+    RemarkKind.RETRY: "further retries are in the journal",
+    RemarkKind.COVERED: "further objects moved aside are in the journal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What an event adds to the figures: a label such as ``note`` or ``failed``, a text, and a reason."""
+
+    kind: RemarkKind
+    text: str
+    label: str | None = None
+    reason: str | None = None
+
+
+class Remarks:
+    """The remarks of events, at most so many of each kind; the report or the journal has them all."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: Counter[RemarkKind] = Counter()
+        self._labels: dict[int, str] = {}
+
+    def of(self, event: ProgressEvent) -> Iterator[Remark]:
+        """Yield what is to be shown of an event; the first remark too many only says where the others are."""
+        for remark in self._made(event):
+            self._counts[remark.kind] += 1
+            if self._counts[remark.kind] <= self._most:
+                yield remark
+            elif self._counts[remark.kind] == self._most + 1:
+                yield Remark(remark.kind, _FURTHER[remark.kind])
+
+    def _made(self, event: ProgressEvent) -> Iterator[Remark]:
+        if isinstance(event, RunStarted):
+            for notice in event.notices:
+                yield Remark(RemarkKind.NOTE, notice.text, "note")
+        elif isinstance(event, Noticed):
+            yield Remark(RemarkKind.NOTE, event.notice.text, "note")
+        elif isinstance(event, DaysKept):
+            yield Remark(RemarkKind.NOTE, event.summary, "note")
+        elif isinstance(event, DaysCovered):
+            text = f"{format_count(len(event.moved), 'daily object')}, held by {event.object.key}"
+            yield Remark(RemarkKind.COVERED, text, "moved aside")
+        elif isinstance(event, BatchStarted):
+            self._labels[event.lane] = event.label
+        elif isinstance(event, BatchRetried):
+            label = f"batch {event.batch} ({self._labels.get(event.lane, '')})"
+            text = f"attempt {event.attempt} left {format_count(event.objects, 'object')}"
+            wait = f"next attempt in {format_duration(event.wait_seconds)}"
+            yield Remark(RemarkKind.RETRY, text, label, "; ".join(filter(None, (event.reason, wait))))
+        elif isinstance(event, ObjectFinished) and event.outcome in REPORTED_AS_FAILURES:
+            yield Remark(RemarkKind.FAILURE, event.object.key, event.outcome, event.reason)
+        elif isinstance(event, Checked) and event.verdict.is_bad:
+            yield Remark(RemarkKind.FAILURE, event.object_key, event.verdict, event.reason)
+        elif isinstance(event, LeftAlone) and event.in_the_way:
+            yield Remark(RemarkKind.FAILURE, event.path, "in the way", event.reason)

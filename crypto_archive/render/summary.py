@@ -1,4 +1,4 @@
-"""The summary that a run ends with."""
+"""What a command ends with: a headline in one line, or a summary with advice on what to do next."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 from rich import box
 from rich.console import Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.model import Outcome, Verdict
-from crypto_archive.render.console import OUTCOME_STYLES, STATUS_STYLES, VERDICT_STYLES
+from crypto_archive.render.console import RESULT_STYLES, STATUS_STYLES
+from crypto_archive.render.tables import facts_table, plain_table
 from crypto_archive.text import format_bytes, format_count, format_duration, format_rate, one_line
 
 if TYPE_CHECKING:
@@ -20,11 +20,48 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
+    from rich.table import Table
 
+    from crypto_archive.jobs.relayout import RelayoutReport
     from crypto_archive.jobs.report import Report
     from crypto_archive.jobs.verify import VerifyReport
 
-_NOT_THERE = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
+Name = TypeVar("Name", Outcome, Verdict)
+
+FAILURES_SHOWN = 10
+REASONS_SHOWN = 5
+LEFT_SHOWN = 10
+_INCOMPLETE = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
+_CONTINUE = "Run the same command again: it continues where it stopped."
+
+MEANINGS: Mapping[Outcome | Verdict, str] = {
+    Outcome.FETCHED: "downloaded and verified",
+    Outcome.UPDATED: "replaced by the archive, downloaded again",
+    Outcome.PRESENT: "already in place",
+    Outcome.ABSENT: "not in the archive",
+    Outcome.FAILED: "could not be downloaded",
+    Outcome.QUARANTINED: "failed verification, kept in quarantine",
+    Outcome.CANCELLED: "not downloaded",
+    Verdict.OK: "verified",
+    Verdict.MISSING: "not on disk",
+    Verdict.CORRUPT: "the bytes on disk are wrong",
+    Verdict.SIDECAR_MISSING: "as downloaded; the archive has no checksum",
+    Verdict.SIDECAR_STALE: "as downloaded; the archive's checksum is stale",
+    Verdict.UNPROVEN: "nothing to verify them against",
+    Verdict.GAPS: "as downloaded; the archive's monthly file lacks rows of its daily ones",
+}
+HEADLINES = {
+    "partial": "Some files are not in place",
+    "failed": "The run failed",
+    "empty": "Nothing was found",
+    "interrupted": "The run was interrupted",
+}
+CHECK_HEADLINES = {
+    "bad": "Some files are bad or missing",
+    "empty": "There was nothing to verify",
+    "interrupted": "The verification was interrupted",
+    "failed": "The verification failed",
+}
 
 
 def headline(report: Report) -> str:
@@ -32,10 +69,10 @@ def headline(report: Report) -> str:
     if report.error:
         return one_line(f"{report.status}: {report.error}")
     if report.status == "empty":
-        return "empty: the archive has nothing of what is selected"
+        return "empty: the archive has none of the selected data"
     counts = report.outcomes
     parts = [format_count(sum(counts.values()), "object"), format_bytes(report.bytes)]
-    parts += [f"{counts[outcome]:,} {outcome}" for outcome in _NOT_THERE if counts[outcome]]
+    parts += [f"{counts[outcome]:,} {outcome}" for outcome in _INCOMPLETE if counts[outcome]]
     first = next((f"; first: {one.object.key}: {one.reason}" for one in report.failures), "")
     return one_line(f"{report.status}: {', '.join(parts)}{first}")
 
@@ -44,86 +81,93 @@ def check_headline(report: VerifyReport) -> str:
     """Return how a verification went: ``verification bad: 12 objects, 1 bad; first: KEY: corrupt, REASON``."""
     if report.error:
         return one_line(f"verification {report.status}: {report.error}")
-    parts = [format_count(report.objects, "object")]
+    objects = format_count(report.objects, "object")
     if not report.bad:
-        return f"verification {report.status}: {parts[0]}"
-    parts.append(f"{len(report.bad) + report.bad_omitted:,} bad")
+        return f"verification {report.status}: {objects}"
     first = report.bad[0]
     why = ", ".join(filter(None, (first.verdict, first.reason)))
-    return one_line(f"verification {report.status}: {', '.join(parts)}; first: {first.object_key}: {why}")
-
-
-FAILURES_SHOWN = 10
-REASONS_SHOWN = 5
-
-OUTCOME_MEANINGS = {
-    Outcome.FETCHED: "new, proven and in place",
-    Outcome.UPDATED: "replaced by the archive, fetched again",
-    Outcome.PRESENT: "there already, left alone",
-    Outcome.ABSENT: "the archive does not have them",
-    Outcome.FAILED: "could not be fetched",
-    Outcome.QUARANTINED: "failed the proof, kept in quarantine",
-    Outcome.CANCELLED: "not fetched any more",
-}
-VERDICT_MEANINGS = {
-    Verdict.OK: "proven",
-    Verdict.MISSING: "not on disk",
-    Verdict.CORRUPT: "the bytes on disk are wrong",
-    Verdict.SIDECAR_MISSING: "as they were fetched; the archive has no checksum",
-    Verdict.SIDECAR_STALE: "as they were fetched; the archive's checksum is stale",
-    Verdict.UNPROVEN: "there is nothing to prove them by",
-    Verdict.GAPS: "as they were fetched; the archive's monthly file lacks rows of its daily ones",
-}
-HEADLINES = {
-    "success": "Everything planned is there",
-    "partial": "Some objects are not there",
-    "failed": "The run failed",
-    "empty": "Nothing was found",
-    "interrupted": "The run was interrupted",
-}
-CHECK_HEADLINES = {
-    "success": "Everything checked is good",
-    "bad": "Some objects are bad or missing",
-    "empty": "There was nothing to check",
-    "interrupted": "The verification was interrupted",
-    "failed": "The verification failed",
-}
-
-Name = TypeVar("Name", Outcome, Verdict)
+    bad = len(report.bad) + report.bad_omitted
+    return one_line(f"verification {report.status}: {objects}, {bad:,} bad; first: {first.object_key}: {why}")
 
 
 def report_summary(report: Report, report_file: Path | None = None, failed_file: Path | None = None) -> RenderableType:
-    """Return what a person wants to know after a collect: how it went, what failed and why, and what to do next.
+    """Return how a collect went, what failed and why, and what to do next.
 
     Args:
         report: The report of the run.
         report_file: Where the whole report was written.
         failed_file: Where the copy commands of what failed were written.
     """
-    facts = _facts()
-    _add_counts(facts, report.outcomes, OUTCOME_MEANINGS, OUTCOME_STYLES)
+    facts = facts_table()
+    _add_counts(facts, report.outcomes)
     facts.add_row("", "")
     facts.add_row("stored", Text(format_bytes(report.bytes)))
-    facts.add_row("received", _speed(report.bytes_fetched, report.rate))
+    received = f"{format_bytes(report.bytes_fetched)}, {format_rate(report.rate)}"
+    facts.add_row("received", received if report.bytes_fetched else "nothing")
     facts.add_row("took", format_duration(report.seconds))
-    facts.add_row("kept in", str(report.request.root))
+    facts.add_row("saved to", str(report.request.root))
     if report.request.locked is not None:
-        facts.add_row("locked by", str(report.request.locked))
+        facts.add_row("lock file", str(report.request.locked))
     if report.pruned.objects:
         moved = f"{format_count(report.pruned.objects, 'daily object')}, {format_bytes(report.pruned.bytes)}"
-        facts.add_row("moved", f"{moved}, to .crypto-archive/covered; monthly ones hold their rows")
+        facts.add_row("moved", f"{moved}, to .crypto-archive/covered; monthly objects hold their rows")
     if report_file is not None:
         facts.add_row("report", str(report_file))
     _add_notices(facts, report)
-    parts: list[RenderableType] = [_panel(HEADLINES[report.status], report.status, facts, report.run_id)]
+    there = sum(report.outcomes.values()) - report.outcomes[Outcome.ABSENT]
+    title = HEADLINES.get(report.status) or (
+        f"All {format_count(there, 'file')} are in place" if there > 1
+        else "The file is in place" if there else "There is nothing to download"
+    )  # fmt: skip
+    parts: list[RenderableType] = [_panel(title, report.status, facts, report.run_id)]
     if report.failures:
         rows = ((str(event.outcome), event.object.key, event.reason) for event in report.failures)
-        parts.append(_troubles(rows, len(report.failures) + report.failures_omitted, "outcome"))
-    return Group(*parts, *_advice(_what_next(report, failed_file), report.error))
+        parts += _failures(rows, len(report.failures) + report.failures_omitted, "outcome")
+    return Group(*parts, *_advice(_next_steps(report, failed_file), report.error))
+
+
+def verify_summary(report: VerifyReport) -> RenderableType:
+    """Return how a verification went, what is bad and why, and what to do next."""
+    facts = facts_table()
+    _add_counts(facts, report.verdicts)
+    facts.add_row("", "")
+    facts.add_row("verified", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
+    if report.seconds:
+        facts.add_row("took", f"{format_duration(report.seconds)}, {format_rate(report.bytes / report.seconds)}")
+    facts.add_row("archive root", report.output_directory)
+    title = CHECK_HEADLINES.get(report.status) or (
+        f"All {format_count(report.objects, 'file')} are good" if report.objects > 1 else "The file is good"
+    )
+    parts: list[RenderableType] = [_panel(title, report.status, facts, "")]
+    if report.bad:
+        rows = ((str(checked.verdict), checked.object_key, checked.reason) for checked in report.bad)
+        parts += _failures(rows, len(report.bad) + report.bad_omitted, "verdict")
+    return Group(*parts, *_advice(_next_steps_after_check(report), report.error))
+
+
+def relayout_summary(report: RelayoutReport) -> RenderableType:
+    """Return what a relayout moved, what it left alone, and what to do next."""
+    facts = facts_table()
+    facts.add_row("layout", f"{report.source} → {report.target}")
+    facts.add_row("would move" if report.dry_run else "moved", format_count(report.moved, "object"))
+    if report.in_place:
+        facts.add_row("in place", f"{format_count(report.in_place, 'object')} already")
+    facts.add_row("took", format_duration(report.seconds))
+    facts.add_row("archive root", report.output_directory)
+    for number, one in enumerate(report.left[:LEFT_SHOWN]):
+        facts.add_row("" if number else "left alone", Text(f"{one_line(one.path)}: {one_line(one.reason)}"))
+    more = len(report.left) + report.left_omitted - LEFT_SHOWN
+    if more > 0:
+        facts.add_row("", f"and {more:,} more; --json lists them")
+    advice = {
+        "blocked": "Nothing was moved. Move away what is in the way, then run the same command again.",
+        "interrupted": _CONTINUE,
+    }.get(report.status)
+    return Group(facts, *_advice(filter(None, [advice]), None))
 
 
 def _add_notices(facts: Table, report: Report) -> None:
-    """Say what the notices are where there is nothing else, since they are the reason; elsewhere, how many."""
+    """Add the notices of an empty run, since they are the reason; of any other, how many there are."""
     if report.status != "empty":
         if report.notices:
             facts.add_row("notes", f"{len(report.notices):,}, listed in the report")
@@ -135,45 +179,20 @@ def _add_notices(facts: Table, report: Report) -> None:
         facts.add_row("", f"and {more:,} more, listed in the report")
 
 
-def verify_summary(report: VerifyReport) -> RenderableType:
-    """Return what a person wants to know after a verification."""
-    facts = _facts()
-    _add_counts(facts, report.verdicts, VERDICT_MEANINGS, VERDICT_STYLES)
-    facts.add_row("", "")
-    facts.add_row("checked", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
-    if report.seconds:
-        facts.add_row("took", f"{format_duration(report.seconds)}, {format_rate(report.bytes / report.seconds)}")
-    facts.add_row("kept in", report.output_directory)
-    parts: list[RenderableType] = [_panel(CHECK_HEADLINES[report.status], report.status, facts, "")]
-    if report.bad:
-        rows = ((str(checked.verdict), checked.object_key, checked.reason) for checked in report.bad)
-        parts.append(_troubles(rows, len(report.bad) + report.bad_omitted, "verdict"))
-    return Group(*parts, *_advice(_what_next_after_check(report), report.error))
-
-
-def _facts() -> Table:
-    """A grid of names and facts."""
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    return facts
-
-
-def _add_counts(
-    facts: Table, counts: Mapping[Name, int], meanings: Mapping[Name, str], styles: Mapping[Name, str]
-) -> None:
+def _add_counts(facts: Table, counts: Mapping[Name, int]) -> None:
     width = max(len(f"{count:,}") for count in counts.values())
     for name, count in counts.items():
         if count:
-            number = Text(f"{count:>{width},}  ", style=styles[name])
-            facts.add_row(Text(name, style=styles[name]), number + Text(meanings[name], style="dim"))
+            style = RESULT_STYLES[name]
+            number = Text(f"{count:>{width},}  ", style=style)
+            facts.add_row(Text(name, style=style), number + Text(MEANINGS[name], style="dim"))
 
 
-def _panel(headline: str, status: str, facts: Table, subtitle: str) -> Panel:
+def _panel(title: str, status: str, facts: Table, subtitle: str) -> Panel:
     style = STATUS_STYLES[status]
     return Panel(
         facts,
-        title=Text(headline, style=f"bold {style}"),
+        title=Text(title, style=f"bold {style}"),
         subtitle=Text(subtitle, style="dim") if subtitle else None,
         title_align="left",
         subtitle_align="right",
@@ -184,50 +203,47 @@ def _panel(headline: str, status: str, facts: Table, subtitle: str) -> Panel:
     )
 
 
-def _troubles(rows: Iterable[tuple[str, str, str]], total: int, word: str) -> RenderableType:
-    """The first objects that went wrong, and how many more there are."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    table.add_column(word, style="red", no_wrap=True)
-    table.add_column("object and reason", overflow="fold")
-    for shown, (name, key, reason) in enumerate(rows):
-        if shown == FAILURES_SHOWN:
-            break
-        table.add_row(name, Text.assemble(one_line(key), (f"\n{one_line(reason)}" if reason else "", "dim")))
-    if total <= FAILURES_SHOWN:
-        return table
-    return Group(table, Text(f"and {total - FAILURES_SHOWN:,} more, listed in the report", style="dim"))
+def _failures(rows: Iterable[tuple[str, str, str]], total: int, word: str) -> Iterator[RenderableType]:
+    """Yield the first objects that failed, and how many more there are."""
+    table = plain_table(word, "object and reason", folded=["object and reason"])
+    for _, (name, key, reason) in zip(range(FAILURES_SHOWN), rows, strict=False):
+        why = f"\n{one_line(reason)}" if reason else ""
+        table.add_row(Text(name, style="red"), Text.assemble(one_line(key), (why, "dim")))
+    yield table
+    if total > FAILURES_SHOWN:
+        yield Text(f"and {total - FAILURES_SHOWN:,} more, listed in the report", style="dim")
+    yield ""
 
 
-def _speed(size: int, rate: float) -> str:
-    return f"{format_bytes(size)}, {format_rate(rate)}" if size else "nothing"
-
-
-def _advice(lines: Iterable[str], error: str) -> Iterator[Text]:
+def _advice(lines: Iterable[str], error: str | None) -> Iterator[Text]:
     if error:
-        yield Text(error, style="red")
+        cause, _, hint = error.partition(" Hint: ")
+        yield Text(f"Error: {cause}", style="red")
+        if hint:
+            yield Text(f"Hint: {hint}")
     for line in lines:
         yield Text.assemble(("→ ", "cyan"), line)
 
 
-def _what_next(report: Report, failed_file: Path | None) -> Iterator[str]:
+def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
     refused = sum(failure.refused for failure in report.failures)
-    unsuccessful = report.failures_omitted + len(report.failures) + report.outcomes[Outcome.CANCELLED]
-    hopeless = 0 < refused == unsuccessful or report.exit_code() is ExitCode.USAGE  # it would end in the same way
+    incomplete = report.failures_omitted + len(report.failures) + report.outcomes[Outcome.CANCELLED]
+    hopeless = 0 < refused == incomplete or report.exit_code() is ExitCode.USAGE  # it would end in the same way
     if not hopeless and report.status in {"partial", "failed", "interrupted"}:
-        yield "Run the same command again: it continues where it stopped."
+        yield _CONTINUE
     if refused:
-        yield "The archive no longer has some of the locked bytes: copy them from a root that has them, or lock anew."
+        yield "The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
     if report.status == "empty":
-        yield "See what was asked for with `crypto-archive plan`, and what there can be with `crypto-archive matrix`."
+        yield "Check the selection with `crypto-archive plan`, and what Binance publishes with `crypto-archive matrix`."
     if failed_file is not None and (report.failures or report.outcomes[Outcome.CANCELLED]):
-        yield f"The copy commands of what is not there, ready for s5cmd: {failed_file}"
+        yield f"Copy commands for what is not in place, ready for s5cmd: {failed_file}"
 
 
-def _what_next_after_check(report: VerifyReport) -> Iterator[str]:
+def _next_steps_after_check(report: VerifyReport) -> Iterator[str]:
     if report.repair is not None:
         return
     if report.bad:
-        yield "Fetch what is bad or missing again: the same command with --repair."
+        yield "Download bad and missing files again: run the same command with --repair."
     elif report.status == "interrupted":
         yield "Nothing was changed; run the same command again."
     elif report.status == "empty":

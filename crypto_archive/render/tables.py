@@ -1,4 +1,4 @@
-"""Tables and lines for plans, matrices, presets, symbols, checks and locks."""
+"""Tables and lines: plans, the matrix, presets, symbols, checks and lock files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crypto_archive.render.console import CHECK_STYLES, ROW_STYLES, SteadyConsol
 from crypto_archive.text import format_about, format_bytes, format_count, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import TextIO
 
@@ -36,56 +36,74 @@ if TYPE_CHECKING:
     from crypto_archive.plan.totals import GroupTotals
 
 PIPE_WIDTH = 1000
-"""Columns that a table may take where nobody set a width: in a pipe nothing is wrapped or cut."""
+"""Columns for output into a pipe without a set width, so that nothing is wrapped or cut."""
 
 
 def show(renderable: RenderableType, stream: TextIO) -> None:
-    """Print a renderable; in colour on a terminal, and neither wrapped nor cut in a pipe.
-
-    Args:
-        renderable: What to print.
-        stream: Where to.
-    """
+    """Print in colour on a terminal, and neither wrapped nor cut in a pipe."""
     wide = not is_terminal(stream) and "COLUMNS" not in os.environ
     SteadyConsole(file=stream, width=PIPE_WIDTH if wide else None).print(renderable)
 
 
+def plain_table(
+    *columns: str, right: Collection[str] = (), folded: Collection[str] = (), show_footer: bool = False
+) -> Table:
+    """Return an empty table without edges; columns stay on one line unless they are to be folded."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        footer_style="bold",
+        show_footer=show_footer,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for name in columns:
+        table.add_column(
+            name,
+            justify="right" if name in right else "left",
+            no_wrap=name not in folded,
+            overflow="fold" if name in folded else "ellipsis",
+        )
+    return table
+
+
+def facts_table() -> Table:
+    """Return an empty grid of names and facts."""
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    return facts
+
+
 class Fitting:
-    """The first of several renderables, widest first, that fits the width there is; the last one if none does."""
+    """The first of several renderables, widest first, that fits the available width; the last one if none does."""
 
     def __init__(self, *choices: RenderableType) -> None:
         self._choices = choices
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Choose."""
+        """Choose one."""
         boundless = options.update(max_width=PIPE_WIDTH)
-        fitting = (
-            choice
-            for choice in self._choices
-            if Measurement.get(console, boundless, choice).maximum <= options.max_width
-        )
+        widths = (Measurement.get(console, boundless, choice).maximum for choice in self._choices)
+        fitting = (choice for choice, width in zip(self._choices, widths, strict=True) if width <= options.max_width)
         yield next(fitting, self._choices[-1])
 
 
 def plan_table(
     groups: Sequence[GroupTotals], notices: Iterable[Notice] = (), needs: Needs | None = None
 ) -> RenderableType:
-    """Return what a plan adds up to, per market and data type, what it would take, and what it has to say.
+    """Return the totals of a plan per market and data type, what a collect of it would need, and its notices.
 
     Columns without a figure are left out, and on a narrow terminal those that matter least.
-
-    Args:
-        groups: The totals, in the order of the plan.
-        notices: What the plan has to say.
-        needs: What a collect of it would take.
     """
     if not groups:
         return Group(Text("The plan has no objects.", style="yellow"), *_notice_lines(notices))
     names = [name for name, count in _PLAN_COLUMNS.items() if name == "objects" or any(map(count, groups))]
-    less = [name for name in names if name != "sidecars"]
-    fewer = [name for name in less if name != "commands"]
-    least = [name for name in fewer if name != "batches"]
-    table = Fitting(*(_plan_table(groups, columns) for columns in (names, less, fewer, least)))
+    choices = [names]
+    for least in ("sidecars", "commands", "batches"):
+        choices.append([name for name in choices[-1] if name != least])
+    table = Fitting(*(_plan_table(groups, columns) for columns in choices))
     facts = () if needs is None else (Text(), needs_table(needs))
     lines = [*_notice_lines(notices)]
     return Group(table, *facts, *([Text()] if facts and lines else []), *lines)
@@ -105,7 +123,7 @@ _PLAN_COLUMNS: Mapping[str, Callable[[GroupTotals], int]] = {
 
 def _plan_table(groups: Sequence[GroupTotals], columns: Sequence[str]) -> Table:
     counts = [_PLAN_COLUMNS[name] for name in columns]
-    table = _table(show_footer=len(groups) > 1)
+    table = plain_table(show_footer=len(groups) > 1)
     table.add_column("market", "total", no_wrap=True)
     table.add_column("data type", no_wrap=True)
     for name, count in zip(columns, counts, strict=True):
@@ -118,23 +136,14 @@ def _plan_table(groups: Sequence[GroupTotals], columns: Sequence[str]) -> Table:
     return table
 
 
-def matrix_table(rows: Iterable[Row], *, notes: bool = False) -> RenderableType:
-    """Return what the archive can hold, a line a market and data type; shorter words on a narrow terminal.
-
-    Args:
-        rows: Rows of the matrix.
-        notes: Whether a column of notes is wanted; it needs a wide terminal.
-    """
+def matrix_table(rows: Iterable[Row]) -> RenderableType:
+    """Return rows of the matrix, one line per market and data type; shorter on a narrow terminal."""
     rows = tuple(rows)
-    if notes:
-        return _matrix_table(rows, notes=True)
     return Fitting(_matrix_table(rows), _narrow_matrix_table(rows))
 
 
-def _matrix_table(rows: Iterable[Row], *, notes: bool = False) -> Table:
-    table = _table("market", "data type", "daily", "monthly", "from", "to", "status")
-    if notes:
-        table.add_column("note", min_width=20)
+def _matrix_table(rows: Iterable[Row]) -> Table:
+    table = plain_table("market", "data type", "daily", "monthly", "from", "to", "status")
     for row in rows:
         table.add_row(
             str(row.market),
@@ -143,13 +152,12 @@ def _matrix_table(rows: Iterable[Row], *, notes: bool = False) -> Table:
             str(row.first_date or ""),
             str(row.last_date or ""),
             Text(row.status, style=ROW_STYLES.get(row.status, "dim")),
-            *([row.note] if notes else []),
         )
     return table
 
 
 def _narrow_matrix_table(rows: Iterable[Row]) -> Table:
-    table = _table("market", "data type", "daily", "monthly", "from", "status")
+    table = plain_table("market", "data type", "daily", "monthly", "from", "status")
     for row in rows:
         ended = row.last_date is not None and row.status == "discontinued"
         table.add_row(
@@ -163,32 +171,11 @@ def _narrow_matrix_table(rows: Iterable[Row]) -> Table:
 
 
 def folders_table(folders: Iterable[tuple[str, bool, bool]]) -> Table:
-    """Return how the matrix and the archive compare, a line a type folder.
-
-    Args:
-        folders: The prefix of each, whether it is in the matrix, and whether it is in the archive.
-    """
-    table = _table()
-    for name in ("folder", "matrix", "archive"):
-        table.add_column(name, no_wrap=True)
+    """Return the type folders, each with whether the matrix and the archive have it."""
+    table = plain_table("folder", "matrix", "archive")
     for folder, in_matrix, in_archive in folders:
         style = "" if in_matrix == in_archive else "bold red"
         table.add_row(folder, "yes" if in_matrix else "–", "yes" if in_archive else "–", style=style)
-    return table
-
-
-def _table(*columns: str, show_footer: bool = False) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        header_style="bold",
-        footer_style="bold",
-        show_footer=show_footer,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for name in columns:
-        table.add_column(name, no_wrap=True)
     return table
 
 
@@ -202,7 +189,7 @@ def _dim_zero(count: int) -> Text:
 
 
 def _size(groups: Sequence[GroupTotals]) -> Text:
-    """The known size of groups, and whether it is only part of it."""
+    """Return the known size of groups, marked where some sizes are unknown."""
     objects, sized = sum(group.objects for group in groups), sum(group.sized for group in groups)
     if not sized and objects:
         return Text("unknown", style="dim")
@@ -210,7 +197,7 @@ def _size(groups: Sequence[GroupTotals]) -> Text:
 
 
 def _intervals(row: Row, partition: Partition, *, count: bool = False) -> Text:
-    """Which intervals a partition has: the shortest and the longest stand for all of them."""
+    """Return the intervals of a partition, abbreviated to the shortest and the longest."""
     if partition not in row.partitions:
         return Text("–", style="dim")
     intervals = row.intervals(partition)
@@ -220,11 +207,8 @@ def _intervals(row: Row, partition: Partition, *, count: bool = False) -> Text:
 
 
 def checks_table(checks: Iterable[Check]) -> Table:
-    """Return checks, a line each, and below what is not in order a line on what to do."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("check", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("found", overflow="fold")
+    """Return one line per check, followed by advice where something is wrong."""
+    table = plain_table("check", "status", "found", folded=["found"])
     for check in checks:
         table.add_row(check.name, Text(check.status, style=CHECK_STYLES[check.status]), Text(check.found))
         if check.advice:
@@ -233,10 +217,8 @@ def checks_table(checks: Iterable[Check]) -> Table:
 
 
 def needs_table(needs: Needs) -> Table:
-    """Return the figures for a person, a line each."""
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
+    """Return what a collect would need: requests, disk space and time."""
+    facts = facts_table()
     facts.add_row("to fetch", _to_fetch(needs))
     facts.add_row("requests", _requests(needs))
     if needs.totals["to_fetch"]:
@@ -249,13 +231,12 @@ def needs_table(needs: Needs) -> Table:
 
 def _to_fetch(needs: Needs) -> str:
     objects = needs.totals["to_fetch"]
-    return (
-        f"{format_count(objects, 'object')}, {_known(needs, needs.totals['bytes_to_fetch'])}" if objects else "nothing"
-    )
+    size = _known(needs, needs.totals["bytes_to_fetch"])
+    return f"{format_count(objects, 'object')}, {size}" if objects else "nothing"
 
 
 def _known(needs: Needs, size: int) -> str:
-    """Return a number of bytes, and whether it is all."""
+    """Return a number of bytes, marked where some sizes are unknown."""
     if not needs.unsized:
         return format_bytes(size)
     if not needs.totals["sized_to_fetch"]:
@@ -265,7 +246,7 @@ def _known(needs: Needs, size: int) -> str:
 
 def _requests(needs: Needs) -> str:
     per_object = needs.requests_per_object
-    share = "" if per_object is None else f": {per_object:.2f} a planned object"
+    share = "" if per_object is None else f": {per_object:.2f} per planned object"
     return f"{needs.requests:,} to fetch, {needs.requests_listed:,} to list{share}"
 
 
@@ -275,32 +256,32 @@ def _disk(needs: Needs) -> Text:
     free = f"{format_bytes(needs.disk_free)} free"
     if not needs.totals["sized_to_fetch"]:
         return Text(f"need unknown, {free}")
-    return Text(f"{needed}, {free}") if needs.fits else Text(f"{needed}, {free}: it does not fit", style="red")
+    return Text(f"{needed}, {free}") if needs.fits else Text(f"{needed}, only {free}", style="red")
 
 
 def _duration(estimate: Estimate | None) -> str:
     if estimate is None:
-        return "unknown: nothing has been fetched into this root yet"
+        return "unknown: nothing has been downloaded into this root yet"
     runs = "the last run" if estimate.runs == 1 else f"the last {estimate.runs} runs"
     alone = "" if estimate.by_bytes else " and the number of objects alone"
-    return f"about {format_about(estimate.seconds)}, judged by {runs}{alone}"
+    return f"about {format_about(estimate.seconds)}, based on {runs}{alone}"
 
 
 def _saved(totals: Mapping[str, int]) -> str:
-    """Say what monthly objects save; they may be larger than their days together, and that is told, too."""
+    """Return what monthly objects save; they may be larger than their days together."""
     monthly, objects, size = totals["consolidated"], totals["saved_objects"], totals["saved_bytes"]
-    stand = f"{format_count(monthly, 'monthly object')} {'stands' if monthly == 1 else 'stand'} for"
+    replaced = f"{format_count(monthly, 'monthly object')} {'replaces' if monthly == 1 else 'replace'}"
     bytes_less = f" and {format_bytes(size)} less" if size >= 0 else f" less, {format_bytes(-size)} more"
-    return f"{stand} {monthly + objects:,} daily ones: {format_count(objects, 'object')}{bytes_less}"
+    return f"{replaced} {monthly + objects:,} daily ones: {format_count(objects, 'object')}{bytes_less}"
 
 
 _QUOTED = tuple("*!@&#[]{}|>%`'\"")
-"""With these a text has to stand in quotes in YAML."""
+"""A text that begins with one of these needs quotes in YAML."""
 
 
 def presets_table(presets: Iterable[PresetInfo]) -> Table:
-    """Return which presets there are, the user's own with their files."""
-    table = _plain_table("preset", "what for", "from")
+    """Return one line per preset, the user's own with their files."""
+    table = plain_table("preset", "purpose", "from", folded=["purpose", "from"])
     for one in presets:
         origin = "the package" if one.bundled else f"{one.path}{', hides the bundled one' if one.hides else ''}"
         table.add_row(one.name, Text(one.description), Text(origin, style="dim"))
@@ -308,8 +289,8 @@ def presets_table(presets: Iterable[PresetInfo]) -> Table:
 
 
 def fields_table(fields: Iterable[EffectiveField]) -> Table:
-    """Return what counts, a line a field; what nobody has set is dim."""
-    table = _plain_table("field", "value", "from")
+    """Return one line per effective field; defaults are dim."""
+    table = plain_table("field", "value", "from", folded=["value", "from"])
     for field in fields:
         style = "dim" if field.is_default else ""
         table.add_row(Text(field.name, style=style), Text(_shown(field), style=style), Text(field.origin, style="dim"))
@@ -317,7 +298,7 @@ def fields_table(fields: Iterable[EffectiveField]) -> Table:
 
 
 def _shown(field: EffectiveField) -> str:
-    """Return a value as a preset has it on one line, or what it means that there is none."""
+    """Return a value as a preset writes it on one line, or what its absence means."""
     if field.meaning:
         return f"({field.meaning})"
     return field.value if isinstance(field.value, str) else _flow(field.value)
@@ -336,36 +317,20 @@ def _flow(value: object) -> str:
     return json.dumps(value)
 
 
-def _plain_table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in columns:
-        table.add_column(name, no_wrap=name == columns[0], overflow="fold")
-    return table
-
-
 def symbols_table(histories: Sequence[SymbolHistory]) -> RenderableType:
-    """Return the symbols with their first and last day; a long gap is flagged, since the name may have been reused.
-
-    Args:
-        histories: The symbols, in the order to show.
-    """
+    """Return the symbols with their first and last day; a long gap is flagged, since the name may have been reused."""
     if not histories:
         return Text("No symbol matches.", style="yellow")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("market", no_wrap=True)
-    table.add_column("symbol", no_wrap=True)
-    table.add_column("first day", no_wrap=True)
-    table.add_column("last day", no_wrap=True)
-    table.add_column("days", justify="right", no_wrap=True)
-    table.add_column("without data", style="yellow")
+    columns = ("market", "symbol", "first day", "last day", "days", "without data")
+    table = plain_table(*columns, right=["days"], folded=["without data"])
     for one in histories:
         table.add_row(
             one.series.market, Text(one_line(one.series.symbol)), str(one.first_day), str(one.last_day),
-            f"{dayset.count(one.days):,}", "; ".join(map(_gap, one.gaps)),
+            f"{dayset.count(one.days):,}", Text("; ".join(map(_gap, one.gaps)), style="yellow"),
         )  # fmt: skip
     reused = sum(1 for one in histories if one.gaps)
     tail = f", {reused:,} with a long gap: their names may have been reused" if reused else ""
-    return Group(table, Text(f"{format_count(len(histories), 'symbol')}{tail}"))
+    return Group(table, "", Text(f"{format_count(len(histories), 'symbol')}{tail}"))
 
 
 def _gap(gap: DateRange) -> str:
@@ -376,17 +341,16 @@ _SIGNS = {Kind.NEW: ("+", "green"), Kind.GONE: ("-", "red"), Kind.REPLACED: ("~"
 
 
 def lock_line(path: Path, count: int | None) -> str:
-    """Say how many objects were written to a lock file."""
-    said = f"locks {format_count(count, 'object')}" if count else "was not written: there is nothing to lock"
-    return f"{path} {said}"
+    """Return how many objects were written to a lock file."""
+    return f"{path} locks {format_count(count, 'object')}" if count else f"{path} was not written: nothing to lock"
 
 
 def shards_line(folder: Path, shards: Sequence[Shard], wanted: int) -> str:
-    """Say what shards were written to a folder, and why they are fewer than were wanted."""
+    """Return how many shards were written to a folder, and why they are fewer than requested."""
     if not shards:
-        return f"no shard was written to {folder}: there is nothing to lock"
+        return f"no shard was written to {folder}: nothing to lock"
     objects, sizes = sum(shard.objects for shard in shards), [shard.bytes for shard in shards]
-    fewer = f" (not {wanted:,}: there are no more objects)" if len(shards) < wanted else ""
+    fewer = f" (not {wanted:,}, for lack of objects)" if len(shards) < wanted else ""
     return (
         f"{folder} has {format_count(len(shards), 'shard')}{fewer} of {format_count(objects, 'object')}, "
         f"{format_bytes(min(sizes))} to {format_bytes(max(sizes))} each"
@@ -394,7 +358,7 @@ def shards_line(folder: Path, shards: Sequence[Shard], wanted: int) -> str:
 
 
 def show_differences(found: Iterable[Difference], stream: TextIO) -> None:
-    """Print a line a difference as it comes, in colour on a terminal: ``+ key size``, ``- key``, ``~ key what``."""
+    """Print one line per difference as it comes: ``+ key size``, ``- key``, ``~ key what``."""
     console = SteadyConsole(file=stream)
     for difference in found:
         console.print(_line(difference), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The manifest's database: tables, opening, integrity check, merging, and errors in plain words."""
+"""The manifest's database: its tables, connections, integrity check, and errors in plain words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SIDE_FILES = ("-wal", "-shm")
-"""What SQLite puts behind the name of a database for the files that it keeps beside it."""
+"""What SQLite appends to the name of a database for the files that it keeps next to it."""
 
 FIELDS = "key, size, sha256, verdict, etag, last_modified, fetched_at, run_id"
 _COLUMNS = """
@@ -40,35 +40,31 @@ COMMIT;
 """
 _WAIT_SECONDS = 30.0
 _ROOM_BYTES = 1 << 17
-"""What a manifest without a row takes, side files included, and a little more."""
+"""The size of a manifest without rows, side files included, and a little more."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNUSABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
 
-_MAKE_IT_USABLE = "See that its folder and its disk can be written to, or choose another folder with --output."
+_MAKE_IT_USABLE = "Make its folder and its disk writable, or choose another folder with --output."
 _REBUILD = (
     "`crypto-archive verify --rebuild-manifest` with the same --output makes a new one from the stored files and keeps "
-    "this one beside it. The files are untouched; only what was remembered of them (ETags, former digests) is lost."
+    "this one next to it. The files are untouched; only ETags and former digests are lost."
 )
 
 
 class UnreadableRow(Exception):
-    """A row holds what no version of this tool has written; ``explained`` knows what to do about it."""
+    """A row that no version of this tool can have written."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """Open the manifest for reading and writing, and begin it where there is none.
-
-    Raises:
-        EnvironmentFailure: It is no manifest that this version knows.
-        sqlite3.DatabaseError: It cannot be used; see ``explained``.
-    """
+    """Open the manifest for reading and writing, and create it where there is none."""
     connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
     with _closed_on_error(connection):
-        # Readers go on while a writer commits. Where the file system cannot do that, SQLite keeps to its usual mode.
+        # With a write-ahead log readers continue while a writer commits. File systems that cannot do that keep SQLite's
+        # default mode.
         connection.execute("PRAGMA journal_mode = WAL")
-        # A power cut may undo the last commits but never damages the file; the process being killed undoes nothing.
+        # A power cut may undo the last commits but never damages the file; killing the process undoes nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
         if _is_empty(connection, path):
             connection.executescript(_SCHEMA)
@@ -78,14 +74,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 def connect_reader(path: Path, *, unchanging: bool = False) -> sqlite3.Connection:
     """Open the manifest for reading; one that does not exist is an empty one, and is not created.
 
-    Args:
-        path: The database file.
-        unchanging: Nobody writes to it as long as it is open, and its log was folded in: then nothing is written beside
-            it, so that any number of machines may read it in a folder that they share.
-
-    Raises:
-        EnvironmentFailure: It is no manifest that this version knows.
-        sqlite3.DatabaseError: It cannot be used; see ``explained``.
+    With ``unchanging`` nothing writes to it meanwhile and its log is empty: then no file is created next to it, so that
+    any number of machines may read it in a shared folder.
     """
     if not path.exists():
         return _empty()
@@ -98,46 +88,31 @@ def connect_reader(path: Path, *, unchanging: bool = False) -> sqlite3.Connectio
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF not in _UNUSABLE:
             raise
-        # A read-only folder has no place for those files. What a killed writer left in its -wal stays unread then.
+        # A read-only folder has no place for those files. What a killed writer left in its -wal is not read then.
         return _open_reader(path, f"{uri}?mode=ro&immutable=1")
 
 
 def connect_onlooker(path: Path) -> sqlite3.Connection:
-    """Open a manifest that exists so that nothing changes on disk, not even beside it.
-
-    Raises:
-        EnvironmentFailure: It is no manifest that this version knows.
-        sqlite3.DatabaseError: It cannot be used; see ``explained``.
-    """
-    # With a log beside it somebody writes, or was killed: it is read too. Without one, SQLite would begin one.
+    """Open a manifest that exists without changing anything on disk, not even next to it."""
+    # With a log, a writer is at work or was killed, and the log is read too. Without one, SQLite would create it.
     return _open_reader(path, f"{path.absolute().as_uri()}?mode=ro" + ("" if has_log(path) else "&immutable=1"))
 
 
 def has_log(path: Path) -> bool:
-    """Whether SQLite's log lies beside a manifest: somebody writes to it, or was killed while they did."""
+    """Whether a manifest has SQLite's log next to it: a writer is at work, or was killed."""
     return path.with_name(f"{path.name}-wal").exists()
 
 
 def fold_log(path: Path) -> None:
-    """Write into a manifest what a killed writer has left in the log beside it, if anything.
-
-    Raises:
-        EnvironmentFailure: It is no manifest that this version knows.
-        sqlite3.DatabaseError: It cannot be used; see ``explained``.
-    """
+    """Write into a manifest what a killed writer left in its log, if anything."""
     if has_log(path):
         with closing(connect_writer(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint")
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say of the manifest into words for people.
-
-    Raises:
-        EnvironmentFailure: The manifest is damaged or kept locked by another program.
-        RootUnusable: It cannot be opened or written, or the disk is full.
-    """
+def explain_sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite, and of the operating system, into errors that name the manifest."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -177,26 +152,22 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the database has no tables yet.
-
-    Raises:
-        EnvironmentFailure: It is not a manifest that this version knows.
-    """
+    """Whether the database has no tables yet; raise ``ManifestUnreadable`` if this version does not know them."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version > SCHEMA_VERSION:
         raise ManifestUnreadable(
             f"A newer crypto-archive wrote the manifest {path} (schema {version}; this one knows {SCHEMA_VERSION})",
             path,
-            hint=f"Update crypto-archive, or do without what the newer one remembers: {_REBUILD}",
+            hint=f"Update crypto-archive, or do without what the newer one recorded: {_REBUILD}",
         )
     if version != SCHEMA_VERSION and tables:
-        raise ManifestUnreadable(f"The file {path} is no manifest of crypto-archive", path, hint=_REBUILD)
+        raise ManifestUnreadable(f"The file {path} is not a manifest of crypto-archive", path, hint=_REBUILD)
     return not tables
 
 
 def _is_full(path: Path) -> bool:
-    """Whether the disk has no room for a page; SQLite speaks of an I/O error when its -shm file does not fit."""
+    """Whether the disk has no room for a page; SQLite reports an I/O error when its -shm file does not fit."""
     try:
         return shutil.disk_usage(path.parent).free < _ROOM_BYTES
     except OSError:
@@ -204,7 +175,7 @@ def _is_full(path: Path) -> bool:
 
 
 def _explanation(path: Path, error: sqlite3.DatabaseError) -> EnvironmentFailure | None:
-    """Return the error in words for people, None when it is a mistake in this program."""
+    """Return the error in plain words, None when it is a bug in this program."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return RootUnusable(
@@ -214,9 +185,10 @@ def _explanation(path: Path, error: sqlite3.DatabaseError) -> EnvironmentFailure
         return RootUnusable(f"Cannot use the manifest {path}: {error}", hint=_MAKE_IT_USABLE)
     if code in _BUSY:
         return EnvironmentFailure(
-            f"Another program keeps the manifest {path} locked", hint="Close what has the file open, then run again."
+            f"Another program keeps the manifest {path} locked",
+            hint="Close the program that has the file open, then run again.",
         )
-    # What SQLite took from a page and Python cannot read has no code of SQLite's.
+    # Text of a damaged page that Python cannot decode has no error code of SQLite's.
     if code in _DAMAGED or "decode to UTF-8" in str(error):
         return _damaged(path, error)
     return None
@@ -228,17 +200,17 @@ def _damaged(path: Path, error: Exception) -> EnvironmentFailure:
 
 
 _STEPS = 10_000
-"""How many steps of SQLite's machine go by between two looks at the clock: milliseconds."""
+"""Steps of SQLite's machine between two looks at the clock: milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What was seen.
+    """The result of ``examine``.
 
     Attributes:
-        version: The version of its tables.
-        objects: How many objects it knows; None where time ran out before.
-        complete: Whether all of it was looked at.
+        version: The version of the tables.
+        objects: How many objects are recorded; None if time ran out before.
+        complete: Whether the whole file was checked.
     """
 
     version: int
@@ -247,28 +219,18 @@ class Examined:
 
 
 def examine(path: Path, seconds: float) -> Examined:
-    """Look through a manifest that exists.
-
-    Args:
-        path: The database file.
-        seconds: How long that may take.
-
-    Raises:
-        ManifestUnreadable: It is damaged, or none that this version knows.
-        EnvironmentFailure: Another program keeps it locked.
-        RootUnusable: It cannot be opened.
-    """
-    followed = has_log(path)
+    """Check the integrity of a manifest that exists, for a limited time."""
+    had_log = has_log(path)
     try:
         return _examined(path, seconds)
     except ManifestUnreadable:
-        if followed or not has_log(path):
+        if had_log or not has_log(path):
             raise
-        return _examined(path, seconds)  # somebody has begun to write meanwhile
+        return _examined(path, seconds)  # a writer has started meanwhile, so what was read was half old, half new
 
 
 def _examined(path: Path, seconds: float) -> Examined:
-    with explained(path), closing(connect_onlooker(path)) as connection:
+    with explain_sqlite_errors(path), closing(connect_onlooker(path)) as connection:
         deadline = time.monotonic() + seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
         objects = None

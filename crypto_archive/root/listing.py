@@ -1,4 +1,4 @@
-"""The bucket's listing as plans read it: from what is remembered, or from s5cmd, asked once for each prefix."""
+"""The bucket's listing as plans read it: from the cache, or from s5cmd, each prefix listed once."""
 
 from __future__ import annotations
 
@@ -32,26 +32,24 @@ _NO_STAT = RemoteStat(0, "", datetime.fromtimestamp(0, UTC))
 
 
 class BucketListing:
-    """Lists a bucket, and remembers what it listed for others who ask within the hour.
+    """Lists a bucket, and caches the listings for runs that need them within the hour.
 
-    What is remembered lies in a file in the archive root. Where that cannot be written, a file that goes with the
-    process takes its place: the same run still asks nothing twice. To be entered and used in one thread.
+    The cache is a file in the archive root. If that cannot be written, a temporary file replaces it, so that the same
+    run still lists nothing twice. To be entered and used in one thread.
+
+    Args:
+        binary: The s5cmd to use.
+        access: How to reach the bucket.
+        path: The cache; None to cache nothing beyond this run.
+        max_age_seconds: How old a cached listing may be.
 
     Attributes:
-        requests: How many LIST requests were made, reckoned by the keys that came back.
-        reused: How many prefixes were answered by what was remembered.
+        requests: How many LIST requests were made, estimated from the number of keys.
+        reused: How many prefixes were answered from the cache.
         cancelled: Ends the listing early, once it is set.
     """
 
     def __init__(self, binary: Binary, access: Access, path: Path | None, max_age_seconds: float) -> None:
-        """Prepare a listing.
-
-        Args:
-            binary: The s5cmd to use.
-            access: How the bucket is reached.
-            path: The file of remembered listings; None to remember nothing beyond this run.
-            max_age_seconds: How old a remembered listing may be.
-        """
         self._binary = binary
         self._access = access
         self._path = path
@@ -78,20 +76,18 @@ class BucketListing:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the listing was cancelled, so that what it gave proves nothing about what it did not give."""
+        """Whether the listing was cancelled, so that what is missing from it may exist."""
         return self.cancelled.is_set()
 
     @property
     def _is_mute(self) -> bool:
-        """Whether the server was asked and has said nothing yet; an archive has something to say."""
+        """Whether the server has only given empty answers so far; the archive is not empty."""
         return bool(self.requests) and not self._heard
 
     def prepare(self, prefixes: Sequence[str]) -> None:
-        """See to it that all these prefixes can be read at once; those before them are forgotten.
+        """List all these prefixes side by side, so that they can be read immediately; replaces those prepared before.
 
-        Raises:
-            EndpointUnreachable: The listing failed.
-            EnvironmentFailure: There is no room to keep it.
+        Raises ``EndpointUnreachable`` if the listing fails, ``EnvironmentFailure`` if there is no room to store it.
         """
         self._ready = {}
         try:
@@ -102,16 +98,12 @@ class BucketListing:
                 self._prepare(prefixes)
             except sqlite3.Error as error:
                 raise EnvironmentFailure(
-                    f"The archive's listing cannot be kept in a temporary file: {error}",
-                    hint="Free some space in the folder for temporary files, or name another one with TMPDIR.",
+                    f"Cannot store the archive's listing in a temporary file: {error}",
+                    hint="Free some space in the folder for temporary files, or set TMPDIR to another folder.",
                 ) from error
 
     def objects(self, prefix: str) -> Iterator[Listed]:
-        """Yield every object whose key starts with a prefix, sorted by key; what was not prepared as it is listed.
-
-        Raises:
-            EndpointUnreachable: The listing failed.
-        """
+        """Yield every object whose key starts with a prefix, sorted by key; if it was not prepared, as it is listed."""
         found = self._ready.get(prefix) or self._find(prefix)
         last = ""
         if found is not None:
@@ -120,28 +112,24 @@ class BucketListing:
                     yield entry
                     last = entry.key
             except sqlite3.Error:
-                self._forget(found)
+                self._evict(found)
             else:
                 return
         yield from (entry for entry in self._streamed(prefix) if entry.key > last)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """Return the names of the folders directly under a prefix that ends in ``/``.
-
-        Raises:
-            EndpointUnreachable: The listing failed.
-        """
-        # While the server has said nothing at all, what an archive once said does not prove that it is one.
+        """Return the names of the folders directly under a prefix that ends in ``/``."""
+        # While the server has given only empty answers, a cached one does not prove that it still is the archive.
         found = None if self._is_mute else self._find(FOLDERS + prefix, exact=True)
         if found is not None:
             try:
                 return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
             except sqlite3.Error:
-                self._forget(found)
+                self._evict(found)
         names = listing.list_folders(self._binary, self._access, prefix, cancelled=self.cancelled)
         self._count(len(names))
         self._heard = self._heard or bool(names)
-        if names and not self.is_cut_short:  # an empty answer is no answer of an archive
+        if names and not self.is_cut_short:  # the archive never answers with nothing
             with suppress(sqlite3.Error):
                 recording = self._store.begin(FOLDERS + prefix, self._now())
                 for name in names:
@@ -150,31 +138,30 @@ class BucketListing:
         return names
 
     def invalidate(self) -> None:
-        """Forget all that this run has listed: whoever answered was not the archive."""
+        """Evict all that this run has listed, since it was not the archive that answered."""
         with suppress(sqlite3.Error):
-            self._store.forget_since(self._began)
+            self._store.evict_since(self._began)
 
     def remark(self) -> Notice | None:
-        """Return what a person should know of where the listing came from; None when all of it is new."""
+        """Return a notice of how much of the listing came from the cache; None if nothing did."""
         if not self.reused:
             return None
-        several = self.reused > 1
-        what = f"{self.reused:,} listings are remembered, the oldest" if several else "a listing is remembered,"
+        what = f"{self.reused:,} listings are cached, the oldest" if self.reused > 1 else "a listing is cached,"
         requests = "1 LIST request was" if self.requests == 1 else f"{self.requests:,} LIST requests were"
-        asked = f", {requests} made" if self.requests else ""
-        return Notice(f"{what} of {_ago(self._began - self._oldest)}{asked}; --refresh asks anew")
+        made = f", {requests} made" if self.requests else ""
+        return Notice(f"{what} from {_ago(self._began - self._oldest)}{made}; --refresh lists again")
 
     def _prepare(self, prefixes: Sequence[str]) -> None:
-        missing = [prefix for prefix in dict.fromkeys(prefixes) if not self._remembers(prefix)]
+        missing = [prefix for prefix in dict.fromkeys(prefixes) if not self._is_cached(prefix)]
         wanted = _without_covered(missing)
         if wanted:
-            self._ask(wanted)
+            self._list(wanted)
             if not self.is_cut_short:
                 self._ready |= {
                     prefix: found for prefix in missing if (found := self._store.find(prefix, self._began, self._now()))
                 }
 
-    def _remembers(self, prefix: str) -> bool:
+    def _is_cached(self, prefix: str) -> bool:
         found = self._find(prefix)
         if found is not None:
             self._ready[prefix] = found
@@ -190,7 +177,7 @@ class BucketListing:
             self._oldest = min(self._oldest, found.asked_at)
         return found
 
-    def _ask(self, prefixes: Sequence[str]) -> None:
+    def _list(self, prefixes: Sequence[str]) -> None:
         """List several prefixes side by side; ``prefixes`` is sorted, and none of them begins with another."""
         recordings = [self._store.begin(prefix, self._now()) for prefix in prefixes]
         whole = False
@@ -208,7 +195,7 @@ class BucketListing:
             self._close(recordings, whole=whole)
 
     def _streamed(self, prefix: str) -> Iterator[Listed]:
-        """List one prefix and pass its objects on as they come; it is remembered if it comes to its end."""
+        """List one prefix and yield its objects as they come; it is cached if the listing completes."""
         recording: Recording | None = None
         with suppress(sqlite3.Error):
             recording = self._store.begin(prefix, self._now())
@@ -234,13 +221,13 @@ class BucketListing:
             self._store.finish(recordings)
         else:
             with suppress(sqlite3.Error):
-                self._store.discard([recording.listing for recording in recordings])
+                self._store.evict([recording.listing for recording in recordings])
 
-    def _forget(self, found: CachedListing) -> None:
-        """Drop a listing that cannot be read to its end: it is damaged, or another process has dropped it already."""
+    def _evict(self, found: CachedListing) -> None:
+        """Evict a listing that cannot be read to its end: it is damaged, or another process evicted it meanwhile."""
         self._ready = {prefix: one for prefix, one in self._ready.items() if one != found}
         try:
-            self._store.discard([found])
+            self._store.evict([found])
         except sqlite3.Error as unusable:
             self._do_without(unusable)
 
@@ -255,9 +242,9 @@ class BucketListing:
         return ListingStore(None, place)
 
     def _do_without(self, unusable: sqlite3.Error) -> None:
-        """Go on with a file of our own, where the one in the root cannot be used: it is full, or locked for long.
+        """Continue with a temporary file, if the one in the root cannot be used: its disk is full, or it stays locked.
 
-        One that is damaged goes, so that the next run begins it anew.
+        A damaged one is removed, so that the next run starts a new one.
         """
         self._store.close()
         if self._path is not None and type(unusable) is sqlite3.DatabaseError:
@@ -268,26 +255,17 @@ class BucketListing:
         self._store = self._opened()
 
     def _now(self) -> float:
-        """Return the time of a clock that nobody sets while the listing is open, in seconds since 1970."""
+        """Return the time in seconds since 1970, by a clock that is not set while the listing is open."""
         return self._began + time.monotonic() - self._started
 
 
 def open_listing(request: Request, path: Path | None) -> BucketListing:
-    """Return the listing that a request reads, to be entered.
-
-    Args:
-        request: How the bucket is reached, and how old a remembered listing may be.
-        path: The file of remembered listings; None to remember nothing beyond this run.
-
-    Raises:
-        S5cmdUnusable: There is no s5cmd that can be used.
-    """
-    binary = find_binary(request.access.s5cmd)
-    return BucketListing(binary, request.access, path, request.listing_age_seconds)
+    """Return the listing that a request reads, to be entered; without a path it caches nothing beyond this run."""
+    return BucketListing(find_binary(request.access.s5cmd), request.access, path, request.listing_age_seconds)
 
 
 def _without_covered(prefixes: Sequence[str]) -> list[str]:
-    """Return prefixes sorted, without those that begin with another one."""
+    """Return prefixes sorted, without those that another one covers."""
     kept: list[str] = []
     for prefix in sorted(prefixes):
         if not kept or not prefix.startswith(kept[-1]):

@@ -1,6 +1,6 @@
-"""A file of listings: what the archive answered, by prefix, with the time of asking.
+"""The cache of listings: what the archive answered, by prefix, and when.
 
-It is a cache. Whatever happens to it, nothing is lost but time; so it is never repaired, only begun anew.
+Whatever happens to it, only time is lost; so a damaged cache is never repaired, only replaced.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT_SECONDS = 86_400.0
-"""How long listings are kept; how old one may be to count is the reader's affair, and less than that."""
+"""How long listings are kept; readers decide how old one may be, which is less."""
 FOLDERS = "folders of "
-"""Stands before the prefix of a listing of folders; no key begins so."""
+"""Precedes the prefix of a listing of folders; no key begins like this."""
 PAGE = 250
 """Entries that are written and read together."""
 
 VERSION = 2
-# No number is given twice: a recording that somebody else has dropped must not go on in the place of another one.
-# Keys are bytes, so that they have an end, which is above all that begins with a prefix: no UTF-8 has a byte of 0xFF.
+# Numbers are never reused (AUTOINCREMENT): a recording that another process evicted must not continue as a new one.
+# Keys are bytes, so that prefix + 0xFF, a byte that UTF-8 never contains, sorts after all keys with that prefix.
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE listing (
@@ -49,11 +49,11 @@ _DELETE_OLD = (
 
 
 class Evicted(sqlite3.Error):
-    """A listing that was found is no more: another process has put a newer one in its place."""
+    """A listing that was found is gone: another process replaced it by a newer one."""
 
 
 class CachedListing(NamedTuple):
-    """A listing that can be read: its number, the prefix that was asked for, and when, in seconds since 1970."""
+    """A listing that can be read: its number, its prefix, and when it was made, in seconds since 1970."""
 
     number: int
     prefix: str
@@ -63,19 +63,12 @@ class CachedListing(NamedTuple):
 class ListingStore:
     """Listings of one or more buckets in an SQLite file; several processes may use it at the same time.
 
-    To be used from one thread. Every method may raise ``sqlite3.Error``, which means: do without.
+    To be used from one thread. Every method may raise ``sqlite3.Error``, and the constructor ``OSError``, which means
+    that the caller has to do without.
 
     Args:
-        path: The file, begun anew where it is no such file; None for one that nobody else sees and that goes with this
-            process.
-        place: Endpoint and bucket; listings of other places are not met.
-
-    Attributes:
-        path: The file; None for one of its own.
-
-    Raises:
-        sqlite3.Error: There can be no such file.
-        OSError: Likewise.
+        path: The file, replaced if it is not a cache; None for a temporary one that only this process sees.
+        place: Endpoint and bucket; listings of other places are ignored.
     """
 
     def __init__(self, path: Path | None, place: str) -> None:
@@ -86,7 +79,7 @@ class ListingStore:
         try:
             self._connection = _connect(path)
         except sqlite3.DatabaseError as error:
-            # A disk that is full or a folder that is closed is no reason to delete anything.
+            # A full disk or a read-only folder is not a reason to delete anything.
             if path is None or isinstance(error, sqlite3.OperationalError):
                 raise
             remove(path)
@@ -97,13 +90,13 @@ class ListingStore:
         self._connection.close()
 
     def find(self, prefix: str, since: float, until: float, *, exact: bool = False) -> CachedListing | None:
-        """Return the newest whole listing between two moments that has all keys with a prefix in it, or None.
+        """Return the newest complete listing that contains all keys with a prefix, or None.
 
         Args:
             prefix: The beginning of the keys.
-            since: Seconds since 1970.
-            until: Likewise; now, so that what was written by a clock that went wrong does not count for ever.
-            exact: Take only a listing of just this prefix.
+            since: Its earliest time, in seconds since 1970.
+            until: Its latest time: now, so that a listing from a clock that was ahead is not valid for ever.
+            exact: Accept only a listing of exactly this prefix.
         """
         beginnings = [prefix] if exact else [prefix[:length] for length in range(len(prefix) + 1)]
         query = (
@@ -114,27 +107,23 @@ class ListingStore:
         return None if found is None else CachedListing(*found)
 
     def entries(self, listing: CachedListing, prefix: str) -> Iterator[Listed]:
-        """Yield the entries of a listing whose keys begin with a prefix, in the order of the keys.
-
-        Raises:
-            Forgotten: There is no such listing any more.
-        """
-        # One query for listing and pages, so that both are of the same moment, whatever others write meanwhile.
+        """Yield the entries of a listing whose keys begin with a prefix, sorted by key; may raise ``Evicted``."""
+        # One query for listing and pages, so that both are of the same moment, whatever other processes write.
         query = (
             "SELECT entries FROM listing LEFT JOIN page ON listing = number AND last >= ? AND first < ? "
             "WHERE number = ? ORDER BY page.rowid"
         )
         start = prefix.encode()
-        there = False
+        exists = False
         for (packed,) in self._connection.execute(query, (start, start + b"\xff", listing.number)):
-            there = True
+            exists = True
             if packed is not None:
                 yield from (entry for entry in unpacked(packed) if entry.key.startswith(prefix))
-        if not there:
+        if not exists:
             raise Evicted(f"the listing of {listing.prefix!r} is gone")
 
     def begin(self, prefix: str, asked_at: float) -> Recording:
-        """Begin to record a listing; nobody finds it before it is finished."""
+        """Begin to record a listing, which ``find`` ignores until it is finished."""
         with self._connection as connection:
             row = (self._place, prefix, asked_at)
             number = connection.execute("INSERT INTO listing (place, prefix, asked_at) VALUES (?, ?, ?)", row).lastrowid
@@ -142,7 +131,7 @@ class ListingStore:
         return Recording(self, CachedListing(number, prefix, asked_at))
 
     def finish(self, recordings: Sequence[Recording]) -> None:
-        """Make whole listings of recordings, in the place of older ones of the same prefix."""
+        """Complete recordings, and evict older listings of the same prefixes."""
         for recording in recordings:
             recording.flush()
         numbers = [(one.listing.number,) for one in recordings]
@@ -153,21 +142,21 @@ class ListingStore:
                 old = "complete AND number < ? AND place = ? AND prefix = ?"
                 connection.executemany(statement.format(old=old), done)
 
-    def discard(self, listings: Sequence[CachedListing]) -> None:
-        """Drop listings, whole or not."""
+    def evict(self, listings: Sequence[CachedListing]) -> None:
+        """Evict listings, complete or not."""
         numbers = [(listing.number,) for listing in listings]
         with self._connection as connection:
             for statement in _DELETE_OLD:
                 connection.executemany(statement.format(old="number = ?"), numbers)
 
-    def forget_since(self, moment: float) -> None:
-        """Drop all listings of this place that were begun at a moment, in seconds since 1970, or later."""
+    def evict_since(self, moment: float) -> None:
+        """Evict all listings of this place that were begun at a time, in seconds since 1970, or later."""
         with self._connection as connection:
             for statement in _DELETE_OLD:
                 connection.execute(statement.format(old="asked_at >= ? AND place = ?"), (moment, self._place))
 
     def add_page(self, listing: CachedListing, entries: list[Listed]) -> None:
-        """Write a page of entries, which follow those of the pages before."""
+        """Write a page of entries, which follow those of earlier pages."""
         keys = [entry.key.encode() for entry in entries]
         with self._connection as connection:
             row = (listing.number, min(keys), max(keys), _packed(entries))
@@ -175,7 +164,7 @@ class ListingStore:
 
 
 class Recording:
-    """A listing in the making."""
+    """A listing that is being written."""
 
     def __init__(self, store: ListingStore, listing: CachedListing) -> None:
         self._store = store
@@ -184,25 +173,21 @@ class Recording:
         self._waiting: list[Listed] = []
 
     def add(self, entry: Listed) -> None:
-        """Take in the next entry in the order of the keys."""
+        """Add the next entry in the order of the keys."""
         self.count += 1
         self._waiting.append(entry)
         if len(self._waiting) >= PAGE:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is kept back."""
+        """Write what was added since the last page."""
         if self._waiting:
             self._store.add_page(self.listing, self._waiting)
             self._waiting = []
 
 
 def remove(path: Path) -> None:
-    """Delete a file of listings.
-
-    Raises:
-        OSError: It cannot be deleted.
-    """
+    """Delete a cache with its side files; raise ``OSError`` if that fails."""
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
@@ -214,7 +199,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = OFF")  # a cache need not survive a power cut
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            with suppress(sqlite3.OperationalError):  # another process was as quick
+            with suppress(sqlite3.OperationalError):  # another process created it at the same time
                 connection.executescript(_SCHEMA)
         elif version != VERSION:
             raise sqlite3.DatabaseError(f"unknown version {version}")
@@ -229,7 +214,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _packed(entries: list[Listed]) -> bytes:
-    """Pack entries; of sidecars it only matters that they are there, and their ETags do not pack."""
+    """Pack entries; of sidecars only the existence matters, and their ETags do not compress."""
     etags = ("" if entry.key.endswith(SIDECAR_SUFFIX) else entry.stat.etag for entry in entries)
     rows = [
         [entry.key, entry.stat.size, etag, entry.stat.last_modified.timestamp()]
@@ -239,11 +224,7 @@ def _packed(entries: list[Listed]) -> bytes:
 
 
 def unpacked(packed: bytes) -> list[Listed]:
-    """Return the entries of a page.
-
-    Raises:
-        sqlite3.DatabaseError: It is damaged.
-    """
+    """Return the entries of a page; raise ``sqlite3.DatabaseError`` if it is damaged."""
     try:
         rows = json.loads(zlib.decompress(packed))
         return [
@@ -254,26 +235,21 @@ def unpacked(packed: bytes) -> list[Listed]:
 
 
 MOST_PAGES = 200
-"""How many pages are read at most; one takes less than a millisecond."""
+"""The most pages that are read; one takes less than a millisecond."""
 
 _KNOWN_WAIT_SECONDS = 0.2
 
 
 def cached_symbols(path: Path, folders: Collection[str]) -> set[str]:
-    """Return the symbols that the archive was seen to have in some folders.
+    """Return the symbols that cached listings have in some folders of keys, which have one folder per symbol.
 
-    Args:
-        path: The file of listings; without one nothing is remembered.
-        folders: Prefixes that end in ``/``, below which each symbol has its folder.
-
-    Raises:
-        sqlite3.Error: The file cannot be read.
+    Raises ``sqlite3.Error`` if the cache cannot be read.
     """
     if not path.is_file():
         return set()
-    # Without a log beside it nobody writes, and SQLite would begin one.
-    following = path.with_name(f"{path.name}-wal").exists()
-    uri = f"{path.absolute().as_uri()}?mode=ro" + ("" if following else "&immutable=1")
+    # Without a log next to it, no process writes to it, and SQLite would create one.
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro" + ("" if has_log else "&immutable=1")
     with closing(sqlite3.connect(uri, uri=True, timeout=_KNOWN_WAIT_SECONDS)) as connection:
         if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
             return set()

@@ -1,4 +1,4 @@
-"""What is on disk: files at their final paths with what the manifest knows, a folder at a time."""
+"""What is on disk: files at their final paths with their records in the manifest, a folder at a time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.layouts import plain_parts
-from crypto_archive.errors import RootUnusable
 from crypto_archive.model import StoredStat, Verdict, is_md5
+from crypto_archive.root.store import scan_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from crypto_archive.model import ManifestEntry, RemoteStat
     from crypto_archive.root.manifest import Manifest
@@ -22,32 +22,31 @@ _FOLDERS_KEPT = 16
 
 
 class _Folder(NamedTuple):
-    """Names alone, and not what ``os.scandir`` keeps of each: a folder has thousands, and several are remembered."""
+    """Names alone, not the entries of ``os.scandir``: a folder has thousands, and several folders are kept."""
 
     path: str
     names: frozenset[str]
 
 
 class _Rows(NamedTuple):
-    """What the manifests know of the objects whose keys begin alike."""
+    """The records of a folder of keys."""
 
     recorded: Mapping[str, ManifestEntry]
     beneath: Mapping[str, ManifestEntry]
 
 
 class StoredFiles:
-    """The files at their final paths, with what the manifest knows of them.
+    """The files at their final paths, with their records in the manifest.
 
-    Each folder is read once, by one look at the disk and, for the keys of a series, one query of the manifest, and a
-    few of both are kept; ask for objects series by series. What is not in its folder costs nothing more. What is there
-    is asked for its size, since a power cut may have left a file shorter than it was, and the look at the folder does
-    not tell. What changes in a folder after it was read is not seen. Nothing is written, and a root that does not exist
-    has no files. To be used from the manifest's own thread.
+    Each folder is read once from disk and, for the keys of a series, once from the manifest, and the last few are kept:
+    ask for objects series by series. A file that is missing costs nothing more. One that exists is asked for its size,
+    since a power cut may have truncated it, which its folder does not show. Later changes of a folder are not seen.
+    Nothing is written, and a root that does not exist has no files. To be used in the manifest's own thread.
 
     Args:
         root: The archive root.
-        manifest: The manifest, None to go by the disk alone.
-        beneath: The manifest that is asked about what the first one does not know.
+        manifest: The manifest; None to use the disk alone.
+        beneath: The manifest to consult for files that the first one does not know.
     """
 
     def __init__(self, root: Root, manifest: Manifest | None = None, beneath: Manifest | None = None) -> None:
@@ -59,11 +58,9 @@ class StoredFiles:
         self._rows = lru_cache(maxsize=_FOLDERS_KEPT)(self._read_rows)
 
     def stat(self, key: str) -> StoredStat | None:
-        """Return what is known of the file of an object, None when there is none.
+        """Return size and record of an object's file, None if it does not exist.
 
-        Raises:
-            RootUnusable: Its folder cannot be read.
-            ValueError: The key leads out of the root, no file can be named so, or the layout has no place for it.
+        Raises ``ValueError`` if the key is not valid as a path, or the layout has no place for it.
         """
         folder, _, name = self._path(key).rpartition("/")
         place = self._folder(folder)
@@ -74,32 +71,24 @@ class StoredFiles:
         return StoredStat(size, rows.recorded.get(key) or rows.beneath.get(key))
 
     def find(self, key: str) -> StoredStat | None:
-        """Return what is known of the file of an object, None also where it can have no place."""
+        """Return what ``stat`` returns, and None also where the layout has no place for the object."""
         try:
             return self.stat(key)
         except ValueError:
             return None
 
     def is_short(self, key: str, remote: RemoteStat) -> bool:
-        """Whether the very bytes that the listing speaks of are stored, and known to lack rows of their days."""
+        """Whether exactly the listed bytes are stored, and known to lack rows of their days."""
         there = self.find(key)
         known = there.recorded if there is not None else None
         if known is None or known.verdict is not Verdict.GAPS or known.size != remote.size:
             return False
-        # Where no listing was asked, the MD5 stands for the ETag; an object that was uploaded in parts has another one.
+        # Without a listing the ETag of a record is the MD5; an object that was uploaded in parts has a different ETag.
         return known.etag == remote.etag or (known.last_modified is None and not is_md5(remote.etag))
 
     def _read_folder(self, path: str) -> _Folder:
         folder = self._root.path.joinpath(*plain_parts(path)) if path else self._root.path
-        try:
-            with os.scandir(folder) as found:
-                return _Folder(str(folder), frozenset(file.name for file in found))
-        except (FileNotFoundError, NotADirectoryError):
-            return _Folder(str(folder), frozenset())
-        except OSError as error:
-            raise RootUnusable(
-                f"Cannot read the folder {folder}: {error.strerror}", hint="See that you may read the output directory."
-            ) from error
+        return _Folder(str(folder), frozenset(entry.name for entry in scan_folder(folder)))
 
     def _read_rows(self, folder: str) -> _Rows:
         prefix = folder and f"{folder}/"
@@ -109,7 +98,7 @@ class StoredFiles:
 
 def _size(path: str) -> int | None:
     try:
-        found = os.stat(path)  # noqa: PTH116, a Path for each object takes longer than the question
+        found = os.stat(path)  # noqa: PTH116, making a Path takes longer than the call
     except OSError:  # a link to nowhere, or gone since
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None
@@ -118,12 +107,8 @@ def _size(path: str) -> int | None:
 class KeysOnDisk:
     """The objects on disk by their keys.
 
-    Where paths are keys, a folder of keys is one on disk, and what lies there is read. In other layouts its objects may
-    lie anywhere, and so those count that the manifest knows and that are on disk.
-
-    Args:
-        root: The archive root; one that does not exist has no files.
-        manifest: The manifest, open as long as this is used.
+    Where paths are keys, a folder of keys is a folder on disk, and is read there. In other layouts its objects may be
+    anywhere, so those count that the manifest knows and that are on disk.
     """
 
     def __init__(self, root: Root, manifest: Manifest) -> None:
@@ -132,35 +117,17 @@ class KeysOnDisk:
         self._stored = StoredFiles(root)
 
     def files(self, prefix: str) -> list[str]:
-        """Return the names of the files in a folder of keys, in no order.
-
-        Args:
-            prefix: The folder as the beginning of keys, with its slash.
-
-        Raises:
-            RootUnusable: The folder cannot be read.
-            ValueError: The prefix leads out of the root.
-        """
+        """Return the names of the files in a folder of keys, given with its slash, in no particular order."""
         if self._root.layout.by_key:
-            return [entry.name for entry in _entries(self._root, prefix) if not entry.is_dir()]
+            return [entry.name for entry in self._scan(prefix) if not entry.is_dir()]
         keys = (entry.key for entry in self._manifest.iterate(prefix))
         return [key.removeprefix(prefix) for key in keys if self._stored.find(key) is not None]
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the names of the folders in a folder of keys, sorted; otherwise as ``files``."""
+        """Return the names of the folders in a folder of keys, given with its slash, sorted."""
         if self._root.layout.by_key:
-            return sorted(entry.name for entry in _entries(self._root, prefix) if entry.is_dir())
+            return sorted(entry.name for entry in self._scan(prefix) if entry.is_dir())
         return list(self._manifest.folders(prefix))
 
-
-def _entries(root: Root, prefix: str) -> list[os.DirEntry[str]]:
-    folder = root.file(prefix.removesuffix("/"))
-    try:
-        with os.scandir(folder) as found:
-            return list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise RootUnusable(
-            f"Cannot read the folder {folder}: {error.strerror}", hint="See that you may read the output directory."
-        ) from error
+    def _scan(self, prefix: str) -> Iterator[os.DirEntry[str]]:
+        return scan_folder(self._root.file(prefix.removesuffix("/")))

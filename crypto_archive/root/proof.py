@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from crypto_archive.root.store import Root
 
 _SIDECAR = re.compile(r"(?P<digest>[0-9a-fA-F]{64})[ \t]+\*?(?P<name>[^\r\n]*[^\s])")
-# A real sidecar has about 100 bytes; what is longer is another thing, such as an error page.
+# A real sidecar has about 100 bytes; a longer file is something else, such as an error page.
 _SIDECAR_LIMIT = 4096
 _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What a sidecar says.
+    """The content of a sidecar.
 
     Attributes:
         digest: The SHA-256 in lowercase hexadecimal.
-        name: The file that it speaks of, verbatim.
+        name: The file that it names, verbatim.
     """
 
     digest: str
@@ -38,11 +38,11 @@ class Sidecar:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What a file's bytes come to.
+    """The digests of a file.
 
     Attributes:
-        sha256: Lowercase hexadecimal, empty when there was no file to read.
-        md5: The same; equals the ETag of an object that was uploaded in one piece.
+        sha256: Lowercase hexadecimal.
+        md5: Lowercase hexadecimal; equals the ETag of an object that was uploaded in one piece.
         size: Length in bytes.
     """
 
@@ -52,11 +52,7 @@ class Digest:
 
 
 def parse_sidecar(text: str) -> Sidecar:
-    """Read the text of a sidecar; a missing newline, uppercase digits and ``*name`` are fine.
-
-    Raises:
-        ValueError: The text is not one line of a digest and a name.
-    """
+    """Parse a sidecar, tolerating a missing newline, uppercase digits and ``*name``; else raise ``ValueError``."""
     found = _SIDECAR.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"expected 64 hexadecimal digits and a file name, found {_excerpt(text)}")
@@ -64,12 +60,7 @@ def parse_sidecar(text: str) -> Sidecar:
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read a sidecar file.
-
-    Raises:
-        ValueError: It does not hold what a sidecar holds.
-        OSError: It cannot be read.
-    """
+    """Read and parse a sidecar file; raise ``ValueError`` or ``OSError``."""
     with path.open("rb") as file:
         content = file.read(_SIDECAR_LIMIT + 1)
     if len(content) > _SIDECAR_LIMIT:
@@ -78,11 +69,7 @@ def read_sidecar(path: Path) -> Sidecar:
 
 
 def digest_file(path: Path) -> Digest:
-    """Read a file once and return its digests and its length; memory stays at 1 MiB.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    """Read a file once, with 1 MiB of memory, and return its digests; raise ``OSError`` if it cannot be read."""
     sha256 = hashlib.sha256()
     md5 = hashlib.md5(usedforsecurity=False)
     size = 0
@@ -99,17 +86,18 @@ def _excerpt(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:80] + "…")
 
 
-_UNREAD = Digest(sha256="", md5="", size=0)
+NOT_READ = Digest(sha256="", md5="", size=0)
+"""Stands for the digests of a file that is missing, unreadable or of the wrong size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        verdict: The finding.
-        digest: What the bytes come to; the digests are empty where the bytes were not read.
-        reason: What the verdict rests on, for people.
+        verdict: The result.
+        digest: The digests of the bytes; ``NOT_READ`` where they were not read.
+        reason: The evidence for the verdict, for people.
     """
 
     verdict: Verdict
@@ -120,18 +108,18 @@ class Proof:
 def prove(
     zip_path: Path, sidecar_path: Path | None, name: str, remote: RemoteStat | None, *, wanted: bool = True
 ) -> Proof:
-    """Prove a file that has just been fetched.
+    """Verify a file that has just been fetched.
 
     Args:
         zip_path: The file.
         sidecar_path: Its sidecar, None when there is none.
-        name: The name under which the archive has it, which the sidecar must give too.
+        name: The name of the file in the archive, which the sidecar must contain.
         remote: What the listing says of the object, None without a listing.
-        wanted: Whether a sidecar was asked for; decides what the lack of one means.
+        wanted: Whether a sidecar was requested; decides what its absence means.
 
     Returns:
-        ``OK`` when the sidecar, or without a wanted one the MD5 in the ETag, vouches for the bytes; ``CORRUPT`` when
-        size, sidecar or ETag contradict them; else ``SIDECAR_MISSING`` or, when none was wanted, ``UNPROVEN``.
+        ``OK`` if the sidecar matches the bytes or, where none was wanted, the MD5 in the ETag does; ``CORRUPT`` if
+        size, sidecar or ETag contradict them; else ``SIDECAR_MISSING`` or, where none was wanted, ``UNPROVEN``.
 
     Raises:
         OSError: A file cannot be read.
@@ -148,34 +136,26 @@ def prove(
 def check_stored(root: Root, key: str, entry: ManifestEntry | None) -> Proof:
     """Check a file at its final path against its sidecar and the manifest.
 
-    A sidecar that agrees outweighs the manifest: a run that was killed between publication and record leaves a newer
-    file than the manifest knows. A sidecar that does not agree outweighs it too, unless the manifest marks the
-    object's sidecar as stale and still knows the same bytes. Bytes that the manifest knows to lack rows stay ``GAPS``,
-    whoever vouches for them.
-
-    Args:
-        root: The archive root.
-        key: The object's key.
-        entry: What the manifest says of it.
-
-    Raises:
-        ValueError: The key is none that a file may have.
+    A sidecar that matches outweighs the manifest: a run that was killed between publication and record leaves a newer
+    file than the manifest knows. A sidecar that does not match outweighs it too, unless the manifest marks the object's
+    sidecar as stale and has the digest of the file. Bytes that the manifest knows to lack rows stay ``GAPS``, even with
+    a sidecar that matches.
     """
     try:
         path, sidecar = root.file(key), root.file(sidecar_key(key))
     except NoPlace as error:
-        return Proof(Verdict.MISSING, _UNREAD, str(error))
+        return Proof(Verdict.MISSING, NOT_READ, str(error))
     if not path.is_file():
-        reason = "something that is no file stands in its place" if path.exists() else "there is no such file"
-        return Proof(Verdict.MISSING, _UNREAD, reason)
+        reason = "it is not a regular file" if path.exists() else "there is no such file"
+        return Proof(Verdict.MISSING, NOT_READ, reason)
     try:
         has_sidecar = sidecar.is_file()
         if entry is not None and not has_sidecar and (size := path.stat().st_size) != entry.size:
-            return Proof(Verdict.CORRUPT, _UNREAD, f"has {size} bytes, the manifest says {entry.size}")
+            return Proof(Verdict.CORRUPT, NOT_READ, f"has {size} bytes, the manifest says {entry.size}")
         digest = digest_file(path)
         fault = _sidecar_fault(sidecar, path.name, digest) if has_sidecar else None
     except OSError as error:
-        return Proof(Verdict.CORRUPT, _UNREAD, f"cannot be read: {error.strerror or error}")
+        return Proof(Verdict.CORRUPT, NOT_READ, f"cannot be read: {error.strerror or error}")
     return _judge_stored(digest, entry, has_sidecar=has_sidecar, fault=fault)
 
 
@@ -187,7 +167,7 @@ def _judge_stored(digest: Digest, entry: ManifestEntry | None, *, has_sidecar: b
     if entry is None:
         if fault:
             return Proof(Verdict.CORRUPT, digest, fault)
-        return Proof(Verdict.UNPROVEN, digest, "neither a sidecar nor the manifest knows its SHA-256")
+        return Proof(Verdict.UNPROVEN, digest, "neither a sidecar nor the manifest has its SHA-256")
     if not recorded:
         reason = fault or f"SHA-256 is {_short(digest.sha256)}, the manifest says {_short(entry.sha256)}"
         return Proof(Verdict.CORRUPT, digest, reason)
@@ -197,23 +177,23 @@ def _judge_stored(digest: Digest, entry: ManifestEntry | None, *, has_sidecar: b
 
 
 def _sidecar_fault(sidecar: Path, name: str, digest: Digest) -> str | None:
-    """Return what a sidecar has against a file, None when it vouches for it."""
+    """Return how a sidecar contradicts a file, None if it matches."""
     try:
-        said = read_sidecar(sidecar)
+        expected = read_sidecar(sidecar)
     except ValueError as error:
         return f"malformed sidecar: {error}"
-    if said.digest != digest.sha256:
-        return f"SHA-256 is {_short(digest.sha256)}, the sidecar says {_short(said.digest)}"
-    if said.name.replace("\\", "/").rpartition("/")[2] != name:
-        return f"the sidecar speaks of another file: {said.name}"
+    if expected.digest != digest.sha256:
+        return f"SHA-256 is {_short(digest.sha256)}, the sidecar says {_short(expected.digest)}"
+    if expected.name.replace("\\", "/").rpartition("/")[2] != name:
+        return f"the sidecar names another file: {expected.name}"
     return None
 
 
 def _prove_by_listing(digest: Digest, remote: RemoteStat | None, *, wanted: bool) -> Proof:
     if remote is None:
-        return Proof(_without_sidecar(wanted), digest, "no sidecar and no listing to prove it by")
+        return Proof(_without_sidecar(wanted), digest, "no sidecar and no listing to verify it")
     if not is_md5(remote.etag):
-        return Proof(_without_sidecar(wanted), digest, "no sidecar; the size is that of the listing")
+        return Proof(_without_sidecar(wanted), digest, "no sidecar; size as in the listing")
     if remote.etag.lower() != digest.md5:
         reason = f"MD5 is {_short(digest.md5)}, the listing says {_short(remote.etag.lower())}"
         return Proof(Verdict.CORRUPT, digest, reason)

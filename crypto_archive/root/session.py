@@ -1,290 +1,34 @@
-"""Taking possession of a root: its layout, its lock, its staging, and how it is left."""
+"""What a job works with: its context, and the root that it has locked and tidied up."""
 
 from __future__ import annotations
 
-import json
-from contextlib import ExitStack, contextmanager
+import shutil
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crypto_archive.catalog.layout_kinds import LayoutError, placement_of
-from crypto_archive.catalog.layouts import MIRROR
-from crypto_archive.errors import EnvironmentFailure, RootLocked, RootUnusable, UsageError
-from crypto_archive.events import Cancellation, Noticed
+from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable, RootLocked
+from crypto_archive.events import Cancellation
+from crypto_archive.files import free_name
 from crypto_archive.model import Notice, OnNotice
-from crypto_archive.root.lock import hold_part, hold_whole, join, part_for, wait_for
-from crypto_archive.root.store import Root, explained, open_root, prune_runs, sweep_staging
+from crypto_archive.root.database import SIDE_FILES, explain_sqlite_errors, fold_log
+from crypto_archive.root.layout import confirm_layout, root_of, take_layout
+from crypto_archive.root.lock import hold_shard, hold_whole, shards_of, start_shard, wait_for
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.store import Root, explain_root_errors, open_root, prune_runs, sweep_staging
 from crypto_archive.s5cmd.child import end_orphans
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator, Iterator
+    from pathlib import Path
 
-    from crypto_archive.catalog.layouts import Placement
     from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.config.run_config import Request, RunConfig
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutNote:
-    """What a root says of its layout.
-
-    Attributes:
-        layout: The name of the layout.
-        moving_to: The name of the layout that its files are being moved to; empty while nobody moves them.
-    """
-
-    layout: str
-    moving_to: str = ""
-
-
-def read_note(root: Root) -> LayoutNote | None:
-    """Return what a root says of its layout, None where it says nothing.
-
-    Raises:
-        RootUnusable: The note cannot be read, or nobody of ours has written it.
-    """
-    try:
-        text = root.layout_path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(root, getattr(error, "strerror", None) or str(error)) from error
-    try:
-        said = json.loads(text)
-        note = LayoutNote(said["layout"], said.get("moving_to", ""))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _unreadable(root, "it is no note of crypto-archive") from error
-    if not (isinstance(note.layout, str) and isinstance(note.moving_to, str) and note.layout):
-        raise _unreadable(root, "it is no note of crypto-archive")
-    return note
-
-
-def write_note(root: Root, note: LayoutNote) -> None:
-    """Replace the note in one step, so that it is never read half; only the holder of the lock may do so.
-
-    Raises:
-        RootUnusable: It cannot be written, or the disk is full.
-    """
-    said = {"layout": note.layout} | ({"moving_to": note.moving_to} if note.moving_to else {})
-    draft = root.layout_path.with_suffix(".json.new")
-    with explained(root):
-        draft.write_text(json.dumps(said, ensure_ascii=False) + "\n", encoding="utf-8")
-        draft.replace(root.layout_path)
-
-
-def holds_objects(root: Root) -> bool:
-    """Whether anything stands below ``data/``, so that the layout matters.
-
-    Raises:
-        RootUnusable: The folder cannot be read.
-    """
-    with explained(root):
-        try:
-            return any(True for _ in root.data.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-
-
-def _unreadable(root: Root, why: str) -> RootUnusable:
-    return RootUnusable(
-        f"Cannot read what layout the archive root has: {root.layout_path}: {why}",
-        hint='Write {"layout": "mirror"} into it if the files stand at their keys, else the name of the layout.',
-    )
-
-
-def root_of(configured: RunConfig) -> Root:
-    """Return the archive root of a request with its layout; it need not exist, and nothing is written.
-
-    The layout is the root's own. A root that holds nothing yet gets the one that is asked for, by default that of the
-    keys.
-
-    Raises:
-        UsageError: The root has another layout than the one that is asked for.
-        RootUnusable: Its files are being moved to another layout, or its own cannot be used or read.
-    """
-    wanted = configured.request.layout
-    root = Root(configured.request.root.absolute())
-    own = _own_name(root)
-    if wanted is None:
-        return replace(root, layout=own_placement(root, own, configured.matrix))
-    root = replace(root, layout=placement_of(wanted, configured.matrix))
-    if holds_objects(root):
-        _agree(root, own)
-    return root
-
-
-def require_there(root: Root) -> None:
-    """See that there is such a root.
-
-    Raises:
-        RootUnusable: There is none.
-    """
-    if not root.path.is_dir():
-        raise RootUnusable(
-            f"There is no archive root at {root.path}",
-            hint="Name the folder that a collect has filled with --output, or collect first.",
-        )
-
-
-def take_layout(root: Root) -> None:
-    """Let a root remember its layout; only who holds the whole root may. One without a note is one of keys.
-
-    Raises:
-        UsageError: It has got another one in the meantime.
-        RootUnusable: Its files are being moved to another, or it cannot be written to.
-    """
-    own = _own_name(root)
-    if holds_objects(root):
-        _agree(root, own)
-    if own != root.layout.name:
-        write_note(root, LayoutNote(root.layout.name))
-
-
-def confirm_layout(root: Root) -> None:
-    """See that a root still has the layout that is meant, now that it, or a part of it, is held.
-
-    Raises:
-        UsageError: It has another one.
-        RootUnusable: Its files are being moved to another.
-    """
-    _agree(root, _own_name(root))
-
-
-def own_placement(root: Root, name: str, matrix: Matrix) -> Placement:
-    """Return the layout that a root remembers by name, made ready for a matrix.
-
-    Raises:
-        RootUnusable: There is no such layout any more, or it cannot work with this matrix.
-    """
-    try:
-        return placement_of(name, matrix)
-    except LayoutError as error:
-        raise RootUnusable(
-            f"The archive root {root.path} has the layout {name!r}, which cannot be used: {error}",
-            hint="Make the module or package that has it importable again (PYTHONPATH, or install it), and use the "
-            "matrix file that the root was collected with.",
-        ) from error
-
-
-def under_way(root: Root, note: LayoutNote) -> RootUnusable:
-    """Return the error that says how files that are being moved to another layout get there."""
-    return RootUnusable(
-        f"The files of {root.path} are on their way from the layout {note.layout!r} to {note.moving_to!r}",
-        hint=f"Run `crypto-archive relayout --to {note.moving_to!r}` with the same --output until it has ended, or "
-        f"with --to {note.layout!r} to go back.",
-    )
-
-
-def _own_name(root: Root) -> str:
-    """Return the name of the layout that a root has, or will have if nothing else is asked for."""
-    note = read_note(root)
-    if note is None:
-        return MIRROR.name
-    if note.moving_to:
-        raise under_way(root, note)
-    return note.layout
-
-
-def _agree(root: Root, own: str) -> None:
-    if own != root.layout.name:
-        raise UsageError(
-            f"The archive root {root.path} has the layout {own!r}, and {root.layout.name!r} is asked for",
-            hint="Leave the layout out to go on with the root's own; or move its files, without a download, with "
-            f"`crypto-archive relayout --to {root.layout.name!r}` and the same --output; or choose another folder.",
-        )
-
-
-PURPOSE = "collect"
-
-
-def place_for(configured: RunConfig) -> Root:
-    """Return the root of a request, or the part of it that its shard has to itself; makes the root's folders.
-
-    Raises:
-        UsageError: The root has another layout than the one that is asked for.
-        RootUnusable: They cannot be made or written to.
-    """
-    request, root = configured.request, root_of(configured)
-    root = open_root(root.path, root.layout)
-    return root if request.shard is None else part_for(root, request.shard)
-
-
-def refuse_to_prune(request: Request) -> None:
-    """Refuse to move daily objects aside in a collect that is one of several.
-
-    Raises:
-        UsageError: The request is for a shard.
-    """
-    if request.shard is not None:
-        raise UsageError(
-            f"--prune-covered does not go together with a shard: {request.locked}",
-            hint="Another shard may have the days of a month. Once all of them are collected, run "
-            "`crypto-archive collect --prune-covered` with the selection of the plan.",
-        )
-
-
-@contextmanager
-def occupied(root: Root, keep_runs: int) -> Iterator[tuple[Notice, ...]]:
-    """Hold a root, or a part of one, as long as the context lasts, with nothing of earlier runs in its staging.
-
-    Args:
-        root: The root or the part.
-        keep_runs: How many folders of runs are kept, that of the run which begins included.
-
-    Yields:
-        What there is to say of what earlier runs have left.
-
-    Raises:
-        UsageError: It has got another layout in the meantime.
-        RootLocked: Another run holds it.
-        RootUnusable: It cannot be written to.
-        EnvironmentFailure: The manifest cannot be used, or an s5cmd of an earlier run cannot be ended.
-    """
-    tidied = partial(_tidied, keep_runs=keep_runs)
-    with ExitStack() as held:
-        if root.part:
-            notices = held.enter_context(hold_part(root, PURPOSE, tidied))
-            confirm_layout(root)
-            _clear(root)
-        else:
-            held.enter_context(hold_whole(root, PURPOSE))
-            notices = tidied(root)
-        yield notices
-
-
-def leave(part: Root, stop_waiting: threading.Event) -> Generator[Noticed, None, None]:
-    """Join what the shards of a root came to, where the one that has ended was the last of them.
-
-    What keeps it from that is told and no failure: the files are in place, and the next run joins the rest.
-    """
-    attempt = partial(hold_whole, part.whole, "the joining of shards", brief=True)
-    try:
-        with ExitStack() as held:
-            if (yield from wait_for(held, attempt, stop_waiting, wait=False)) is not None:
-                for notice in join(part.whole):
-                    yield Noticed(notice)
-    except RootLocked:
-        return  # of those that still run, the last one does it
-    except EnvironmentFailure as error:
-        yield Noticed(Notice(f"what the shard came to is not in the manifest of the root yet; {error.summary}"))
-
-
-def _tidied(root: Root, keep_runs: int) -> tuple[Notice, ...]:
-    """Clear away what earlier runs have left in a root in which nobody is at work, and join its parts."""
-    _clear(root)
-    take_layout(root)
-    notices = join(root)
-    prune_runs(root, keep_runs, "")
-    return notices
-
-
-def _clear(root: Root) -> None:
-    """Sweep staging, before anything is written: what a killed run left there may be what fills the disk."""
-    end_orphans(root.staging)
-    sweep_staging(root)
+    from crypto_archive.events import Noticed
+    from crypto_archive.root.lock import Holder
 
 
 def _ignore(_: Notice) -> None:
@@ -296,11 +40,11 @@ class Context:
     """What every step of a job works with, made once at its start.
 
     Attributes:
-        config: What is wanted, from where, to where, and how.
+        config: What to do, from where, to where, and how.
         root: The archive root with its layout; it need not exist.
         today: The current UTC day.
         cancellation: The token that asks the job to stop.
-        on_notice: Takes what a person should know, as it comes up.
+        on_notice: Receives what a person should know, as it happens.
     """
 
     config: RunConfig
@@ -314,18 +58,23 @@ class Context:
         cls,
         config: RunConfig,
         *,
+        root: Root | None = None,
         today: date | None = None,
         cancellation: Cancellation | None = None,
         on_notice: OnNotice = _ignore,
     ) -> Context:
-        """Return the context of a job that begins now; raises what ``root_of`` raises."""
+        """Return the context of a job that starts now, by default in the root of its configuration."""
         return cls(
-            config, root_of(config), today or datetime.now(UTC).date(), cancellation or Cancellation(), on_notice
+            config,
+            root or root_of(config),
+            today or datetime.now(UTC).date(),
+            cancellation or Cancellation(),
+            on_notice,
         )
 
     @property
     def request(self) -> Request:
-        """What is to be done."""
+        """What to do."""
         return self.config.request
 
     @property
@@ -337,3 +86,158 @@ class Context:
     def cancelled(self) -> threading.Event:
         """Set once the job is asked to stop."""
         return self.cancellation.requested
+
+
+@dataclass(slots=True)
+class Session:
+    """A job's hold on its root; see ``lock_root``.
+
+    Attributes:
+        root: The root, or the shard's share of it.
+        held: Releases the locks.
+        acquired: Whether they were acquired.
+        notices: What clearing away after earlier runs has to report.
+        merge_notices: What merging the shards in the end has to report.
+    """
+
+    context: Context
+    root: Root
+    purpose: str
+    wait: bool
+    tidy: bool
+    check_layout: bool
+    held: ExitStack = field(default_factory=ExitStack)
+    acquired: bool = False
+    notices: tuple[Notice, ...] = ()
+    merge_notices: tuple[Notice, ...] = ()
+
+    def acquire(self) -> Generator[Noticed, None, bool]:
+        """Take the locks and prepare the root; yield who holds it while waiting; False if cancelled meanwhile."""
+        take = self._take_whole if self.root.shard is None else self._take_shard
+        self.acquired = yield from wait_for(take, self.context.cancelled, wait=self.wait)
+        return self.acquired
+
+    def _take_whole(self) -> None:
+        with ExitStack() as held:
+            held.enter_context(hold_whole(self.root, self.purpose))
+            self._prepare()
+            self.held.push(held.pop_all())
+
+    def _take_shard(self) -> None:
+        with ExitStack() as held:
+            with start_shard(self.root) as alone:
+                if alone:
+                    self._prepare()
+                held.enter_context(hold_shard(self.root, self.purpose))
+            # If other shards run, they prepared the root, possibly with another layout than the one read before.
+            confirm_layout(self.root)
+            _clear_staging(self.root)
+            self.held.push(held.pop_all())
+
+    def _prepare(self) -> None:
+        """Prepare the whole root, in which no other run is at work."""
+        whole = self.root.whole
+        if self.tidy:
+            # Staging first, before anything is written: what a killed run left there may be what fills the disk.
+            _clear_staging(whole)
+            take_layout(whole)
+            self.notices = merge_shards(whole)
+            prune_runs(whole, max(self.context.request.keep_runs - 1, 0))  # this run makes its own folder
+        elif self.check_layout:
+            confirm_layout(whole)
+
+
+@contextmanager
+def lock_root(
+    context: Context, purpose: str, *, wait: bool = False, tidy: bool = True, check_layout: bool = True
+) -> Iterator[Session]:
+    """Open the root of a job, to be locked by ``session.acquire()`` until the context ends.
+
+    A request for a shard locks the shard's share of the root. If it was the last shard that ran, what the shards
+    recorded is merged into the root's manifest in the end; ``session.merge_notices`` has what there is to report.
+
+    Args:
+        context: The job's context.
+        purpose: What the root is locked for, shown to other runs.
+        wait: Wait while another run holds the lock.
+        tidy: Clear away and merge what earlier runs left, which needs a sound manifest.
+        check_layout: Where nothing is tidied, check that the layout has not changed while the job waited.
+    """
+    root = replace(open_root(context.root.path, context.root.layout), shard=context.request.shard)
+    session = Session(context, root, purpose, wait, tidy, check_layout)
+    with session.held:
+        yield session
+    if session.acquired and root.shard is not None:
+        session.merge_notices = _merge_after_last(root.whole, context.cancelled)
+
+
+def _clear_staging(root: Root) -> None:
+    end_orphans(root.staging)
+    sweep_staging(root)
+
+
+def merge_shards(root: Root) -> tuple[Notice, ...]:
+    """Merge what the shards of a root recorded into its manifest, and remove their folders; requires its lock.
+
+    Killed at any moment, it leaves folders that the next call merges again, with the same result. A shard's manifest
+    that cannot be read is kept under another name; the next collect verifies the files that it knew.
+    """
+    notices: list[Notice] = []
+    for shard in shards_of(root):
+        end_orphans(shard.staging)
+        shutil.rmtree(shard.staging, ignore_errors=True)
+        if shard.manifest_path.exists():
+            notices += _merge_shard(shard)
+            with explain_root_errors(shard):
+                shard.manifest_path.unlink(missing_ok=True)  # if this failed silently, it would be merged for ever
+        # A file that another machine keeps open may stay for now: without the manifest the folder means nothing.
+        shutil.rmtree(shard.private, ignore_errors=True)
+    with suppress(OSError):
+        root.shards.rmdir()
+    with explain_sqlite_errors(root.manifest_path):
+        fold_log(root.manifest_path)
+    return tuple(notices)
+
+
+def _merge_shard(shard: Root) -> Iterator[Notice]:
+    try:
+        with Manifest(shard.whole.manifest_path) as manifest:
+            manifest.merge(shard.manifest_path)
+    except ManifestUnreadable as error:
+        if error.path != shard.manifest_path:
+            raise
+        kept = _keep_aside(shard)
+        yield Notice(
+            f"the manifest of shard {shard.shard} cannot be read and is kept as {kept}; "
+            f"the next collect verifies its files ({error.message})"
+        )
+
+
+def _keep_aside(shard: Root) -> Path:
+    """Move a shard's manifest next to that of the root."""
+    file = shard.manifest_path
+    kept = free_name(shard.whole.manifest_path.with_name(f"{file.name}.{shard.private.name}"))
+    with explain_root_errors(shard):
+        for suffix in (*SIDE_FILES, ""):  # the file itself last: without it the others would never be looked for
+            source = file.with_name(file.name + suffix)
+            if source.exists():
+                source.replace(kept.with_name(kept.name + suffix))
+    return kept
+
+
+def _merge_after_last(root: Root, cancelled: threading.Event) -> tuple[Notice, ...]:
+    """Merge the shards of a root unless some still run, in which case the last of them will.
+
+    An error is only reported: the files are in place, and the next run merges what is left.
+    """
+    try:
+        with ExitStack() as held:
+            take = partial(hold_whole, root, "merge of shards", brief=True)
+            taken: list[Holder] = []
+            for _ in wait_for(lambda: taken.append(held.enter_context(take())), cancelled, wait=False):
+                pass  # without ``wait`` it yields nothing
+            return merge_shards(root) if taken else ()
+    except RootLocked:
+        return ()
+    except EnvironmentFailure as error:
+        return (Notice(f"the shard's records are not in the manifest of the root yet; {error.summary}"),)

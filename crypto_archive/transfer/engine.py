@@ -14,12 +14,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from crypto_archive.errors import EndpointUnreachable, RootUnusable
+from crypto_archive.errors import EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, PlanFinished
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import Action, Batch, Outcome
 from crypto_archive.plan.decide import batches
-from crypto_archive.root.store import explained
+from crypto_archive.root.store import explain_root_errors
 from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.s5cmd.output import Fault
 from crypto_archive.transfer.lane import Lane
@@ -76,7 +76,7 @@ class Engine:
     """
 
     def __init__(self, context: Context, folder: Path, binary: Binary, concurrency: Concurrency) -> None:
-        """Prepare a run; raises RootUnusable where its staging folder cannot be written to."""
+        """Prepare a run; raises EnvironmentFailure where its staging folder cannot be written to."""
         self.context = context
         self.folder = folder
         self.binary = binary
@@ -84,7 +84,7 @@ class Engine:
         self.staging = context.root.staging / folder.name
         self.proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
         self.error: Exception | None = None
-        with explained(context.root):
+        with explain_root_errors(context.root):
             self.staging.mkdir(parents=True, exist_ok=True)
         self._batches = DiskQueue[Batch](self.staging)
         self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(CHUNKS_IN_FLIGHT)
@@ -185,7 +185,7 @@ class Engine:
         self._flush_events()  # consumers see an object planned before a lane can report anything of it
         try:
             self._batches.put(batch)
-        except RootUnusable as error:
+        except EnvironmentFailure as error:
             self.abort(error)
             for item in batch.items:
                 self.emit(ObjectFinished(item.object, Outcome.CANCELLED, remote=item.remote))

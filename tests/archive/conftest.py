@@ -95,9 +95,7 @@ def proxy(request: pytest.FixtureRequest) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def run(
-    archive: Archive, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, no_outside_settings: None
-) -> Runner:
+def run(archive: Archive, tmp_path: Path, no_outside_settings: None) -> Runner:
     """Run ``crypto-archive`` in an empty folder: ``code, stdout, stderr = run("plan", "-p", "research")``.
 
     The endpoint is the shared archive's; ``run.at(proxy.endpoint_url)(...)`` takes another.
@@ -105,10 +103,7 @@ def run(
     del no_outside_settings  # named so that it comes first
     folder = tmp_path / "work"
     folder.mkdir()
-    # Compiled once for all processes, also where the environment forbids it.
-    compiled = tmp_path_factory.getbasetemp() / "compiled"
-    environment = clean_environment() | {"PYTHONPYCACHEPREFIX": str(compiled), "PYTHONDONTWRITEBYTECODE": ""}
-    return Runner(folder, environment).at(archive.endpoint_url)
+    return Runner(folder, clean_environment()).at(archive.endpoint_url)
 
 
 @pytest.fixture

@@ -115,7 +115,8 @@ class S3Server:
 def _environment() -> dict[str, str]:
     """Keep rclone's own settings out: neither its variables nor its configuration file count."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RCLONE_")}
-    return inherited | {"RCLONE_CONFIG": os.devnull}
+    collect_garbage_less_often = {"GOGC": "400"}  # a fifth of its time would go into that
+    return inherited | collect_garbage_less_often | {"RCLONE_CONFIG": os.devnull}
 
 
 def _connect(url: str, seconds: float) -> None:

@@ -83,8 +83,8 @@ def test_the_plan_takes_whole_months_and_says_what_that_saves(run: Runner, bucke
     assert (budget["saved_objects"], budget["saved_bytes"]) == (totals["saved_objects"], totals["saved_bytes"])
     assert (daily["consolidated"], daily["saved_objects"], daily["saved_bytes"]) == (0, 0, 0)
     (note,) = (text for text in document["notices"] if "remembered" not in text)
-    assert note.startswith("futures_um klines BTCUSDT 1h 2025-06: the monthly object is short, ")
-    assert note.endswith(", its daily objects are planned")
+    assert note.startswith("futures_um klines BTCUSDT 1h 2025-06: the monthly object is too small, ")
+    assert note.endswith("; planning its daily objects")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_month_that_was_found_to_be_short_is_not_taken_again(
 
     document = plan(here, *june)
     assert (document["totals"]["objects"], document["totals"]["present"]) == (30, 7)
-    what = "the monthly object is known to lack rows of its days, its daily objects are planned"
+    what = "the monthly object is known to lack rows; planning its daily objects"
     assert f"futures_um klines BTCUSDT 1d 2025-06: {what}" in document["notices"]
     assert planned(here, *june) == keys(june_days)
     assert verify(here, *june, *CALENDAR) == (4, {"ok": 7, "gaps": 1, "missing": 23})
@@ -174,7 +174,7 @@ def test_a_month_that_was_found_to_be_short_is_not_taken_again(
 
 def test_the_calendar_plans_days_with_a_note(run: Runner, bucket: Archive) -> None:
     here = run.at(bucket.endpoint_url)
-    note = "futures_um klines: daily objects only, as the calendar does not say which monthly ones there are"
+    note = "futures_um klines: planning daily objects only: the calendar does not know which monthly ones exist"
     document = plan(here, *ALL, *CALENDAR)
     assert (document["totals"]["objects"], document["totals"]["consolidated"]) == (len(DAILY), 0)
     assert note in document["notices"]

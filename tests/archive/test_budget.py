@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.archive.served import Archive
 
 CALENDAR = ("--discover", "calendar")
-OVER = "The plan is over its limit: at least 3 objects would be fetched, max_objects allows 2"
+OVER = "The plan exceeds max_objects: at least 3 objects to download, 2 allowed"
 
 
 def figures(run: Runner, *arguments: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_a_plan_over_its_limit_fetches_nothing(run: Runner, archive: Archive, pr
     assert (proxy.count("GET"), proxy.count("HEAD")) == (0, 0)
     assert proxy.count("LIST") > 0
     assert done.report["status"] == "failed"
-    bytes_over = f"({size:,} bytes) would be fetched, max_bytes allows "
+    bytes_over = f"({size:,} bytes) to download, "
     assert (bytes_over if limit == "--max-bytes" else OVER) in done.report["error"]
     assert done.stderr.rstrip().endswith(done.report["error"])
     assert done.report["collection_stats"]["total_tasks"] == 0
@@ -128,14 +128,14 @@ def test_bytes_are_not_limited_where_nobody_knows_them(run: Runner, proxy: Fault
     for command in ("plan", "collect"):
         code, stdout, stderr = run.at(proxy.endpoint_url)(command, *THREE, *CALENDAR, "--max-bytes", "50GB")
         assert (code, stdout) == (2, "")
-        assert "Error: max_bytes cannot be kept to: the plan does not know the sizes of the objects" in stderr
+        assert "Error: max_bytes cannot be enforced: the plan does not know the sizes of the objects" in stderr
         assert "--discover listing" in stderr
     assert proxy.requests == ()
     assert files_below(run.folder) == []
 
 
 def test_a_plan_over_its_limit_is_shown_all_the_same(run: Runner) -> None:
-    exact = "Error: The plan is over its limit: 3 objects would be fetched, max_objects allows 2"
+    exact = "Error: The plan exceeds max_objects: 3 objects to download, 2 allowed"
     code, stdout, stderr = run("plan", *THREE, "--max-objects", "2")
     assert code == 2
     assert "to fetch  3 objects, " in stdout
@@ -160,7 +160,7 @@ def test_a_dry_run_keeps_to_the_number_of_objects(run: Runner) -> None:
         "collect", *THREE, "-n", "-p", preset(run.folder, "max_bytes: 1\n"), "--max-objects", "3"
     )
     assert (code, stdout.count("cp ")) == (0, 6)
-    assert "max_bytes is not looked at: a plan from the calendar knows no sizes" in stderr
+    assert "max_bytes is ignored: a plan from the calendar does not know sizes" in stderr
     assert "to fetch  3 objects, size unknown" in stderr
     code, stdout, stderr = run("collect", *THREE, "-n", "--max-bytes", "50GB")
     assert (code, stdout) == (2, "")

@@ -69,7 +69,7 @@ def _assert_the_report_tells_it(done: Collected, archive: Archive, expected: set
     assert report["source"] == {"endpoint_url": archive.endpoint_url, "bucket": "data.binance.vision"}
     groups = {(group["market"], group["data_type"]): group["bytes"] for group in report["by_market_and_type"]}
     assert groups["options", "BVOLIndex"] == sum(size for key, size in sizes.items() if "/BVOLIndex/" in key)
-    assert "spot bookDepth: never published by the archive, 0 objects" in report["notices"]
+    assert "spot bookDepth: never published by the archive; nothing to plan" in report["notices"]
 
 
 def _assert_the_run_folder_tells_it(done: Collected, expected: set[str]) -> None:
@@ -104,8 +104,8 @@ def test_report_file_and_standard_output_agree(run: Runner) -> None:
 def test_without_json_a_person_reads_a_summary(run: Runner) -> None:
     code, stdout, stderr = run("collect", *THREE, "-o", ROOT)
     assert code == 0
-    assert "Everything planned is there" in stdout
-    assert "3  new, proven and in place" in stdout
+    assert "All 3 files are in place" in stdout
+    assert "3  downloaded and verified" in stdout
     assert all(line[:4].isdigit() and line[19] == "Z" for line in stderr.splitlines()), stderr
     assert "3 fetched" in stderr.splitlines()[-1]
     assert "\x1b" not in stdout + stderr
@@ -150,7 +150,7 @@ def test_nothing_planned_is_no_success(run: Runner) -> None:
     assert done.code == 3
     assert done.outcomes == {}
     assert done.report["status"] == "empty"
-    assert done.report["notices"] == ["spot bookDepth: never published by the archive, 0 objects"]
+    assert done.report["notices"] == ["spot bookDepth: never published by the archive; nothing to plan"]
 
 
 @needs_the_sample

@@ -77,7 +77,7 @@ def test_what_is_on_disk_and_what_is_not(here: Runner) -> None:
     assert document["totals"]["days"] == 4 * 92
     again = coverage(here, *KLINES, *SUMMER, "-s", "*USDT")
     assert again["series"] == document["series"]
-    assert len([text for text in again["notices"] if "listings are remembered" in text]) == 1
+    assert len([text for text in again["notices"] if "listings are cached" in text]) == 1
 
 
 def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
@@ -95,10 +95,10 @@ def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
     assert "NONEUSDT 1d /// /// /// –" in lines
     notes = [line.partition("; nearest is")[0] for line in lines if line.startswith("note")]
     assert notes == [
-        "note spot bookDepth: never published by the archive, 0 objects",
-        "note spot: the archive has no fundingRate there, 0 objects",
-        "note spot klines, daily: the archive has no symbol 'NONEUSDT' there",
-        "note futures_um fundingRate, monthly: the archive has no symbol 'NONEUSDT' there",
+        "note spot bookDepth: never published by the archive; nothing to plan",
+        "note spot does not have fundingRate; nothing to plan",
+        "note spot klines, daily: the archive has no symbol 'NONEUSDT'",
+        "note futures_um fundingRate, monthly: the archive has no symbol 'NONEUSDT'",
     ]  # and nothing of what is planned in which form, or of what is not listed: the map shows it
     assert not (here.folder / "output").exists()
 
@@ -128,7 +128,7 @@ def test_the_calendar_needs_no_archive(run: Runner) -> None:
 def test_nothing_at_all_is_told_by_the_exit_code(here: Runner) -> None:
     document = coverage(here, *KLINES, "-s", "NO*USDT", code=3)
     assert document["series"] == []
-    assert document["notices"] == ["spot klines: no symbol of the archive matches NO*USDT, 0 objects"]
+    assert document["notices"] == ["spot klines: no symbol in the archive matches NO*USDT; nothing to plan"]
 
 
 def test_files_and_formats_go_together(run: Runner) -> None:
@@ -138,7 +138,7 @@ def test_files_and_formats_go_together(run: Runner) -> None:
     (run.folder / "taken.html").mkdir()
     code, _, stderr = run("matrix", "coverage", *KLINES, "--to", "taken.html")
     assert code == 5
-    assert "Hint: Name a file in a folder that you may write to with --to." in stderr
+    assert "Hint: Name a file in a writable folder with --to." in stderr
 
 
 def test_the_universe_of_a_day(here: Runner) -> None:
@@ -189,7 +189,7 @@ def test_the_universe_as_a_table(here: Runner) -> None:
     ("arguments", "message"),
     [
         (("--as-of", "soon"), "'soon' is not a day; write YYYY-MM-DD"),
-        (("--as-of", "2999-01-01"), "Error: --as-of: 2999-01-01 has not passed, so that no data is of it"),
+        (("--as-of", "2999-01-01"), "Error: --as-of: 2999-01-01 is not over yet, so there is no data of it"),
         (("-m", "spot", "-t", "fundingRate"), "Error: The archive has no fundingRate in spot"),
         (("-t", "kline"), "unknown data type 'kline'; did you mean 'klines'?"),
     ],

@@ -49,7 +49,7 @@ def hours(archive: Archive) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("wish", "asked"),
+    ("selection", "asked"),
     [
         (THREE, ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-1"]),
         # A folder question for the symbols, and one request for all of them.
@@ -107,7 +107,7 @@ def test_nothing_is_asked_twice_within_the_hour(run: Runner, proxy: FaultProxy, 
     again = plan(here, *HOURS, *DAYS)
     assert proxy.count("LIST") == 3
     assert (again["totals"], again["budget"]["requests_listed"]) == (first["totals"], 0)
-    assert again["notices"] == ["3 listings are remembered, the oldest of a moment ago; --refresh asks anew"]
+    assert again["notices"] == ["3 listings are cached, the oldest from a moment ago; --refresh lists again"]
 
     assert planned(here, *HOURS, "--start", "2025-07-14", "--end", "2025-07-14") == {
         key for key in hours(archive) if "2025-07-14" in key
@@ -131,7 +131,7 @@ def test_one_that_is_remembered_stands_beside_those_that_are_asked_for(run: Runn
     plan(here, *SERIES, *DAYS)
     document = plan(here, *SERIES, "-s", "ETHUSDT", "-s", "ADAUSDT", *DAYS)
     assert document["notices"] == [
-        "a listing is remembered, of a moment ago, 2 LIST requests were made; --refresh asks anew"
+        "a listing is cached, from a moment ago, 2 LIST requests were made; --refresh lists again"
     ]
     assert (proxy.count("LIST"), document["totals"]["objects"]) == (3, 9)
 
@@ -281,7 +281,7 @@ def test_an_archive_that_is_down_names_the_other_way(run: Runner, archive: Archi
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-@pytest.mark.parametrize("wish", [HOURS, (*SERIES, "-s", "!ETHUSDT")], ids=["many", "one"])
+@pytest.mark.parametrize("selection", [HOURS, (*SERIES, "-s", "!ETHUSDT")], ids=["many", "one"])
 def test_a_plan_that_ends_in_the_middle_of_a_listing_leaves_no_half(
     run: Runner, proxy: FaultProxy, archive: Archive, number: signal.Signals, selection: tuple[str, ...]
 ) -> None:
@@ -302,7 +302,7 @@ def test_what_a_login_page_says_is_not_remembered(run: Runner) -> None:
         portal.listing = lambda _: "<html><body>Please log in</body></html>"
         code, _, stderr = run.at(portal.endpoint_url)("plan", "-o", ROOT, *HOURS, *DAYS)
         assert code == 5
-        assert "answers, but not as the archive" in stderr
+        assert "responds, but it does not look like the archive" in stderr
     with closing(sqlite3.connect(run.folder / REMEMBERED)) as connection:
         assert connection.execute("SELECT count(*) FROM listing").fetchone() == (0,)
 

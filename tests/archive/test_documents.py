@@ -47,7 +47,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def environment(
-    endpoint: str, tmp_path: Path, empty_home: Path, monkeypatch: pytest.MonkeyPatch, no_outside_settings: None
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_outside_settings: None
 ) -> dict[str, str]:
     """The environment of a reader whose current folder is empty."""
     del no_outside_settings
@@ -57,9 +57,7 @@ def environment(
     monkeypatch.chdir(folder)
     monkeypatch.setenv(ENDPOINT_VARIABLE, endpoint)
     path = os.pathsep.join([str(programs), os.environ["PATH"]])
-    # Compiled once for all processes, also where the environment forbids it.
-    compiled = {"PYTHONPYCACHEPREFIX": str(empty_home.parent / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
-    return clean_environment() | compiled | {"PATH": path, ENDPOINT_VARIABLE: endpoint}
+    return clean_environment() | {"PATH": path, ENDPOINT_VARIABLE: endpoint}
 
 
 def follow(block: Block, environment: Mapping[str, str]) -> None:
@@ -169,4 +167,4 @@ def test_a_line_of_cron_is_silent_where_all_is_well_and_tells_where_it_is_not(en
     call = f"crypto-archive collect -m spot -t trades -s {{}} --end 2025-07-15 --last 1d -o archive {quiet} 2>&1"
     assert run_shell(Block("sh", call.format("BTCUSDT"), ""), Path.cwd(), environment) == ""
     told = run_shell(Block("sh", f"{call.format('NONEUSDT')} || test $? = 3", ""), Path.cwd(), environment)
-    assert told == "Error: empty: the archive has nothing of what is selected\n"
+    assert told == "Error: empty: the archive has none of the selected data\n"

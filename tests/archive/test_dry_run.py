@@ -41,7 +41,7 @@ def test_it_asks_nobody_and_writes_nothing(dry: Runner, proxy: FaultProxy) -> No
     assert proxy.requests == ()
     assert list(dry.folder.iterdir()) == []
     assert sum(line.startswith("cp ") for line in stdout.splitlines()) == 322
-    assert "spot bookDepth: never published by the archive, 0 objects" in stderr
+    assert "spot bookDepth: never published by the archive; nothing to plan" in stderr
     assert "Traceback" not in stderr
 
 
@@ -92,4 +92,4 @@ def test_what_is_there_needs_no_command(run: Runner, dry: Runner) -> None:
 def test_nothing_to_plan_is_no_success(dry: Runner) -> None:
     code, stdout, stderr = dry("collect", "-m", "spot", "-t", "bookTicker", "-n")
     assert (code, stdout) == (3, "")
-    assert "spot bookTicker: never published by the archive, 0 objects" in stderr
+    assert "spot bookTicker: never published by the archive; nothing to plan" in stderr

@@ -96,7 +96,7 @@ def test_a_second_run_on_the_same_root_names_the_first(run: Runner, proxy: Fault
     assert (code, stdout) == (5, "")
     holder = f"collect, process {first.pid} on {socket.gethostname()}, since "
     assert f"Error: Another run holds the lock of {run.folder / ROOT}: {holder}" in stderr
-    assert "Hint: Wait until it has ended" in stderr
+    assert "Hint: Wait for it with --wait" in stderr
     done = collected(run, first.returncode, stdout_of_first, stderr_of_first)
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
     assert_same_bytes(done.root, archive.bucket, KEYS)

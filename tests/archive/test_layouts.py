@@ -178,7 +178,7 @@ def test_shards_fill_one_root_in_one_layout(here: Runner, archive: Archive, prox
         stalled.wait()
         code, _, stderr = here("collect", "--locked", second, "-o", ROOT, "--layout", "mirror")
         assert code == 2
-        assert "has the layout 'hive', and 'mirror' is asked for" in stderr
+        assert "has the layout 'hive', but 'mirror' was requested" in stderr
         beside = collect(here, "--locked", second)
         proxy.clear()
         process.communicate(timeout=60)
@@ -220,7 +220,7 @@ def test_a_move_that_is_killed_goes_on(here: Runner) -> None:
     if "moving_to" in (done.root / ".crypto-archive" / "layout.json").read_text("utf-8"):  # as a rule
         code, _, stderr = here("collect", *THREE, "-o", ROOT)
         assert code == 5
-        assert "Run `crypto-archive relayout --to 'hive'` with the same --output until it has ended" in stderr
+        assert "Run `crypto-archive relayout --to 'hive'` with the same --output to finish" in stderr
     assert here("relayout", "--to", "hive", "-o", ROOT).code == 0
     assert len(stored(done.root)) == before
     assert all(path.startswith("data/market=") for path in stored(done.root))
@@ -236,7 +236,7 @@ def test_another_layout_is_refused_with_what_to_do(here: Runner) -> None:
         words = (command,) if isinstance(command, str) else command
         code, stdout, stderr = here(*words, *THREE, "-o", ROOT, "--layout", "hive")
         assert (code, stdout) == (2, ""), words
-        assert f"Error: The archive root {done.root} has the layout 'mirror', and 'hive' is asked for" in stderr
+        assert f"Error: The archive root {done.root} has the layout 'mirror', but 'hive' was requested" in stderr
         assert "`crypto-archive relayout --to 'hive'` and the same --output" in stderr
     assert stored(done.root) == set(KEYS)
 
@@ -245,7 +245,10 @@ def test_a_layout_that_could_go_wrong_is_refused_before_anything_is_written(here
     (here.folder / "preset.yaml").write_text("layout: '{symbol}/{interval}'\nsymbols: [BTCUSDT]\n", encoding="utf-8")
     code, _, stderr = here("collect", "-p", "preset.yaml", "-o", ROOT)
     assert code == 2
-    assert "preset.yaml, line 1, layout: the template '{symbol}/{interval}': {market} must stand in a folder" in stderr
+    assert (
+        "preset.yaml, line 1, layout: the template '{symbol}/{interval}': {market} must be a folder of its own"
+        in stderr
+    )
     code, _, stderr = here("collect", *THREE, "-o", ROOT, "--layout", "hvie")
     assert code == 2
     assert "--layout: unknown layout 'hvie'" in stderr

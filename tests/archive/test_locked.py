@@ -165,7 +165,7 @@ def test_what_the_archive_no_longer_has_fails_with_its_reason_and_the_rest_is_fe
     assert done.reasons == {
         KEYS[1]: "gone from the archive since it was locked",
         KEYS[2]: f"replaced in the archive since it was locked: {len(content):,} bytes of 2025-08-15, "
-        f"locked were {int(before[KEYS[2]][0]):,} bytes of 2025-07-16",
+        f"was {int(before[KEYS[2]][0]):,} bytes of 2025-07-16",
     }
     assert stored(done.root) == {KEYS[0], *([KEYS[2]] if stored_before else [])}
     if stored_before:

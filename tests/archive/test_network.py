@@ -146,7 +146,10 @@ def test_the_page_of_a_captive_portal_is_no_empty_listing(run: Runner, page: str
         portal.listing = lambda _: page
         done = collect(run.at(portal.endpoint_url), *THREE)
     assert (done.code, done.report["status"]) == (5, "failed")
-    assert "answers, but not as the archive" in done.report["error"] or "SerializationError" in done.report["error"]
+    assert (
+        "responds, but it does not look like the archive" in done.report["error"]
+        or "SerializationError" in done.report["error"]
+    )
     assert "the archive lists no" not in done.report["error"]
 
 

@@ -128,7 +128,7 @@ def test_the_table_has_totals_and_notices(run: Runner) -> None:
     assert code == 0
     assert ["futures_um", "klines", "36", "36", "72", "1", "unknown"] in words
     assert ["total", "161", "161", "322", "13", "unknown"] in words
-    assert "spot bookDepth: never published by the archive, 0 objects" in stdout
+    assert "spot bookDepth: never published by the archive; nothing to plan" in stdout
     assert stderr == ""
 
 
@@ -156,7 +156,7 @@ def test_run_files_do_not_mix_with_others(run: Runner) -> None:
     before = files_below(run.folder)
     code, _, stderr = run("plan", *arguments)
     assert (code, files_below(run.folder)) == (5, before)
-    assert "Error: The folder files holds run-files already" in stderr
+    assert "Error: The folder files already contains run-files" in stderr
     code, _, stderr = run("plan", *THREE, *CALENDAR, "--format", "runfiles")
     assert code == 2
     assert "--format runfiles and --to DIR go together" in stderr
@@ -210,9 +210,7 @@ def test_globs_choose_among_the_symbols_that_the_bucket_lists(run: Runner, archi
 def test_globs_match_the_default_symbols_in_a_plan_from_the_calendar(run: Runner) -> None:
     document = totals(run, "-m", "spot", "-t", "klines", "-i", "1h", "-s", "*USDT", "-s", "!BTC*", *DAY, *CALENDAR)
     assert document["totals"]["objects"] == 14
-    assert document["notices"] == [
-        "spot klines: globs match the matrix's 14 default symbols in a plan from the calendar"
-    ]
+    assert document["notices"] == ["spot klines: without a listing, globs match only the matrix's 14 default symbols"]
 
 
 @needs_the_sample
@@ -227,7 +225,7 @@ def test_nothing_found_is_told_and_not_a_success(run: Runner) -> None:
     code, stdout, _ = run("plan", "--format", "json", *SERIES, "--start", "2019-01-01", "--end", "2019-01-02")
     assert code == 3
     assert json.loads(stdout)["notices"] == [
-        "spot klines BTCUSDT 1h: the archive lists no daily objects in 2019-01-01 to 2019-01-02"
+        "spot klines BTCUSDT 1h: no daily objects in the archive from 2019-01-01 to 2019-01-02"
     ]
 
 

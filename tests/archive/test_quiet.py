@@ -1,4 +1,4 @@
-"""``--quiet``: silence means that all is well, so that cron sends mail only when something is wrong."""
+"""``--quiet``: silence means success, so that cron sends mail only when something is wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.archive.running import Runner
 
 
-def test_nothing_is_said_where_all_is_well(run: Runner) -> None:
+def test_success_prints_nothing(run: Runner) -> None:
     assert run("collect", *THREE, "-o", ROOT, "-q") == (0, "", "")
     assert run("verify", *THREE, "-o", ROOT, "-q") == (0, "", "")
 
@@ -28,7 +28,7 @@ def test_objects_that_failed_are_one_line(run: Runner, proxy: FaultProxy) -> Non
 def test_nothing_found_is_one_line(run: Runner) -> None:
     nothing = (*SERIES[:-1], "NOSUCHUSDT", "--start", "2025-07-13", "--end", "2025-07-15")
     assert run("collect", *nothing, "-o", ROOT, "-q") == (
-        3, "", "Error: empty: the archive has nothing of what is selected\n",
+        3, "", "Error: empty: the archive has none of the selected data\n",
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_bad_objects_are_one_line(run: Runner) -> None:
     assert run("verify", "--all", "-o", ROOT, "-q", "--repair") == (0, "", "")
 
 
-def test_a_repair_that_does_not_mend_all_is_one_line(run: Runner, proxy: FaultProxy) -> None:
+def test_an_incomplete_repair_is_one_line(run: Runner, proxy: FaultProxy) -> None:
     run("collect", *THREE, "-o", ROOT, "-q")
     (run.folder / ROOT / KEYS[1]).write_bytes(b"spoilt")
     proxy.fault("GET", KEYS[1], Status(403))

@@ -125,8 +125,8 @@ def test_a_manifest_that_is_gone_is_made_anew(run: Runner, root: Path) -> None:
     manifest_of(root).unlink()
     code, stdout, stderr = run(*REBUILD)
     assert code == 0
-    assert "Everything checked is good" in stdout
-    assert f"note  the manifest was made anew from the files: {manifest_of(root)}" in stderr
+    assert "files are good" in stdout
+    assert f"note: the manifest was made anew from the files: {manifest_of(root)}" in stderr
     assert "former manifest" not in stderr
     assert [row[:4] for row in rows(manifest_of(root))] == [row[:4] for row in before]
     assert set_aside(root) == []

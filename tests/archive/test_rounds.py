@@ -57,11 +57,12 @@ def test_a_root_is_kept_current_until_a_signal_ends_it(run: Runner, private_arch
     here = run.at(private_archive.endpoint_url)
     root = run.folder / ROOT
     with here.start(*EVERY, "--report", "last.json", "--metrics-file", "m/crypto.prom") as process:
-        assert line_with(process, "note  the next round begins at 20").rstrip().endswith("Z")
+        assert line_with(process, "note  the next round starts at 20").rstrip().endswith("Z")
         assert stored(root) == set(KEYS[:2])
         assert here("verify", "--all", "-o", ROOT, "-q").code == 0  # the root is free between two rounds
         code, _, said = here("collect", *THREE, "-o", ROOT, "--every", "1h")
-        assert (code, f"Another process keeps {root} current already: process {process.pid} on " in said) == (5, True)
+        assert code == 5
+        assert f"Another process already repeats collect in {root}: process {process.pid} on " in said
         hidden.rename(late)
         while stored(root) != set(KEYS):
             line_with(process, "the next round begins at")

@@ -15,9 +15,9 @@ CONFIGS = Path(__file__).parents[1] / "unit" / "seed_configs"
 DAYS = ("--start", "2025-07-14", "--end", "2025-07-15")
 """For configurations without dates, whose plans would have hundreds of thousands of objects."""
 
-NO_BOOK_DEPTH = "spot bookDepth: never published by the archive, 0 objects"
-MONTHLY_FUNDING = "futures_um fundingRate: published monthly only, monthly objects are planned"
-REMOVED = "futures_um liquidationSnapshot: removed from the archive, its last day was 2024-03-31, 0 objects"
+NO_BOOK_DEPTH = "spot bookDepth: never published by the archive; nothing to plan"
+MONTHLY_FUNDING = "futures_um fundingRate: published monthly only; planning monthly objects"
+REMOVED = "futures_um liquidationSnapshot: removed from the archive, last day 2024-03-31; nothing to plan"
 
 
 class Expected(NamedTuple):
@@ -32,23 +32,23 @@ PLANS = {
     "quick-start.json": Expected(12, ()),
     "backtest.yaml": Expected(
         45 * 2 * 2 * (3 + 1) + 2 * 2,
-        ("spot: the archive has no fundingRate, liquidationSnapshot there, 0 objects", MONTHLY_FUNDING, REMOVED),
+        ("spot does not have fundingRate, liquidationSnapshot; nothing to plan", MONTHLY_FUNDING, REMOVED),
     ),
     "pipeline.json": Expected(
         2 * 2 * 3 * (3 + 1) + 3,
         (
-            "spot bookTicker: never published by the archive, 0 objects",
-            "spot: the archive has no fundingRate there, 0 objects",
+            "spot bookTicker: never published by the archive; nothing to plan",
+            "spot does not have fundingRate; nothing to plan",
             MONTHLY_FUNDING,
-            "futures_um bookTicker: discontinued, its last day is 2024-03-30, 0 objects",
+            "futures_um bookTicker: discontinued, last day 2024-03-30; nothing to plan",
         ),
     ),
     "multi-market.json": Expected(
         2 * (2 * (13 + 1) + 3) + 2 * (2 * (12 + 1) + 3 + 1) + (2 * (12 + 1) + 3 + 1) + 2,
         (
             MONTHLY_FUNDING,
-            "spot: the archive has no fundingRate, BVOLIndex there, 0 objects",
-            "options BVOLIndex: BTC is BTCBVOLUSDT there",
+            "spot does not have fundingRate, BVOLIndex; nothing to plan",
+            "options BVOLIndex: using BTCBVOLUSDT for BTC",
         ),
         DAYS,
     ),
@@ -58,9 +58,9 @@ PLANS = {
             NO_BOOK_DEPTH,
             REMOVED,
             MONTHLY_FUNDING,
-            "futures_um bookDepth: has no intervals, 1000ms ignored",
-            "options BVOLIndex: has no intervals, 1h, 1d ignored",
-            "options BVOLIndex: BTC is BTCBVOLUSDT, ETH is ETHBVOLUSDT there",
+            "futures_um bookDepth: has no intervals; ignoring 1000ms",
+            "options BVOLIndex: has no intervals; ignoring 1h, 1d",
+            "options BVOLIndex: using BTCBVOLUSDT for BTC, ETHBVOLUSDT for ETH",
         ),
         DAYS,
     ),

@@ -61,7 +61,7 @@ def keys_of(shard: Path) -> list[str]:
 
 
 def remembered(root: Path) -> set[str]:
-    """The keys in the manifest of the whole root, and nothing of any part is left beside it."""
+    """The keys in the manifest of the whole root; no shard has left anything next to it."""
     assert not (root / ".crypto-archive" / "parts").exists()
     with Manifest(root / ".crypto-archive" / "manifest.sqlite", read_only=True) as manifest:
         return {entry.key for entry in manifest.iterate()}
@@ -112,7 +112,7 @@ def test_a_folder_that_holds_shards_is_refused(run: Runner) -> None:
     before = [path.read_bytes() for path in cut(run, *THREE)]
     code, _, stderr = run("plan", *THREE, "--shards", "3", "--to", "shards")
     assert code == 5
-    assert "The folder shards holds lock files already" in stderr
+    assert "The folder shards already contains lock files" in stderr
     assert [path.read_bytes() for path in sorted((run.folder / "shards").iterdir())] == before
 
 
@@ -176,13 +176,13 @@ def test_a_shard_that_is_killed_is_taken_up_again(run: Runner, proxy: FaultProxy
         with held(run, proxy, first) as (killed, _):
             killed.kill()
             killed.wait()
-        part = next((run.folder / ROOT / ".crypto-archive" / "parts").glob("*-1-of-2"))
-        assert files_below(part / "staging")
+        share = next((run.folder / ROOT / ".crypto-archive" / "parts").glob("*-1-of-2"))
+        assert files_below(share / "staging")
         proxy.clear(release=False)
         again = collect(run, "--locked", first)
         assert (again.code, sum(again.outcomes.values())) == (0, len(keys_of(first)))
         assert set(again.outcomes) <= {"fetched", "present"}
-        assert part.is_dir()  # the other one runs still, so nothing is joined yet
+        assert share.is_dir()  # the other one still runs, so nothing is merged yet
         proxy.release()
         assert ended(run, other).code == 0
     everything = {*keys_of(first), *keys_of(second)}
@@ -270,7 +270,7 @@ def test_a_shard_moves_no_days_aside(run: Runner) -> None:
     first, _ = cut(run, *THREE)
     code, _, stderr = run("collect", "--locked", first, "-o", ROOT, "--prune-covered")
     assert code == 2
-    assert "--prune-covered does not go together with a shard: " in stderr
+    assert "--prune-covered cannot be combined with a shard: " in stderr
     assert not (run.folder / ROOT).exists()
 
 
@@ -278,13 +278,13 @@ def test_a_manifest_of_a_shard_that_is_damaged_costs_no_download(run: Runner, pr
     first, second = cut(run, *THREE)
     with held(run, proxy, second) as (other, _):
         done = collect(run, "--locked", first)
-        part = next((run.folder / ROOT / ".crypto-archive" / "parts").glob("*-1-of-2"))
-        (part / "manifest.sqlite").write_bytes(b"spoilt" * 2_000)
+        share = next((run.folder / ROOT / ".crypto-archive" / "parts").glob("*-1-of-2"))
+        (share / "manifest.sqlite").write_bytes(b"spoilt" * 2_000)
         proxy.clear()
         said = ended(run, other)
     assert said.code == 0
     assert "cannot be read and is kept as " in said.stderr
-    kept = done.root / ".crypto-archive" / f"manifest.sqlite.{part.name}"
+    kept = done.root / ".crypto-archive" / f"manifest.sqlite.{share.name}"
     assert kept.read_bytes().startswith(b"spoilt")
     assert remembered(done.root) == set(keys_of(second))
     again = collect(run, *THREE)

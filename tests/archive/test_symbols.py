@@ -84,7 +84,7 @@ def test_a_preset_filters_and_the_report_says_so(run: Runner) -> None:
 def test_a_filter_that_leaves_nothing_is_told(run: Runner) -> None:
     code, stdout, _ = run("plan", *UM, *HOURS, "--quote", "EUR")
     assert code == 3
-    assert "futures_um klines: no symbol of the archive matches * (quote asset EUR), 0 objects" in stdout
+    assert "futures_um klines: no symbol in the archive matches * (quote asset EUR); nothing to plan" in stdout
 
 
 def test_a_list_from_a_file(run: Runner) -> None:
@@ -112,10 +112,10 @@ def test_a_misspelt_symbol_comes_with_the_nearest_real_ones(run: Runner) -> None
     assert document["totals"]["objects"] == 1
     start = "futures_um klines, daily: the archive has no symbol"
     assert [text for text in document["notices"] if "has no symbol" in text] == document["notices"]
-    assert [text.partition(" there; ")[0] for text in document["notices"]] == [
+    assert [text.partition("; ")[0] for text in document["notices"]] == [
         f"{start} '1000SHIBUSD'", f"{start} 'ADAUDST'", f"{start} '币安USDT'",
     ]  # fmt: skip
-    nearest = [text.partition(" there; nearest ")[2].partition(" ")[2].split(", ")[0] for text in document["notices"]]
+    nearest = [text.partition("; nearest ")[2].partition(" ")[2].split(", ")[0] for text in document["notices"]]
     assert nearest == ["'1000SHIBUSDT'", "'ADAUSDT'", f"'{NON_ASCII}'"]
 
 
@@ -123,5 +123,5 @@ def test_a_symbol_that_has_nothing_on_these_days_is_not_unknown(run: Runner) -> 
     code, stdout, _ = run("plan", *CM, "-t", "klines", "-i", "1h", "--start", "2024-07-15", "--end", "2024-07-15",
                           "-s", "BTCUSD_250627")  # fmt: skip
     assert code == 3
-    assert "futures_cm klines BTCUSD_250627 1h: the archive lists no daily objects in 2024-07-15" in stdout
+    assert "futures_cm klines BTCUSD_250627 1h: no daily objects in the archive from 2024-07-15" in stdout
     assert "has no symbol" not in stdout

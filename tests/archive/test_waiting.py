@@ -47,7 +47,7 @@ def waiting(run: Runner, holder: subprocess.Popen[str], *arguments: str) -> Iter
         assert process.stderr is not None
         said = process.stderr.readline()
         assert f"Another run holds the lock of {run.folder / ROOT}: collect, process {holder.pid} on " in said
-        assert "; waiting until it has ended" in said
+        assert "; waiting for it to finish" in said
         try:
             yield process
         finally:
@@ -113,7 +113,7 @@ def test_a_repair_waits_too(run: Runner, proxy: FaultProxy, archive: Archive) ->
 def waiting_repair(run: Runner, holder: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     with run.start("verify", "--all", "--repair", "--wait", "--json", "-o", ROOT) as process:
         assert process.stderr is not None
-        while "; waiting until it has ended" not in (said := process.stderr.readline()):
+        while "; waiting for it to finish" not in (said := process.stderr.readline()):
             assert said, "it does not wait"
         assert f"process {holder.pid} on " in said
         try:

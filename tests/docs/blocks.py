@@ -1,8 +1,8 @@
 """The code blocks of a document, as a reader who follows it would run them, one after the other in one folder.
 
-Shell blocks are run by bash, Python blocks by this interpreter. A block of text right below one is what it prints, but
-for figures and paths, which differ from one machine to the next. A YAML block that begins with a file name in a comment
-is that file. A block below ``<!-- not run: why -->`` is passed over.
+Shell blocks are run by bash, unless it has nothing to do; Python blocks by this interpreter. A block of text right
+below one is what it prints, but for figures and paths, which differ from one machine to the next. A YAML block that
+begins with a file name in a comment is that file. A block below ``<!-- not run: why -->`` is passed over.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tests.archive.inside import run_inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +26,7 @@ _PIECES = re.compile(
     r"^(?P<heading>##? [^\n]+)$|^<!-- not run: (?P<reason>[^\n]+) -->$|^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+_PLAIN_CALL = re.compile(r"crypto-archive [^|&;<>$`\\*?~#()]*")
 _FILE = re.compile(r"# (\S+\.(?:ya?ml|txt))\n")
 
 
@@ -72,12 +76,24 @@ def write_files(document: str, folder: Path) -> None:
 
 
 def run_shell(block: Block, folder: Path, environment: Mapping[str, str]) -> str:
-    """Run a shell block, each command of which has to succeed, and return what it prints on standard output."""
+    """Run a shell block, each command of which has to succeed, and return what it prints on standard output.
+
+    Where a shell has nothing to do, since all lines are plain calls of crypto-archive, these run within this process.
+    """
+    lines = block.text.splitlines()
+    if all(_PLAIN_CALL.fullmatch(line) for line in lines):
+        return "".join(_run_call(line, folder, environment) for line in lines)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.text],
         cwd=folder, env=dict(environment), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{block.text}\nexit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _run_call(line: str, folder: Path, environment: Mapping[str, str]) -> str:
+    done = run_inside(shlex.split(line)[1:], folder, environment, seconds=120)
+    assert done.code == 0, f"{line}\nexit code {done.code}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 

@@ -10,6 +10,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
 import typer
@@ -44,7 +45,12 @@ class Command:
 
 def commands() -> list[Command]:
     """Return the application, its groups and its commands."""
-    return list(_walk("", typer.main.get_command(app)))
+    return list(_commands())
+
+
+@cache
+def _commands() -> tuple[Command, ...]:
+    return tuple(_walk("", typer.main.get_command(app)))
 
 
 def _walk(path: str, command: Any) -> Iterator[Command]:

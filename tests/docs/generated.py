@@ -12,12 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.matrix import Header, Matrix, Row, TimeUnit
 from crypto_archive.catalog.matrix_file import load_matrix
-from crypto_archive.config.document import read_document
-from crypto_archive.config.fields import Preset
+from crypto_archive.config.fields import PRESET_FIELDS, SELECTION
 from crypto_archive.config.preset_files import SUFFIXES
-from crypto_archive.config.run_config import SELECTION
 from crypto_archive.config.schema import preset_schema
 from crypto_archive.model import Market
 from crypto_archive.render.markdown import matrix_markdown
@@ -145,4 +144,4 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def preset_fields() -> tuple[str, ...]:
     """Return the names of all fields that a preset may have."""
-    return tuple(Preset.model_fields)
+    return PRESET_FIELDS

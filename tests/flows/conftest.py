@@ -17,7 +17,6 @@ from tests.archive.conftest import (  # fixtures become those of this folder by 
     sample as sample,
 )
 from tests.archive.results import processes_of
-from tests.flows.reading import Prefect
 from tests.flows.server import prefect_settings, shared_server
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.archive.running import Runner
+    from tests.flows.reading import Prefect
 
 
 @pytest.fixture(scope="session")
@@ -53,5 +53,7 @@ def flow(run: Runner, prefect_home: Path, server: str) -> Iterator[Runner]:
 @pytest.fixture
 def prefect(server: str) -> Iterator[Prefect]:
     """What the server knows, as Prefect's own client reads it."""
+    from tests.flows.reading import Prefect  # needs the extra; the tests of this folder are skipped without it
+
     with warnings.catch_warnings(), Prefect.at(server) as reader:
         yield reader

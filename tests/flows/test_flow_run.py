@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.archive.proxy import Stall, Status
 from tests.archive.results import (
     KEYS,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from tests.archive.running import Ended, Runner
     from tests.archive.served import Archive
     from tests.flows.reading import Prefect
+
+pytest.importorskip("prefect", reason="needs the extra prefect")
 
 STEPS = ("validate", "plan", "verify", "report")
 

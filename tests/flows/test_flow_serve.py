@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.archive.served import Archive
     from tests.flows.reading import Prefect
 
+pytest.importorskip("prefect", reason="needs the extra prefect")
+
 CRON = "0 6 * * *"
 
 
@@ -72,8 +74,8 @@ def test_a_served_flow_has_a_schedule_and_runs_when_it_is_asked_for(
     assert prefect.deployment("served").paused
 
 
-def test_a_deployment_is_one_that_prefect_takes(flow: Runner, prefect: Prefect) -> None:
-    ended = flow("deployment", *THREE, "-o", ROOT, "--shards", "2", "--cron", CRON, "--name", "deployed")
+def test_a_deployment_is_one_that_prefect_takes(run: Runner, flow: Runner, prefect: Prefect) -> None:
+    ended = run("flow", "deployment", *THREE, "-o", ROOT, "--shards", "2", "--cron", CRON, "--name", "deployed")
     assert ended.code == 0, ended.stderr
     (flow.folder / "prefect.yaml").write_text(ended.stdout)
     prefect.create_work_pool("default")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import crypto_archive
+from tests.archive.inside import run_inside
 
 BASH = shutil.which("bash") or ""
 
@@ -38,15 +39,19 @@ def said(command: list[str], **variables: str) -> str:
 
 
 def ask(shell: str, line: str) -> str:
+    return said(["crypto-archive"], **question(shell, line))
+
+
+def question(shell: str, line: str) -> dict[str, str]:
+    """Return the variables by which a shell asks."""
     words = line.split(" ")
-    return said(
-        ["crypto-archive"],
-        _CRYPTO_ARCHIVE_COMPLETE=f"complete_{shell}",
-        COMP_WORDS="\n".join(words),
-        COMP_CWORD=str(len(words) - 1),
-        _TYPER_COMPLETE_ARGS=line,
-        _TYPER_COMPLETE_FISH_ACTION="get-args",
-    )
+    return {
+        "_CRYPTO_ARCHIVE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "\n".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,9 @@ def ask(shell: str, line: str) -> str:
     ],
 )
 def test_bash_is_given_the_words(line: str, words: list[str]) -> None:
-    assert ask("bash", line).split() == words
+    """Within this process; the tests below start one."""
+    done = run_inside([], Path.cwd(), os.environ | question("bash", line), seconds=60)
+    assert (done.stdout.split(), done.stderr) == (words, "")
 
 
 def test_fish_and_zsh_are_given_what_they_mean_too() -> None:

@@ -7,4 +7,4 @@ from functools import partial
 from crypto_archive.cli.options import flag_of
 from crypto_archive.config import load
 
-load_request = partial(load.load_request, named=flag_of, standard_input=True)
+load_run_config = partial(load.load_run_config, named=flag_of, standard_input=True)

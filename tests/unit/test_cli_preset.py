@@ -13,8 +13,8 @@ import yaml
 from typer.testing import CliRunner
 
 from crypto_archive.cli.app import app
-from crypto_archive.config.fields import FIELDS, Preset
-from crypto_archive.config.load import load_request
+from crypto_archive.config.fields import PRESET_FIELDS
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.schema import preset_schema
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 
@@ -91,13 +91,13 @@ def test_every_value_is_shown_with_where_it_came_from(tmp_path: Path, monkeypatc
     assert rows["stall_seconds"] == "5 .env, CRYPTO_ARCHIVE_STALL_SECONDS"
     assert rows["max_parallel_downloads"] == "8 default"
     assert rows["max_bytes"] == "(no limit) default"
-    assert set(Preset.model_fields) <= set(rows)
+    assert set(PRESET_FIELDS) <= set(rows)
     assert "preset_dir" not in rows
 
 
 def test_what_is_shown_is_what_a_run_would_take() -> None:
     fields = json.loads(preset("show", "low-memory", "--json").stdout)["fields"]
-    configured = load_request(["low-memory"], {}, today=TODAY)
+    configured = load_run_config(["low-memory"], {}, today=TODAY)
     request = configured.request
     assert fields["part_size_mb"] == {"value": 10, "from": "low-memory.yaml, line 7"}
     assert {name for name, field in fields.items() if field["from"] != "default"} == set(configured.origins)
@@ -125,7 +125,7 @@ def test_what_is_wrong_is_told_and_nothing_shown() -> None:
 # check
 
 
-def test_all_problems_of_several_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_problems_of_several_files_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTO_ARCHIVE_PARTITION", "weekly")  # no matter of theirs
     (tmp_path / "bad.yaml").write_text(
         "markets: [spott]\nbatch_size: 0\ndate_range:\n  start: 2025-02-01\n  end: 2025-01-01\n", "utf-8"
@@ -136,9 +136,9 @@ def test_all_problems_of_several_files_are_told(tmp_path: Path, monkeypatch: pyt
     assert re.sub(r" \(allowed: .*?\)", "", done.stdout) == (
         "bad.yaml: 3 problems\n"
         "  bad.yaml, line 1, markets[0]: 'spott' is not a valid market type; did you mean 'spot'?\n"
-        "  bad.yaml, line 2, batch_size: 0 is too small; the least is 1\n"
+        "  bad.yaml, line 2, batch_size: 0 is too small; the minimum is 1\n"
         "  bad.yaml, line 3, date_range: the start 2025-02-01 is after the end 2025-01-01\n"
-        "research: right\n"
+        "research: ok\n"
         "odd.json: 1 problem\n"
         "  odd.json, line 2, kind: unknown field 'kind'\n"
         "nowhere.yaml: 1 problem\n"
@@ -146,28 +146,28 @@ def test_all_problems_of_several_files_are_told(tmp_path: Path, monkeypatch: pyt
     )
 
 
-def test_presets_that_are_right_end_with_0() -> None:
+def test_valid_presets_exit_0() -> None:
     done = preset("check", *BUNDLED)
     assert done.exit_code == ExitCode.OK
-    assert done.stdout == "".join(f"{name}: right\n" for name in BUNDLED)
+    assert done.stdout == "".join(f"{name}: ok\n" for name in BUNDLED)
 
 
 # new
 
 
-def test_a_new_preset_is_right_and_so_is_each_of_its_fields(own_folder: Path) -> None:
+def test_a_new_preset_is_valid_and_so_is_each_of_its_fields(own_folder: Path) -> None:
     done = preset("new", "mine")
     path = own_folder / "mine.yaml"
     assert (done.exit_code, done.stdout) == (ExitCode.OK, f"{path}\n")
     assert preset("check", "mine").exit_code == ExitCode.OK
     text = path.read_text("utf-8")
     commented = re.findall(r"^#([a-z0-9_]+): ", text, re.MULTILINE)
-    assert {*commented, "description", "workflow_type"} == set(FIELDS)
+    assert {*commented, "description", "workflow_type"} == set(PRESET_FIELDS)
     for name in commented:
         path.write_text(text.replace(f"#{name}: ", f"{name}: "), "utf-8")
         assert preset("check", "mine").exit_code == ExitCode.OK, name
     path.write_text(re.sub(r"^#([a-z0-9_]+): ", r"\1: ", text, flags=re.MULTILINE), "utf-8")
-    assert preset("check", "mine").stdout == "mine: right\n"
+    assert preset("check", "mine").stdout == "mine: ok\n"
 
 
 def test_an_editor_finds_the_schema(own_folder: Path) -> None:
@@ -181,7 +181,7 @@ def test_an_editor_finds_the_schema(own_folder: Path) -> None:
 
 def test_a_copy_wants_the_same_under_its_own_name(own_folder: Path) -> None:
     preset("new", "mine", "--from", "backtest")
-    assert load_request(["mine"], {}, today=TODAY).request == load_request(["backtest"], {}, today=TODAY).request
+    assert load_run_config(["mine"], {}, today=TODAY).request == load_run_config(["backtest"], {}, today=TODAY).request
     text = (own_folder / "mine.yaml").read_text("utf-8")
     assert "# Run it with:  crypto-archive collect --preset mine\n" in text
     preset("new", "again", "--from", "mine")
@@ -200,7 +200,7 @@ def test_nothing_is_overwritten_or_hidden(own_folder: Path, there: str) -> None:
     (own_folder / there).write_text("{}", "utf-8")
     error = refused("new", "mine")
     assert error.exit_code == ExitCode.USAGE
-    assert str(error) == f"There is a preset 'mine' already: {own_folder / there}"
+    assert str(error) == f"The preset 'mine' already exists: {own_folder / there}"
     assert [path.name for path in own_folder.iterdir()] == [there]
     assert (own_folder / there).read_text("utf-8") == "{}"
 
@@ -208,7 +208,7 @@ def test_nothing_is_overwritten_or_hidden(own_folder: Path, there: str) -> None:
 def test_a_bundled_preset_is_hidden_only_by_a_copy(own_folder: Path) -> None:
     error = refused("new", "research")
     assert (error.exit_code, str(error)) == (
-        ExitCode.USAGE, "There is a bundled preset 'research', which yours would hide",
+        ExitCode.USAGE, "'research' would shadow the bundled preset of that name",
     )  # fmt: skip
     assert "preset new research --from research" in error.hint
     assert refused("new", "research", "--from", "backtest").message == error.message
@@ -219,7 +219,7 @@ def test_a_bundled_preset_is_hidden_only_by_a_copy(own_folder: Path) -> None:
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "mine.yaml", "mine.JSON", "x\0y"])
 def test_names_that_are_none(name: str, own_folder: Path) -> None:
     error = refused("new", name)
-    assert str(error) == f"name: {name!r} cannot be the name of a preset"
+    assert str(error) == f"name: {name!r} is not a valid name for a preset"
     assert not own_folder.exists()
 
 
@@ -228,7 +228,7 @@ def test_a_folder_that_cannot_be_written_to(own_folder: Path) -> None:
     own_folder.write_text("in the way", "utf-8")
     error = refused("new", "mine")
     assert error.exit_code == ExitCode.ENVIRONMENT
-    assert str(error).startswith(f"The preset cannot be written to {own_folder / 'mine.yaml'}: ")
+    assert str(error).startswith(f"Cannot write {own_folder / 'mine.yaml'}: ")
 
 
 def test_an_unknown_preset_to_start_from() -> None:

@@ -21,7 +21,7 @@ from crypto_archive.config.run_config import (
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Contract, DateRange, Market, Partition
 
-from .asking import load_request
+from .asking import load_run_config
 
 TODAY = date(2025, 7, 16)
 
@@ -34,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(*presets: str, **options: object) -> RunConfig:
-    return load_request(presets, options, today=TODAY)
+    return load_run_config(presets, options, today=TODAY)
 
 
 def preset(text: str, name: str = "my.yaml") -> str:
@@ -286,28 +286,26 @@ def test_the_matrix_may_come_from_option_and_environment(here: Path, monkeypatch
         load()
     assert (
         load(matrix_path="enhanced_binance_archive_matrix.json").matrix
-        == load_request([], {"matrix_path": Path("enhanced_binance_archive_matrix.json")}, today=TODAY).matrix
+        == load_run_config([], {"matrix_path": Path("enhanced_binance_archive_matrix.json")}, today=TODAY).matrix
     )
 
 
 def test_a_symbol_in_small_letters_gets_a_notice() -> None:
     configured = load(markets=["spot"], symbols=["btcusdt", "1000SHIBUSDT", "币安人生USDT", "*USDT"])
     assert notices(configured) == [
-        "symbol 'btcusdt' has small letters and the archive's have none; did you mean 'BTCUSDT'?"
+        "symbol 'btcusdt' has lower-case letters, but the archive uses upper case; did you mean 'BTCUSDT'?"
     ]
 
 
 def test_of_many_symbols_in_small_letters_some_are_told() -> None:
     found = notices(load(markets=["spot"], symbols=[f"coin{number}usdt" for number in range(23)]))
     assert len(found) == 21
-    assert found[-1] == "3 more symbols have small letters and the archive's have none"
+    assert found[-1] == "3 more symbols have lower-case letters, but the archive uses upper case"
 
 
 def test_a_quote_asset_that_looks_like_a_known_one_gets_a_notice() -> None:
     configured = load(markets=["spot"], quote_assets=["usdt", "USDT", "币"])
-    assert notices(configured) == [
-        "quote asset 'usdt' is not among those that are known; nearest are 'USDT', 'UST', 'USD'"
-    ]
+    assert notices(configured) == ["quote asset 'usdt' is not a known one; nearest are 'USDT', 'UST', 'USD'"]
 
 
 def test_all_means_every_symbol() -> None:
@@ -337,5 +335,8 @@ def test_a_misspelt_variable_gets_a_notice(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("CRYPTO_ARCHIVE_ENPOINT_URL", "http://localhost:1")
     monkeypatch.setenv("CRYPTO_ARCHIVE_TEST_LIVE", "1")
     assert notices(load(markets=["spot"])) == [
-        "the environment variable CRYPTO_ARCHIVE_ENPOINT_URL has no meaning; did you mean CRYPTO_ARCHIVE_ENDPOINT_URL?"
+        (
+            "the environment variable CRYPTO_ARCHIVE_ENPOINT_URL is unknown and ignored; "
+            "did you mean CRYPTO_ARCHIVE_ENDPOINT_URL?"
+        )
     ]

@@ -13,7 +13,7 @@ from crypto_archive.config.run_config import Access, Fetching, Selection
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import DateRange, Market
 
-from .asking import load_request
+from .asking import load_run_config
 
 TODAY = date(2025, 7, 16)
 SEED_CONFIGS = Path(__file__).parent / "seed_configs"
@@ -38,20 +38,20 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def selection(*presets: str) -> Selection:
-    return load_request(presets, {}, today=TODAY).request.selection
+    return load_run_config(presets, {}, today=TODAY).request.selection
 
 
 def fetching(*presets: str) -> Fetching:
-    return load_request(presets, {}, today=TODAY).request.fetching
+    return load_run_config(presets, {}, today=TODAY).request.fetching
 
 
 def access(*presets: str) -> Access:
-    return load_request(presets, {}, today=TODAY).request.access
+    return load_run_config(presets, {}, today=TODAY).request.access
 
 
 def refused(*presets: str) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
-        load_request(presets, {}, today=TODAY)
+        load_run_config(presets, {}, today=TODAY)
     return caught.value
 
 
@@ -117,7 +117,7 @@ SEED = {
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SEED_CONFIGS.iterdir()))
 def test_every_configuration_of_the_seed_loads_as_it_is(name: str) -> None:
-    request = load_request([str(SEED_CONFIGS / name)], {}, today=TODAY).request
+    request = load_run_config([str(SEED_CONFIGS / name)], {}, today=TODAY).request
     assert (request.selection, request.fetching, request.access.extra_args) == SEED[name]
     assert request.root == Path("output/data" if name == "quick-start.json" else "output")
 
@@ -173,10 +173,10 @@ def test_own_presets_are_found_by_name_and_listed(own_folder: Path) -> None:
 def test_an_own_preset_hides_a_bundled_one_but_not_in_silence(own_folder: Path) -> None:
     path = own_folder / "research.yaml"
     path.write_text("markets: [options]\n", "utf-8")
-    configured = load_request(["research"], {}, today=TODAY)
+    configured = load_run_config(["research"], {}, today=TODAY)
     assert configured.request.selection.markets == (OPTIONS,)
     assert [notice.text for notice in configured.notices] == [
-        f"preset 'research' is your own, {path}; it hides the bundled one"
+        f"your own preset {path} replaces the bundled preset 'research'"
     ]
     (info,) = (info for info in list_presets() if info.name == "research")
     assert (info.path, info.hides) == (path, True)
@@ -184,14 +184,14 @@ def test_an_own_preset_hides_a_bundled_one_but_not_in_silence(own_folder: Path) 
 
 def test_messages_name_own_presets_by_their_path(own_folder: Path) -> None:
     (own_folder / "mine.yaml").write_text("batch_size: 0\n", "utf-8")
-    assert str(refused("mine")) == f"{own_folder / 'mine.yaml'}, line 1, batch_size: 0 is too small; the least is 1"
+    assert str(refused("mine")) == f"{own_folder / 'mine.yaml'}, line 1, batch_size: 0 is too small; the minimum is 1"
 
 
 def test_the_folder_of_own_presets_can_be_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "presets").mkdir()
     (here / "presets" / "mine.yml").write_text("markets: [spot]\n", "utf-8")
     (here / ".env").write_text("CRYPTO_ARCHIVE_PRESET_DIR=nowhere\n", "utf-8")
-    assert refused("mine").hint.startswith("Own presets are YAML or JSON files in nowhere,")
+    assert refused("mine").hint.startswith("Save your own presets to nowhere,")
     monkeypatch.setenv("CRYPTO_ARCHIVE_PRESET_DIR", "presets")
     assert selection("mine").markets == (SPOT,)
     assert list_presets()[-1].name == "mine"
@@ -245,7 +245,7 @@ def test_an_unknown_name_comes_with_the_nearest_and_all_names(own_folder: Path) 
         "--preset: unknown preset 'reserch'; did you mean 'research'? (allowed: "
         "backtest, high-throughput, low-memory, pipeline, research, resilient, mine)"
     )
-    assert error.hint == f"Own presets are YAML or JSON files in {own_folder}, or any path with a suffix."
+    assert error.hint == f"Save your own presets to {own_folder}, or name a preset by its path."
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crypto_archive.config.document import LARGEST_BYTES
+from crypto_archive.config.symbol_lists import LARGEST_BYTES
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Market
 
-from .asking import load_request
+from .asking import load_run_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +39,12 @@ def given_input(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
 def chosen(*presets: str, **options: object) -> tuple[str, ...]:
     """Return the symbols on spot."""
     given = {"markets": ["spot"]} | options
-    return tuple(load_request(presets, given, today=TODAY).request.selection.symbols[Market.SPOT])
+    return tuple(load_run_config(presets, given, today=TODAY).request.selection.symbols[Market.SPOT])
 
 
 def refused(*presets: str, **options: object) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load_request(presets, options, today=TODAY)
+        load_run_config(presets, options, today=TODAY)
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -96,7 +96,7 @@ def test_a_preset_reads_lists_from_beside_itself(here: Path) -> None:
 def test_lists_may_stand_in_a_mapping_per_market() -> None:
     written("BTCUSDT ETHUSDT")
     Path("my.yaml").write_text("symbols: {spot: ['@symbols.txt', X], options: [BTC]}\n", encoding="utf-8")
-    selection = load_request(["my.yaml"], {}, today=TODAY).request.selection
+    selection = load_run_config(["my.yaml"], {}, today=TODAY).request.selection
     assert selection.symbols == {Market.SPOT: ("BTCUSDT", "ETHUSDT", "X"), Market.OPTIONS: ("BTC",)}
 
 
@@ -128,13 +128,13 @@ def test_what_is_written_is_read_again(words: list[tuple[str, str]]) -> None:
     ("content", "message"),
     [
         (None, "the list of symbols 'symbols.txt' cannot be read: No such file or directory"),
-        (b"", "the list of symbols 'symbols.txt' holds no symbols"),
-        (b"\n # nothing\n,\n", "the list of symbols 'symbols.txt' holds no symbols"),
-        (b"BTC\xff", "the list of symbols 'symbols.txt' is not a text in UTF-8"),
-        ("BTCUSDT".encode("utf-16"), "the list of symbols 'symbols.txt' is not a text in UTF-8"),
+        (b"", "the list of symbols 'symbols.txt' contains no symbols"),
+        (b"\n # nothing\n,\n", "the list of symbols 'symbols.txt' contains no symbols"),
+        (b"BTC\xff", "the list of symbols 'symbols.txt' is not UTF-8 text"),
+        ("BTCUSDT".encode("utf-16"), "the list of symbols 'symbols.txt' is not UTF-8 text"),
         (
             b"A" * (LARGEST_BYTES + 1),
-            f"the list of symbols 'symbols.txt' is too large, more than {LARGEST_BYTES} bytes",
+            f"the list of symbols 'symbols.txt' is too large: more than {LARGEST_BYTES} bytes",
         ),
     ],
     ids=["missing", "empty", "only a comment", "bytes", "another coding", "large"],
@@ -150,11 +150,11 @@ def test_a_list_that_cannot_be_read(content: bytes | None, message: str) -> None
 def test_wrong_words_are_told_by_their_lines() -> None:
     written("A\nB, C/D\n\n@more.txt\n'*USDT'\n-\n!@x", "list.txt")
     messages = [
-        "line 2: 'C/D' is no symbol; write a name like BTCUSDT, or a pattern like '*USDT'",
-        "line 4: '@more.txt' cannot stand in a list of symbols; a list holds names and globs, no other lists",
+        "line 2: 'C/D' is not a valid symbol; write a name like BTCUSDT, or a glob like '*USDT'",
+        "line 4: '@more.txt' is not allowed in a list of symbols; a list contains names and globs, not other lists",
         "line 5: '*USDT' needs no quotes in a list of symbols",
-        "line 6: '-' cannot stand in a list of symbols; a list holds names and globs, no other lists",
-        "line 7: '!@x' cannot stand in a list of symbols; a list holds names and globs, no other lists",
+        "line 6: '-' is not allowed in a list of symbols; a list contains names and globs, not other lists",
+        "line 7: '!@x' is not allowed in a list of symbols; a list contains names and globs, not other lists",
     ]
     assert refused(symbols=["X", "@list.txt"]) == [f"--symbol @list.txt, {message}" for message in messages]
     Path("my.yaml").write_text("symbols:\n  - X\n  - '@list.txt'\n", encoding="utf-8")
@@ -166,18 +166,18 @@ def test_what_stands_behind_a_list_keeps_its_own_place() -> None:
     written("A B C", "list.txt")
     Path("my.yaml").write_text("symbols:\n  - '@list.txt'\n  - D/E\n  - 7\n", encoding="utf-8")
     assert refused("my.yaml") == [
-        "my.yaml, line 3, symbols[1]: 'D/E' is no symbol; write a name like BTCUSDT, or a pattern like '*USDT'",
-        'my.yaml, line 4, symbols[2]: 7 is a number, not a text; put it in quotes: "7"',
+        "my.yaml, line 3, symbols[1]: 'D/E' is not a valid symbol; write a name like BTCUSDT, or a glob like '*USDT'",
+        'my.yaml, line 4, symbols[2]: 7 is a number, not text; put it in quotes: "7"',
     ]
 
 
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("@", "'@' names no file; write it like '@symbols.txt'"),
-        ("@a\0b", "'@a\\x00b' names no file; write it like '@symbols.txt'"),
+        ("@", "'@' does not name a file; write it like '@symbols.txt'"),
+        ("@a\0b", "'@a\\x00b' does not name a file; write it like '@symbols.txt'"),
         ("@.", "the list of symbols '.' cannot be read: Is a directory"),
-        ("!@x", "'!@x' excludes a whole list, which cannot be; write ! before each word of the list"),
+        ("!@x", "'!@x' cannot exclude a whole list; write ! before each symbol in the list"),
     ],
 )
 def test_words_that_are_no_lists(word: str, message: str) -> None:
@@ -189,7 +189,7 @@ def test_a_preset_cannot_read_standard_input(given_input: Callable[[bytes], None
     Path("my.yaml").write_text("symbols: ['-']\n", encoding="utf-8")
     assert refused("my.yaml") == [
         (
-            "my.yaml, line 1, symbols[0]: '-' is standard input, and only the option --symbol reads it; "
+            "my.yaml, line 1, symbols[0]: '-' (standard input) works only with the option --symbol; "
             "name a file: '@symbols.txt'"
         )
     ]
@@ -199,13 +199,13 @@ def test_standard_input_is_read_once(given_input: Callable[[bytes], None]) -> No
     given_input(b"A/B\n")
     assert refused(symbols=["-", "-"]) == [
         "--symbol: standard input can be read only once",
-        "--symbol -, line 1: 'A/B' is no symbol; write a name like BTCUSDT, or a pattern like '*USDT'",
+        "--symbol -, line 1: 'A/B' is not a valid symbol; write a name like BTCUSDT, or a glob like '*USDT'",
     ]
 
 
 def test_empty_standard_input(given_input: Callable[[bytes], None]) -> None:
     given_input(b"")
-    assert refused(symbols=["-"]) == ["--symbol: standard input holds no symbols"]
+    assert refused(symbols=["-"]) == ["--symbol: standard input contains no symbols"]
 
 
 def test_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ from crypto_archive import events
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.cli.app import app
-from crypto_archive.config.fields import PREFIX, Preset, Settings
-from crypto_archive.config.load import load_request
+from crypto_archive.config.fields import ENVIRONMENT_FIELDS, PREFIX, Preset
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Fetching, Request, Selection
 from crypto_archive.errors import ExitCode
 from crypto_archive.jobs.plan import object_document, plan
@@ -39,6 +39,7 @@ from tests.docs.generated import (
     preset_fields,
     regenerated,
 )
+from tests.extras import skip_where_prefect_is_missing
 
 TODAY = date(2025, 7, 20)
 TEXTS = {path: path.read_text(encoding="utf-8") for path in documents()}
@@ -157,15 +158,17 @@ def offline(call: tuple[str, ...]) -> list[str] | None:
     return list(call)
 
 
-def is_shown_to_fail(call: tuple[str, ...]) -> bool:
-    return call in {tuple(one) for block in shown_runs() for one in lines_in(f"```sh\n{block[0]}\n```")}
+@cache
+def shown_to_fail() -> set[tuple[str, ...]]:
+    return {tuple(one) for block in shown_runs() for one in lines_in(f"```sh\n{block[0]}\n```")}
 
 
 @pytest.mark.parametrize("call", called(), ids=" ".join)
 def test_every_call_in_the_documents_works(call: tuple[str, ...], playground: Path) -> None:
     parse(list(call))
+    skip_where_prefect_is_missing(call)
     arguments = offline(call)
-    if arguments is None or is_shown_to_fail(call) or call in {("plan",), ("collect",)}:
+    if arguments is None or call in shown_to_fail() or call in {("plan",), ("collect",)}:
         return
     done = CliRunner().invoke(app, arguments, input="BTCUSDT\n")
     assert done.exit_code == ExitCode.OK, (done.output, done.exception)
@@ -201,6 +204,7 @@ def shown_runs() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("run", shown_runs(), ids=lambda run: run[0])
 def test_shown_runs_say_what_is_shown(run: tuple[str, str], tmp_path: Path) -> None:
     (call,) = lines_in(f"```sh\n{run[0]}\n```")
+    skip_where_prefect_is_missing(call)
     done = run_inside(call, tmp_path, os.environ, seconds=60)
     expected = ".*".join(re.escape(piece) for piece in run[1].split("…"))
     assert re.fullmatch(expected, done.stdout + done.stderr), done.stdout + done.stderr
@@ -222,6 +226,12 @@ def shown_messages() -> list[str]:
 
 
 @cache
+def all_text_in_code() -> str:
+    """Return all these texts as one, for looking up many of them."""
+    return "\0".join(texts_in_code())
+
+
+@cache
 def texts_in_code() -> list[str]:
     """Return every text of the package's code, implicit joins undone, ``…`` where a value is put in."""
     found = []
@@ -232,16 +242,17 @@ def texts_in_code() -> list[str]:
                 found.append("".join(map(str, parts)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "explain_os_errors":
+                found.append(f"Cannot {ast.literal_eval(node.args[0])} …: …")
     return found
 
 
 @pytest.mark.parametrize("message", shown_messages())
 def test_shown_messages_are_those_of_the_code(message: str) -> None:
     pieces = [piece.strip(" :,;") for piece in message.split("…") if len(piece.strip(" :,;")) > 3]
-    texts = texts_in_code()
     assert pieces
     for piece in pieces:
-        assert any(piece in text for text in texts), piece
+        assert piece in all_text_in_code(), piece
 
 
 def test_enough_messages_can_be_looked_up() -> None:
@@ -340,7 +351,7 @@ def test_every_choice_of_a_field_is_named() -> None:
 
 def test_environment_variables_stand_in_their_table() -> None:
     named = {name for name in first_cells(text_of("presets.md")) if name.startswith(PREFIX)}
-    assert named == {PREFIX + field.upper() for field in Settings.model_fields}
+    assert named == {PREFIX + field.upper() for field in ENVIRONMENT_FIELDS}
 
 
 def test_s5cmd_options_are_those_that_are_taken() -> None:
@@ -365,7 +376,7 @@ def test_shown_presets_load(shown: tuple[str, str], tmp_path: Path) -> None:
     assert yaml.safe_load(content)
     path = tmp_path / f"shown.{kind}"
     path.write_text(content, encoding="utf-8")
-    assert load_request([str(path)], {}, today=TODAY).presets == (str(path),)
+    assert load_run_config([str(path)], {}, today=TODAY).presets == (str(path),)
 
 
 # Reports
@@ -404,7 +415,7 @@ def test_keys_of_plans_are_explained(tmp_path: Path) -> None:
     options = {"markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["trades"], "discover": "calendar",
                "last": "1d", "output_directory": str(tmp_path)}  # fmt: skip
     said = set(INLINE.findall(text_of("report.md")))
-    with plan(load_request([], options, today=TODAY), today=TODAY) as made:
+    with plan(load_run_config([], options, today=TODAY), today=TODAY) as made:
         (item,) = made
         document = made.document()
     groups = document["by_market_and_type"]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+pytest.importorskip("prefect", reason="needs the extra prefect")
+
 from crypto_archive import ConfigError, ExitCode, VerifyReport, load_preset
 from crypto_archive.events import Checked, ObjectFinished, ObjectPlanned, RunFinished
 from crypto_archive.flows.flow import result_document
@@ -12,8 +14,8 @@ from crypto_archive.flows.tasks import (
     RUNS_KEPT,
     CollectionFailed,
     ShardIncomplete,
-    forget_old_shards,
-    forget_shards,
+    delete_old_shards,
+    delete_shards,
     helps_to_try_again,
     shard_folder,
 )
@@ -87,9 +89,9 @@ def test_shards_of_flow_runs_that_failed_are_kept_for_a_while(tmp_path: Path) ->
     folders = [shard_folder(tmp_path, f"run-{number}") for number in range(RUNS_KEPT + 3)]
     for folder in folders:
         folder.mkdir(parents=True)
-    forget_old_shards(folders[-1])
+    delete_old_shards(folders[-1])
     assert len(list(folders[0].parent.iterdir())) == RUNS_KEPT
     for folder in folders:
-        forget_shards(folder)
+        delete_shards(folder)
     assert not folders[0].parent.exists()
-    forget_old_shards(folders[0])  # there is nothing to forget
+    delete_old_shards(folders[0])  # there is nothing to forget

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Access
 from crypto_archive.errors import EnvironmentFailure, ExitCode, ManifestUnreadable
 from crypto_archive.jobs import doctor as examination, doctor as installation, doctor as root_checks
@@ -33,8 +33,8 @@ from crypto_archive.jobs.doctor import (
     proxy_for,
 )
 from crypto_archive.root.database import FIELDS, connect_onlooker, examine
+from crypto_archive.root.layout import LayoutNote, write_note
 from crypto_archive.root.manifest import Manifest
-from crypto_archive.root.session import LayoutNote, write_note
 from crypto_archive.root.store import Root, open_root
 from crypto_archive.s5cmd.listing import Probe
 from crypto_archive.s5cmd.output import Fault
@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> Root:
 
 
 def configured(**options: object) -> RunConfig:
-    return load_request([], options, today=TODAY)
+    return load_run_config([], options, today=TODAY)
 
 
 # Proxy
@@ -275,7 +275,7 @@ def test_another_program_s_database_is_no_manifest(root: Root) -> None:
     open_root(root.path)
     with closing(sqlite3.connect(root.manifest_path)) as other:
         other.execute("CREATE TABLE songs (name)")
-    with pytest.raises(ManifestUnreadable, match="is no manifest of crypto-archive"):
+    with pytest.raises(ManifestUnreadable, match="is not a manifest of crypto-archive"):
         check_manifest(root, 10)
 
 

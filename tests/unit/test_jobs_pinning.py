@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crypto_archive.cli.app import app
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.errors import ConfigError, EnvironmentFailure, ExitCode, UsageError
 from crypto_archive.files import LineSorter
 from crypto_archive.jobs.plan import Differences
@@ -36,7 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def configured(**options: object) -> RunConfig:
-    return load_request([], options, today=FIRST_DAY)
+    return load_run_config([], options, today=FIRST_DAY)
 
 
 def a_lock(*keys: str, bucket: str = BUCKET) -> Path:

@@ -253,7 +253,7 @@ def vanish(root: Root) -> None:
     [
         (Verdict.SIDECAR_MISSING, without_sidecar, "it is sidecar-missing: SHA-256 as in the manifest"),
         (Verdict.UNPROVEN, without_sidecar, "it is unproven: SHA-256 as in the manifest"),
-        (Verdict.GAPS, without_sidecar, "it is unproven: neither a sidecar nor the manifest knows its SHA-256"),
+        (Verdict.GAPS, without_sidecar, "it is unproven: neither a sidecar nor the manifest has its SHA-256"),
         (Verdict.OK, spoil, "it is corrupt: SHA-256 is"),
         (Verdict.OK, vanish, "it is missing: there is no such file"),
     ],
@@ -395,7 +395,7 @@ def test_killed_between_any_two_steps_nothing_is_lost(
 
 
 def test_a_key_that_leads_elsewhere_is_refused(root: Root) -> None:
-    with pytest.raises(ValueError, match="no plain path below the archive root"):
+    with pytest.raises(ValueError, match="not a plain path below the archive root"):
         move_aside(root, "data/../../x.zip")
 
 

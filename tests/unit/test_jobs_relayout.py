@@ -18,8 +18,8 @@ from crypto_archive.catalog.layout_kinds import placement_of
 from crypto_archive.errors import RootLocked, RootUnusable, UsageError
 from crypto_archive.events import LeftAlone, Moved, MovesCounted
 from crypto_archive.model import SIDECAR_SUFFIX, Market
-from crypto_archive.root.lock import hold
-from crypto_archive.root.session import LayoutNote, read_note, write_note
+from crypto_archive.root.layout import LayoutNote, read_note, write_note
+from crypto_archive.root.lock import hold_whole
 from crypto_archive.root.store import Root, open_root
 from tests.objects import an_object, bundled
 
@@ -213,7 +213,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, step: int) -> Dying:
 
 def test_while_files_are_on_their_way_a_third_layout_is_refused(root: Root) -> None:
     write_note(root, LayoutNote("mirror", "hive"))
-    with pytest.raises(RootUnusable, match="on their way from the layout 'mirror' to 'hive'") as caught:
+    with pytest.raises(RootUnusable, match="being moved from the layout 'mirror' to 'hive'") as caught:
         move(root, BY_MARKET)
     assert "--to 'mirror' to go back" in caught.value.hint
     assert files(root) == expected("mirror")
@@ -248,7 +248,7 @@ def test_a_stop_before_anything_is_moved_changes_nothing(root: Root) -> None:
 
 
 def test_a_root_that_is_held_is_refused(root: Root) -> None:
-    with hold(root, "collect"), pytest.raises(RootLocked):
+    with hold_whole(root, "collect"), pytest.raises(RootLocked):
         move(root, "hive")
     assert files(root) == expected("mirror")
 

@@ -12,7 +12,7 @@ from crypto_archive.errors import RootLocked
 from crypto_archive.events import Cancellation
 from crypto_archive.jobs import schedule as module
 from crypto_archive.jobs.schedule import next_due, rounds
-from crypto_archive.root.lock import hold_whole, parts_of
+from crypto_archive.root.lock import hold_whole, shards_of
 from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def test_a_root_has_one_that_makes_rounds_and_others_between_them(tmp_path: Path
     next(making)
     root = Root(tmp_path)
     with hold_whole(root, "verify --repair"):
-        assert parts_of(root) == ()
-    with pytest.raises(RootLocked, match=r"Another process keeps .* current already: process") as raised:
+        assert shards_of(root) == ()
+    with pytest.raises(RootLocked, match=r"Another process already repeats collect in .*: process") as raised:
         next(rounds(tmp_path, 60.0))
     assert "--output" in raised.value.hint
     making.close()

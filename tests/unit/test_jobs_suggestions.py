@@ -148,8 +148,11 @@ def test_what_is_damaged_costs_only_what_it_had(listings: Path) -> None:
 
 def test_nothing_heavy_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(crypto_archive.__file__).parents[1]))
-    program = "from crypto_archive.jobs.suggestions import suggestions; import sys; suggestions('symbols', '', {}); print(*sys.modules)"
+    program = (
+        "from crypto_archive.jobs.suggestions import suggestions; import sys; "
+        "suggestions('symbols', '', {}); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "crypto_archive.jobs.suggestions" in loaded
-    assert not loaded & {"pydantic", "pydantic_settings", "rich", "crypto_archive.config", "crypto_archive.matrix"}
+    assert not loaded & {"pydantic", "pydantic_settings", "rich", "crypto_archive.config.fields"}

@@ -173,7 +173,7 @@ def test_a_key_that_writes_a_month_with_one_digit_keeps_its_name() -> None:
 
 def test_a_key_that_the_matrix_does_not_know_has_no_place() -> None:
     with pytest.raises(
-        NoPlace, match=r"the matrix has no place for the key 'data/x\.zip', so that the layout hive has"
+        NoPlace, match=r"the layout hive has no place for the key 'data/x\.zip', which is not in the matrix"
     ):
         placed("hive").path("data/x.zip")
 
@@ -207,33 +207,33 @@ def test_only_the_mirror_goes_by_key() -> None:
     [
         (
             "{symbol}/{name}",
-            "{market} must stand in a folder of its own, or objects of different markets with the same",
+            "{market} must be a folder of its own, or objects of different markets with the same",
         ),
         (
             "{market}/{symbol}/{interval}/{name}",
-            "{data_type} must stand in a folder of its own, or objects of different",
+            "{data_type} must be a folder of its own, or objects of different",
         ),
-        ("{market}-{data_type}/{name}", "{market} must stand in a folder without another field"),
-        ("{market}/{data_type}-{symbol}", "{data_type} must stand in a folder without another field"),
-        ("/{market}/{data_type}", "it must be relative, and no folder in it may be empty"),
-        ("{market}//{data_type}", "it must be relative, and no folder in it may be empty"),
-        ("{name}", "{name}, the file's own name, may only be its last part"),
-        ("../{market}/{data_type}", "'..' cannot be a folder"),
-        ("./{market}/{data_type}", "'.' cannot be a folder"),
-        ("a\0b/{market}/{data_type}", "'a\\x00b' cannot be a folder"),
-        ("a\\b/{market}/{data_type}", "'a\\\\b' cannot be a folder"),
-        ("C:/{market}/{data_type}", "'C:' cannot be a folder"),
-        ("{market}/{data_type}/{name}.zip", "{name}, the file's own name, may only be its last part"),
-        ("{market}/{name}/{data_type}", "{name}, the file's own name, may only be its last part"),
+        ("{market}-{data_type}/{name}", "{market} must not share its folder with another field"),
+        ("{market}/{data_type}-{symbol}", "{data_type} must not share its folder with another field"),
+        ("/{market}/{data_type}", "it must be relative, without empty folder names"),
+        ("{market}//{data_type}", "it must be relative, without empty folder names"),
+        ("{name}", "{name}, the file's own name, can only be the last part"),
+        ("../{market}/{data_type}", "'..' is not a valid folder name"),
+        ("./{market}/{data_type}", "'.' is not a valid folder name"),
+        ("a\0b/{market}/{data_type}", "'a\\x00b' is not a valid folder name"),
+        ("a\\b/{market}/{data_type}", "'a\\\\b' is not a valid folder name"),
+        ("C:/{market}/{data_type}", "'C:' is not a valid folder name"),
+        ("{market}/{data_type}/{name}.zip", "{name}, the file's own name, can only be the last part"),
+        ("{market}/{name}/{data_type}", "{name}, the file's own name, can only be the last part"),
         (
             "{market}/{data_type}/{simbol}",
             "unknown field {simbol}; nearest is 'symbol'; the fields are {market}, {data",
         ),
         ("{market}/{data_type}/{}", "unknown field {}"),
-        ("{market}/{data_type}/{symbol!r}", "{symbol} cannot be formatted; write it alone"),
-        ("{market}/{data_type}/{month:>5}", "{month} cannot be formatted; write it alone"),
-        ("{market}/{data_type", "a brace is not closed, or stands alone"),
-        ("{market}/{data_type}/}", "a brace is not closed, or stands alone"),
+        ("{market}/{data_type}/{symbol!r}", "{symbol} cannot be formatted; write {symbol} alone"),
+        ("{market}/{data_type}/{month:>5}", "{month} cannot be formatted; write {month} alone"),
+        ("{market}/{data_type", "a brace is unbalanced"),
+        ("{market}/{data_type}/}", "a brace is unbalanced"),
         ("{market}/{data_type}/" + "x" * 250 + "{symbol}", "could get longer than 255 bytes"),
         ("{market}/{data_type}/{symbol}{symbol}", "could get longer than 255 bytes"),
     ],
@@ -248,13 +248,13 @@ def test_a_template_that_could_go_wrong_is_refused(template: str, fault: str) ->
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("my_layouts:number", "'my_layouts:number' is no layout: it has no method folder(item)"),
+        ("my_layouts:number", "'my_layouts:number' is not a layout: it has no method folder(item)"),
         ("my_layouts:nothing", "'my_layouts:nothing' cannot be imported: AttributeError"),
         ("no_such_module:Layout", "'no_such_module:Layout' cannot be imported: ModuleNotFoundError"),
-        ("os:abort", "'os:abort' is no layout"),
+        ("os:abort", "'os:abort' is not a layout"),
         (":x", "':x' cannot be imported: ValueError"),
         ("my_layouts:", "'my_layouts:' cannot be imported: AttributeError"),
-        ("my_layouts:OldStorage", "'my_layouts:OldStorage' cannot be made: TypeError"),
+        ("my_layouts:OldStorage", "'my_layouts:OldStorage' cannot be created: TypeError"),
     ],
 )
 def test_what_is_no_layout_is_refused(name: str, fault: str) -> None:
@@ -308,12 +308,15 @@ def sorted_by(item: ArchiveObject) -> str:
             lambda item: sorted_by(item).replace("spot", "FUTURES_UM"),
             "puts .* and .* at the same path: data/FUTURES_UM/",
         ),
-        (lambda item: "/" + sorted_by(item), r"gave '/spot/klines' for .*, no plain relative path"),
-        (lambda item: "../" + sorted_by(item), r"gave '\.\./spot/klines' for .*, no plain relative path"),
-        (lambda item: "", "gave '' for .*, no plain relative path"),
-        (lambda item: sorted_by(item) + "/a\0b", "gave .* for .*, no plain relative path"),
-        (lambda item: sorted_by(item) + "/" + "x" * 256, "gave a folder of more than 255 bytes"),
-        (lambda item: None, "gave no path for .* but None"),
+        (lambda item: "/" + sorted_by(item), r"returned '/spot/klines' for .*, which is not a plain relative path"),
+        (
+            lambda item: "../" + sorted_by(item),
+            r"returned '\.\./spot/klines' for .*, which is not a plain relative path",
+        ),
+        (lambda item: "", "returned '' for .*, which is not a plain relative path"),
+        (lambda item: sorted_by(item) + "/a\0b", "returned .* for .*, which is not a plain relative path"),
+        (lambda item: sorted_by(item) + "/" + "x" * 256, "returned a folder of more than 255 bytes"),
+        (lambda item: None, "returned None for .*, which is not a path"),
         (lambda item: 1 / 0, "failed for .*: ZeroDivisionError: division by zero"),
     ],
 )
@@ -365,12 +368,12 @@ def matrix_of(*patterns: str) -> Matrix:
 @pytest.mark.parametrize("ending", ["{date}.zip", "{symbol}-{date}.zip", "{symbol}{interval}-{date}.zip"])
 def test_names_that_do_not_tell_leave_only_the_mirror(name: str, ending: str) -> None:
     matrix = matrix_of("data/spot/{partition}/klines/{symbol}/{interval}/" + ending)
-    with pytest.raises(LayoutError, match="the file names of spot klines do not tell its objects apart"):
+    with pytest.raises(LayoutError, match="the file names of spot klines do not identify its objects"):
         placement_of(name, matrix)
     assert placement_of("mirror", matrix) is MIRROR
 
 
 def test_data_types_that_differ_in_case_leave_only_the_mirror() -> None:
     pattern = "data/spot/{partition}/%s/{symbol}/{symbol}-x-{date}.zip"
-    with pytest.raises(LayoutError, match="data types that differ by capital letters only"):
+    with pytest.raises(LayoutError, match="data types that differ only in case"):
         placement_of("hive", matrix_of(*(pattern % kind for kind in ("a", "b", "A2"))))

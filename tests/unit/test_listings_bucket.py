@@ -1,4 +1,4 @@
-"""The bucket's listing: asked for once, remembered, and never half of it taken for the whole."""
+"""The bucket's listing: listed once, cached, and never half of it taken for the whole."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def read(bucket: BucketListing, prefix: str) -> list[str]:
 
 
 def make_older(path: Path, seconds: float) -> None:
-    """Let all that is remembered be so much older."""
+    """Make everything in the cache so much older."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE listing SET asked_at = asked_at - ?", (seconds,))
 
@@ -156,9 +156,7 @@ def test_a_listing_that_is_too_old_does_not_count(archive: Archive, path: Path) 
     assert archive.asked_now() == [A]
 
 
-def test_with_no_age_at_all_it_asks_anew_and_still_remembers_for_itself_and_for_the_next(
-    archive: Archive, path: Path
-) -> None:
+def test_with_an_age_of_zero_it_lists_again_and_still_caches(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         bucket.prepare([A, B])
     archive.asked_now()
@@ -229,7 +227,7 @@ def test_requests_are_reckoned_by_the_keys(archive: Archive, prepares: bool, key
 # Folders
 
 
-def test_folders_are_asked_once_and_remembered(archive: Archive, path: Path) -> None:
+def test_folders_are_asked_once_and_cached(archive: Archive, path: Path) -> None:
     for expected in (["data/?"], []):
         with at(path) as bucket:
             assert bucket.folders("data/") == bucket.folders("data/") == ("a", "b")
@@ -248,7 +246,7 @@ def test_folders_are_not_read_out_of_a_listing_of_objects_nor_objects_out_of_fol
     assert archive.asked == ["data/?", A + "?", "data/"]
 
 
-def test_no_folders_are_no_answer_to_remember(archive: Archive, path: Path) -> None:
+def test_an_empty_list_of_folders_is_not_cached(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         assert bucket.folders("date/") == bucket.folders("date/") == ()
     assert archive.asked == ["date/?"] * 2
@@ -289,7 +287,7 @@ def test_a_listing_that_is_cancelled_does_not_count_as_whole(archive: Archive, p
         assert bucket.folders("data/") == ("a", "b")
 
 
-def test_a_listing_that_nobody_reads_to_its_end_does_not_count_as_whole(archive: Archive, path: Path) -> None:
+def test_a_listing_that_is_not_read_to_its_end_is_not_complete(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         stream = bucket.objects(A)
         next(stream)
@@ -298,7 +296,7 @@ def test_a_listing_that_nobody_reads_to_its_end_does_not_count_as_whole(archive:
     assert archive.asked == [A, A]
 
 
-def test_what_a_server_that_is_no_archive_has_said_is_forgotten(archive: Archive, path: Path) -> None:
+def test_answers_of_a_server_that_is_not_the_archive_are_evicted(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         read(bucket, A)
         bucket.invalidate()
@@ -306,7 +304,7 @@ def test_what_a_server_that_is_no_archive_has_said_is_forgotten(archive: Archive
     assert archive.asked == [A, A]
 
 
-def test_nothing_but_silence_is_not_remembered(archive: Archive, path: Path) -> None:
+def test_nothing_but_silence_is_not_cached(archive: Archive, path: Path) -> None:
     """Or who gives up behind a login page, and logs in, would plan from that page for an hour."""
     everything, archive.keys = archive.keys, []
     with at(path) as bucket:
@@ -316,21 +314,19 @@ def test_nothing_but_silence_is_not_remembered(archive: Archive, path: Path) -> 
         assert read(bucket, A) == keys_below(A)
 
 
-def test_while_there_is_nothing_but_silence_folders_that_are_remembered_prove_nothing(
-    archive: Archive, path: Path
-) -> None:
+def test_while_there_is_nothing_but_silence_folders_that_are_cached_prove_nothing(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         bucket.folders("data/")
         read(bucket, A)
     archive.keys = []
     with at(path) as bucket:
-        assert bucket.folders("data/") == ("a", "b")  # nobody has been asked yet
+        assert bucket.folders("data/") == ("a", "b")  # the server has not been asked yet
         assert read(bucket, B) == []
         assert bucket.folders("data/") == ()
         assert read(bucket, A) == keys_below(A)
 
 
-def test_silence_beside_an_answer_is_remembered(archive: Archive, path: Path) -> None:
+def test_silence_next_to_an_answer_is_cached(archive: Archive, path: Path) -> None:
     for _ in range(2):
         with at(path) as bucket:
             bucket.prepare([A, "data/c/"])
@@ -338,7 +334,7 @@ def test_silence_beside_an_answer_is_remembered(archive: Archive, path: Path) ->
     assert archive.asked == [A, "data/c/"]
 
 
-# Two at once
+# Two runs side by side
 
 
 def test_a_listing_that_another_run_puts_in_the_place_of_ours_is_read_in_its_stead(
@@ -372,7 +368,7 @@ def test_a_recording_that_another_run_drops_does_no_harm(archive: Archive, path:
         assert read(other, A) == keys_below(A, count=2 * PAGE)
 
 
-# Where nothing can be remembered
+# Where nothing can be cached
 
 
 @pytest.mark.parametrize("prepares", [True, False], ids=["prepared", "streamed"])
@@ -421,13 +417,13 @@ def test_a_file_that_cannot_be_written_is_done_without(
     monkeypatch.undo()
 
 
-def test_no_room_for_it_anywhere_is_told(archive: Archive, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_for_it_anywhere_is_reported(archive: Archive, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(Recording, "add", full)
     with at(path) as bucket:
-        with pytest.raises(EnvironmentFailure, match=r"cannot be kept in a temporary file: database or disk is full"):
+        with pytest.raises(EnvironmentFailure, match=r"Cannot store .*: database or disk is full"):
             bucket.prepare([A, B])
         assert read(bucket, A) == keys_below(A)  # a single one needs no room
 
@@ -453,13 +449,13 @@ def test_damaged_pages_are_asked_for_again(archive: Archive, path: Path, prefixe
     assert archive.asked == []
 
 
-@pytest.mark.parametrize("seen", ["at once", "later"])
-def test_a_file_that_is_damaged_throughout_is_begun_anew(
+@pytest.mark.parametrize("seen", ["immediately", "later"])
+def test_a_file_that_is_damaged_throughout_is_replaced(
     archive: Archive, path: Path, monkeypatch: pytest.MonkeyPatch, seen: str
 ) -> None:
     with at(path) as bucket:
         bucket.prepare([A, B])
-    if seen == "at once":
+    if seen == "immediately":
         content = bytearray(path.read_bytes())
         content[4096:] = b"\xaa" * (len(content) - 4096)  # the first page stays, by which SQLite knows its files
         path.write_bytes(content)
@@ -479,32 +475,32 @@ def test_a_file_that_is_damaged_throughout_is_begun_anew(
         assert read(bucket, A) + read(bucket, B) == keys_below(A, B)
     assert archive.asked_now() == [A, B]
     if seen == "later":
-        assert not path.exists()  # so that the next run begins it anew
+        assert not path.exists()  # so that the next run replaces it
 
 
 # What is said of it
 
 
 @pytest.mark.parametrize(
-    ("age", "told"),
+    ("age", "expected"),
     [
-        (0, "a listing is remembered, of a moment ago; --refresh asks anew"),
-        (65, "a listing is remembered, of 1 min ago; --refresh asks anew"),
-        (3599, "a listing is remembered, of 60 min ago; --refresh asks anew"),
-        (8 * HOUR, "a listing is remembered, of 8 h ago; --refresh asks anew"),
+        (0, "a listing is cached, from a moment ago; --refresh lists again"),
+        (65, "a listing is cached, from 1 min ago; --refresh lists again"),
+        (3599, "a listing is cached, from 60 min ago; --refresh lists again"),
+        (8 * HOUR, "a listing is cached, from 8 h ago; --refresh lists again"),
     ],
 )
-def test_a_person_is_told_how_old_it_is(archive: Archive, path: Path, age: float, told: str) -> None:
+def test_a_notice_reports_how_old_it_is(archive: Archive, path: Path, age: float, expected: str) -> None:
     with at(path) as bucket:
         read(bucket, A)
     make_older(path, age)
     with at(path, 10 * HOUR) as bucket:
         assert bucket.remark() is None
         read(bucket, A)
-        assert bucket.remark() == Notice(told)
+        assert bucket.remark() == Notice(expected)
 
 
-def test_a_person_is_told_how_many_there_are_and_what_was_asked_beside_them(archive: Archive, path: Path) -> None:
+def test_a_notice_reports_how_many_there_are_and_what_was_asked_next_to_them(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         read(bucket, A)
     make_older(path, 600)
@@ -515,15 +511,15 @@ def test_a_person_is_told_how_many_there_are_and_what_was_asked_beside_them(arch
     with at(path) as bucket:
         bucket.prepare([A, B, "data/c/"])
         assert bucket.remark() == Notice(
-            "2 listings are remembered, the oldest of 11 min ago, 1 LIST request was made; --refresh asks anew"
+            "2 listings are cached, the oldest from 11 min ago, 1 LIST request was made; --refresh lists again"
         )
         read(bucket, "data/d/")
         assert bucket.remark() == Notice(
-            "2 listings are remembered, the oldest of 11 min ago, 2 LIST requests were made; --refresh asks anew"
+            "2 listings are cached, the oldest from 11 min ago, 2 LIST requests were made; --refresh lists again"
         )
 
 
-def test_what_is_remembered_is_of_its_place(archive: Archive, path: Path) -> None:
+def test_what_is_cached_is_of_its_place(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         read(bucket, A)
     with closing(ListingStore(path, PLACE)) as store:

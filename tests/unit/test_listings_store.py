@@ -1,4 +1,4 @@
-"""The file of remembered listings: what goes in comes out whole, or is not found at all."""
+"""The cache of listings: what goes in comes out whole, or is not found at all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def opened(path: Path | None = None, place: str = PLACE) -> Iterator[ListingStor
         yield store
 
 
-def remember(store: ListingStore, prefix: str, *keys: str, at: float = NOW) -> None:
+def cache(store: ListingStore, prefix: str, *keys: str, at: float = NOW) -> None:
     record(store, prefix, map(an_entry, keys), at)
 
 
@@ -106,14 +106,14 @@ def test_a_narrower_prefix_is_read_out_of_a_wider_listing(entries: list[Listed],
 @pytest.mark.parametrize("last", ["\x00", "\uffff", "\U0010ffff", "\U0010ffff\U0010ffff"], ids=ascii)
 def test_the_last_signs_of_all_are_under_a_prefix_too(last: str) -> None:
     with opened() as store:
-        remember(store, FOLDER, FOLDER + last)
+        cache(store, FOLDER, FOLDER + last)
         assert keys_of(recalled(store, FOLDER) or ()) == [FOLDER + last]
 
 
 def test_many_pages_keep_their_order() -> None:
     keys = [f"{FOLDER}{number:05}" for number in range(3 * PAGE + 1)]
     with opened() as store:
-        remember(store, FOLDER, *keys)
+        cache(store, FOLDER, *keys)
         assert keys_of(recalled(store, FOLDER) or ()) == keys
         assert keys_of(recalled(store, FOLDER + "0025") or ()) == keys[250:260]
 
@@ -121,7 +121,7 @@ def test_many_pages_keep_their_order() -> None:
 def test_an_empty_listing_is_an_answer_and_none_is_not() -> None:
     with opened() as store:
         assert recalled(store, FOLDER) is None
-        remember(store, FOLDER)
+        cache(store, FOLDER)
         assert recalled(store, FOLDER) == []
 
 
@@ -129,28 +129,28 @@ def test_an_empty_listing_is_an_answer_and_none_is_not() -> None:
 def test_the_newest_listing_counts_whether_it_is_wider_or_narrower(newest: str) -> None:
     """Or who has the whole folder refreshed would plan a part of it by what was there before."""
     with opened() as store:
-        remember(store, FOLDER, FOLDER + "2025-07-wide", FOLDER + "2025-08", at=NOW - (newest != "wide"))
-        remember(store, FOLDER + "2025-07", FOLDER + "2025-07-narrow", at=NOW - (newest != "narrow"))
+        cache(store, FOLDER, FOLDER + "2025-07-wide", FOLDER + "2025-08", at=NOW - (newest != "wide"))
+        cache(store, FOLDER + "2025-07", FOLDER + "2025-07-narrow", at=NOW - (newest != "narrow"))
         assert keys_of(recalled(store, FOLDER + "2025-07") or ()) == [FOLDER + "2025-07-" + newest]
         assert keys_of(recalled(store, FOLDER + "2025-08") or ()) == [FOLDER + "2025-08"]
 
 
 def test_a_wider_prefix_is_not_read_out_of_a_narrower_listing() -> None:
     with opened() as store:
-        remember(store, FOLDER + "2025-07", FOLDER + "2025-07-02")
+        cache(store, FOLDER + "2025-07", FOLDER + "2025-07-02")
         assert recalled(store, FOLDER) is None
 
 
 def test_only_an_exact_listing_will_do_where_that_is_asked_for() -> None:
     with opened() as store:
-        remember(store, FOLDER, FOLDER + "2025-07-02")
+        cache(store, FOLDER, FOLDER + "2025-07-02")
         assert store.find(FOLDER + "2025", 0.0, ALWAYS, exact=True) is None
         assert store.find(FOLDER, 0.0, ALWAYS, exact=True) is not None
 
 
 def test_how_old_it_may_be_and_that_it_is_not_of_the_future() -> None:
     with opened() as store:
-        remember(store, FOLDER, at=NOW)
+        cache(store, FOLDER, at=NOW)
         assert store.find(FOLDER, NOW, NOW) is not None
         assert store.find(FOLDER, NOW + 0.001, ALWAYS) is None
         assert store.find(FOLDER, 0.0, NOW - 0.001) is None
@@ -171,41 +171,41 @@ def test_what_is_discarded_is_gone() -> None:
         recording = store.begin(FOLDER, NOW)
         recording.add(an_entry(FOLDER + "x"))
         recording.flush()
-        store.discard([recording.listing])
+        store.evict([recording.listing])
         assert recalled(store, FOLDER) is None
         assert rows_of(store) == (0, 0)
 
 
 def test_a_newer_listing_takes_the_place_of_the_older() -> None:
     with opened() as store:
-        remember(store, FOLDER, FOLDER + "old", at=NOW - 60)
-        remember(store, FOLDER, FOLDER + "new")
+        cache(store, FOLDER, FOLDER + "old", at=NOW - 60)
+        cache(store, FOLDER, FOLDER + "new")
         assert keys_of(recalled(store, FOLDER) or ()) == [FOLDER + "new"]
         assert rows_of(store) == (1, 1)
 
 
 def test_listings_of_other_places_are_not_met(path: Path) -> None:
     with opened(path) as here, opened(path, "http://127.0.0.1:1/data.binance.vision") as there:
-        remember(here, FOLDER, FOLDER + "here")
+        cache(here, FOLDER, FOLDER + "here")
         assert recalled(there, FOLDER) is None
-        remember(there, FOLDER, FOLDER + "there")
+        cache(there, FOLDER, FOLDER + "there")
         assert keys_of(recalled(here, FOLDER) or ()) == [FOLDER + "here"]
-        there.forget_since(0.0)
+        there.evict_since(0.0)
         assert recalled(there, FOLDER) is None
         assert recalled(here, FOLDER) is not None
 
 
 def test_what_a_run_has_listed_can_be_forgotten() -> None:
     with opened() as store:
-        remember(store, FOLDER + "a", at=NOW - 60)
-        remember(store, FOLDER + "b", FOLDER + "b1")
-        store.forget_since(NOW)
+        cache(store, FOLDER + "a", at=NOW - 60)
+        cache(store, FOLDER + "b", FOLDER + "b1")
+        store.evict_since(NOW)
         assert recalled(store, FOLDER + "a") is not None
         assert recalled(store, FOLDER + "b") is None
         assert rows_of(store) == (1, 0)
 
 
-def test_two_write_and_read_one_file_at_once(path: Path) -> None:
+def test_two_processes_may_write_and_read_one_file(path: Path) -> None:
     with opened(path) as one, opened(path) as other:
         mine, yours = one.begin(FOLDER + "a", NOW), other.begin(FOLDER + "b", NOW)
         for number in range(2 * PAGE):
@@ -219,10 +219,10 @@ def test_two_write_and_read_one_file_at_once(path: Path) -> None:
 
 
 def test_a_number_is_never_given_twice(path: Path) -> None:
-    """Or a recording that somebody has dropped would go on in the place of another one, and end it too."""
+    """Otherwise an evicted recording would continue as another one, and end it too."""
     with opened(path) as one, opened(path) as other:
         mine = one.begin(FOLDER + "a", NOW)
-        other.forget_since(0.0)
+        other.evict_since(0.0)
         yours = other.begin(FOLDER, NOW)
         mine.add(an_entry(FOLDER + "a"))
         one.finish([mine])
@@ -231,13 +231,13 @@ def test_a_number_is_never_given_twice(path: Path) -> None:
         assert recalled(other, FOLDER) == []
 
 
-def test_a_listing_that_is_gone_is_no_empty_one(path: Path) -> None:
+def test_a_listing_that_is_gone_is_not_an_empty_one(path: Path) -> None:
     """Another process may put a newer one in its place between the look for it and the reading."""
     with opened(path) as one, opened(path) as other:
-        remember(one, FOLDER, FOLDER + "a")
+        cache(one, FOLDER, FOLDER + "a")
         found = one.find(FOLDER, 0.0, ALWAYS)
         assert found is not None
-        remember(other, FOLDER, FOLDER + "b", at=NOW + 1)
+        cache(other, FOLDER, FOLDER + "b", at=NOW + 1)
         with pytest.raises(Evicted):
             list(one.entries(found, FOLDER))
 
@@ -245,55 +245,55 @@ def test_a_listing_that_is_gone_is_no_empty_one(path: Path) -> None:
 def test_a_listing_that_is_replaced_while_it_is_read_is_read_to_its_end(path: Path) -> None:
     keys = [f"{FOLDER}{number:05}" for number in range(3 * PAGE)]
     with opened(path) as one, opened(path) as other:
-        remember(one, FOLDER, *keys)
+        cache(one, FOLDER, *keys)
         found = one.find(FOLDER, 0.0, ALWAYS)
         assert found is not None
         reading = one.entries(found, FOLDER)
         first = next(reading)
-        remember(other, FOLDER, FOLDER + "new", at=NOW + 1)
+        cache(other, FOLDER, FOLDER + "new", at=NOW + 1)
         assert keys_of([first, *reading]) == keys
 
 
 @pytest.mark.parametrize("age", [-2 * KEPT_SECONDS, 2 * KEPT_SECONDS], ids=["of a wrong clock", "old"])
 def test_old_ones_are_deleted_and_those_of_a_future_that_was_none(path: Path, age: float) -> None:
     with opened(path) as store:
-        remember(store, FOLDER, FOLDER + "x", at=time.time() - age)
-        remember(store, FOLDER + "y", FOLDER + "y", at=time.time() - KEPT_SECONDS / 2)
+        cache(store, FOLDER, FOLDER + "x", at=time.time() - age)
+        cache(store, FOLDER + "y", FOLDER + "y", at=time.time() - KEPT_SECONDS / 2)
     with opened(path) as store:
         assert rows_of(store) == (1, 1)
 
 
 NO_DATABASE = {
-    "text": b"this is no database, whatever it was meant to be" * 50,
+    "text": b"this is not a database, whatever it was meant to be" * 50,
     "zeros": bytes(8192),
 }
 
 
 @pytest.mark.parametrize("content", NO_DATABASE.values(), ids=NO_DATABASE)
-def test_a_file_that_is_no_database_is_begun_anew(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_replaced(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     for _ in range(2):
         with opened(path) as store:
-            remember(store, FOLDER, FOLDER + "x")
+            cache(store, FOLDER, FOLDER + "x")
     with opened(path) as store:
         assert recalled(store, FOLDER) == [an_entry(FOLDER + "x")]
 
 
-def test_a_file_of_another_version_is_begun_anew(path: Path) -> None:
+def test_a_file_of_another_version_is_replaced(path: Path) -> None:
     with opened(path) as store:
-        remember(store, FOLDER, FOLDER + "x")
+        cache(store, FOLDER, FOLDER + "x")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with opened(path) as store:
         assert recalled(store, FOLDER) is None
-        remember(store, FOLDER, FOLDER + "y")
+        cache(store, FOLDER, FOLDER + "y")
         assert keys_of(recalled(store, FOLDER) or ()) == [FOLDER + "y"]
 
 
 def test_what_is_damaged_within_is_a_database_error(path: Path) -> None:
     with opened(path) as store:
-        remember(store, FOLDER, FOLDER + "x")
+        cache(store, FOLDER, FOLDER + "x")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE page SET entries = ?", (b"no entries",))
     with opened(path) as store:
@@ -316,7 +316,7 @@ def test_a_file_that_cannot_be_there_is_an_error_and_deletes_nothing(tmp_path: P
 def test_a_file_of_ones_own_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with opened() as store:
-        remember(store, FOLDER, *(f"{FOLDER}{number}" for number in range(PAGE)))
+        cache(store, FOLDER, *(f"{FOLDER}{number}" for number in range(PAGE)))
         with opened() as other:
             assert recalled(other, FOLDER) is None
     assert list(tmp_path.iterdir()) == []
@@ -324,6 +324,6 @@ def test_a_file_of_ones_own_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
 
 def rows_of(store: ListingStore) -> tuple[int, int]:
     """How many listings and pages there are in its file."""
-    count = store._connection.execute  # nobody else can count them
+    count = store._connection.execute  # there is no public way to count them
     (listings,), (pages,) = (count(f"SELECT count(*) FROM {table}").fetchone() for table in ("listing", "page"))
     return listings, pages

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from crypto_archive.errors import ExitCode, RootUnusable, UsageError
+from crypto_archive.errors import ExitCode, FileUnusable, UsageError
 from crypto_archive.model import RemoteStat
 from crypto_archive.plan.lockfile import (
     LONGEST_LINE,
@@ -243,7 +243,7 @@ def test_a_place_where_no_file_can_be(tmp_path: Path, act: object) -> None:
     assert callable(act)
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "some.lock"):
-        with pytest.raises(RootUnusable, match="cannot be written: ") as raised:
+        with pytest.raises(FileUnusable, match="Cannot write ") as raised:
             act(path)
         assert "--lock" in raised.value.hint
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from crypto_archive.errors import ExitCode, RootUnusable, UsageError
+from crypto_archive.errors import ExitCode, FileUnusable, UsageError
 from crypto_archive.model import RemoteStat, ShardName
 from crypto_archive.plan.lockfile import (
     LockedObject,
@@ -123,7 +123,7 @@ def test_shards_are_beside_each_other_when_they_are_of_one_plan_cut_in_one_way()
 
 def test_a_folder_with_lock_files_is_refused(tmp_path: Path) -> None:
     write_lock(tmp_path / "shard-1-of-2.lock", BUCKET, [])
-    with pytest.raises(RootUnusable, match="holds lock files already") as raised:
+    with pytest.raises(FileUnusable, match="already contains lock files") as raised:
         prepare_shards(tmp_path)
     assert raised.value.exit_code is ExitCode.ENVIRONMENT
     assert "--to" in raised.value.hint
@@ -136,9 +136,9 @@ def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RootUnusable, match=r"Shards cannot be written to .*file"):
+    with pytest.raises(FileUnusable, match=r"Cannot write shards to .*file"):
         prepare_shards(tmp_path / "file")
-    with pytest.raises(RootUnusable, match=r"Shards cannot be written to .*file"):
+    with pytest.raises(FileUnusable, match=r"Cannot write shards to .*file"):
         cut_into_files(lambda: lines_of([1]), BUCKET, 1, tmp_path / "file")
 
 
@@ -159,7 +159,7 @@ def test_all_shards_appear_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "open", counted(Path.open))
     monkeypatch.setattr(Path, "replace", counted(Path.replace))
-    with pytest.raises(RootUnusable, match="No space left on device"):
+    with pytest.raises(FileUnusable, match="No space left on device"):
         cut_into_files(lambda: lines_of([1, 1, 1]), BUCKET, 3, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.errors import RootUnusable
+from crypto_archive.errors import FileUnusable
 from crypto_archive.files import LineSorter
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def test_memory_does_not_grow_with_the_lines() -> None:
     assert peak(20_000) < 2 * peak(5_000)
 
 
-def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with LineSorter(1) as sorter, pytest.raises(RootUnusable, match="The plan cannot be sorted") as raised:
+    with LineSorter(1) as sorter, pytest.raises(FileUnusable, match="Cannot sort the plan in") as raised:
         sorter.add("a")
     assert "TMPDIR" in raised.value.hint

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from crypto_archive import files as bundled
-from crypto_archive.catalog.matrix import Status
+from crypto_archive.catalog.document import Document
+from crypto_archive.catalog.matrix import Matrix, Status
 from crypto_archive.catalog.matrix_file import SEED_FILE_NAME, load_matrix, matrix_document, parse_matrix
 from crypto_archive.errors import ConfigError, ExitCode
 from crypto_archive.model import Market, Partition
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 MATRIX = load_matrix()
 MARKETS = "(allowed: spot, futures_um, futures_cm, options)"
+NO_MARKET = "is not a valid market type"
+LINE = re.compile(r", line [0-9]+")
 
 # The 28 entries of the older form: market, its path, data types that it lists with the intervals that it gives them.
 ALL_INTERVALS = ["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]
@@ -99,7 +101,11 @@ def complaints(document: object, folder: Path, name: str = "m.yaml") -> list[str
         load_matrix(path)
     assert caught.value.exit_code is ExitCode.USAGE
     assert caught.value.hint
-    return [line.replace(str(path), name) for line in caught.value.message.splitlines()]
+    return [LINE.sub("", line.replace(str(path), name)) for line in caught.value.message.splitlines()]
+
+
+def parsed(document: dict[str, Any]) -> Matrix:
+    return parse_matrix(Document("here", Path("here"), document))
 
 
 def document_of(**changes: Any) -> dict[str, Any]:
@@ -118,7 +124,7 @@ def document_of(**changes: Any) -> dict[str, Any]:
 def test_a_matrix_that_is_written_is_read_back_the_same(name: str, tmp_path: Path) -> None:
     document = matrix_document(MATRIX)
 
-    assert parse_matrix(document, "here") == MATRIX
+    assert parsed(document) == MATRIX
     assert load_matrix(written(tmp_path, name, document)) == MATRIX
     assert load_matrix(str(tmp_path / name)) == MATRIX
 
@@ -127,7 +133,7 @@ def test_a_part_of_the_rows_can_be_written() -> None:
     document = matrix_document(MATRIX, MATRIX.rows_of(Market.OPTIONS))
 
     assert [row["data_type"] for row in document["rows"]] == ["BVOLIndex", "EOHSummary"]
-    assert parse_matrix(document, "here").rows == MATRIX.rows_of(Market.OPTIONS)
+    assert parsed(document).rows == MATRIX.rows_of(Market.OPTIONS)
 
 
 def test_dates_are_understood_bare_and_as_text(tmp_path: Path) -> None:
@@ -143,7 +149,7 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path, monkeypatch: py
         with pytest.raises(ConfigError) as caught:
             load_matrix(missing)
         assert caught.value.message == f"Archive matrix file not found: {missing}"
-        assert "leave out --matrix and matrix_path to use the matrix that comes with the package" in caught.value.hint
+        assert "leave out --matrix and matrix_path to use the bundled matrix" in caught.value.hint
 
 
 def test_the_old_file_name_means_the_bundled_matrix_where_there_is_no_such_file(
@@ -188,7 +194,7 @@ def test_an_entry_that_only_an_old_file_knows_becomes_a_row(tmp_path: Path) -> N
     assert dict(weather.partitions) == {Partition.DAILY: ()}
     assert (weather.status, weather.first_date, weather.note) == (Status.ACTIVE, date(2021, 1, 1), "weather of spot")
     assert dict(renko.partitions) == {Partition.DAILY: ("1h", "1mo")}
-    assert parse_matrix(matrix_document(old), "here") == old
+    assert parsed(matrix_document(old)) == old
 
 
 def test_all_that_is_wrong_with_an_old_file_is_said_at_once(tmp_path: Path) -> None:
@@ -211,26 +217,21 @@ def test_all_that_is_wrong_with_an_old_file_is_said_at_once(tmp_path: Path) -> N
         ],
     }
 
+    entries = "old.json, availability_matrix"
     assert complaints(document, tmp_path, "old.json") == [
-        "old.json: last_updated: 7 is not text; put it in quotes",
-        f"old.json: availability_matrix[0] (spots x).market: 'spots' cannot stand here; did you mean 'spot'? {MARKETS}",
-        "old.json: availability_matrix[1] (spot weather).available_from: this field is missing",
-        "old.json: availability_matrix[2] (spot weather).available_from: a day is needed here, written like 2025-07-15",
+        'old.json, last_updated: 7 is a number, not text; put it in quotes: "7"',
+        f"{entries}[0].market: 'spots' {NO_MARKET}; did you mean 'spot'? {MARKETS}",
+        f"{entries}[1].available_from: this field is required",
+        f"{entries}[2].available_from: must be a day, such as 2025-07-15",
         (
-            "old.json: availability_matrix[3] (spot wind).url_pattern: the key pattern "
-            "'../{symbol}/{symbol}-weather-{date}.zip' cannot be used: it must not have a folder or file called '..'"
+            f"{entries}[3].url_pattern: the key pattern '../{{symbol}}/{{symbol}}-weather-{{date}}.zip' "
+            "cannot be used: it must not have a folder or file called '..'"
         ),
-        (
-            "old.json: availability_matrix[4] (spot renko).intervals: the url_pattern has {interval}, "
-            "so they must be listed"
-        ),
-        (
-            "old.json: availability_matrix[6] (spot weather): spot has the name 'weather' already, "
-            "in availability_matrix[5] (spot weather)"
-        ),
-        "old.json: availability_matrix[7]: 'klines' is not a mapping",
-        f"old.json: availability_matrix[8] (hail).market: ['spot'] cannot stand here; did you mean 'spot'? {MARKETS}",
-        "old.json: availability_matrix[8] (hail).partitions: the list is empty",
+        f"{entries}[4].intervals: the url_pattern has {{interval}}, so the intervals must be listed",
+        f"{entries}[6]: spot already has a row called 'weather': {entries}[5]",
+        f"{entries}[7]: 'klines' is not a mapping; write it like {{field: value}}",
+        f"{entries}[8].market: ['spot'] {NO_MARKET}; did you mean 'spot'? {MARKETS}",
+        f"{entries}[8].partitions: must not be empty; list at least one",
     ]
 
 
@@ -254,55 +255,55 @@ def test_all_that_is_wrong_with_a_matrix_is_said_at_once(tmp_path: Path) -> None
     }
 
     assert complaints(document, tmp_path) == [
-        "m.yaml: version: 1.5 is not text; put it in quotes",
-        f"m.yaml: symbols.spott: 'spott' cannot stand here; did you mean 'spot'? {MARKETS}",
+        'm.yaml, version: 1.5 is a number, not text; put it in quotes: "1.5"',
+        f"m.yaml, symbols.spott: 'spott' {NO_MARKET}; did you mean 'spot'? {MARKETS}",
         (
-            "m.yaml: there is no field 'row'; did you mean 'rows'? "
+            "m.yaml, row: unknown field 'row'; did you mean 'rows'? "
             "(allowed: name, version, description, symbols, interval_aliases, rows)"
         ),
-        f"m.yaml: rows[1] (spott klines).market: 'spott' cannot stand here; did you mean 'spot'? {MARKETS}",
+        f"m.yaml, rows[1].market: 'spott' {NO_MARKET}; did you mean 'spot'? {MARKETS}",
         (
-            "m.yaml: rows[1] (spott klines).status: 'activ' cannot stand here; did you mean 'active'? "
+            "m.yaml, rows[1].status: 'activ' is not a valid status; did you mean 'active'? "
             "(allowed: active, discontinued, removed, never-published)"
         ),
         (
-            "m.yaml: rows[1] (spott klines): there is no field 'colums'; did you mean 'columns'? "
+            "m.yaml, rows[1].colums: unknown field 'colums'; did you mean 'columns'? "
             "(allowed: market, data_type, status, key_pattern, partitions, first_date, last_date, aliases, "
             "symbol_rules, columns, header, time_unit, note, source)"
         ),
         (
-            "m.yaml: rows[2] (spot trades).key_pattern: the key pattern 'data/{symbol}/x.zip' cannot be used: "
+            "m.yaml, rows[2].key_pattern: the key pattern 'data/{symbol}/x.zip' cannot be used: "
             "the field {date} is missing"
         ),
-        "m.yaml: rows[2] (spot trades).first_date: '2017-8-17' is not a day of the calendar, written like 2025-07-15",
+        "m.yaml, rows[2].first_date: '2017-8-17' is not a valid day; write YYYY-MM-DD, such as 2025-07-15",
         (
-            "m.yaml: rows[3] (spot weather).partitions.dayly: 'dayly' cannot stand here; did you mean 'daily'? "
+            "m.yaml, rows[3].partitions.dayly: 'dayly' is not a valid partition; did you mean 'daily'? "
             "(allowed: daily, monthly)"
         ),
-        "m.yaml: rows[4] (spot wind).partitions.daily[0]: '1/h' is not an interval, which has letters and digits only",
-        "m.yaml: rows[4] (spot wind).partitions.daily[1]: 5 is not text; put it in quotes",
-        "m.yaml: rows[5] (spot klines): spot has the name 'klines' already, in rows[0] (spot klines)",
-        "m.yaml: rows[6] (spot).data_type: this field is missing",
-        "m.yaml: rows[6] (spot).key_pattern: this field is missing",
-        "m.yaml: rows[6] (spot).partitions: this field is missing",
-        "m.yaml: rows[7]: 7 is not a mapping",
+        "m.yaml, rows[4].partitions.daily[0]: '1/h' is not a valid interval; use letters and digits only",
+        'm.yaml, rows[4].partitions.daily[1]: 5 is a number, not text; put it in quotes: "5"',
+        "m.yaml, rows[5]: spot already has a row called 'klines': m.yaml, rows[0]",
+        "m.yaml, rows[6].data_type: this field is required",
+        "m.yaml, rows[6].key_pattern: this field is required",
+        "m.yaml, rows[6].partitions: this field is required",
+        "m.yaml, rows[7]: 7 is not a mapping; write it like {field: value}",
     ]
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"first_date": None}, ".first_date: this field is missing; a plan from the calendar begins there"),
-        ({"status": "discontinued"}, ".last_date: this field is missing; a row that is discontinued has a last day"),
+        ({"first_date": None}, ".first_date: this field is required; a plan from the calendar begins on that day"),
+        ({"status": "discontinued"}, ".last_date: this field is required in a row that is discontinued"),
         ({"last_date": "2020-01-01"}, ".last_date: a row that is active has no last day; is it discontinued?"),
         (
             {"status": "discontinued", "last_date": "2017-01-01"},
             ".last_date: 2017-01-01 is before the first day, 2017-08-17",
         ),
-        ({"partitions": {}}, ".partitions: at least one of daily and monthly is needed"),
+        ({"partitions": {}}, ".partitions: must not be empty; list daily, monthly or both"),
         (
             {"status": "never-published"},
-            ".partitions: a row that is never-published has no partitions: write {}",
+            ".partitions: a row that is never-published has no partitions; write {}",
         ),
         (
             {"partitions": {"monthly": []}},
@@ -315,11 +316,11 @@ def test_all_that_is_wrong_with_a_matrix_is_said_at_once(tmp_path: Path) -> None
         ({"key_pattern": 5}, ".key_pattern: 5 is not text"),
         (
             {"first_date": "2025-02-30"},
-            ".first_date: '2025-02-30' is not a day of the calendar, written like 2025-07-15",
+            ".first_date: '2025-02-30' is not a valid day; write YYYY-MM-DD, such as 2025-07-15",
         ),
-        ({"partitions": ["daily"]}, ".partitions: ['daily'] is not a mapping"),
-        ({"columns": "open"}, ".columns: 'open' is not a list"),
-        ({"aliases": [""]}, ".aliases[0]: '' is not a name"),
+        ({"partitions": ["daily"]}, ".partitions: ['daily'] is not a mapping; write it like {field: value}"),
+        ({"columns": "open"}, ".columns: 'open' is not a list; write [open]"),
+        ({"aliases": [""]}, ".aliases[0]: must not be empty"),
         (
             {"symbol_rules": [{"match": "(", "becomes": ""}]},
             ".symbol_rules[0].match: '(' is not a regular expression: missing ), unterminated subpattern at position 0",
@@ -330,34 +331,53 @@ def test_all_that_is_wrong_with_a_matrix_is_said_at_once(tmp_path: Path) -> None
         ),
         (
             {"symbol_rules": [{"match": "a", "becomes": "b", "become": "c"}]},
-            ".symbol_rules[0]: there is no field 'become'; did you mean 'becomes'? (allowed: match, becomes)",
+            ".symbol_rules[0].become: unknown field 'become'; did you mean 'becomes'? (allowed: match, becomes)",
         ),
     ],
 )
 def test_what_is_said_of_a_row(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
-    assert complaints(document_of(**changes), tmp_path, "m.json") == [f"m.json: rows[0] (spot klines){said}"]
+    assert complaints(document_of(**changes), tmp_path, "m.json") == [f"m.json, rows[0]{said}"]
+
+
+def test_problems_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text("name: x\nversion: '1'\nrows:\n- market: spot\n  data_type: ''\n- 7\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_matrix(path)
+    places = [problem.place.removeprefix(f"{path}, ") for problem in caught.value.problems]
+    assert places[0] == "line 5, rows[0].data_type"
+    assert places[-1] == "line 6, rows[1]"
 
 
 def test_a_matrix_needs_rows(tmp_path: Path) -> None:
-    assert complaints({"name": "x", "version": "1", "rows": []}, tmp_path) == ["m.yaml: rows: the list is empty"]
-    assert complaints({"name": "x", "version": "1", "rows": 5}, tmp_path) == ["m.yaml: rows: 5 is not a list"]
+    assert complaints({"name": "x", "version": "1", "rows": []}, tmp_path) == [
+        "m.yaml, rows: must not be empty; list at least one"
+    ]
+    assert complaints({"name": "x", "version": "1", "rows": 5}, tmp_path) == [
+        "m.yaml, rows: 5 is not a list; write [5]"
+    ]
 
 
-@pytest.mark.parametrize("document", [["rows"], "rows", None, {"markets": ["spot"]}])
-def test_other_files_are_no_matrix(document: object, tmp_path: Path) -> None:
-    assert complaints(document, tmp_path) == [
-        "m.yaml: this is no matrix file: it has neither 'rows' nor 'availability_matrix'"
+def test_other_files_are_not_matrix_files(tmp_path: Path) -> None:
+    assert complaints({"markets": ["spot"]}, tmp_path) == [
+        "m.yaml: is not a matrix file: it has neither 'rows' nor 'availability_matrix'"
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("m.yaml", b"name: x\nrows: [\n", " line 3: is not YAML: did not find expected node content"),
-        ("m.json", b'{"name": "x",\n "rows": ]}', " line 2: is not JSON: Expecting value in column 10"),
+        (
+            "m.yaml",
+            b"name: x\nrows: [\n",
+            ", line 3: is not valid YAML: while parsing a flow node, did not find expected node content",
+        ),
+        ("m.json", b'{"name": "x",\n "rows": ]}', ", line 2: is not valid JSON: Expecting value"),
         ("m.yaml", b"\xff\xfe", ": cannot be read: it is not UTF-8 text"),
-        ("m.yaml", b"rows: \x00", ": is not YAML: "),
-        ("m.yaml", b"rows: [{first_date: 2025-02-30}]", ": holds a value that cannot be: day"),
+        ("m.yaml", b"rows: \x00", ": is not valid YAML: "),
+        ("m.yaml", b"- rows", ": is not a mapping of fields"),
+        ("m.yaml", b"", ": is empty"),
+        ("m.yaml", b"name: x\nname: y", ", line 2, name: duplicate field, first defined on line 1"),
     ],
 )
 def test_files_that_cannot_be_read(name: str, content: bytes, said: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Access
 from crypto_archive.jobs.plan import plan as plan_of
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, RemoteStat
@@ -144,7 +144,7 @@ def configured(root: Path, **options: object) -> RunConfig:
         "markets": ["spot"], "symbols": ["BTCUSDT"], "data_types": ["klines"], "intervals": ["1h"],
         "start": "2025-07-01", "end": "2025-07-09", "output_directory": str(root),
     }  # fmt: skip
-    return load_request([], wanted | options, today=TODAY)
+    return load_run_config([], wanted | options, today=TODAY)
 
 
 def test_the_stream_of_a_request_is_lazy_from_the_listing_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

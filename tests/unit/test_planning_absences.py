@@ -182,7 +182,7 @@ ROWS = st.builds(
 OBJECTS = st.builds(ObjectDays, daily=SETS, monthly=SETS.map(whole_months))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     ROWS,
     OBJECTS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.load import load_request
+from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Partitioning, Selection, SymbolFilter
 from crypto_archive.model import Contract, DateRange, Market, Partition
 from crypto_archive.plan.selection import select
@@ -66,7 +66,7 @@ def selected(
 def asked(market: Market, **options: object) -> ResolvedSelection:
     """The selection of options, by way of the configuration."""
     given = {"markets": [market.value], "start": "2025-06-01", "end": "2025-06-30"} | options
-    configured = load_request([], given, today=TODAY)
+    configured = load_run_config([], given, today=TODAY)
     return select(a_context(TODAY), configured.request.selection)
 
 

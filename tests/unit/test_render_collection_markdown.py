@@ -86,7 +86,7 @@ def test_no_text_breaks_out_of_its_cell(text: str) -> None:
     ("report", "said"),
     [
         (report_of(Outcome.FETCHED), "success: 1 object, 2.0 KiB"),
-        (report_of(), "empty: the archive has nothing of what is selected"),
+        (report_of(), "empty: the archive has none of the selected data"),
         (report_of(Outcome.CANCELLED, interrupted_by=0), "interrupted: 1 object, 0 B, 1 cancelled"),
         (report_of(error="The disk is full.\nHint"), "failed: The disk is full. Hint"),
     ],

@@ -49,7 +49,7 @@ def test_the_rest_is_explained() -> None:
         "   · before the first day   - delisted   / never published" in text
     )
     assert "5 series: 475 days to be had, 46 % of them on disk, 256 to fetch; 2 in holes" in text
-    assert lines(120)[-1] == "note  spot bookDepth: never published by the archive, 0 objects"
+    assert lines(120)[-1] == "note  spot bookDepth: never published by the archive; nothing to plan"
 
 
 def test_a_short_span_is_shown_day_by_day() -> None:
@@ -73,7 +73,8 @@ def test_many_series_are_cut_unless_all_are_asked_for() -> None:
     cut = text_of(coverage_view(report), 120)
     assert cut.count("BTCUSDT 1d") == SERIES_SHOWN
     assert "… and 1,000 more series; --all shows them, --to coverage.html draws them all" in cut
-    assert text_of(coverage_view(report, every_series=True), 120).count("BTCUSDT 1d") == SERIES_SHOWN + 1000
+    del report.series[SERIES_SHOWN + 10 :]
+    assert text_of(coverage_view(report, every_series=True), 120).count("BTCUSDT 1d") == SERIES_SHOWN + 10
 
 
 def test_nothing_is_said_in_words() -> None:

@@ -4,6 +4,7 @@ import io
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.events import (
@@ -22,7 +23,8 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Action, Market, Notice, Outcome, PlannedObject, Verdict
-from crypto_archive.render.plain import LINES_OF_A_KIND, PROGRESS_SECONDS, PlainCheckProgress, PlainProgress
+from crypto_archive.render.plain import LINES_OF_A_KIND, PROGRESS_SECONDS, PlainProgress, stamped
+from crypto_archive.render.stats import COLLECT, VERIFY, Work
 
 from .test_report_fold import archive_object
 
@@ -43,10 +45,10 @@ class Time:
 
 
 class Screen:
-    def __init__(self) -> None:
+    def __init__(self, work: Work = COLLECT) -> None:
         self.time = Time()
         self.stream = io.StringIO()
-        self.progress = PlainProgress(self.stream, self.time.clock, self.time.now)
+        self.progress = PlainProgress(stamped(self.stream, self.time.now), work, self.time.clock)
 
     @property
     def lines(self) -> list[str]:
@@ -76,13 +78,13 @@ def test_a_run_from_first_to_last_line() -> None:
         "2025-07-16T12:00:00Z run run-1 started, s5cmd v2.3.0",
         "2025-07-16T12:00:00Z note: spot bookDepth: never published",
         "2025-07-16T12:00:06Z 0%, 0 of 1 object, 2.0 KiB, 341 B/s",
-        "2025-07-16T12:00:06Z batch 1 (spot klines): attempt 1 left 1 object: SlowDown: 503; again in 2.0 s",
+        "2025-07-16T12:00:06Z batch 1 (spot klines): attempt 1 left 1 object: SlowDown: 503; next attempt in 2.0 s",
         f"2025-07-16T12:00:06Z failed: {archive_object().key}: SlowDown",
         "2025-07-16T12:00:08Z run ended after 8.0 s: 1 failed; 2.0 KiB fetched, 256 B/s",
     ]
 
 
-def test_a_growing_plan_is_told_so() -> None:
+def test_a_growing_plan_says_so_far() -> None:
     screen = Screen()
     screen.progress.show(PLANNED)
     screen.time.seconds = 5.0
@@ -90,7 +92,7 @@ def test_a_growing_plan_is_told_so() -> None:
     assert screen.lines == ["2025-07-16T12:00:05Z 0 of 2 objects so far, 0 B, 0 B/s"]
 
 
-def test_an_early_end_is_told() -> None:
+def test_an_early_end_is_reported() -> None:
     screen = Screen()
     screen.progress.show(RunFinished(1.0, interrupted_by=2))
     screen.progress.show(RunFinished(1.0, error="the disk is full"))
@@ -118,32 +120,35 @@ def test_lines_of_a_kind_are_limited() -> None:
         screen.progress.show(Noticed(Notice(f"note {number}")))
         screen.progress.show(BatchRetried(0, number, 1, 1.0, 1, ""))
     assert len(screen.lines) == 3 * (LINES_OF_A_KIND + 1)
-    assert screen.lines[-3].endswith("further failures stand in the report only")
-    assert screen.lines[-2].endswith("further notes stand in the report only")
-    assert screen.lines[-1].endswith("further retries stand in the journal only")
+    assert screen.lines[-3].endswith("further failures are in the report")
+    assert screen.lines[-2].endswith("further notes are in the report")
+    assert screen.lines[-1].endswith("further retries are in the journal")
 
 
 def test_a_verification() -> None:
-    time, stream = Time(), io.StringIO()
-    with PlainCheckProgress(stream, time.clock, time.now, objects=3) as progress:
+    screen = Screen(VERIFY)
+    with screen.progress as progress:
         progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, 1024))
-        time.seconds = 7.0
+        screen.time.seconds = 7.0
         progress.show(Checked("b.zip", Market.SPOT, "klines", Verdict.CORRUPT, 0, "wrong digest"))
         progress.show(Checked("c.zip", Market.SPOT, "klines", Verdict.MISSING))
-    assert stream.getvalue().splitlines() == [
+    assert screen.lines == [
         "2025-07-16T12:00:00Z verification started",
         "2025-07-16T12:00:07Z corrupt: b.zip: wrong digest",
-        "2025-07-16T12:00:07Z 2 of 3 objects, 1.0 KiB (1 ok, 1 corrupt)",
+        "2025-07-16T12:00:07Z 2 objects, 1.0 KiB, 0 B/s (1 ok, 1 corrupt)",
         "2025-07-16T12:00:07Z missing: c.zip",
-        "2025-07-16T12:00:07Z verification ended after 7.0 s: 3 of 3 objects, 1.0 KiB (1 ok, 1 missing, 1 corrupt)",
+        "2025-07-16T12:00:07Z verification ended after 7.0 s: 3 objects, 1.0 KiB (1 ok, 1 missing, 1 corrupt)",
     ]
 
 
-def test_a_verification_of_nobody_knows_how_much() -> None:
-    time, stream = Time(), io.StringIO()
-    with PlainCheckProgress(stream, time.clock, time.now) as progress:
-        progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, 5))
-    assert stream.getvalue().endswith("ended after 0.0 s: 1 object, 5 B (1 ok)\n")
+@pytest.mark.parametrize(("checks", "ends"), [(1, ["verification stopped after 0.0 s: 1 object, 5 B (1 ok)"]), (0, [])])
+def test_an_error_ends_a_verification_with_what_was_done_if_anything_was(checks: int, ends: list[str]) -> None:
+    screen = Screen(VERIFY)
+    with pytest.raises(OSError, match="disk"), screen.progress as progress:  # noqa: PT012
+        for _ in range(checks):
+            progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, 5))
+        raise OSError("disk")
+    assert [line.split(" ", 1)[1] for line in screen.lines] == ["verification started", *ends]
 
 
 def test_daily_objects_that_are_moved_aside_and_those_that_stay() -> None:
@@ -156,14 +161,14 @@ def test_daily_objects_that_are_moved_aside_and_those_that_stay() -> None:
     screen.progress.show(DaysKept(archive_object(), 31, "it lacks rows of x.zip"))
     assert screen.lines == [
         f"2025-07-16T12:00:06Z comparing {key} with 31 daily objects, 12 held so far",
-        f"2025-07-16T12:00:06Z moved aside 2 daily objects, held by {key}",
+        f"2025-07-16T12:00:06Z moved aside: 2 daily objects, held by {key}",
         f"2025-07-16T12:00:06Z note: {key} does not stand for 31 daily objects, which stay: it lacks rows of x.zip",
     ]
 
 
-def test_what_is_moved_aside_is_told_some_times() -> None:
+def test_only_some_objects_moved_aside_get_a_line() -> None:
     screen = Screen()
     for _ in range(LINES_OF_A_KIND + 5):
         screen.progress.show(DaysCovered(archive_object(), ("a",), 100))
     assert len(screen.lines) == LINES_OF_A_KIND + 1
-    assert screen.lines[-1].endswith("what else is moved aside stands in the journal only")
+    assert screen.lines[-1].endswith("further objects moved aside are in the journal")

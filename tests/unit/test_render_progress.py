@@ -9,7 +9,8 @@ import pytest
 
 from crypto_archive.events import Checked, PlanFinished, RunFinished
 from crypto_archive.model import Market, Verdict
-from crypto_archive.render.progress import Mode, check_progress, progress
+from crypto_archive.render.progress import progress
+from crypto_archive.render.stats import VERIFY
 
 CHECKED = Checked("a.zip", Market.SPOT, "klines", Verdict.OK)
 
@@ -48,11 +49,11 @@ def a_capable_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
 
 
-def shown(stream: Any, mode: Mode = Mode.AUTO) -> str:
-    with progress(stream, mode) as run:
+def shown(stream: Any, *, quiet: bool = False) -> str:
+    with progress(stream, quiet=quiet) as run:
         run.show(PlanFinished())
         run.show(RunFinished(1.0))
-    with check_progress(stream, mode, objects=1) as checks:
+    with progress(stream, VERIFY, quiet=quiet) as checks:
         checks.show(CHECKED)
     return stream.getvalue()
 
@@ -68,10 +69,6 @@ def test_a_pipe_gets_plain_lines() -> None:
     assert "verification ended" in text
 
 
-def test_plain_lines_can_be_asked_for_on_a_terminal() -> None:
-    assert "\x1b" not in shown(Terminal(), Mode.PLAIN)
-
-
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert "\x1b" not in shown(Terminal())
@@ -79,7 +76,7 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
 def test_quiet_shows_nothing(stream: io.StringIO) -> None:
-    assert shown(stream, Mode.QUIET) == ""
+    assert shown(stream, quiet=True) == ""
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,13 +73,15 @@ def test_a_plan_with_all_columns() -> None:
         GroupTotals(Market.SPOT, "klines", 1234, 1200, 2400, 24, 3 * 1024**3, 1234, present=34, updates=5),
         GroupTotals(Market.FUTURES_UM, "liquidationSnapshot", 10, 10, 20, 1, 1024, 4),
     ]
-    lines = text_of(plan_table(groups, [Notice("spot bookDepth: never published by the archive, 0 objects")]), 110)
+    lines = text_of(
+        plan_table(groups, [Notice("spot bookDepth: never published by the archive; nothing to plan")]), 110
+    )
     head, first, second, total = filled(lines)[:4]
     assert head == "market data type objects present updates sidecars commands batches size"
     assert first == "spot klines 1,234 34 5 1,200 2,400 24 3.0 GiB"
     assert second == "futures_um liquidationSnapshot 10 0 0 10 20 1 ≥ 1.0 KiB"
     assert total == "total 1,244 34 5 1,210 2,420 25 ≥ 3.0 GiB"
-    assert lines.splitlines()[-1] == "note  spot bookDepth: never published by the archive, 0 objects"
+    assert lines.splitlines()[-1] == "note  spot bookDepth: never published by the archive; nothing to plan"
 
 
 def test_a_plan_from_the_calendar_leaves_out_what_it_does_not_know() -> None:
@@ -122,10 +124,6 @@ def test_the_matrix() -> None:
     assert lines[3] == "futures_um bookTicker ticker yes – 2023-05-16 2024-03-30 discontinued"
 
 
-def test_the_matrix_with_notes() -> None:
-    assert "One | two" in text_of(matrix_table(ROWS, notes=True), 160)
-
-
 def test_the_matrix_as_markdown() -> None:
     lines = matrix_markdown(ROWS).splitlines()
     assert lines[0] == ("| market | data type | aliases | status | daily | monthly | from | to | key | note |")
@@ -139,8 +137,8 @@ def test_the_matrix_as_markdown() -> None:
 
 def test_the_summary_of_a_good_run() -> None:
     lines = text_of(report_summary(report_of(Outcome.FETCHED, Outcome.PRESENT), Path("output/report.json")))
-    assert "Everything planned is there" in lines
-    assert "fetched  1  new, proven and in place" in lines.replace("   ", "  ")
+    assert "All 2 files are in place" in lines
+    assert "fetched  1  downloaded and verified" in lines.replace("   ", "  ")
     assert "20 B" in lines
     assert "20 B, 10 B/s" in lines
     assert "output/report.json" in lines
@@ -153,7 +151,7 @@ def test_the_summary_names_the_first_failures_and_what_to_do() -> None:
     for number in range(14):
         report.add(ObjectFinished(archive_object(number), Outcome.FAILED, "SlowDown:\n503"))
     lines = text_of(report_summary(report, Path("report.json"), Path("runs/failed.s5cmd")))
-    assert "Some objects are not there" in lines
+    assert "Some files are not in place" in lines
     assert lines.count("SlowDown: 503") == 10
     assert "and 4 more, listed in the report" in lines
     assert "→ Run the same command again: it continues where it stopped." in lines
@@ -166,9 +164,9 @@ def test_the_summary_of_what_the_archive_has_replaced_since(others: int) -> None
     report.request = replace(report.request, locked=Path("inputs.lock"))
     report.add(ObjectFinished(archive_object(7), Outcome.FAILED, "gone", refused=True))
     lines = filled(text_of(report_summary(report), 120))
-    assert "│ locked by inputs.lock │" in lines
+    assert "│ lock file inputs.lock │" in lines
     assert (
-        "→ The archive no longer has some of the locked bytes: copy them from a root that has them, or lock anew."
+        "→ The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
         in lines
     )
     again = "→ Run the same command again: it continues where it stopped."
@@ -192,7 +190,7 @@ def test_the_same_command_is_no_advice_where_it_would_end_in_the_same_way() -> N
 def test_the_summary_of_an_interrupted_run() -> None:
     lines = text_of(report_summary(report_of(Outcome.CANCELLED, finish=RunFinished(1.0, interrupted_by=2))))
     assert "The run was interrupted" in lines
-    assert "not fetched any more" in lines
+    assert "not downloaded" in lines
 
 
 def empty_reports() -> list[Report]:
@@ -211,9 +209,9 @@ def test_the_summary_of_nothing(report: Report) -> None:
 def test_the_summary_of_nothing_says_why() -> None:
     report = new_report()
     for number in range(8):
-        report.add(Noticed(Notice(f"the archive has no symbol 'BTCUSD{number}' there")))
+        report.add(Noticed(Notice(f"the archive has no symbol 'BTCUSD{number}'")))
     lines = text_of(report_summary(report))
-    assert "why       the archive has no symbol 'BTCUSD0' there" in lines
+    assert "why       the archive has no symbol 'BTCUSD0'" in lines
     assert "BTCUSD4" in lines
     assert "BTCUSD5" not in lines
     assert "and 3 more, listed in the report" in lines
@@ -229,7 +227,7 @@ def verified(*verdicts: Verdict) -> VerifyReport:
 
 def test_the_summary_of_a_verification() -> None:
     lines = text_of(verify_summary(verified(Verdict.OK, Verdict.OK, Verdict.SIDECAR_STALE)))
-    assert "Everything checked is good" in lines
+    assert "All 3 files are good" in lines
     assert "3 objects, 3.0 KiB" in lines
     assert "2.0 s, 1.5 KiB/s" in lines
     assert "the archive's checksum is stale" in lines
@@ -238,14 +236,14 @@ def test_the_summary_of_a_verification() -> None:
 
 def test_the_summary_of_a_bad_verification() -> None:
     lines = text_of(verify_summary(verified(*[Verdict.CORRUPT] * 12)))
-    assert "Some objects are bad or missing" in lines
+    assert "Some files are bad or missing" in lines
     assert lines.count("wrong digest") == 10
     assert "and 2 more, listed in the report" in lines
-    assert "→ Fetch what is bad or missing again: the same command with --repair." in lines
+    assert "→ Download bad and missing files again: run the same command with --repair." in lines
 
 
 def test_the_summary_of_a_verification_of_nothing() -> None:
-    assert "There was nothing to check" in text_of(verify_summary(verified()))
+    assert "There was nothing to verify" in text_of(verify_summary(verified()))
 
 
 class Terminal(io.StringIO):
@@ -255,7 +253,7 @@ class Terminal(io.StringIO):
 
 def test_a_pipe_gets_whole_lines_without_colour() -> None:
     stream = io.StringIO()
-    show(matrix_table(ROWS, notes=True), stream)
+    show(matrix_table(ROWS), stream)
     assert "\x1b" not in stream.getvalue()
     assert "2017-08-17" in stream.getvalue()
     assert max(map(len, stream.getvalue().splitlines())) < 200

@@ -24,7 +24,8 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Action, Market, Notice, Outcome, PlannedObject, RemoteStat, Verdict
-from crypto_archive.render.terminal import LINES_ABOVE, TerminalCheckProgress, TerminalProgress
+from crypto_archive.render.stats import VERIFY
+from crypto_archive.render.terminal import LINES_ABOVE, TerminalProgress
 
 from .test_report_fold import archive_object
 
@@ -45,7 +46,7 @@ def console(width: int = 80, height: int = 24) -> Console:
     return Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
 
 
-def drawn(progress: TerminalProgress | TerminalCheckProgress, width: int = 80, height: int = 24) -> list[str]:
+def drawn(progress: TerminalProgress, width: int = 80, height: int = 24) -> list[str]:
     """What the terminal would show, line by line."""
     recorder = Console(file=io.StringIO(), width=width, height=height, record=True, color_system=None)
     recorder.print(progress.render())
@@ -58,9 +59,9 @@ def planned(size: int | None = 10 * MIB) -> ObjectPlanned:
 
 
 def progress_of(*events: Event, clock: Clock | None = None, width: int = 80, height: int = 24) -> TerminalProgress:
-    progress = TerminalProgress(console(width, height), clock or Clock())
+    progress = TerminalProgress(console(width, height), clock=clock or Clock())
     for event in events:
-        progress.take(event)
+        progress.show(event)
     return progress
 
 
@@ -75,7 +76,7 @@ def test_bytes_objects_rate_time_left_and_lanes() -> None:
         clock=clock,
     )
     clock.now = 2.0
-    progress.take(
+    progress.show(
         ObjectFinished(
             archive_object(),
             Outcome.FETCHED,
@@ -85,8 +86,8 @@ def test_bytes_objects_rate_time_left_and_lanes() -> None:
             lane=0,
         )
     )
-    progress.take(BytesArrived(0, 4 * MIB))
-    progress.take(BytesArrived(1, 6 * MIB))
+    progress.show(BytesArrived(0, 4 * MIB))
+    progress.show(BytesArrived(1, 6 * MIB))
     lines = drawn(progress)
     assert lines[0] == "Collecting  run run-1" + " " * 52 + "0:00:02"
     assert "50%   0:00:02 left" in lines[1]
@@ -113,7 +114,7 @@ def test_without_sizes_the_bar_counts_objects() -> None:
     assert " of " not in lines[2][:27]
 
 
-def test_a_lane_that_waits_and_one_that_idles() -> None:
+def test_a_lane_that_waits_and_one_that_is_idle() -> None:
     clock = Clock()
     progress = progress_of(
         BatchStarted(0, 1, "spot klines", 1, 3),
@@ -123,11 +124,11 @@ def test_a_lane_that_waits_and_one_that_idles() -> None:
         clock=clock,
     )
     lines = drawn(progress)
-    assert lines[5] == "   1  spot klines  SlowDown                    0 of 3              again in 4 s"
+    assert lines[5] == "   1  spot klines  SlowDown                    0 of 3              retry in 4 s"
     assert lines[6] == "   2  idle"
     clock.now = 9.0
-    assert drawn(progress)[5].endswith("again now")
-    progress.take(BatchStarted(0, 1, "spot klines", 2, 3))
+    assert drawn(progress)[5].endswith("retrying now")
+    progress.show(BatchStarted(0, 1, "spot klines", 2, 3))
     assert drawn(progress)[5].endswith("attempt 2")
 
 
@@ -147,7 +148,7 @@ def test_it_fits_the_terminal(width: int, height: int, lanes: int) -> None:
 def test_the_first_notices_and_failures_stay_above_the_bar() -> None:
     clock = Clock()
     screen = console(width=200)
-    with TerminalProgress(screen, clock) as progress:
+    with TerminalProgress(screen, clock=clock) as progress:
         progress.show(RunStarted("run-1", MOMENT, (Notice("spot bookDepth: never"),), "v2.3.0"))
         for number in range(LINES_ABOVE + 3):
             progress.show(Noticed(Notice(f"notice {number}")))
@@ -156,15 +157,15 @@ def test_the_first_notices_and_failures_stay_above_the_bar() -> None:
     text = screen.file.getvalue()
     assert "note  spot bookDepth: never" in text
     assert f"failed  {archive_object().key}: Slow [31mDown" in text
-    assert text.count("further notices stand in the report") == 1
-    assert text.count("further failures stand in the report") == 1
+    assert text.count("further notes are in the report") == 1
+    assert text.count("further failures are in the report") == 1
     assert archive_object(LINES_ABOVE).key not in text
 
 
-def test_it_draws_only_now_and_then() -> None:
+def test_it_is_redrawn_only_now_and_then() -> None:
     clock = Clock()
     screen = console()
-    with TerminalProgress(screen, clock) as progress:
+    with TerminalProgress(screen, clock=clock) as progress:
         progress.show(PlanFinished())
         before = len(screen.file.getvalue())
         for _ in range(100):
@@ -185,7 +186,7 @@ def crash(progress: TerminalProgress) -> None:
 def test_the_terminal_is_left_as_it_was_found_even_after_an_error() -> None:
     screen = console()
     with pytest.raises(RuntimeError, match="a bug"):
-        crash(TerminalProgress(screen, Clock()))
+        crash(TerminalProgress(screen, clock=Clock()))
     text = screen.file.getvalue()
     assert text.count(HIDE_CURSOR) == 1
     assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
@@ -194,33 +195,36 @@ def test_the_terminal_is_left_as_it_was_found_even_after_an_error() -> None:
 def test_a_verification() -> None:
     clock = Clock()
     screen = console()
-    progress = TerminalCheckProgress(screen, clock, objects=4)
-    progress.take(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, MIB))
+    progress = TerminalProgress(screen, VERIFY, clock)
+    progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.OK, MIB))
     clock.now = 2.0
-    progress.take(Checked("b.zip", Market.SPOT, "klines", Verdict.CORRUPT, MIB, "wrong digest"))
+    progress.show(Checked("b.zip", Market.SPOT, "klines", Verdict.CORRUPT, MIB, "wrong digest"))
     lines = drawn(progress)
     assert lines[0].startswith("Verifying")
-    assert "50%   0:00:04 left" in lines[1]
+    assert "%" not in lines[1]
     assert lines[2].split("  ")[0] == "2.0 MiB"
-    assert lines[2].endswith("2 of 4 objects")
+    assert lines[2].endswith("2 objects")
     assert lines[3] == "1 ok  1 corrupt"
     assert "corrupt  b.zip: wrong digest" in screen.file.getvalue()
 
 
-def test_a_verification_of_nobody_knows_how_much() -> None:
-    progress = TerminalCheckProgress(console(), Clock())
+def test_only_the_first_bad_objects_stay_above_the_bar() -> None:
+    screen = console()
+    progress = TerminalProgress(screen, VERIFY, Clock())
     for _ in range(LINES_ABOVE + 2):
-        progress.take(Checked("a.zip", Market.SPOT, "klines", Verdict.MISSING))
+        progress.show(Checked("a.zip", Market.SPOT, "klines", Verdict.MISSING))
     lines = drawn(progress)
-    assert "%" not in lines[1]
     assert lines[2].endswith("12 objects")
+    text = screen.file.getvalue()
+    assert text.count("missing  a.zip") == LINES_ABOVE
+    assert text.count("further failures are in the report") == 1
 
 
-def test_the_title_tells_of_a_comparison_and_a_note_of_what_stays() -> None:
+def test_the_title_shows_a_comparison_and_a_note_what_stays() -> None:
     progress = progress_of(PlanFinished(), Comparing(archive_object(), 31, 12), width=120)
     assert drawn(progress, 120)[0].startswith("Comparing  BTCUSDT-1h-2020-01-01.zip with its days, 12 of 31 held")
-    progress.take(DaysCovered(archive_object(), ("a",), 100))
-    progress.take(DaysKept(archive_object(), 31, "it lacks rows of x.zip"))
+    progress.show(DaysCovered(archive_object(), ("a",), 100))
+    progress.show(DaysKept(archive_object(), 31, "it lacks rows of x.zip"))
     written = progress._console.file
     assert isinstance(written, io.StringIO)
     assert "which stay: it lacks rows of x.zip" in written.getvalue()

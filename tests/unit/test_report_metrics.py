@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_of
 
 from crypto_archive.config.run_config import Request, Selection
-from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.errors import ExitCode, FileUnusable
 from crypto_archive.events import ObjectFinished, ObjectPlanned, RunFinished, RunStarted
 from crypto_archive.jobs.metrics import LAST_SUCCESS, former_successes, metrics_text, write_metrics
 from crypto_archive.jobs.report import Report
@@ -127,7 +127,7 @@ def test_a_file_of_another_kind_is_replaced(tmp_path: Path, content: str) -> Non
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.prom").mkdir()
-    with pytest.raises(RootUnusable, match="The metrics cannot be written to") as raised:
+    with pytest.raises(FileUnusable, match="Cannot write") as raised:
         write_metrics(report_of(Outcome.FETCHED), tmp_path / "a.prom")
     assert "--metrics-file" in raised.value.hint
     assert [file.name for file in tmp_path.iterdir()] == ["a.prom"]

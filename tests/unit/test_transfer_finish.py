@@ -128,9 +128,9 @@ GOOD_ARRIVALS = {
         None, AS_LISTED, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing",
     ),
     "no sidecar, uploaded in parts": (
-        None, IN_PARTS, Verdict.SIDECAR_MISSING, "no sidecar; the size is that of the listing",
+        None, IN_PARTS, Verdict.SIDECAR_MISSING, "no sidecar; size as in the listing",
     ),
-    "no sidecar, no listing": (None, None, Verdict.SIDECAR_MISSING, "no sidecar and no listing to prove it by"),
+    "no sidecar, no listing": (None, None, Verdict.SIDECAR_MISSING, "no sidecar and no listing to verify it"),
 }  # fmt: skip
 
 
@@ -182,7 +182,7 @@ DOUBTFUL = {
     "the sidecar is an error page": ("<html>", AS_LISTED, MALFORMED + "'<html>'"),
     "the sidecar is empty": ("", AS_LISTED, MALFORMED + "''"),
     "the sidecar is of another file": (
-        OF_ANOTHER, AS_LISTED, "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip",
+        OF_ANOTHER, AS_LISTED, "the sidecar names another file: ETHUSDT-1h-2025-07-15.zip",
     ),
     "cut short": (RIGHT, OTHER_SIZE, TOO_SHORT),
     "no sidecar, another ETag": (None, OTHER_ETAG, f"MD5 is {MD5[:12]}…, the listing says ffffffffffff…"),

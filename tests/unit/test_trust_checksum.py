@@ -73,7 +73,7 @@ def test_a_sidecar_file_is_read(tmp_path: Path) -> None:
     assert read_sidecar(path) == Sidecar(DIGEST, NAME)
 
 
-def test_a_sidecar_file_that_is_no_text_is_a_value_error(tmp_path: Path) -> None:
+def test_a_sidecar_file_that_is_not_text_is_a_value_error(tmp_path: Path) -> None:
     path = tmp_path / "binary"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"found '\\\\xff\\\\xfe"):

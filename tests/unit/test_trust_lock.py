@@ -1,4 +1,4 @@
-"""One writer at a time, told by name; a dead one leaves nothing behind that could stop the next."""
+"""One writer at a time, reported by name; a dead one leaves nothing behind that could stop the next."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import filelock
@@ -17,7 +16,7 @@ import pytest
 
 from crypto_archive.errors import ExitCode, RootLocked, RootUnusable
 from crypto_archive.root import lock
-from crypto_archive.root.lock import TURN_SECONDS, Holder, hold, is_held, read_holder, wait_for
+from crypto_archive.root.lock import TURN_SECONDS, Holder, RootLock, wait_for
 from crypto_archive.root.store import Root, open_root
 
 if TYPE_CHECKING:
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from crypto_archive.root.lock import hold
+from crypto_archive.root.lock import RootLock
 from crypto_archive.root.store import Root
 
-with hold(Root(Path(sys.argv[1])), "collect --preset research"):
+with RootLock(Root(Path(sys.argv[1]))).hold("collect --preset research"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -41,6 +40,18 @@ with hold(Root(Path(sys.argv[1])), "collect --preset research"):
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     return open_root(tmp_path / "archive")
+
+
+def hold(root: Root, purpose: str, *, brief: bool = False) -> AbstractContextManager[Holder]:
+    return RootLock(root).hold(purpose, brief=brief)
+
+
+def holder_of(root: Root) -> Holder | None:
+    return RootLock(root).holder()
+
+
+def is_held(root: Root) -> bool:
+    return RootLock(root).is_held()
 
 
 @contextmanager
@@ -66,9 +77,9 @@ def test_the_holder_is_noted_while_it_holds(root: Root) -> None:
         assert holder.pid == os.getpid()
         assert holder.purpose == "collect"
         assert holder.started.endswith("+00:00")
-        assert read_holder(root) == holder
+        assert holder_of(root) == holder
     assert not note(root).exists()
-    assert read_holder(root) is None
+    assert holder_of(root) is None
 
 
 def test_the_lock_can_be_taken_again(root: Root) -> None:
@@ -93,15 +104,13 @@ def test_another_process_is_named(root: Root) -> None:
     with another_process(root) as child:
         with pytest.raises(RootLocked) as caught, hold(root, "collect"):
             pass
-        holder = read_holder(root)
+        holder = holder_of(root)
     assert holder is not None
     assert caught.value.message == (
         f"Another run holds the lock of {root.path}: collect --preset research, process {child.pid} on "
         f"{socket.gethostname()}, since {holder.started}"
     )
-    assert caught.value.hint == (
-        "Wait until it has ended, as --wait does, stop that process, or choose another folder with --output."
-    )
+    assert caught.value.hint == ("Wait for it with --wait, stop that process, or choose another folder with --output.")
     assert caught.value.exit_code is ExitCode.ENVIRONMENT
 
 
@@ -121,26 +130,26 @@ def test_a_killed_process_frees_the_lock_and_its_note_is_ignored(root: Root) -> 
         child.kill()
         child.wait()
         assert note(root).exists()
-        assert read_holder(root) is None
+        assert holder_of(root) is None
         with hold(root, "collect") as holder:
-            assert read_holder(root) == holder
+            assert holder_of(root) == holder
 
 
 @pytest.mark.parametrize("left", ["", "{", "[]", "null", '{"pid": 1}', '{"who": "me"}'])
-def test_a_damaged_note_stops_nobody(root: Root, left: str) -> None:
+def test_a_damaged_note_is_ignored(root: Root, left: str) -> None:
     note(root).write_text(left)
-    assert read_holder(root) is None
+    assert holder_of(root) is None
     with hold(root, "collect"):
         pass
 
 
-def test_a_holder_without_a_note_is_told_too(root: Root) -> None:
+def test_a_holder_without_a_note_is_reported_too(root: Root) -> None:
     with hold(root, "collect"):
         note(root).unlink()
         with pytest.raises(RootLocked) as caught, hold(root, "collect"):
             pass
     assert caught.value.message == f"Another run holds the lock of {root.path}"
-    assert "Wait until it has ended" in caught.value.hint
+    assert "Wait for it with --wait" in caught.value.hint
 
 
 def test_a_note_from_another_machine_is_believed(root: Root) -> None:
@@ -151,7 +160,7 @@ def test_a_note_from_another_machine_is_believed(root: Root) -> None:
             pass
 
 
-def test_a_folder_in_place_of_the_lock_is_told(root: Root) -> None:
+def test_a_folder_in_place_of_the_lock_is_reported(root: Root) -> None:
     root.lock_path.mkdir()
     with pytest.raises(RootUnusable, match="Cannot write to output directory"), hold(root, "collect"):
         pass
@@ -168,12 +177,12 @@ def test_a_note_that_cannot_be_written_frees_the_lock(root: Root) -> None:
         pass
 
 
-def test_a_file_system_without_locks_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_reported(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise NotImplementedError
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
-    with pytest.raises(RootUnusable, match="has no file locks"), hold(root, "collect"):
+    with pytest.raises(RootUnusable, match="does not support file locks"), hold(root, "collect"):
         pass
 
 
@@ -181,7 +190,7 @@ def test_a_file_system_without_locks_is_told(root: Root, monkeypatch: pytest.Mon
 
 
 class Turns(threading.Event):
-    """Ends a wait after some turns; remembers how long each was, and does not take that long."""
+    """Ends a wait after some turns; records how long each was, and does not take that long."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -195,20 +204,20 @@ class Turns(threading.Event):
 
 def test_a_lock_that_is_free_is_not_waited_for(root: Root) -> None:
     with ExitStack() as held:
-        assert outcome_of(wait_for(held, partial(hold, root, "collect"), Turns(0))) == ([], True)
-        assert read_holder(root) is not None
-    assert read_holder(root) is None
+        assert outcome_of(waiting_for(held, root, Turns(0))) == ([], True)
+        assert holder_of(root) is not None
+    assert holder_of(root) is None
 
 
 @pytest.mark.parametrize("how", ["ends", "is killed"])
-def test_who_waits_is_told_once_for_whom_and_goes_on_when_the_holder(root: Root, how: str) -> None:
+def test_a_waiting_run_reports_the_holder_once_and_continues_when_it(root: Root, how: str) -> None:
     with another_process(root) as child, ExitStack() as held:
-        waiting = wait_for(held, partial(hold, root, "collect"), threading.Event())
-        told = next(waiting)
-        assert told.notice.text.startswith(
+        waiting = waiting_for(held, root, threading.Event())
+        reported = next(waiting)
+        assert reported.notice.text.startswith(
             f"Another run holds the lock of {root.path}: collect --preset research, process {child.pid} on "
         )
-        assert told.notice.text.endswith("; waiting until it has ended")
+        assert reported.notice.text.endswith("; waiting for it to finish")
         if how == "ends":
             assert child.stdin is not None
             child.stdin.write("\n")
@@ -216,39 +225,39 @@ def test_who_waits_is_told_once_for_whom_and_goes_on_when_the_holder(root: Root,
         else:
             child.kill()
         assert outcome_of(waiting) == ([], True)
-        holder = read_holder(root)
+        holder = holder_of(root)
         assert holder is not None
         assert holder.pid == os.getpid()
 
 
-def test_a_wait_ends_when_it_is_told_to(root: Root) -> None:
+def test_a_wait_can_be_cancelled(root: Root) -> None:
     with another_process(root), ExitStack() as held:
-        waiting = wait_for(held, partial(hold, root, "collect"), Turns(1))
+        waiting = waiting_for(held, root, Turns(1))
         next(waiting)
         assert outcome_of(waiting) == ([], False)
-        assert read_holder(root) is not None
+        assert holder_of(root) is not None
 
 
 def test_a_wait_does_not_keep_the_processor_busy(root: Root) -> None:
     turns = Turns(4)
     with hold(root, "collect"), ExitStack() as held:
-        told, got = outcome_of(wait_for(held, partial(hold, root, "collect"), turns))
-    assert (len(told), got) == (1, False)
+        reported, got = outcome_of(waiting_for(held, root, turns))
+    assert (len(reported), got) == (1, False)
     assert turns.seconds == [TURN_SECONDS] * 4
 
 
-def test_who_is_not_to_wait_is_turned_away_at_once(root: Root) -> None:
+def test_without_wait_a_run_is_turned_away_immediately(root: Root) -> None:
     turns = Turns(1)
     with hold(root, "collect"), ExitStack() as held, pytest.raises(RootLocked):
-        outcome_of(wait_for(held, partial(hold, root, "collect"), turns, wait=False))
+        outcome_of(waiting_for(held, root, turns, wait=False))
     assert turns.seconds == []
 
 
 @pytest.mark.parametrize("noted", [True, False])
-def test_a_lock_that_is_held_for_moments_is_waited_for_in_silence(root: Root, noted: bool) -> None:
-    """It says so itself, or has not got round to saying who it is."""
+def test_a_lock_that_is_held_briefly_is_waited_for_silently(root: Root, noted: bool) -> None:
+    """Its note says so, or there is no note yet."""
     with ExitStack() as other, ExitStack() as held:
-        other.enter_context(hold(root, "the beginning of something", brief=True))
+        other.enter_context(hold(root, "start of something", brief=True))
         if not noted:
             note(root).unlink()
 
@@ -259,43 +268,49 @@ def test_a_lock_that_is_held_for_moments_is_waited_for_in_silence(root: Root, no
                 return super().wait(timeout)
 
         turns = Letting(9)
-        assert outcome_of(wait_for(held, partial(hold, root, "collect"), turns, wait=False)) == ([], True)
+        assert outcome_of(waiting_for(held, root, turns, wait=False)) == ([], True)
         assert len(turns.seconds) == 2
 
 
 @pytest.mark.parametrize("wait", [True, False])
 def test_patience_ends(root: Root, monkeypatch: pytest.MonkeyPatch, wait: bool) -> None:
     monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.0)
-    with hold(root, "the beginning of something", brief=True), ExitStack() as held:
-        waiting = wait_for(held, partial(hold, root, "collect"), Turns(1), wait=wait)
+    with hold(root, "start of something", brief=True), ExitStack() as held:
+        waiting = waiting_for(held, root, Turns(1), wait=wait)
         if wait:
-            assert "the beginning of something" in next(waiting).notice.text
+            assert "start of something" in next(waiting).notice.text
         else:
-            with pytest.raises(RootLocked, match="the beginning of something"):
+            with pytest.raises(RootLocked, match="start of something"):
                 next(waiting)
 
 
-def test_a_lock_is_seen_to_be_held(root: Root) -> None:
+def test_a_lock_knows_whether_it_is_held(root: Root) -> None:
     assert not is_held(root)
     with hold(root, "collect"):
         assert is_held(root)
     assert not is_held(root)
 
 
-def test_the_note_of_a_dead_run_on_another_machine_stops_nobody(root: Root) -> None:
-    """The machine is out of reach, but the lock itself says that nobody holds it."""
+def test_the_note_of_a_dead_run_on_another_machine_is_ignored(root: Root) -> None:
+    """The machine is out of reach, but the lock itself is free."""
     said = {"pid": 4242, "host": "another.example", "started": "2025-07-15T00:00:00+00:00", "purpose": "collect"}
     note(root).write_text(json.dumps(said))
     with hold(root, "collect") as holder:
-        assert read_holder(root) == holder
+        assert holder_of(root) == holder
     assert not note(root).exists()
 
 
-def outcome_of(waiting: Generator[Noticed, None, Holder | None]) -> tuple[list[Noticed], bool]:
-    """Return what is told from now on, and whether the lock was got."""
-    told = []
+def waiting_for(
+    held: ExitStack, root: Root, stop: threading.Event, *, wait: bool = True
+) -> Generator[Noticed, None, bool]:
+    return wait_for(lambda: held.enter_context(hold(root, "collect")), stop, wait=wait)
+
+
+def outcome_of(waiting: Generator[Noticed, None, bool]) -> tuple[list[Noticed], bool]:
+    """Return what is reported from now on, and whether the lock was acquired."""
+    reported = []
     while True:
         try:
-            told.append(next(waiting))
+            reported.append(next(waiting))
         except StopIteration as end:
-            return told, end.value is not None
+            return reported, end.value

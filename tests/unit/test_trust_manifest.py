@@ -1,4 +1,4 @@
-"""The manifest remembers, keeps former digests, serves readers while it is written, and explains what breaks it."""
+"""The manifest keeps records and former digests, serves readers while it is written, and explains damage."""
 
 from __future__ import annotations
 
@@ -91,24 +91,24 @@ entries = st.builds(
 
 
 @given(entries)
-def test_an_entry_reads_back_from_memory_and_from_disk(remembered: ManifestEntry) -> None:
+def test_an_entry_reads_back_from_memory_and_from_disk(recorded: ManifestEntry) -> None:
     with tempfile.TemporaryDirectory() as folder, Manifest(Path(folder) / "m.sqlite") as manifest:
-        manifest.record(remembered)
-        assert manifest.entry(remembered.key) == remembered
+        manifest.record(recorded)
+        assert manifest.entry(recorded.key) == recorded
         manifest.flush()
-        assert manifest.entry(remembered.key) == remembered
-        assert list(manifest.iterate()) == [remembered]
+        assert manifest.entry(recorded.key) == recorded
+        assert list(manifest.iterate()) == [recorded]
 
 
 @given(st.lists(entries, unique_by=lambda item: item.key, max_size=30), st.text(max_size=2))
-def test_a_prefix_finds_what_begins_with_it_in_order(remembered: list[ManifestEntry], prefix: str) -> None:
+def test_a_prefix_finds_what_begins_with_it_in_order(recorded: list[ManifestEntry], prefix: str) -> None:
     prefix = "".join(char for char in prefix if char.isprintable())
     with tempfile.TemporaryDirectory() as folder, Manifest(Path(folder) / "m.sqlite") as manifest:
-        for item in remembered:
+        for item in recorded:
             manifest.record(item)
         found = list(manifest.iterate(prefix))
     assert found == sorted(
-        (item for item in remembered if item.key.startswith(prefix)), key=lambda item: item.key.encode()
+        (item for item in recorded if item.key.startswith(prefix)), key=lambda item: item.key.encode()
     )
 
 
@@ -180,7 +180,7 @@ def test_the_same_bytes_again_make_no_history(path: Path) -> None:
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_an_absence_is_remembered_until_the_object_is_fetched(path: Path, flushed: bool) -> None:
+def test_an_absence_is_recorded_until_the_object_is_fetched(path: Path, flushed: bool) -> None:
     with Manifest(path) as manifest:
         assert manifest.absence("x.zip") is None
         for reason in (Absence.NOT_YET, Absence.HOLE):
@@ -207,13 +207,13 @@ def test_many_absences_are_written_without_a_flush(path: Path) -> None:
         assert reader.absence("999.zip") == AbsenceRecord("999.zip", Absence.HOLE, NOON)
 
 
-def test_a_time_without_a_zone_is_refused_at_once(path: Path) -> None:
+def test_a_time_without_a_zone_is_refused_immediately(path: Path) -> None:
     naive = NOON.replace(tzinfo=None)
     with Manifest(path) as manifest:
         for wrong in (replace(entry(), fetched_at=naive), replace(entry(), last_modified=naive)):
-            with pytest.raises(ValueError, match="has no zone; times are UTC here"):
+            with pytest.raises(ValueError, match="has no time zone; UTC is required"):
                 manifest.record(wrong)
-        with pytest.raises(ValueError, match="has no zone"):
+        with pytest.raises(ValueError, match="has no time zone"):
             manifest.record_absent("x.zip", Absence.HOLE, naive)
         assert list(manifest.iterate()) == []
 
@@ -290,7 +290,7 @@ def test_a_manifest_in_a_read_only_folder_is_read(path: Path) -> None:
         path.parent.chmod(0o700)
 
 
-def test_a_manifest_is_read_where_no_file_can_be_made_beside_it(path: Path) -> None:
+def test_a_manifest_is_read_where_no_file_can_be_made_next_to_it(path: Path) -> None:
     with Manifest(path) as manifest:
         manifest.record(entry())
     # SQLite follows no link here, so it is as in a read-only folder, even for root.
@@ -323,7 +323,7 @@ def test_a_newer_manifest_is_left_alone(path: Path, read_only: bool) -> None:
     with pytest.raises(EnvironmentFailure) as caught:
         Manifest(path, read_only=read_only)
     assert caught.value.message == f"A newer crypto-archive wrote the manifest {path} (schema 7; this one knows 1)"
-    assert caught.value.hint.startswith("Update crypto-archive, or do without what the newer one remembers: ")
+    assert caught.value.hint.startswith("Update crypto-archive, or do without what the newer one recorded: ")
     assert "`crypto-archive verify --rebuild-manifest` with the same --output" in caught.value.hint
 
 
@@ -333,17 +333,17 @@ def test_a_database_of_another_program_is_left_alone(path: Path, read_only: bool
         connection.execute("CREATE TABLE theirs (x)")
     with pytest.raises(EnvironmentFailure) as caught:
         Manifest(path, read_only=read_only)
-    assert caught.value.message == f"The file {path} is no manifest of crypto-archive"
+    assert caught.value.message == f"The file {path} is not a manifest of crypto-archive"
     assert caught.value.hint.startswith("`crypto-archive verify --rebuild-manifest` with the same --output")
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_damaged_file_is_told(path: Path, read_only: bool) -> None:
+def test_a_damaged_file_is_reported(path: Path, read_only: bool) -> None:
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(EnvironmentFailure) as caught:
         Manifest(path, read_only=read_only)
     assert caught.value.message == f"The manifest is damaged: {path} (file is not a database)"
-    assert "makes a new one from the stored files and keeps this one beside it" in caught.value.hint
+    assert "makes a new one from the stored files and keeps this one next to it" in caught.value.hint
     assert "The files are untouched" in caught.value.hint
 
 
@@ -382,7 +382,7 @@ def damaged(content: bytes, kind: str, where: int, what: bytes) -> bytes:
 
 @given(damage=DAMAGES, read_only=st.booleans())
 @hypothesis.settings(max_examples=80)
-def test_whatever_has_happened_to_its_bytes_is_told(
+def test_whatever_has_happened_to_its_bytes_is_reported(
     sound: bytes, damage: tuple[str, int, bytes], read_only: bool
 ) -> None:
     """Either nothing of it is noticed, or a message says what to do; any other error fails the test."""
@@ -401,7 +401,7 @@ def test_whatever_has_happened_to_its_bytes_is_told(
 TORN = (("object", "fetched_at", "x"), ("object", "sha256", b"\xff"), ("absence", "reason", "x"))
 
 
-def test_rows_that_no_version_has_written_are_told(path: Path) -> None:
+def test_rows_that_no_version_has_written_are_reported(path: Path) -> None:
     with Manifest(path) as manifest:
         manifest.record(entry())
         manifest.record_absent("absent.zip", Absence.HOLE, NOON)
@@ -415,7 +415,7 @@ def test_rows_that_no_version_has_written_are_told(path: Path) -> None:
             reader.entry(FOLDER + "x.zip") if table == "object" else reader.absence("absent.zip")
 
 
-def test_damage_that_is_met_later_is_told(path: Path) -> None:
+def test_damage_that_is_met_later_is_reported(path: Path) -> None:
     with Manifest(path) as manifest:
         for number in range(3000):
             manifest.record(entry(f"{number:05}.zip"))
@@ -426,14 +426,14 @@ def test_damage_that_is_met_later_is_told(path: Path) -> None:
         list(reader.iterate())
 
 
-def test_a_folder_in_place_of_the_manifest_is_told(path: Path) -> None:
+def test_a_folder_in_place_of_the_manifest_is_reported(path: Path) -> None:
     path.mkdir()
     for read_only in (True, False):
         with pytest.raises(RootUnusable, match=r"Cannot use the manifest .*manifest\.sqlite: "):
             Manifest(path, read_only=read_only)
 
 
-def test_another_program_that_keeps_it_locked_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_program_that_keeps_it_locked_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_WAIT_SECONDS", 0.0)
     with Manifest(path):
         pass
@@ -448,7 +448,7 @@ def test_another_program_that_keeps_it_locked_is_told(path: Path, monkeypatch: p
         assert manifest.entry(entry().key) == entry()
 
 
-def test_a_full_disk_is_told(path: Path) -> None:
+def test_a_full_disk_is_reported(path: Path) -> None:
     with Manifest(path) as manifest:
         for number in range(900):
             manifest.record(entry(f"{number:05}.zip"))
@@ -460,7 +460,7 @@ def test_a_full_disk_is_told(path: Path) -> None:
     assert caught.value.hint == "Free some space, then run again."
 
 
-def test_misuse_is_no_message_for_people(path: Path) -> None:
+def test_misuse_is_not_a_message_for_people(path: Path) -> None:
     manifest = Manifest(path)
     manifest.close()
     with pytest.raises(sqlite3.ProgrammingError):
@@ -477,7 +477,7 @@ def test_what_is_forgotten_is_kept_in_the_history(path: Path) -> None:
         manifest.record(two)  # kept back, and forgotten all the same
         manifest.record(stays)
         manifest.forget([one.key, two.key, f"{FOLDER}never.zip"])
-        with Manifest(path, read_only=True) as reader:  # committed at once
+        with Manifest(path, read_only=True) as reader:  # committed immediately
             assert list(reader.iterate()) == [stays]
             assert (reader.former(one.key), reader.former(two.key)) == ((one,), (two,))
         manifest.record(two)

@@ -11,8 +11,7 @@ import pytest
 
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable
 from crypto_archive.model import Absence, ManifestEntry, Verdict
-from crypto_archive.root import manifest as merging
-from crypto_archive.root.manifest import Manifest, merge
+from crypto_archive.root.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +45,11 @@ def whole(tmp_path: Path) -> Path:
 @pytest.fixture
 def part(tmp_path: Path) -> Path:
     return tmp_path / "part.sqlite"
+
+
+def merge(part: Path, whole: Path) -> None:
+    with Manifest(whole) as manifest:
+        manifest.merge(part)
 
 
 def known(path: Path) -> dict[str, ManifestEntry]:
@@ -128,32 +132,31 @@ def test_what_was_fetched_is_no_longer_absent(whole: Path, part: Path) -> None:
         assert manifest.absence(KEYS[1]) is not None  # seen to be gone after it was fetched
 
 
-def test_cut_short_between_any_two_steps_it_can_be_done_again(
-    whole: Path, part: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("steps", [1, 2, 3], ids=["objects", "history", "absences"])
+def test_killed_after_any_step_it_can_be_repeated(
+    whole: Path, part: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    first = [entry(sha256="a" * 64), entry(sha256="b" * 64, at=NOON + HOUR)]
+    written(whole, [entry(sha256="a" * 64), entry(sha256="b" * 64, at=NOON + HOUR)])
     second = [entry(sha256="c" * 64, at=NOON + 2 * HOUR), entry(sha256="d" * 64, at=NOON + 3 * HOUR)]
-    second += [entry(key) for key in KEYS[1:3]]
-    absent = [(KEYS[3], Absence.HOLE, NOON)]
-    for name in ("_objects", "_history", "_absences"):
-        path = whole.with_name(f"{name}.sqlite")
-        written(path, first)
-        own = written(part.with_name(f"{name}-part.sqlite"), second, absent)
-        original = getattr(merging, name)
+    written(part, [*second, *(entry(key) for key in KEYS[1:3])], [(KEYS[3], Absence.HOLE, NOON)])
+    original, left = Manifest._write_many, steps
 
-        def killed(source: sqlite3.Connection, pages: object = original) -> object:
-            yield from pages(source)  # type: ignore[operator]
+    def killed(manifest: Manifest, *statements: tuple[str, Iterable[tuple[object, ...]]]) -> None:
+        nonlocal left
+        original(manifest, *statements)
+        left -= 1
+        if not left:
             raise KeyboardInterrupt
 
-        with monkeypatch.context() as patched:
-            patched.setattr(merging, name, killed)
-            with pytest.raises(KeyboardInterrupt):
-                merge(own, path)
-        merge(own, path)
-        assert former(path) == ["a", "b", "c"]
-        assert set(known(path)) == set(KEYS[:3])
-        with Manifest(path, read_only=True) as manifest:
-            assert manifest.absence(KEYS[3]) is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "_write_many", killed)
+        with pytest.raises(KeyboardInterrupt):
+            merge(part, whole)
+    merge(part, whole)
+    assert former(whole) == ["a", "b", "c"]
+    assert set(known(whole)) == set(KEYS[:3])
+    with Manifest(whole, read_only=True) as manifest:
+        assert manifest.absence(KEYS[3]) is not None
 
 
 def test_what_a_killed_writer_left_in_its_log_counts(whole: Path, part: Path) -> None:
@@ -168,7 +171,7 @@ def test_what_a_killed_writer_left_in_its_log_counts(whole: Path, part: Path) ->
     assert known(whole) == {KEYS[0]: entry()}
 
 
-def test_whose_fault_it_is_is_told(whole: Path, part: Path) -> None:
+def test_the_damaged_one_is_named(whole: Path, part: Path) -> None:
     written(part, [entry()])
     whole.write_bytes(b"not a manifest at all" * 100)
     with pytest.raises(ManifestUnreadable) as raised:
@@ -189,7 +192,7 @@ def test_whose_fault_it_is_is_told(whole: Path, part: Path) -> None:
         "UPDATE absence SET reason = 'because'",
     ],
 )
-def test_a_row_that_nobody_can_read_is_not_handed_on(whole: Path, part: Path, statement: str) -> None:
+def test_a_row_that_cannot_be_read_is_not_handed_on(whole: Path, part: Path, statement: str) -> None:
     written(part, [entry()], [(KEYS[1], Absence.HOLE, NOON)])
     connection = sqlite3.connect(part)
     connection.executescript(statement)

@@ -125,12 +125,12 @@ def test_a_file_in_place_of_a_folder_holds_nothing(root: Root) -> None:
 
 
 def test_a_key_that_leads_out_of_the_root_is_refused(root: Root) -> None:
-    with pytest.raises(ValueError, match="no plain path"):
+    with pytest.raises(ValueError, match="not a plain path"):
         StoredFiles(root).stat("data/../../etc/passwd")
     assert StoredFiles(root).stat("data/..") is None
 
 
-def test_a_folder_that_cannot_be_read_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_reported(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_read_is_told(root: Root, monkeypatch: pytest.Mo
     with pytest.raises(RootUnusable) as caught:
         StoredFiles(root).stat(KEY)
     assert caught.value.message == f"Cannot read the folder {root.path / FOLDER.rstrip('/')}: Permission denied"
-    assert caught.value.hint == "See that you may read the output directory."
+    assert caught.value.hint == "Make the output directory readable for you."
 
 
 def test_each_folder_is_read_once(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_each_folder_is_read_once(root: Root, monkeypatch: pytest.MonkeyPatch) -
     assert queries == ["data/A/", "data/B/", "data/C/"]
 
 
-def test_a_file_is_looked_at_once_and_what_is_not_there_never(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_file_is_examined_once_and_a_missing_one_never(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [f"data/A/{day:03}.zip" for day in range(20)]
     for key in keys[::2]:
         put(root, key)
@@ -195,7 +195,7 @@ def test_a_file_that_was_cut_short_is_seen(root: Root) -> None:
         assert stored.stat(KEY) == StoredStat(3, entry(KEY))
 
 
-def test_only_a_few_folders_are_remembered(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_few_folders_are_kept(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = StoredFiles(root)
     put(root, "data/first/x.zip")
     assert stored.stat("data/first/x.zip") == StoredStat(5)

@@ -50,7 +50,7 @@ def sidecar(folder: Path, text: str) -> Path:
     return path
 
 
-def beside(root: Root, text: str) -> None:
+def put_sidecar(root: Root, text: str) -> None:
     Path(f"{root.file(KEY)}.CHECKSUM").write_text(text, encoding="utf-8")
 
 
@@ -66,7 +66,7 @@ def test_a_sidecar_that_agrees_is_proof(fetched: Path, tmp_path: Path, listing: 
     ("text", "reason"),
     [
         (f"{OTHER}  {NAME}\n", f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"),
-        (f"{SHA256}  ETHUSDT-1h-2025-07-15.zip\n", "the sidecar speaks of another file: ETHUSDT-1h-2025-07-15.zip"),
+        (f"{SHA256}  ETHUSDT-1h-2025-07-15.zip\n", "the sidecar names another file: ETHUSDT-1h-2025-07-15.zip"),
         ("oops", "malformed sidecar: expected 64 hexadecimal digits and a file name, found 'oops'"),
         ("", "malformed sidecar: expected 64 hexadecimal digits and a file name, found ''"),
     ],
@@ -91,12 +91,12 @@ def test_a_size_that_is_not_listed_makes_bytes_corrupt(fetched: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("listing", "wanted", "verdict", "reason"),
     [
-        (None, True, Verdict.SIDECAR_MISSING, "no sidecar and no listing to prove it by"),
-        (None, False, Verdict.UNPROVEN, "no sidecar and no listing to prove it by"),
+        (None, True, Verdict.SIDECAR_MISSING, "no sidecar and no listing to verify it"),
+        (None, False, Verdict.UNPROVEN, "no sidecar and no listing to verify it"),
         (remote(), True, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing"),
         (remote(etag=MD5.upper()), False, Verdict.OK, "no sidecar; size and MD5 as in the listing"),
-        (remote(etag=MD5 + "-2"), True, Verdict.SIDECAR_MISSING, "no sidecar; the size is that of the listing"),
-        (remote(etag=""), False, Verdict.UNPROVEN, "no sidecar; the size is that of the listing"),
+        (remote(etag=MD5 + "-2"), True, Verdict.SIDECAR_MISSING, "no sidecar; size as in the listing"),
+        (remote(etag=""), False, Verdict.UNPROVEN, "no sidecar; size as in the listing"),
         (remote(size=1), True, Verdict.CORRUPT, "has 18 bytes, the listing says 1"),
         (remote(etag="0" * 32), True, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
         (remote(etag="0" * 32), False, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
@@ -115,7 +115,7 @@ def test_a_fetched_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_stored_file_and_its_sidecar(root: Root) -> None:
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     proof = check_stored(root, KEY, entry())
     assert (proof.verdict, proof.reason) == (Verdict.OK, "SHA-256 as in the sidecar")
     assert check_stored(root, KEY, None).verdict is Verdict.OK
@@ -137,19 +137,19 @@ def test_a_folder_in_its_place_is_missing(root: Root) -> None:
     root.file(KEY).unlink()
     root.file(KEY).mkdir()
     proof = check_stored(root, KEY, None)
-    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "something that is no file stands in its place")
+    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "it is not a regular file")
 
 
 @pytest.mark.parametrize("known", [None, entry(sha256=OTHER), entry(Verdict.SIDECAR_STALE, sha256=OTHER)])
 def test_stored_bytes_that_differ_from_the_sidecar_are_corrupt(root: Root, known: ManifestEntry | None) -> None:
-    beside(root, f"{OTHER}  {NAME}")
+    put_sidecar(root, f"{OTHER}  {NAME}")
     proof = check_stored(root, KEY, known)
     assert proof.verdict is Verdict.CORRUPT
     assert proof.reason == f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"
 
 
-def test_a_sidecar_that_changed_under_known_bytes_is_told(root: Root) -> None:
-    beside(root, f"{OTHER}  {NAME}")
+def test_a_sidecar_that_changed_under_known_bytes_is_reported(root: Root) -> None:
+    put_sidecar(root, f"{OTHER}  {NAME}")
     proof = check_stored(root, KEY, entry())
     assert proof.verdict is Verdict.CORRUPT
     assert proof.reason.endswith("the sidecar says 0123456789ab…; the manifest says the same as the file")
@@ -157,14 +157,14 @@ def test_a_sidecar_that_changed_under_known_bytes_is_told(root: Root) -> None:
 
 @pytest.mark.parametrize("text", [f"{OTHER}  {NAME}", "malformed"])
 def test_a_stale_sidecar_stays_stale_as_long_as_the_bytes_do(root: Root, text: str) -> None:
-    beside(root, text)
+    put_sidecar(root, text)
     assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.SIDECAR_STALE
     root.file(KEY).write_bytes(b"bit rot of sorts, ")
     assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.CORRUPT
 
 
 def test_a_run_killed_before_it_recorded_leaves_a_sound_file(root: Root) -> None:
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     assert check_stored(root, KEY, entry(sha256=OTHER, size=5)).verdict is Verdict.OK
 
 
@@ -186,10 +186,10 @@ def test_another_size_is_corrupt_without_reading(root: Root) -> None:
     assert proof.digest.sha256 == ""
 
 
-def test_a_file_that_nobody_knows_is_unproven(root: Root) -> None:
+def test_a_file_that_no_record_knows_is_unproven(root: Root) -> None:
     proof = check_stored(root, KEY, None)
     assert proof.verdict is Verdict.UNPROVEN
-    assert proof.reason == "neither a sidecar nor the manifest knows its SHA-256"
+    assert proof.reason == "neither a sidecar nor the manifest has its SHA-256"
     assert proof.digest.size == len(CONTENT)
 
 
@@ -203,16 +203,16 @@ def test_a_file_that_cannot_be_read_is_corrupt(root: Root, monkeypatch: pytest.M
 
 
 def test_a_key_that_leads_out_of_the_root_is_refused(root: Root) -> None:
-    with pytest.raises(ValueError, match="no plain path"):
+    with pytest.raises(ValueError, match="not a plain path"):
         check_stored(root, "data/../../etc/passwd", None)
 
 
-def test_bytes_that_are_known_to_lack_rows_have_gaps_whoever_vouches_for_them(root: Root) -> None:
+def test_bytes_that_are_known_to_lack_rows_have_gaps_even_with_a_sidecar(root: Root) -> None:
     assert check_stored(root, KEY, entry(Verdict.GAPS)).verdict is Verdict.GAPS
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     assert check_stored(root, KEY, entry(Verdict.GAPS)).verdict is Verdict.GAPS
 
 
 def test_other_bytes_than_those_with_gaps_have_none(root: Root) -> None:
-    beside(root, f"{SHA256}  {NAME}")
+    put_sidecar(root, f"{SHA256}  {NAME}")
     assert check_stored(root, KEY, entry(Verdict.GAPS, sha256=OTHER)).verdict is Verdict.OK

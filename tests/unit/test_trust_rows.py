@@ -1,4 +1,4 @@
-"""Rows come as they stand in the zip, and a month holds its days only if each row is there, in order, as often."""
+"""Rows come as they are in the zip, and a month holds its days only if it has each row, in order, as often."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ def test_a_zip_has_one_csv(folder: Path, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"<html></html>"])
-def test_what_is_no_zip_is_told(folder: Path, content: bytes) -> None:
+def test_what_is_not_a_zip_is_reported(folder: Path, content: bytes) -> None:
     path = folder / "a.zip"
     path.write_bytes(content)
-    with pytest.raises(BrokenZip, match="the zip is broken") as told:
+    with pytest.raises(BrokenZip, match="the zip is broken") as caught:
         list(rows(path))
-    assert told.value.path == path
+    assert caught.value.path == path
 
 
-def test_a_zip_that_breaks_off_is_told(folder: Path) -> None:
+def test_a_zip_that_breaks_off_is_reported(folder: Path) -> None:
     path = write_zip(folder / "a.zip", (f"{number},{random.random()}" for number in range(5_000)))
     break_off(path)
     with pytest.raises(BrokenZip, match="the zip is broken"):
         list(rows(path))
 
 
-def test_a_row_without_end_is_no_row(folder: Path) -> None:
+def test_a_row_without_end_is_not_a_row(folder: Path) -> None:
     path = write_zip(folder / "a.zip", ["1" * (LONGEST_ROW + 1)])
     with pytest.raises(BrokenZip, match=f"a row of {LONGEST_ROW} bytes or more"):
         list(rows(path))
@@ -113,7 +113,7 @@ def test_a_month_may_have_more_rows(days: list[list[str]], more: list[str], chan
 
 
 @given(month=st.lists(ROW, max_size=8), days=DAYS)
-def test_days_are_held_if_their_rows_stand_in_the_month_in_order(month: list[str], days: list[list[str]]) -> None:
+def test_days_are_held_if_their_rows_are_in_the_month_in_order(month: list[str], days: list[list[str]]) -> None:
     expected = 0
     while expected < len(days) and is_subsequence([row for day in days[: expected + 1] for row in day], month):
         expected += 1
@@ -143,17 +143,17 @@ def test_a_month_is_read_to_its_end_though_all_days_are_held(folder: Path, monke
     lines = [f"{number},{random.random()}" for number in range(5_000)]
     month, day = write_zip(folder / "m.zip", lines), write_zip(folder / "d.zip", lines[:10])
     break_off(month)
-    with pytest.raises(BrokenZip) as told:
+    with pytest.raises(BrokenZip) as caught:
         list(held(month, [day]))
-    assert told.value.path == month
+    assert caught.value.path == month
 
 
 def test_a_broken_day_is_named(folder: Path) -> None:
     month, day = write_zip(folder / "m.zip", ["1"]), folder / "d.zip"
     day.write_bytes(b"no zip")
-    with pytest.raises(BrokenZip) as told:
+    with pytest.raises(BrokenZip) as caught:
         list(held(month, [day]))
-    assert told.value.path == day
+    assert caught.value.path == day
 
 
 def test_memory_does_not_grow_with_the_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,20 +84,20 @@ def test_odd_but_plain_keys_are_taken_verbatim(tmp_path: Path, key: str) -> None
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        ("", "no plain path"),
-        ("/etc/passwd", "no plain path"),
-        ("../outside.zip", "no plain path"),
-        ("data/../../outside.zip", "no plain path"),
-        ("data/..", "no plain path"),
-        ("data/./x.zip", "no plain path"),
-        ("data//x.zip", "no plain path"),
-        ("data/x/", "no plain path"),
+        ("", "not a plain path"),
+        ("/etc/passwd", "not a plain path"),
+        ("../outside.zip", "not a plain path"),
+        ("data/../../outside.zip", "not a plain path"),
+        ("data/..", "not a plain path"),
+        ("data/./x.zip", "not a plain path"),
+        ("data//x.zip", "not a plain path"),
+        ("data/x/", "not a plain path"),
         ("data/x\n.zip", "control character"),
         ("data/x\0.zip", "control character"),
         ("data/x\x85.zip", "control character"),
         ("data/x\ud800.zip", "surrogates"),
-        (".crypto-archive/manifest.sqlite", "our own"),
-        (".Crypto-Archive/lock", "our own"),
+        (".crypto-archive/manifest.sqlite", "reserved"),
+        (".Crypto-Archive/lock", "reserved"),
     ],
 )
 def test_keys_that_lead_elsewhere_are_refused(tmp_path: Path, key: str, why: str) -> None:
@@ -122,7 +122,7 @@ def test_no_key_leaves_the_root(key: str) -> None:
     assert path.relative_to(root.path).as_posix() == key
 
 
-def test_a_file_in_place_of_the_root_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_root_is_reported(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(RootUnusable) as caught:
         open_root(tmp_path / "taken")
@@ -131,14 +131,14 @@ def test_a_file_in_place_of_the_root_is_told(tmp_path: Path) -> None:
     assert "--output" in caught.value.hint
 
 
-def test_a_file_above_the_root_is_told(tmp_path: Path) -> None:
+def test_a_file_above_the_root_is_reported(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(RootUnusable, match=r"Cannot write to output directory: .*taken/archive"):
         open_root(tmp_path / "taken" / "archive")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(RootUnusable, match=r"Permission denied writing to output directory: .*archive"):
@@ -179,7 +179,7 @@ def test_what_the_system_says_is_explained(
     assert file.read_bytes() == b"bytes"
 
 
-def test_a_root_that_is_gone_is_told(root: Root) -> None:
+def test_a_root_that_is_gone_is_reported(root: Root) -> None:
     file = staged(root, b"bytes")
     shutil.rmtree(root.path)
     with pytest.raises(RootUnusable, match=f"^The output directory is gone: {re.escape(str(root.path))}$") as caught:
@@ -219,7 +219,7 @@ def test_publication_replaces_an_earlier_file(root: Root) -> None:
 @pytest.mark.parametrize(
     ("there", "stays"), [(sidecar_text(b"new"), True), (sidecar_text(b"old"), False), (b"no sidecar at all", False)]
 )
-def test_an_earlier_sidecar_stays_only_if_it_vouches_for_the_new_bytes(root: Root, there: bytes, stays: bool) -> None:
+def test_an_earlier_sidecar_stays_only_if_it_matches_the_new_bytes(root: Root, there: bytes, stays: bool) -> None:
     put(root, SIDECAR_KEY, there)
     publish(root, staged(root, b"new"), KEY)
     assert root.file(KEY).read_bytes() == b"new"
@@ -248,7 +248,7 @@ def test_a_folder_in_place_of_the_sidecar_is_refused_before_anything_moves(root:
 def test_a_pipe_at_the_final_path_is_refused(root: Root) -> None:
     root.file(KEY).parent.mkdir(parents=True)
     os.mkfifo(root.file(KEY))
-    with pytest.raises(Refused, match="it is no regular file"):
+    with pytest.raises(Refused, match="it is a special file"):
         publish(root, staged(root, b"zip"), KEY)
 
 
@@ -257,7 +257,7 @@ def test_a_file_in_place_of_a_folder_is_refused(root: Root) -> None:
     with pytest.raises(Refused) as caught:
         publish(root, staged(root, b"zip"), KEY)
     assert caught.value.message == f"Refused to store {root.file(KEY)}: Not a directory"
-    assert "Move away what stands in place of a folder" in caught.value.hint
+    assert "Move away what is in place of a folder" in caught.value.hint
 
 
 def test_a_name_that_is_too_long_is_refused(root: Root) -> None:
@@ -309,7 +309,7 @@ def test_quarantine_keeps_bytes_and_reason(root: Root) -> None:
 def test_quarantine_never_overwrites(root: Root) -> None:
     kept = [quarantine(root, staged(root, bytes([n])), KEY, "bad", "run") for n in range(4)]
     assert [path.read_bytes() for path in kept] == [bytes([n]) for n in range(4)]
-    Path(f"{kept[0]}.reason.json").unlink()  # somebody tidied up
+    Path(f"{kept[0]}.reason.json").unlink()  # the user tidied up
     assert quarantine(root, staged(root, b"new"), KEY, "bad", "run") not in kept
     assert kept[0].read_bytes() == bytes([0])
 
@@ -332,9 +332,9 @@ def test_threads_never_share_a_place_in_quarantine(root: Root) -> None:
 
 
 def test_quarantine_cannot_be_led_out_of_its_folder(root: Root) -> None:
-    with pytest.raises(ValueError, match="no plain path"):
+    with pytest.raises(ValueError, match="not a plain path"):
         quarantine(root, staged(root, b"bad"), "data/../../x.zip", "bad", "run")
-    with pytest.raises(ValueError, match="no plain path"):
+    with pytest.raises(ValueError, match="not a plain path"):
         quarantine(root, staged(root, b"bad"), KEY, "bad", "../../run")
 
 

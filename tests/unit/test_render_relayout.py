@@ -1,4 +1,4 @@
-"""A relayout as it is shown: lines in a pipe, a bar on a terminal, and what is said in the end."""
+"""A relayout as it is shown: lines in a pipe, a bar on a terminal, and the summary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from crypto_archive.errors import ExitCode
 from crypto_archive.events import LeftAlone, Moved, MovesCounted, Noticed
 from crypto_archive.jobs.relayout import LEFT_KEPT, RelayoutReport
 from crypto_archive.model import Notice
-from crypto_archive.render.progress import LEFT_SHOWN, Mode, PlainMoves, TerminalMoves, move_progress, relayout_lines
+from crypto_archive.render.plain import PlainProgress, stamped
+from crypto_archive.render.progress import progress
+from crypto_archive.render.stats import RELAYOUT
+from crypto_archive.render.summary import LEFT_SHOWN, relayout_summary
+from crypto_archive.render.terminal import TerminalProgress
 
 MOVED = Moved("data/a.zip", "data/a.zip", "data/market=spot/a.zip")
 
@@ -26,13 +30,13 @@ class Clock:
 
 def said(report: RelayoutReport) -> list[str]:
     console = Console(file=io.StringIO(), width=120, record=True)
-    console.print(relayout_lines(report))
+    console.print(relayout_summary(report))
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
-def test_in_a_pipe_it_is_told_in_lines_of_which_there_are_few() -> None:
+def test_in_a_pipe_it_is_a_few_lines() -> None:
     stream, clock = io.StringIO(), Clock()
-    with PlainMoves(stream, clock, lambda: datetime(2025, 7, 16, tzinfo=UTC)) as shown:
+    with PlainProgress(stamped(stream, lambda: datetime(2025, 7, 16, tzinfo=UTC)), RELAYOUT, clock) as shown:
         shown.show(Noticed(Notice("waiting")))
         shown.show(MovesCounted(3000))
         for number in range(3000):
@@ -40,37 +44,36 @@ def test_in_a_pipe_it_is_told_in_lines_of_which_there_are_few() -> None:
             shown.show(MOVED)
     lines = [line.removeprefix("2025-07-16T00:00:00Z ") for line in stream.getvalue().splitlines()]
     assert lines == [
-        "looking at all files",
+        "relayout started",
         "note: waiting",
         "3,000 objects to move",
-        "1,501 of 3,000 objects moved so far",
-        "3,000 of 3,000 objects moved",
+        "50%, 1,501 of 3,000 objects, about 5.0 s left",
+        "relayout ended after 10 s: 3,000 of 3,000 objects",
     ]
 
 
-def test_what_is_in_the_way_is_told_at_once_and_what_is_no_object_is_not() -> None:
+def test_what_is_in_the_way_is_reported_immediately_and_what_is_not_an_object_is_not() -> None:
     stream = io.StringIO()
-    with PlainMoves(stream, Clock()) as shown:
+    with PlainProgress(stamped(stream), RELAYOUT, Clock()) as shown:
         shown.show(LeftAlone("data/notes.txt", "no object of the archive"))
         shown.show(LeftAlone("data/a.zip", "something stands at data/b.zip", in_the_way=True))
     assert "in the way: data/a.zip: something stands at data/b.zip\n" in stream.getvalue()
     assert "notes.txt" not in stream.getvalue()
-    assert "moved" not in stream.getvalue()
 
 
 def test_on_a_terminal_it_is_a_bar() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
-    with TerminalMoves(console, Clock()) as shown:
+    with TerminalProgress(console, RELAYOUT, Clock()) as shown:
         before = drawn(shown)
         shown.show(MovesCounted(4))
         shown.show(MOVED)
         shown.show(LeftAlone("data/notes.txt", "no object of the archive"))
         assert drawn(shown).startswith("Moving")
         assert drawn(shown).endswith("1 of 4 objects")
-    assert before.startswith("Looking at all files")
+    assert "checking…" in before
 
 
-def drawn(shown: TerminalMoves) -> str:
+def drawn(shown: TerminalProgress) -> str:
     recorder = Console(file=io.StringIO(), width=80, record=True, color_system=None)
     recorder.print(shown.render())
     return recorder.export_text().rstrip()
@@ -78,10 +81,10 @@ def drawn(shown: TerminalMoves) -> str:
 
 def test_quiet_shows_nothing() -> None:
     stream = io.StringIO()
-    with move_progress(stream, Mode.QUIET) as shown:
+    with progress(stream, RELAYOUT, quiet=True) as shown:
         shown.show(MOVED)
     assert stream.getvalue() == ""
-    with move_progress(stream) as shown:
+    with progress(stream, RELAYOUT) as shown:
         shown.show(MovesCounted(1))
     assert "1 object to move" in stream.getvalue()
 
@@ -103,16 +106,16 @@ def report_of(*events: Moved | LeftAlone, **fields: object) -> RelayoutReport:
         (
             report_of(MOVED, interrupted_by=2),
             ExitCode.INTERRUPTED,
-            "→          Run the same command again: it continues",
+            "→ Run the same command again: it continues",
         ),
         (
             report_of(LeftAlone("data/a.zip", "something stands at data/b.zip", in_the_way=True)),
             ExitCode.PARTIAL,
-            "→           Nothing was moved. Move away what is in the way",
+            "→ Nothing was moved. Move away what is in the way",
         ),
     ],
 )
-def test_the_end_says_what_to_do(report: RelayoutReport, code: ExitCode, line: str) -> None:
+def test_the_summary_says_what_to_do(report: RelayoutReport, code: ExitCode, line: str) -> None:
     assert report.exit_code() is code
     words = [" ".join(one.split()) for one in said(report)]
     assert [one for one in words if one.startswith(" ".join(line.split()))], words

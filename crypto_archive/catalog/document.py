@@ -1,0 +1,198 @@
+"""YAML and JSON files, read strictly: no duplicate fields, no tags, and every value with its line."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from yaml.reader import Reader
+
+from crypto_archive.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+Place = tuple[str | int, ...]
+"""The way to a value from the top of a file: field names and positions in lists."""
+
+_CORE = "tag:yaml.org,2002:"
+_BOOL, _INT, _TIMESTAMP = (f"{_CORE}{kind}" for kind in ("bool", "int", "timestamp"))
+_TAGS = {f"{_CORE}{kind}" for kind in ("bool", "float", "int", "map", "merge", "null", "seq", "str")}
+_LINE = re.compile(r", line (\d+)(?:, |\Z)")
+_BARE_PATTERN = re.compile(r"(?:^\s*-|[\[,:])\s*[*!@]", re.MULTILINE)
+
+
+def _without_traps(base: Any) -> Any:
+    """Return a YAML loader without YAML's traps: ``NO`` and ``on`` stay words, ``012`` and dates stay text."""
+    resolvers = {
+        first: [(tag, regexp) for tag, regexp in found if tag not in {_BOOL, _INT, _TIMESTAMP}]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    loader: Any = type(base.__name__, (base,), {"yaml_implicit_resolvers": resolvers})
+    loader.add_implicit_resolver(_BOOL, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF"))
+    loader.add_implicit_resolver(_INT, re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z"), list("-+0123456789"))
+    return loader
+
+
+_Loader = _without_traps(yaml.SafeLoader)
+# Ten times faster, but not installed everywhere, and less precise about what is wrong.
+_QuickLoader = _without_traps(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's content, with its lines.
+
+    Attributes:
+        label: What messages call the file.
+        path: The file.
+        values: Its fields.
+        node: Its syntax tree with the line of every value; None where there is none.
+    """
+
+    label: str
+    path: Path
+    values: Mapping[str, Any]
+    node: yaml.Node | None = None
+
+    def place(self, place: Place) -> str:
+        """Return where a value is, such as ``research.yaml, line 12, intervals.klines[2]``."""
+        return located(self.label, _line(self.node, place), place)
+
+
+def dotted(place: Place) -> str:
+    """Return a place as people write it: ``intervals.klines[2]``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+
+
+def located(label: str, line: int | None, place: Place = ()) -> str:
+    """Return label, line and place as one text, without those that are unknown."""
+    return ", ".join(filter(None, (label, "" if line is None else f"line {line}", dotted(place))))
+
+
+def line_number(place: str) -> int:
+    """Return the line in a text that ``located`` made, 0 where it has none."""
+    found = _LINE.search(place)
+    return int(found[1]) if found else 0
+
+
+def read_document(path: Path, label: str, *, quick: bool = False) -> Document:
+    """Read a file as JSON if its name ends in ``.json``, else as YAML; ``quick`` for large files.
+
+    Raises:
+        ConfigError: The file cannot be read, is not valid, has a duplicate field, or is not a mapping of fields.
+    """
+    loader = _QuickLoader if quick else _Loader
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        read = _json if path.suffix.lower() == ".json" else _yaml
+        values, node = read(text, label, loader)
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(label, "cannot be read: it is not UTF-8 text")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(label, f"cannot be read: {error.strerror or error}")]) from None
+    except RecursionError:
+        raise ConfigError([Problem(label, "is nested too deeply")]) from None
+    if not isinstance(values, dict):
+        fault = "is empty" if values is None else "is not a mapping of fields"
+        raise ConfigError([Problem(label, f"{fault}; write lines like 'field: value'")])
+    return Document(label, path, values, node)
+
+
+def _yaml(text: str, label: str, loader: Any) -> tuple[object, yaml.Node | None]:
+    try:
+        node = yaml.compose(text, loader)
+        _refuse_faults(node, label)
+        return (None if node is None else _construct(node)), node
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        fault = ", ".join(filter(None, (error.context, error.problem)))
+        if "'\\t'" in fault:
+            fault = "tabs cannot indent a line; use spaces"
+        elif _BARE_PATTERN.search(text):
+            fault += "; text that starts with *, ! or @ needs quotes, such as '*USDT'"
+        place = located(label, mark.line + 1 if mark else None)
+        raise ConfigError([Problem(place, f"is not valid YAML: {fault}")]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(label, f"is not valid YAML: {' '.join(str(error).split())}")]) from None
+
+
+def _construct(node: yaml.Node) -> object:
+    loader = _Loader("")
+    try:
+        return loader.construct_document(node)
+    except (ValueError, KeyError, AttributeError, TypeError, OverflowError):
+        # PyYAML lets these through for values that do not fit their tag, such as '!!int x' or a number too long.
+        fault = "a number has too many digits, or a value does not fit its tag"
+        raise yaml.constructor.ConstructorError(None, None, fault, node.start_mark) from None
+    finally:
+        loader.dispose()
+
+
+def _json(text: str, label: str, loader: Any) -> tuple[object, yaml.Node | None]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError([Problem(located(label, error.lineno), f"is not valid JSON: {error.msg}")]) from None
+    except ValueError:  # a number of more digits than Python converts
+        raise ConfigError([Problem(label, "is not valid JSON: a number has too many digits")]) from None
+    try:  # YAML reads JSON nearly as it is, except for tabs between tokens
+        node = yaml.compose(Reader.NON_PRINTABLE.sub(" ", text.replace("\t", " ")), loader)
+    except yaml.YAMLError:
+        return values, None
+    _refuse_faults(node, label)
+    return values, node
+
+
+def _refuse_faults(node: yaml.Node | None, label: str) -> None:
+    if node is not None and (found := tuple(_faults(node, label, (), set()))):
+        raise ConfigError(found)
+
+
+def _faults(node: yaml.Node, label: str, place: Place, seen: set[int]) -> Iterator[Problem]:
+    """Yield a problem for each tag, and for each duplicate field, of which YAML would silently keep the last.
+
+    ``seen`` holds the nodes already visited, since aliases lead to a node again, possibly without end.
+    """
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if node.tag not in _TAGS:
+        yield Problem(located(label, node.start_mark.line + 1, place), _tag_fault(node.tag))
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _faults(item, label, (*place, index), seen)
+    elif isinstance(node, yaml.MappingNode):
+        first_line: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in first_line:
+                where = located(label, line, (*place, name))
+                yield Problem(where, f"duplicate field, first defined on line {first_line[name]}")
+            first_line.setdefault(name, line)
+            yield from _faults(value, label, (*place, name), seen)
+
+
+def _tag_fault(tag: str) -> str:
+    if tag.startswith(_CORE):
+        return f"has the tag !!{tag.removeprefix(_CORE)}; remove the tag"
+    return f"YAML reads {tag.rstrip(',')!r} as a tag; put it in quotes if it is text"
+
+
+def _line(node: yaml.Node | None, place: Place) -> int | None:
+    """Return the line of the value at ``place``, or of the innermost value around it that the file has."""
+    line = None
+    for step in place:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode) and (found := [one for one in node.value if one[0].value == str(step)]):
+            key, node = found[0]
+            line = key.start_mark.line + 1
+        else:
+            break
+    return line

@@ -1,0 +1,147 @@
+"""Layers: what each preset, the environment and the options say, checked one by one and laid over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from crypto_archive.catalog.document import dotted, line_number
+from crypto_archive.catalog.validation import problems_of
+from crypto_archive.config.fields import FIELDS, SCHEMA_FIELD, WORDING, Dates, Environment, Options, Preset, variables
+from crypto_archive.config.symbol_lists import SymbolLists
+from crypto_archive.config.values import overlay, resolve
+from crypto_archive.config.vocabulary import vocabulary_faults
+from crypto_archive.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import date
+
+    from pydantic import BaseModel
+
+    from crypto_archive.catalog.document import Document, Place
+    from crypto_archive.catalog.matrix import Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of values.
+
+    Attributes:
+        raw: Its fields as they are written, with the symbols of lists in place of the lists.
+        values: Its fields with their types; empty where anything is wrong with them.
+        problems: What is wrong with the form of its values.
+        document: The preset's file; None for environment and options.
+        names: What the environment and the options call each field.
+        listed: Where each symbol is that came from a list.
+    """
+
+    raw: Mapping[str, object]
+    values: Mapping[str, object] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    document: Document | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    listed: Mapping[Place, str] = field(default_factory=dict)
+
+    def place(self, where: Place) -> str:
+        """Return where a value is, for people: by file and line, or by the name of a variable or an option."""
+        if where in self.listed:
+            return self.listed[where]
+        if self.document is not None:
+            return self.document.place(where)
+        innermost = where[-1] if where[0] == "date_range" else where[0]
+        return self.names.get(str(innermost), dotted(where))
+
+
+def preset_layer(document: Document) -> Layer:
+    """Return the layer of a preset; lists of symbols are looked up next to it."""
+    raw = {name: value for name, value in document.values.items() if name != SCHEMA_FIELD}
+    layer = _with_lists(Layer(raw, document=document), SymbolLists(document.path.parent))
+    return _validated(layer, Preset)
+
+
+def environment_layer() -> Layer:
+    """Return the layer of the environment variables and ``.env``.
+
+    Raises:
+        ConfigError: ``.env`` cannot be read.
+    """
+    environment, dotenv = variables()
+    raw = {**dotenv, **environment}
+    names = {name: ("" if name in environment else ".env, ") + FIELDS[name].variable for name in raw}
+    return _validated(Layer(raw, names=names), Environment, texts=True)
+
+
+def options_layer(options: Mapping[str, object], named: Callable[[str], str], *, standard_input: bool) -> Layer:
+    """Return the layer of a caller's values; None and empty lists are options that were not given."""
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+    raw = {name: value for name, value in given.items() if value is not None and value != []}
+    dates = {part: raw.pop(part) for part in Dates.model_fields if part in raw}
+    names = {name: named(name) for name in (*raw, *Dates.model_fields, "date_range")}
+    if dates:
+        whole = raw.get("date_range", {})
+        raw["date_range"] = {**whole, **dates} if isinstance(whole, Mapping) else dates
+        names["date_range"] = ", ".join(map(named, dates))
+    layer = _with_lists(Layer(raw, names=names), SymbolLists(Path(), standard_input))
+    return _validated(layer, Options)
+
+
+def _with_lists(layer: Layer, lists: SymbolLists) -> Layer:
+    raw = lists.insert(layer.raw, layer.place)
+    return replace(layer, raw=raw, listed=lists.places, problems=tuple(lists.problems))
+
+
+def _validated(layer: Layer, model: type[BaseModel], *, texts: bool = False) -> Layer:
+    """Return a layer with its values, or with what is wrong with them; ``texts`` where numbers are text as well."""
+    try:
+        checked = model.model_validate_strings(layer.raw) if texts else model.model_validate(dict(layer.raw))
+    except ValidationError as error:
+        found = problems_of(error, model, layer.raw, layer.place, WORDING)
+        return replace(layer, problems=(*layer.problems, *found))
+    return replace(layer, values=_given(checked))
+
+
+def _given(model: BaseModel) -> dict[str, object]:
+    return {name: value for name in type(model).model_fields if (value := getattr(model, name)) is not None}
+
+
+def layer_problems(layer: Layer, matrix: Matrix | None) -> list[Problem]:
+    """Return what is wrong with a layer, in the order of its lines; without a matrix its words are not checked."""
+    faults = () if matrix is None else vocabulary_faults(layer.raw, matrix)
+    words = [Problem(layer.place(where), message, allowed, near) for where, message, allowed, near in faults]
+    return sorted((*layer.problems, *words), key=lambda problem: line_number(problem.place))
+
+
+def date_problems(layer: Layer, today: date) -> Iterator[Problem]:
+    """Yield a problem where a layer's own first day is after its last, whatever else is wrong with it."""
+    where = ("date_range",)
+    try:
+        parts = Dates.model_validate(layer.raw.get(*where) or {}).model_dump(exclude_none=True)
+    except ValidationError:
+        return  # that is reported already
+    try:
+        resolve(parts, today)
+    except ValueError as error:
+        yield Problem(layer.place(where), str(error))
+
+
+def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:
+    """Return the values that count, and for each of them where it came from.
+
+    A later layer replaces whole fields, except that the dates of the options replace single ends of a preset's range.
+    """
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    dates: dict[str, str] = {}
+    for layer in layers:
+        for name, value in layer.values.items():
+            origins[name] = layer.place((name,))
+            if isinstance(value, Dates):
+                parts = {part: str(day) for part, day in _given(value).items()}
+                value = dates = overlay(dates if layer.document is None else {}, parts)
+            values[name] = value
+    return values, origins
