@@ -179,7 +179,6 @@ def collecting(
     if prune_covered:
         refuse_to_prune(request)
     context = Context.of(config, today=today, cancellation=cancellation)
-    cancelled = context.cancelled
     binary = find_binary(request.access.s5cmd)
     concurrency = concurrency_for(request.fetching.jobs)
     report = Report(request, version=__version__, matrix_version=config.matrix.version, presets=config.presets)
@@ -187,21 +186,19 @@ def collecting(
         if not (yield from session.acquire()):
             report.add(RunFinished(0.0, context.cancellation.signal_number))
             return report
-        root = session.root  # the root, or a shard's share of it
-        context = replace(context, root=root)
+        context = replace(context, root=session.root)  # of a shard, its share of the root
+        root, cancelled = context.root, context.cancelled
         record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report))
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
         selected = select(context, request.selection) if source is None else source
-        notices = [
-            *session.notices,
-            *([] if isinstance(source, tuple) else config.notices),
-        ]  # a repair has shown its own
-        notices += selected.notices if isinstance(selected, ResolvedSelection) else ()
-        notices += [concurrency.notice] if concurrency.notice else []
+        notices = [*session.notices, *_notices(config, selected)]
+        if concurrency.notice is not None:
+            notices.append(concurrency.notice)
         began = time.monotonic()
         try:
             yield record.take(RunStarted(record.folder.name, datetime.now(UTC), tuple(notices), binary.version))
+            # The plan lists, decides and limits in the planner's thread; the engine batches, fetches and finishes.
             with closing(engine.run(_planned(engine, selected))) as events:
                 for event in events:
                     try:  # ``_ending_run`` without its cost: there are very many events
@@ -227,9 +224,10 @@ def collecting(
         with _ending_run(engine):
             record.take(finished)
         yield finished
-    for notice in session.merge_notices:  # of the last shard that left
-        report.add(Noticed(notice))
-        yield Noticed(notice)
+    for notice in session.merge_notices:
+        merged = Noticed(notice)
+        report.add(merged)
+        yield merged
     return report
 
 

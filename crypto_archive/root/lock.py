@@ -212,16 +212,10 @@ def hold_whole(root: Root, purpose: str, *, brief: bool = False) -> Iterator[Hol
     # Brief until no shard is found: a run that waits for a shard tries again and again, and each try would otherwise
     # turn away a sibling of that shard that starts at the same instant.
     with lock.hold(purpose, brief=True) as holder:
-        for shard in shards_of(root):
-            refuse_if_held(shard)
+        for other in map(RootLock, shards_of(root)):
+            if other.is_held():
+                raise other.refusal()
         yield holder if brief else lock.keep(holder)
-
-
-def refuse_if_held(root: Root) -> None:
-    """Raise ``RootLocked`` if a run holds the lock of a root or a shard."""
-    lock = RootLock(root)
-    if lock.is_held():
-        raise lock.refusal()
 
 
 @contextmanager
@@ -234,7 +228,8 @@ def start_shard(root: Root) -> Iterator[bool]:
     with RootLock(root.whole).hold(f"start of shard {root.shard}", brief=True):
         running = [other for other in shards_of(root) if RootLock(other).is_held()]
         for other in running:
-            if other.shard is None or not root.shard.is_beside(other.shard):
+            assert other.shard is not None
+            if not root.shard.is_beside(other.shard):
                 raise RootLock(other).refusal()
         yield not running
 

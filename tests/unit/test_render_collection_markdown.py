@@ -13,7 +13,7 @@ from crypto_archive.model import Action, Market, Outcome, PlannedObject, Verdict
 from crypto_archive.render.markdown import ROWS_SHOWN, collection_markdown, escaped
 from crypto_archive.render.summary import check_headline, headline
 from tests.objects import an_object
-from tests.unit.asking import load_request
+from tests.unit.asking import load_run_config
 
 if TYPE_CHECKING:
     from crypto_archive.jobs.report import Report
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def report_of(*outcomes: Outcome, reason: str = "", **finish: Any) -> Report:
     report = combine_reports(
-        load_request(["research"], {"output_directory": "/data/my_root"}, today=date(2025, 7, 20)), ()
+        load_run_config(["research"], {"output_directory": "/data/my_root"}, today=date(2025, 7, 20)), ()
     )
     for number, outcome in enumerate(outcomes):
         report.add(ObjectPlanned(PlannedObject(an_object(number), Action.FETCH, "not there")))
