@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crypto_archive.model import ArchiveObject, Market, Notice, Outcome, PlannedObject, RemoteStat, Verdict
 
 NO_SIGNAL = 0
-"""In the place of a signal's number where a program asked a run to end."""
+"""Instead of a signal's number where a program asked a run to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class RunStarted:
     Attributes:
         run_id: Name of its folder below ``runs/``.
         started_at: Wall clock, UTC.
-        notices: What the selection has to say.
+        notices: What a person should know about the selection.
         s5cmd_version: The version of the binary that fetches.
     """
 
@@ -37,14 +37,14 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something worth a line came up while the plan was made."""
+    """A person should know something that came up while the plan was made."""
 
     notice: Notice
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlanned:
-    """The plan has come to an object."""
+    """An object is planned."""
 
     planned: PlannedObject
 
@@ -61,7 +61,7 @@ class BatchStarted:
     Attributes:
         lane: The lane's number, from 0.
         batch: The batch's number, from 1.
-        label: What it holds, for people: market and data type.
+        label: Its market and data type, for people.
         attempt: 1 for the first try.
         objects: How many objects are still to be fetched.
     """
@@ -75,7 +75,7 @@ class BatchStarted:
 
 @dataclass(frozen=True, slots=True)
 class BytesArrived:
-    """How many bytes of its current batch a lane has in staging, half files included."""
+    """How many bytes of its current batch a lane has in staging, partial files included."""
 
     lane: int
     bytes: int
@@ -103,22 +103,21 @@ class BatchFinished:
 
 @dataclass(frozen=True, slots=True)
 class ObjectFinished:
-    """A planned object has come to its end.
+    """A planned object has its outcome.
 
     Attributes:
         object: The object.
         outcome: How it ended.
         reason: Why, for people; empty where the outcome says it all.
         size: Length of the stored file in bytes, 0 where there is none.
-        bytes_fetched: Bytes of the download that settled it, sidecar included; 0 when nothing was fetched.
+        bytes_fetched: Bytes of its last download, sidecar included; 0 when nothing was fetched.
         sha256: Hexadecimal digest of the stored bytes, empty where it was not computed.
-        verdict: What the proof said, None where nothing was proven.
-        remote: What the listing said of it, None without one.
+        verdict: The result of the proof, None where nothing was proven.
+        remote: What the listing has of it, None without one.
         attempts: How many attempts it took.
-        lane: The lane that fetched it, None where no lane had to.
+        lane: The lane that fetched it, None where none had to.
         etag: The ETag that the listing gave, the MD5 of the bytes without a listing, empty without bytes.
-        refused: Whether it failed because the archive does not have the very bytes that are wanted, so that no other
-            attempt can help.
+        refused: Whether it failed because the archive lacks the locked bytes, so that no other attempt can help.
 
     Example:
         >>> from crypto_archive import ObjectFinished, collect, load_preset
@@ -147,12 +146,12 @@ class ObjectFinished:
 
 @dataclass(frozen=True, slots=True)
 class Comparing:
-    """A stored monthly object is being proven and compared with the daily ones of its month that are on disk.
+    """A stored monthly object is being proven and compared with the stored daily ones of its month.
 
     Attributes:
         object: The monthly object.
         days: How many daily objects there are.
-        held: How many of them it is known to hold the rows of.
+        held: How many of them it was found to hold the rows of.
     """
 
     object: ArchiveObject
@@ -177,7 +176,7 @@ class DaysCovered:
 
 @dataclass(frozen=True, slots=True)
 class DaysKept:
-    """A monthly object does not stand for the daily ones of its month, which stay.
+    """A monthly object does not replace the daily ones of its month, which stay.
 
     Attributes:
         object: The monthly object.
@@ -239,7 +238,7 @@ class Checked:
         object_key: The object's key.
         market: Its market.
         data_type: Its data type.
-        verdict: What the check says.
+        verdict: The result of the check.
         size: Length of the file on disk in bytes, 0 where there is none.
         reason: Why, for people; empty where the verdict says it all.
     """
@@ -254,7 +253,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class MovesCounted:
-    """A relayout has looked at all files and found what is to be moved; like the next two, no ``Event`` of a run.
+    """A relayout has found which files it will move; like the next two, not an ``Event`` of a run.
 
     Attributes:
         objects: How many objects are to be moved.
@@ -265,11 +264,11 @@ class MovesCounted:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An object has another path now, its sidecar beside it; or would have, in a dry run.
+    """An object has another path now, together with its sidecar; or would have, in a dry run.
 
     Attributes:
         object_key: The object's key.
-        source: Its path before, relative to the archive root.
+        source: Its former path, relative to the archive root.
         target: Its path now, likewise.
     """
 
@@ -285,7 +284,7 @@ class LeftAlone:
     Attributes:
         path: Its path, relative to the archive root.
         reason: Why not.
-        in_the_way: Whether nothing is moved because of it.
+        in_the_way: Whether it blocks the whole relayout.
     """
 
     path: str
@@ -296,13 +295,13 @@ class LeftAlone:
 class Cancellation:
     """Asks a run to stop; safe to use from any thread and from a signal handler.
 
-    The first request ends the run in order: no new batches, children are asked to stop, what is proven is published,
-    the report is written. A second request kills the children at once. A token is for one run.
+    The first request ends the run gracefully: no new batches, children are asked to stop, what is proven is published,
+    the report is written. A second request kills the children immediately. A token is for one run.
 
     Attributes:
         requested: Set by the first request.
         urgent: Set by the second one.
-        signal_number: The signal that is behind the first one, ``NO_SIGNAL`` for none; None before it.
+        signal_number: The signal behind the first request, ``NO_SIGNAL`` for none; None before it.
 
     Example:
         >>> from crypto_archive import Cancellation, collect, load_preset
@@ -320,10 +319,10 @@ class Cancellation:
         self._part: Cancellation | None = None
 
     def request(self, signal_number: int = NO_SIGNAL) -> None:
-        """Ask the run to stop; asking twice means at once.
+        """Ask the run to stop; asking twice means immediately.
 
         Args:
-            signal_number: The signal that is behind it, for the report and the exit code.
+            signal_number: The signal behind the request, for the report and the exit code.
         """
         if self.requested.is_set():
             self.urgent.set()
@@ -335,7 +334,7 @@ class Cancellation:
 
     @contextmanager
     def for_a_part(self) -> Iterator[Cancellation]:
-        """Give a token for one run of several, which is asked to stop whenever this one is."""
+        """Yield a token for one run of several, which is asked to stop whenever this one is."""
         part = self._part = Cancellation()
         if self.requested.is_set():
             part.request(NO_SIGNAL if self.signal_number is None else self.signal_number)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Generic, Literal, Self, TypeVar
 
-from crypto_archive.errors import FileUnusable, RootUnusable
+from crypto_archive.errors import FileUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,6 +87,10 @@ def free_name(path: Path, *endings: str) -> Path:
     return next(free_names(path, *endings))
 
 
+_KEEP = "keep the plan in"
+_KEEP_HINT = "Free some space, or choose another folder with --output, and run the same command again."
+
+
 class DiskQueue(Generic[T]):
     """First in, first out, for any number of threads; what waits is on disk, so that memory stays small.
 
@@ -100,9 +104,9 @@ class DiskQueue(Generic[T]):
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open an empty queue whose file is in an existing folder; raises RootUnusable where there can be none."""
+        """Open an empty queue whose file is in an existing folder; raises FileUnusable where there can be none."""
         self._folder = folder
-        with _explained(folder):
+        with explain_os_errors(_KEEP, folder, hint=_KEEP_HINT):
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by close
         self._changed = threading.Condition()
         self._waiting = 0
@@ -116,9 +120,9 @@ class DiskQueue(Generic[T]):
         self.close()
 
     def put(self, item: T) -> None:
-        """Add an item at the end; raises RootUnusable when the disk is full."""
+        """Add an item at the end; raises FileUnusable when the disk is full."""
         pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        with self._changed, _explained(self._folder):
+        with self._changed, explain_os_errors(_KEEP, self._folder, hint=_KEEP_HINT):
             self._file.seek(0, os.SEEK_END)
             self._file.write(pickled)
             self._file.flush()  # a full disk is the trouble of the thread that puts, not of the one that gets
@@ -138,7 +142,7 @@ class DiskQueue(Generic[T]):
                 self._changed.wait_for(lambda: self._waiting or self._ended)
                 if not self._waiting:
                     return
-                with _explained(self._folder):
+                with explain_os_errors(_KEEP, self._folder, hint=_KEEP_HINT):
                     self._file.seek(self._read_at)
                     item: T = pickle.load(self._file)
                 self._read_at = self._file.tell()
@@ -149,17 +153,6 @@ class DiskQueue(Generic[T]):
         """Give the file back."""
         with suppress(OSError):  # what a full disk did not take is not needed any more
             self._file.close()
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootUnusable(
-            f"Cannot keep the plan in {folder}: {error.strerror or error}",
-            hint="Free some space, or choose another folder with --output, and run the same command again.",
-        ) from error
 
 
 RUN_LINES = 50_000

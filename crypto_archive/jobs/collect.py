@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config.run_config import Request, RunConfig
-    from crypto_archive.model import ArchiveObject, Candidate, PlannedObject
+    from crypto_archive.model import ArchiveObject, Candidate, Notice, PlannedObject
 
 
 def collect(
@@ -192,15 +192,13 @@ def collecting(
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
         selected = select(context, request.selection) if source is None else source
-        notices = [
-            *session.notices,
-            *([] if isinstance(source, tuple) else config.notices),
-        ]
-        notices += selected.notices if isinstance(selected, ResolvedSelection) else ()
-        notices += [concurrency.notice] if concurrency.notice else []
+        notices = [*session.notices, *_notices(config, selected)]
+        if concurrency.notice is not None:
+            notices.append(concurrency.notice)
         began = time.monotonic()
         try:
             yield record.take(RunStarted(record.folder.name, datetime.now(UTC), tuple(notices), binary.version))
+            # The plan lists, decides and limits in the planner's thread; the engine batches, fetches and finishes.
             with closing(engine.run(_planned(engine, selected))) as events:
                 for event in events:
                     try:  # ``_ending_run`` without its cost: there are very many events
@@ -241,6 +239,14 @@ def refuse_to_prune(request: Request) -> None:
             hint="Another shard may have the days of a month. Once all shards are collected, run "
             "`crypto-archive collect --prune-covered` with the selection of the plan.",
         )
+
+
+def _notices(
+    config: RunConfig, selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...]
+) -> tuple[Notice, ...]:
+    if isinstance(selected, tuple):  # a repair, whose verification has shown them already
+        return ()
+    return (*config.notices, *(selected.notices if isinstance(selected, ResolvedSelection) else ()))
 
 
 def _planned(

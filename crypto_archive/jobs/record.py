@@ -21,6 +21,7 @@ from crypto_archive.model import (
     Notice,
     Outcome,
     PlannedObject,
+    RemoteStat,
     Verdict,
 )
 from crypto_archive.root.manifest import Manifest
@@ -44,13 +45,9 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
     """Return the JSON text of an event, without a line end; None for what a journal leaves out.
 
     The event's name comes first (``ObjectFinished`` is ``object-finished``), then its fields under their own names; an
-    object is its ``key``. Bytes on their way and steps of a comparison are left out: they are of no use afterwards. So
-    is the plan to leave an object alone, and all of its settlement but key, outcome and size: a root that is up to date
-    has very many of them, and the manifest says the rest.
-
-    Args:
-        event: What happened.
-        at: When, UTC; goes into the field ``at``.
+    object is its ``key``. Arriving bytes and the steps of a comparison are left out: they are of no use afterwards. So
+    is the plan to leave an object alone, and of its end all but key, outcome and size: a root that is up to date has
+    very many of them, and the manifest has the rest.
     """
     if isinstance(event, BytesArrived | Comparing) or (isinstance(event, ObjectPlanned) and _stays(event.planned)):
         return None
@@ -74,7 +71,11 @@ def _plain_fields(value: DataclassInstance) -> dict[str, object]:
         if isinstance(part, ArchiveObject):
             plain["key"] = part.key
         elif isinstance(part, PlannedObject):
-            plain |= _plain_fields(part)
+            plain |= _plain_fields(part) | {"sha256": (part.remote.sha256 if part.remote else None) or ""}
+        elif isinstance(part, RemoteStat):
+            stat = {"size": part.size, "etag": part.etag, "last_modified": part.last_modified.isoformat()}
+            more = {"sha256": part.sha256 or ""} if name == "pin" else {"has_sidecar": part.has_sidecar}
+            plain[name] = stat | more
         else:
             plain[name] = _plain(part)
     return plain
@@ -95,9 +96,9 @@ def _plain(value: object) -> object:
 
 
 FLUSH_SECONDS = 2.0
-"""How long what is remembered may wait in memory, in seconds; files are safe at their final paths all along."""
+"""How long records may wait in memory, in seconds; files are safe at their final paths all along."""
 JOURNAL_BYTES = 1 << 18
-"""How much of the journal may wait with it, in bytes."""
+"""How much of the journal may wait with them, in bytes."""
 
 
 class Record:
@@ -121,13 +122,10 @@ class Record:
     @classmethod
     @contextmanager
     def opened(cls, root: Root, run_id: str, report: Report) -> Iterator[Record]:
-        """Open the record of a new run; the report is written when the context is left, in whatever way.
+        """Open the record of a new run; the report is written when the context ends, for whatever reason.
 
-        What cannot be written then is told by the report's ``error``, so that the run does not count as a success.
-
-        Raises:
-            EnvironmentFailure: The manifest is damaged, or a newer version of this tool wrote it.
-            RootUnusable: The disk is full, or the root cannot be written to.
+        What cannot be written then becomes the report's ``error``, so that the run does not count as a success. Raises
+        EnvironmentFailure where the root cannot be written to, or the manifest is damaged or too new.
         """
         folder = root.runs / run_id
         with ExitStack() as stack:
@@ -149,13 +147,9 @@ class Record:
             record._close()
 
     def take(self, event: Event) -> Event:
-        """Take in an event, and hand it on.
-
-        Raises:
-            RootUnusable: The disk is full, or the root cannot be written to.
-        """
+        """Take in an event, and return it; raises RootUnusable when the root cannot be written to."""
         self.report.add(event)
-        try:  # what ``explain_root_errors`` does, without its cost, for there are very many events
+        try:  # ``explain_root_errors`` without its cost: there are very many events
             self._keep(event)
         except OSError as error:
             raise root_unusable(self._root, error) from error
@@ -187,7 +181,7 @@ class Record:
             self._note_failed(event)
 
     def _note_failed(self, event: ObjectFinished) -> None:
-        """Add an object to ``failed.s5cmd``, which s5cmd can run by hand in the folder that is to hold it."""
+        """Add an object to ``failed.s5cmd``, which can be run by hand with s5cmd in the archive root."""
         request, item = self.report.request, event.object
         with_sidecar = request.fetching.download_checksum and (event.remote is None or event.remote.has_sidecar)
         with (self.folder / "failed.s5cmd").open("a", encoding="utf-8") as file:
@@ -196,7 +190,7 @@ class Record:
                 file.write(copy_line(request.access.bucket, key, target, request.fetching.part_size_mb) + "\n")
 
     def _close(self) -> None:
-        """Write what is left to be written; what the disk does not take is an error of the run."""
+        """Write what is left; what the disk does not take is an error of the run."""
         for write in (self.manifest.close, self._journal.close, self._write_report):
             try:
                 with explain_root_errors(self._root):
@@ -205,7 +199,7 @@ class Record:
                 self.report.error = self.report.error or error.summary
 
     def _write_report(self) -> None:
-        """Write the report in one step, so that nobody reads half of one."""
+        """Write the report in one step, so that it is never read half-written."""
         text = json.dumps(self.report.document(), indent=2, ensure_ascii=False) + "\n"
         with atomic_write(self.folder / "report.json") as file:
             file.write(text)

@@ -1,4 +1,4 @@
-"""A job under way, as its events and its report; and one that goes on beside an event loop."""
+"""A job under way, as its events and its report; and one that runs alongside an event loop."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EVENTS_AHEAD = 1000
 
 
 class Run(Generic[E, R]):
-    """A job under way: iterate it for its events, in one thread; its report is there when they are over.
+    """A job under way: iterate it for its events, in one thread; afterwards it has its report.
 
-    Nothing happens before it is iterated. Whoever leaves early closes it, as a context manager does: what is under way
-    is stopped then, and what is proven stays.
+    Nothing happens before it is iterated. To leave early, close it, as a context manager does: what is under way is
+    stopped then, and what is proven stays.
 
     Example:
         >>> from crypto_archive import collect_events, load_preset
@@ -58,22 +58,22 @@ class Run(Generic[E, R]):
         self.close()
 
     def close(self) -> None:
-        """End the job, if it goes on still; the report of a run is written to its folder in any case."""
+        """End the job, if it is still running; the report of a run is written to its folder in any case."""
         self._events.close()
 
     @property
     def report(self) -> R:
-        """What the job came to.
+        """The result of the job.
 
         Raises:
-            RuntimeError: It has not come to its end.
+            RuntimeError: The job has not ended.
         """
         if self._report is None:
-            raise RuntimeError("the report is there when all events were taken")
+            raise RuntimeError("the job has its report when all events were taken")
         return self._report[0]
 
     def finish(self, on_event: Callable[[E], object] | None = None) -> R:
-        """Go on to the end, and return the report.
+        """Run to the end, and return the report.
 
         Args:
             on_event: Takes every event; what it raises ends the job, and is raised.
@@ -90,12 +90,11 @@ async def run_in_thread(
     on_event: Callable[[E], object] | None,
     cancellation: Cancellation,
 ) -> R:
-    """Do a job in a thread while the event loop goes on; cancelling the task stops it in order, once more at once.
+    """Do a job in a thread, without blocking the event loop.
 
-    Args:
-        work: Does the job in whatever thread it is called in, given what takes its events and its token.
-        on_event: Takes every event, in the event loop; what it raises ends the job, and is raised.
-        cancellation: The job's token.
+    ``work`` does the job in the thread that calls it, with a function for its events and its token. ``on_event`` takes
+    every event in the event loop; what it raises ends the job, and is raised. Cancelling the task stops the job
+    gracefully, cancelling it once more immediately.
     """
     raised: list[BaseException] = []
     enqueue = None if on_event is None else _in_loop(asyncio.get_running_loop(), on_event, cancellation, raised)
@@ -107,7 +106,7 @@ async def run_in_thread(
             cancellation.request()
             raised.append(error)
     if raised:
-        job.exception()  # or the loop complains that nobody has asked
+        job.exception()  # or the loop complains that it was never retrieved
         raise raised[0]
     return job.result()
 
@@ -118,7 +117,7 @@ def _in_loop(
     cancellation: Cancellation,
     raised: list[BaseException],
 ) -> Callable[[E], None]:
-    """Return what hands events over from the job's thread to the event loop, not many more than it has taken."""
+    """Return a function that passes events from the job's thread to the event loop, not too many ahead of it."""
     room = threading.Semaphore(EVENTS_AHEAD)
 
     def take(event: E) -> None:

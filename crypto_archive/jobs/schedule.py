@@ -1,4 +1,4 @@
-"""Schedule: when it is time to collect again, for a root that one process keeps current."""
+"""Schedule: when to collect again, for a root that one process keeps current."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TURN_SECONDS = 0.2
-"""How often whoever waits for the next round looks whether it is still to come."""
+"""How often a wait for the next round checks the clock and the cancellation."""
 
 
 def schedule(
@@ -25,17 +25,17 @@ def schedule(
     cancellation: Cancellation | None = None,
     on_wait: Callable[[datetime], object] = lambda _: None,
 ) -> Iterator[int]:
-    """Yield the number of a round at once, and of each further one when it is due, until that is cancelled.
+    """Yield the number of a round immediately, and of each further one when it is due, until that is cancelled.
 
-    Rounds are due at fixed distances from the first one, however long each takes; those that are missed, since one took
-    long or the machine slept, are left out. Meanwhile nobody else makes rounds of the same root; its lock is free
-    between two rounds, so that other runs may take their turn.
+    Rounds are due at fixed intervals from the first one, however long each takes; those that are missed, because one
+    took long or the machine slept, are skipped. Meanwhile no other process makes rounds of the same root; its lock is
+    free between two rounds, so that other runs may take their turn.
 
     Args:
-        root: The archive root; it is made where there is none.
+        root: The archive root; it is created if necessary.
         every: Seconds from one round to the next.
         cancellation: Ends the rounds, and the wait for one.
-        on_wait: Takes when the next round is due, UTC, before that is waited for.
+        on_wait: Takes the time of the next round, UTC, before the wait for it.
 
     Raises:
         RootLocked: Another process makes rounds of this root.
@@ -65,17 +65,14 @@ def schedule(
 
 
 def next_due(first: float, every: float, now: float) -> float:
-    """Return when the next round is due: the first moment after now that is a whole number of distances from the first.
+    """Return when the next round is due, a whole number of intervals after the first; all in seconds since 1970.
 
-    Args:
-        first: When the first round began, in seconds since 1970.
-        every: Seconds from one round to the next.
-        now: The current time; it may have been set back.
+    The clock may have been set back.
     """
     return first + every * ((now - first) // every + 1)
 
 
 def _wait_until(due: float, cancellation: Cancellation) -> None:
-    """Wait by the clock on the wall, since a machine that sleeps is to go on in time when it wakes."""
+    # By the wall clock: a machine that slept has to be on time when it wakes.
     while not cancellation.requested.is_set() and (left := due - time.time()) > 0:
         time.sleep(min(left, TURN_SECONDS))

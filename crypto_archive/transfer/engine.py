@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from crypto_archive.errors import EndpointUnreachable, RootUnusable
+from crypto_archive.errors import EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, PlanFinished
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import Action, Batch, Outcome
@@ -76,7 +76,7 @@ class Engine:
     """
 
     def __init__(self, context: Context, folder: Path, binary: Binary, concurrency: Concurrency) -> None:
-        """Prepare a run; raises RootUnusable where its staging folder cannot be written to."""
+        """Prepare a run; raises EnvironmentFailure where its staging folder cannot be written to."""
         self.context = context
         self.folder = folder
         self.binary = binary
@@ -185,7 +185,7 @@ class Engine:
         self._flush_events()  # consumers see an object planned before a lane can report anything of it
         try:
             self._batches.put(batch)
-        except RootUnusable as error:
+        except EnvironmentFailure as error:
             self.abort(error)
             for item in batch.items:
                 self.emit(ObjectFinished(item.object, Outcome.CANCELLED, remote=item.remote))

@@ -127,15 +127,15 @@ def test_what_a_killed_run_left_does_not_keep_the_disk_full(disk: SmallDisk) -> 
     assert (report["exit_code"], report["outcomes"]["fetched"]) == (0, 9)
 
 
-def test_a_plan_that_does_not_fit_is_told_before_anything_is_fetched(disk: SmallDisk, proxy: FaultProxy) -> None:
+def test_a_plan_that_does_not_fit_is_reported_before_anything_is_fetched(disk: SmallDisk, proxy: FaultProxy) -> None:
     disk.leave_free(400)
     ended = disk.run.at(proxy.endpoint_url)("collect", *NINE, *LISTING, "-o", ROOT, "--json")
     report = document_of(ended)
     assert (ended.code, report["status"]) == (5, "failed")
     root = disk.run.folder / ROOT
     assert f"Not enough space on the disk of the output directory {root}: at least " in report["error"]
-    assert " KiB are needed, " in report["error"]
-    assert " KiB are free. " in report["error"]
+    assert " KiB needed, " in report["error"]
+    assert " KiB free. " in report["error"]
     assert f"Error: {report['error']}" in ended.stderr
     assert proxy.count("GET") == 0
     assert stored(disk.root) == set()

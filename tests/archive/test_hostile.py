@@ -133,7 +133,7 @@ def test_folders_that_cannot_be_symbols_are_left_out_and_named(run: Runner, tmp_
         selection = [word if word != "BTCUSDT" else "*" for word in THREE]
         done = collect(run.at(server.endpoint_url), *selection)
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
-    assert [notice for notice in done.report["notices"] if "folders of the archive are left out" in notice]
+    assert [notice for notice in done.report["notices"] if "folders of the archive that cannot be symbols" in notice]
     assert_nothing_escaped(done, tmp_path)
 
 

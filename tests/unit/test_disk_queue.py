@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.errors import RootUnusable
+from crypto_archive.errors import FileUnusable
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import Batch
 from crypto_archive.plan.decide import batches
@@ -84,6 +84,6 @@ def test_nothing_is_left_of_a_queue(tmp_path: Path) -> None:
 
 
 def test_an_error_names_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(RootUnusable, match=r"^Cannot keep the plan in .*gone: No such file or directory") as caught:
+    with pytest.raises(FileUnusable, match=r"^Cannot keep the plan in .*gone: No such file or directory") as caught:
         DiskQueue(tmp_path / "gone")
     assert "--output" in caught.value.hint

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.config.run_config import Budget, Discovery, Request, RunConfig, Selection
-from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.errors import ExitCode, FileUnusable
 from crypto_archive.model import Action, PlannedObject
 from crypto_archive.plan import limits as module
 from crypto_archive.plan.limits import (
@@ -140,7 +140,7 @@ def test_a_cancelled_run_does_not_count_to_the_end(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_file_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(RootUnusable, match="Cannot keep the plan in"):
+    with pytest.raises(FileUnusable, match="Cannot keep the plan in"):
         next(within_budget(many_to_fetch(1), Budget(max_objects=1), tmp_path / "not there"))
 
 

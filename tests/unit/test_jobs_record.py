@@ -329,5 +329,5 @@ def test_what_cannot_be_kept_at_the_end_stands_in_the_report(
 def test_an_error_that_ends_the_run_stands_in_the_report(root: Root) -> None:
     with pytest.raises(RootUnusable), recording(root):
         raise RootUnusable("The disk is full", hint="Free some space.")
-    assert report_of(root)["error"] == "The disk is full. Free some space."
+    assert report_of(root)["error"] == "The disk is full. Hint: Free some space."
     assert report_of(root)["status"] == "failed"
