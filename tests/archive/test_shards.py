@@ -122,7 +122,7 @@ def test_a_folder_that_holds_shards_is_refused(run: Runner) -> None:
         (("--shards", "2"), 2, "name the folder for the shards with --to DIR"),
         (("--shards", "0", "--to", "x"), 2, "Invalid value for '--shards'"),
         (("--shards", "2", "--to", "x", "--format", "runfiles"), 2, "shards do not go together with --format runfiles"),
-        (("--shards", "2", "--to", "x", "--diff", "y"), 2, "a comparison writes no run-files and no shards"),
+        (("--shards", "2", "--to", "x", "--diff", "y"), 2, "a comparison writes neither run-files nor shards"),
         (("--shards", "2", "--to", "x", "--discover", "calendar"), 2, "A plan from the calendar cannot be locked"),
         (("--shards", "2", "--to", "x", "--max-objects", "1"), 2, "3 objects"),
     ],

@@ -154,7 +154,7 @@ def test_a_plan_from_the_calendar_has_nothing_to_lock_or_to_compare(option: str)
 def test_what_is_locked_is_not_selected_too(options: tuple[str, ...], named: str, dry: tuple[str, ...]) -> None:
     code, said = run("collect", "--locked", str(a_lock(ITEM.key)), *options, *dry)
     assert code == ExitCode.USAGE
-    assert f"the lock file alone says what to fetch; leave out {named}" in said
+    assert f"the lock file alone selects what to download; leave out {named}" in said
 
 
 def test_where_to_and_how_go_together_with_a_lock() -> None:
@@ -177,7 +177,7 @@ def test_where_to_and_how_go_together_with_a_lock() -> None:
 
 def test_a_comparison_writes_no_run_files() -> None:
     code, said = run("plan", "--diff", str(a_lock()), "--format", "runfiles", "--to", "x")
-    assert (code, "a comparison writes no run-files" in said) == (ExitCode.USAGE, True)
+    assert (code, "a comparison writes neither run-files nor shards" in said) == (ExitCode.USAGE, True)
 
 
 def test_a_lock_of_another_bucket_is_not_compared() -> None:

@@ -38,10 +38,10 @@ def lines(found: Needs) -> dict[str, str]:
 def test_all_that_is_known_stands_in_a_line_each() -> None:
     assert lines(needs()) == {
         "fetch": "1,206 objects, 38.0 GiB",
-        "requests": "4,824 to fetch, 41 to list: 3.74 a planned object",
+        "requests": "4,824 to fetch, 41 to list: 3.74 per planned object",
         "disk": "38.0 GiB needed, 120.0 GiB free",
-        "duration": "about 4 min, judged by the last 6 runs",
-        "saved": "41 monthly objects stand for 1,247 daily ones: 1,206 objects and 38.1 KiB less",
+        "duration": "about 4 min, based on the last 6 runs",
+        "saved": "41 monthly objects replace 1,247 daily ones: 1,206 objects and 38.1 KiB less",
     }
 
 
@@ -64,11 +64,11 @@ def test_what_is_not_known_is_said_to_be_unknown() -> None:
     told, document = lines(found), found.document()
     assert told["fetch"] == "1,206 objects, size unknown"
     assert told["disk"] == "need unknown, 120.0 GiB free"
-    assert told["duration"] == "about 3 s, judged by the last run and the number of objects alone"
+    assert told["duration"] == "about 3 s, based on the last run and the number of objects alone"
     assert "saved" not in told
     assert (document["bytes_to_fetch"], document["disk_needed"]) == (None, None)
     first = needs(None)
-    assert lines(first)["duration"] == "unknown: nothing has been fetched into this root yet"
+    assert lines(first)["duration"] == "unknown: nothing has been downloaded into this root yet"
     assert (first.document()["seconds"], first.document()["judged_by_runs"]) == (None, 0)
 
 
@@ -83,13 +83,13 @@ def test_it_is_red_where_the_disk_has_no_room(free: int, red: bool) -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
     console.print(needs_table(needs(free=free)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert ("it does not fit" in text) is red
+    assert (", only " in text) is red
     assert ("\x1b[31m" in text) is red
 
 
 def test_nothing_to_fetch_needs_nothing() -> None:
     found = needs(to_fetch=0, sized_to_fetch=0, bytes_to_fetch=0, added_bytes=0, commands=0, consolidated=0)
-    assert lines(found) == {"fetch": "nothing", "requests": "0 to fetch, 41 to list: 0.03 a planned object"}
+    assert lines(found) == {"fetch": "nothing", "requests": "0 to fetch, 41 to list: 0.03 per planned object"}
 
 
 def test_a_plan_without_objects_has_no_share() -> None:
@@ -98,7 +98,7 @@ def test_a_plan_without_objects_has_no_share() -> None:
 
 def test_monthly_objects_that_are_larger_are_told_truthfully() -> None:
     told = lines(needs(consolidated=1, saved_objects=30, saved_bytes=-2048))["saved"]
-    assert told == "1 monthly object stands for 31 daily ones: 30 objects less, 2.0 KiB more"
+    assert told == "1 monthly object replaces 31 daily ones: 30 objects less, 2.0 KiB more"
 
 
 def test_updates_that_are_smaller_free_room() -> None:
