@@ -93,7 +93,9 @@ def test_a_list_from_a_file(run: Runner) -> None:
     (run.folder / "symbols.txt").write_text("BTCUSDT\n\na/b\n")
     code, stdout, stderr = run("plan", *UM, *HOURS, "-s", "@symbols.txt")
     assert (code, stdout) == (2, "")
-    assert stderr.startswith("Error: --symbol @symbols.txt, line 3: 'a/b' is no symbol; write a name like BTCUSDT")
+    assert stderr.startswith(
+        "Error: --symbol @symbols.txt, line 3: 'a/b' is not a valid symbol; write a name like BTCUSDT"
+    )
 
 
 def test_a_list_from_standard_input(run: Runner, tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_a_list_from_standard_input(run: Runner, tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads(done.stdout)["totals"]["objects"] == 2
     code, _, stderr = run("plan", *UM, *HOURS, "-s", "-")
-    assert (code, stderr) == (2, "Error: --symbol: standard input holds no symbols\n")
+    assert (code, stderr) == (2, "Error: --symbol: standard input contains no symbols\n")
 
 
 def test_a_misspelt_symbol_comes_with_the_nearest_real_ones(run: Runner) -> None:
