@@ -112,7 +112,7 @@ class ArchiveObject:
 
     Attributes:
         key: The key in the bucket, verbatim.
-        series: What it holds.
+        series: The series that it belongs to.
         period: When it is from.
 
     Example:

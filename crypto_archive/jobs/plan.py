@@ -77,7 +77,7 @@ def plan(
     Raises:
         OverBudget: Bytes are limited, and the plan is to come from the calendar, which does not know sizes.
         UsageError: The lock file cannot be used, or a plan from the calendar is to be locked.
-        RootUnusable: The lock file cannot be written.
+        FileUnusable: The lock file cannot be written.
         S5cmdUnusable: A listing is needed, and no usable s5cmd was found.
 
     Example:
@@ -182,7 +182,8 @@ class Plan:
 
         Raises:
             EndpointUnreachable: The listing failed.
-            RootUnusable: The root cannot be read, or the lock file cannot be written.
+            RootUnusable: The root cannot be read.
+            FileUnusable: The lock file cannot be written.
         """
         return self.objects
 

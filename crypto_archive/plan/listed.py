@@ -69,7 +69,7 @@ class ListedGroup:
         self._group = group
         self._listing = listing
         self._stored = stored
-        self._spans = _spans(group, context.today)
+        self._spans = _spans(context, group)
         self._named = frozenset(symbol for symbol in group.symbols if not is_glob(symbol))
         self._found: set[str] = set()
         self._silent: list[Member] = []
@@ -261,8 +261,9 @@ def _doubt(month: Candidate, days: tuple[Candidate, ...], stored: StoredFiles | 
     return None
 
 
-def _spans(group: SeriesGroup, today: date) -> dict[Partition, Span]:
+def _spans(context: Context, group: SeriesGroup) -> dict[Partition, Span]:
     """Return the wanted periods by partition; whole months first, where their objects may replace daily ones."""
+    today = context.today
     days = span_of(group, group.partition, today)
     if days is None:
         return {}

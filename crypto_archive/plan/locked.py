@@ -195,7 +195,7 @@ def write_plan(lines: LineSorter, path: Path, request: Request) -> int:
     A plan without objects leaves an existing file alone: it is more likely a mistake than intended.
 
     Raises:
-        RootUnusable: The file cannot be written.
+        FileUnusable: The file cannot be written.
     """
     return write_lock(path, request.access.bucket, lines.sorted()) if lines.count else 0
 

@@ -34,6 +34,7 @@ _WRITABLE_FOLDER = "Name a writable folder with --to."
 _NONE = "-"
 _SIDECAR = "sidecar"
 _FIELDS = 6
+_DIGITS = 12
 LONGEST_LINE = 1 << 14
 """In bytes; a key has 1,024 at most."""
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would end or garble a line, or cannot be encoded
@@ -236,7 +237,7 @@ def _explained_reading(path: Path) -> Iterator[None]:
 
 
 def prepare_lock(path: Path) -> None:
-    """See that a lock file can be written, before a long plan ends without one; makes its folder.
+    """Check that a lock file can be written, before a long plan ends without one; creates its folder.
 
     Raises:
         FileUnusable: It cannot.
@@ -246,47 +247,48 @@ def prepare_lock(path: Path) -> None:
 
 
 def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
-    """Write the lines of a lock, which come sorted.
-
-    Args:
-        path: The file; what is there is replaced, once the new one is whole.
-        bucket: The bucket that it is of.
-        lines: A line an object, in the order of the keys.
-
-    Returns:
-        How many objects it has.
+    """Write the sorted lines of a lock file; return how many there are.
 
     Raises:
-        FileUnusable: It cannot be written. What was there stays then, as it does when ``lines`` fails.
+        FileUnusable: It cannot be written. An existing file stays then, as it does when ``lines`` fails.
     """
     with explain_os_errors("write", path, hint=_WRITABLE_FILE), atomic_write(path) as file:
-        return write_content(file, bucket, lines)
+        return _write_content(file, bucket, lines)[0]
 
 
-def write_content(file: IO[str], bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> int:
-    """Write the whole content of a lock file, and return the number of its objects.
-
-    Args:
-        file: A draft of the lock file.
-        bucket: The bucket that it is of.
-        lines: One line per object, in the order of the keys.
-        shard: Which shard of a plan it is; None for a whole one.
-    """
-    count = 0
+def _write_content(file: IO[str], bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> tuple[int, int]:
+    """Write the whole content of a lock file; return the number of its objects, and their bytes."""
+    count, size = 0, 0
     head = (FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS)
     file.writelines(f"{line}\n" for line in head)
     for line in lines:
         file.write(f"{line}\n")
-        count += 1
+        count, size = count + 1, size + size_in(line)
     file.write(f"{END}\n")
-    return count
+    return count, size
 
 
-_DIGITS = 12
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard that was written.
+
+    Attributes:
+        path: Its lock file.
+        number: Its number, from 1.
+        count: How many shards there are.
+        objects: How many objects it has.
+        bytes: The sum of their sizes.
+    """
+
+    path: Path
+    number: int
+    count: int
+    objects: int
+    bytes: int
 
 
 class Extent(NamedTuple):
-    """What the lines of a lock add up to.
+    """The totals of the lines of a lock file.
 
     Attributes:
         objects: How many there are.
@@ -299,54 +301,21 @@ class Extent(NamedTuple):
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A shard that was written.
+def prepare_shards(folder: Path) -> None:
+    """Check that shards can be written, before a long plan ends without them; creates the folder.
 
-    Attributes:
-        path: Its lock file.
-        number: Which of them it is, from 1.
-        count: How many there are.
-        objects: How many objects it has.
-        bytes: The sum of their sizes.
+    Raises:
+        FileUnusable: The folder cannot be written to, or contains lock files already.
     """
-
-    path: Path
-    number: int
-    count: int
-    objects: int
-    bytes: int
-
-
-def extent(lines: Iterable[str]) -> Extent:
-    """Add up the lines of a lock, which come sorted."""
-    objects, size, digest = 0, 0, hashlib.sha256()
-    for line in lines:
-        objects += 1
-        size += size_in(line)
-        digest.update(f"{line}\n".encode())
-    return Extent(objects, size, digest.hexdigest()[:_DIGITS])
-
-
-def cut(lines: Iterable[str], whole: Extent, count: int) -> Iterator[tuple[int, str]]:
-    """Yield every line with the number of its shard, from 1; the numbers never go down, and none is left out.
-
-    A shard ends where the sum of the sizes passes its share of the whole, so it has its share of the bytes to within
-    the size of one object. None is empty; an object that is larger than a share may leave little for the next ones.
-
-    Args:
-        lines: The lines of a lock, sorted.
-        whole: What they add up to.
-        count: How many shards there are to be, at least 1 and at most as many as there are objects.
-    """
-    number, before = 1, 0
-    for index, line in enumerate(lines):
-        wanted = min(before * count // whole.bytes + 1, count) if whole.bytes else 1
-        left = whole.objects - index
-        # From one shard to the next only, and early where one of those left would else not get an object.
-        number = max(min(wanted, number + (index > 0)), number, count - left + 1)
-        yield number, line
-        before += size_in(line)
+    with explain_os_errors("write shards to", folder, hint=_WRITABLE_FOLDER):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.glob("*.lock")):
+            raise FileUnusable(
+                f"The folder {folder} already contains lock files",
+                folder,
+                hint="Choose another folder with --to, or move them away: shards of two plans do not mix.",
+            )
+        require_writable(folder / "shard")
 
 
 def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, folder: Path) -> tuple[Shard, ...]:
@@ -354,12 +323,12 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
 
     Args:
         lines: Yields the lines of the plan, sorted; it is called twice.
-        bucket: The bucket that they are of.
-        count: How many shards there are to be; fewer are written where there are fewer objects.
-        folder: A folder that ``prepare_shards`` has made.
+        bucket: The bucket that they belong to.
+        count: How many shards to write; fewer are written where there are fewer objects.
+        folder: A folder that ``prepare_shards`` has created.
 
     Returns:
-        The shards; none where the plan has no object.
+        The shards; none where the plan has no objects.
 
     Raises:
         FileUnusable: They cannot be written.
@@ -373,7 +342,10 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
         for number, own in groupby(cut(lines(), whole, count), key=lambda numbered: numbered[0]):
             path = folder / f"shard-{number:0{len(str(count))}}-of-{count}.lock"
             undo.callback(draft_path(path).unlink, missing_ok=True)
-            shards.append(_write(path, bucket, (line for _, line in own), ShardName(whole.digest, number, count)))
+            name = ShardName(whole.digest, number, count)
+            with draft_path(path).open("w", encoding="utf-8", newline="\n") as file:
+                objects, size = _write_content(file, bucket, (line for _, line in own), name)
+            shards.append(Shard(path, number, count, objects, size))
         for shard in shards:
             undo.callback(shard.path.unlink, missing_ok=True)
             draft_path(shard.path).replace(shard.path)
@@ -381,35 +353,31 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
     return tuple(shards)
 
 
-def prepare_shards(folder: Path) -> None:
-    """See that shards can be written, before a long plan ends without them; makes the folder.
+def extent(lines: Iterable[str]) -> Extent:
+    """Return the totals of sorted lines."""
+    objects, size, digest = 0, 0, hashlib.sha256()
+    for line in lines:
+        objects += 1
+        size += size_in(line)
+        digest.update(f"{line}\n".encode())
+    return Extent(objects, size, digest.hexdigest()[:_DIGITS])
 
-    Raises:
-        FileUnusable: The folder cannot be written to, or holds lock files already.
+
+def cut(lines: Iterable[str], whole: Extent, count: int) -> Iterator[tuple[int, str]]:
+    """Yield every line with the number of its shard, from 1; the numbers never decrease, and none is left out.
+
+    A shard ends where the sum of the sizes passes its share of the whole, so it has its share of the bytes to within
+    the size of one object. None is empty; an object that is larger than a share may leave little for the next ones.
+    ``count`` is at most the number of objects.
     """
-    with explain_os_errors("write shards to", folder, hint=_WRITABLE_FOLDER):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.glob("*.lock")):
-            raise FileUnusable(
-                f"The folder {folder} already contains lock files",
-                folder,
-                hint="Choose another folder with --to, or move them away: shards of two plans do not mix.",
-            )
-        require_writable(folder / "shard")
-
-
-def _write(path: Path, bucket: str, lines: Iterable[str], name: ShardName) -> Shard:
-    size = 0
-
-    def weighed() -> Iterator[str]:
-        nonlocal size
-        for line in lines:
-            size += size_in(line)
-            yield line
-
-    with draft_path(path).open("w", encoding="utf-8", newline="\n") as file:
-        objects = write_content(file, bucket, weighed(), name)
-    return Shard(path, name.number, name.count, objects, size)
+    number, before = 1, 0
+    for index, line in enumerate(lines):
+        wanted = min(before * count // whole.bytes + 1, count) if whole.bytes else 1
+        left = whole.objects - index
+        # From one shard to the next only, and early where one of the rest would otherwise get no object.
+        number = max(min(wanted, number + (index > 0)), number, count - left + 1)
+        yield number, line
+        before += size_in(line)
 
 
 class Kind(StrEnum):

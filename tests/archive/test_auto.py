@@ -82,7 +82,7 @@ def test_the_plan_takes_whole_months_and_says_what_that_saves(run: Runner, bucke
     assert (budget["monthly_objects"], budget["daily_objects"]) == (4, 30 + 31 + 30 + 30)
     assert (budget["saved_objects"], budget["saved_bytes"]) == (totals["saved_objects"], totals["saved_bytes"])
     assert (daily["consolidated"], daily["saved_objects"], daily["saved_bytes"]) == (0, 0, 0)
-    (note,) = (text for text in document["notices"] if "remembered" not in text)
+    (note,) = (text for text in document["notices"] if "cached" not in text)
     assert note.startswith("futures_um klines BTCUSDT 1h 2025-06: the monthly object is too small, ")
     assert note.endswith("; planning its daily objects")
 

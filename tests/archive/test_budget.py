@@ -59,16 +59,16 @@ def test_the_figures_are_what_a_collect_then_takes(run: Runner, archive: Archive
 
 def test_the_time_is_judged_by_the_runs_of_the_root(run: Runner) -> None:
     arguments = ("plan", "-o", ROOT, *THREE)
-    assert "duration  unknown: nothing has been fetched into this root yet" in run(*arguments).stdout
+    assert "duration  unknown: nothing has been downloaded into this root yet" in run(*arguments).stdout
     done = collect(run, *THREE, "--end", "2025-07-14")
     seconds, size = done.report["collection_stats"]["processing_time_seconds"], done.report["bytes_fetched"]
     told = run(*arguments).stdout
-    assert "judged by the last run" in told
+    assert "based on the last run" in told
     assert "alone" not in told
     found = figures(run)
     assert found["judged_by_runs"] == 1
     assert found["seconds"] == pytest.approx(seconds / 2 / 2 + seconds / 2 / size * found["bytes_to_fetch"], abs=0.06)
-    assert "judged by the last run and the number of objects alone" in run(*arguments, *CALENDAR).stdout
+    assert "based on the last run and the number of objects alone" in run(*arguments, *CALENDAR).stdout
     assert figures(run, *CALENDAR)["seconds"] == pytest.approx(seconds / 2, abs=0.06)
     (report,) = (run.folder / ROOT).glob(".crypto-archive/runs/*/report.json")
     report.write_text("{", encoding="utf-8")

@@ -134,7 +134,7 @@ def test_nothing_at_all_is_told_by_the_exit_code(here: Runner) -> None:
 def test_files_and_formats_go_together(run: Runner) -> None:
     code, _, stderr = run("matrix", "coverage", *KLINES, "--to", "coverage.txt")
     assert code == 2
-    assert "a file takes --format json or html" in stderr
+    assert "a file needs --format json or html" in stderr
     (run.folder / "taken.html").mkdir()
     code, _, stderr = run("matrix", "coverage", *KLINES, "--to", "taken.html")
     assert code == 5

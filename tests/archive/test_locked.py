@@ -318,5 +318,5 @@ def test_a_plan_without_objects_leaves_the_old_lock_alone(run: Runner) -> None:
     old = lock(run, *THREE)
     code, _, stderr = run("plan", *SERIES, "--start", "2018-01-01", "--end", "2018-01-02", "--lock", LOCK)
     assert code == 3
-    assert f"{LOCK} was not written: there is nothing to lock" in stderr
+    assert f"{LOCK} was not written: nothing to lock" in stderr
     assert (run.folder / LOCK).read_bytes().decode() == old

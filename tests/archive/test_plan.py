@@ -159,7 +159,7 @@ def test_run_files_do_not_mix_with_others(run: Runner) -> None:
     assert "Error: The folder files already contains run-files" in stderr
     code, _, stderr = run("plan", *THREE, *CALENDAR, "--format", "runfiles")
     assert code == 2
-    assert "--format runfiles and --to DIR go together" in stderr
+    assert "--format runfiles and --to DIR need each other" in stderr
 
 
 def test_what_is_there_counts_as_present(run: Runner) -> None:

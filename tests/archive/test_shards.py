@@ -103,7 +103,7 @@ def test_the_same_plan_is_cut_into_the_same_files(run: Runner) -> None:
 def test_fewer_objects_than_shards_are_fewer_files_and_said(run: Runner) -> None:
     code, stdout, stderr = run("plan", *THREE, "--shards", "12", "--to", "shards")
     assert code == 0
-    assert "shards has 3 shards (not 12: there are no more objects) of 3 objects, " in stderr
+    assert "shards has 3 shards (not 12, for lack of objects) of 3 objects, " in stderr
     assert "spot" in stdout  # the totals are what a plan prints
     assert files_below(run.folder / "shards") == [f"shard-{number}-of-3.lock" for number in (1, 2, 3)]
 
@@ -119,10 +119,10 @@ def test_a_folder_that_holds_shards_is_refused(run: Runner) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--shards", "2"), 2, "name the folder for the shards with --to DIR"),
-        (("--shards", "0", "--to", "x"), 2, "Invalid value for '--shards'"),
-        (("--shards", "2", "--to", "x", "--format", "runfiles"), 2, "shards do not go together with --format runfiles"),
-        (("--shards", "2", "--to", "x", "--diff", "y"), 2, "a comparison writes no run-files and no shards"),
+        (("--shards", "2"), 2, "name a folder for the shards with --to DIR"),
+        (("--shards", "0", "--to", "x"), 2, "Error: --shards: Input should be greater than or equal to 1"),
+        (("--shards", "2", "--to", "x", "--format", "runfiles"), 2, "shards cannot be combined with --format runfiles"),
+        (("--shards", "2", "--to", "x", "--diff", "y"), 2, "a comparison writes neither run-files nor shards"),
         (("--shards", "2", "--to", "x", "--discover", "calendar"), 2, "A plan from the calendar cannot be locked"),
         (("--shards", "2", "--to", "x", "--max-objects", "1"), 2, "3 objects"),
     ],

@@ -177,7 +177,7 @@ def test_where_to_and_how_go_together_with_a_lock() -> None:
 
 def test_a_comparison_writes_no_run_files() -> None:
     code, said = run("plan", "--diff", str(a_lock()), "--format", "runfiles", "--to", "x")
-    assert (code, "a comparison writes no run-files" in said) == (ExitCode.USAGE, True)
+    assert (code, "a comparison writes neither run-files nor shards" in said) == (ExitCode.USAGE, True)
 
 
 def test_a_lock_of_another_bucket_is_not_compared() -> None:

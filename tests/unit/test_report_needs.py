@@ -68,7 +68,7 @@ def test_what_is_not_known_is_said_to_be_unknown() -> None:
     assert "saved" not in told
     assert (document["bytes_to_fetch"], document["disk_needed"]) == (None, None)
     first = needs(None)
-    assert lines(first)["duration"] == "unknown: nothing has been fetched into this root yet"
+    assert lines(first)["duration"] == "unknown: nothing has been downloaded into this root yet"
     assert (first.document()["seconds"], first.document()["judged_by_runs"]) == (None, 0)
 
 
@@ -83,7 +83,7 @@ def test_it_is_red_where_the_disk_has_no_room(free: int, red: bool) -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
     console.print(needs_table(needs(free=free)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert ("it does not fit" in text) is red
+    assert (", only " in text) is red
     assert ("\x1b[31m" in text) is red
 
 
