@@ -180,6 +180,11 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in cells)
 
 
+def _as_prose(text: str) -> str:
+    """Return a text of the code for a table; its code is marked so that no test takes it for a call to run."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text.replace("<", "&lt;").replace("*", r"\*"))
+
+
 def preset_fields() -> tuple[str, ...]:
     """Return the names of all fields that a preset may have."""
     return PRESET_FIELDS
