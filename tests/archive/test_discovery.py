@@ -102,7 +102,7 @@ def test_nothing_is_asked_twice_within_the_hour(run: Runner, proxy: FaultProxy, 
     here = run.at(proxy.endpoint_url)
     first = plan(here, *HOURS, *DAYS)
     assert proxy.count("LIST") == 3
-    assert not any("remembered" in notice for notice in first["notices"])
+    assert not any("cached" in notice for notice in first["notices"])
 
     again = plan(here, *HOURS, *DAYS)
     assert proxy.count("LIST") == 3
@@ -112,7 +112,7 @@ def test_nothing_is_asked_twice_within_the_hour(run: Runner, proxy: FaultProxy, 
     assert planned(here, *HOURS, "--start", "2025-07-14", "--end", "2025-07-14") == {
         key for key in hours(archive) if "2025-07-14" in key
     }
-    assert proxy.count("LIST") == 3  # a part of what is remembered
+    assert proxy.count("LIST") == 3  # a part of what is cached
     done = collect(here, *HOURS, *DAYS)
     assert (done.code, done.outcomes) == (0, {"fetched": 9})
     assert proxy.count("LIST") == 3
@@ -126,7 +126,7 @@ def test_nothing_is_asked_twice_within_the_hour(run: Runner, proxy: FaultProxy, 
     assert proxy.count("LIST") == 9
 
 
-def test_one_that_is_remembered_stands_beside_those_that_are_asked_for(run: Runner, proxy: FaultProxy) -> None:
+def test_a_cached_listing_is_read_alongside_new_ones(run: Runner, proxy: FaultProxy) -> None:
     here = run.at(proxy.endpoint_url)
     plan(here, *SERIES, *DAYS)
     document = plan(here, *SERIES, "-s", "ETHUSDT", "-s", "ADAUSDT", *DAYS)
@@ -136,19 +136,19 @@ def test_one_that_is_remembered_stands_beside_those_that_are_asked_for(run: Runn
     assert (proxy.count("LIST"), document["totals"]["objects"]) == (3, 9)
 
 
-def test_the_folders_of_globs_are_remembered_too(run: Runner, proxy: FaultProxy) -> None:
+def test_the_folders_of_globs_are_cached_too(run: Runner, proxy: FaultProxy) -> None:
     here = run.at(proxy.endpoint_url)
     selection = (*UM, "-t", "fundingRate", "-s", "*USDT")
     first = plan(here, *selection)
     assert proxy.count("LIST") == 2
     assert plan(here, *selection)["totals"] == first["totals"]
     assert proxy.count("LIST") == 2
-    # A single symbol lies within the folder of the type, which is remembered.
+    # A single symbol lies within the folder of the type, which is cached.
     assert plan(here, *UM, "-t", "fundingRate", "-s", "BTCUSDT", "--start", "2025-06-01", "--end", "2025-06-30")
     assert proxy.count("LIST") == 2
 
 
-# Where nothing can be remembered
+# Where nothing can be cached
 
 
 def damaged(path: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_plan_that_ends_in_the_middle_of_a_listing_leaves_no_half(
     assert planned(here, *selection, *DAYS) == (hours(archive) if selection is HOURS else set(KEYS))
 
 
-def test_what_a_login_page_says_is_not_remembered(run: Runner) -> None:
+def test_the_answer_of_a_login_page_is_not_cached(run: Runner) -> None:
     with FakeS3() as portal:
         portal.listing = lambda _: "<html><body>Please log in</body></html>"
         code, _, stderr = run.at(portal.endpoint_url)("plan", "-o", ROOT, *HOURS, *DAYS)
