@@ -243,8 +243,12 @@ def texts_in_code() -> list[str]:
                 found.append("".join(map(str, parts)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
-            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "explain_os_errors":
-                found.append(f"Cannot {ast.literal_eval(node.args[0])} …: …")
+            elif (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "id", "") == "explain_os_errors"
+                and (isinstance(node.args[0], ast.Constant))
+            ):
+                found.append(f"Cannot {node.args[0].value} …: …")
     return found
 
 
