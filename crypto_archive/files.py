@@ -18,6 +18,7 @@ from crypto_archive.errors import FileUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
 T = TypeVar("T")
@@ -87,10 +88,6 @@ def free_name(path: Path, *endings: str) -> Path:
     return next(free_names(path, *endings))
 
 
-_KEEP = "keep the plan in"
-_KEEP_HINT = "Free some space, or choose another folder with --output, and run the same command again."
-
-
 class DiskQueue(Generic[T]):
     """First in, first out, for any number of threads; what waits is on disk, so that memory stays small.
 
@@ -106,7 +103,7 @@ class DiskQueue(Generic[T]):
     def __init__(self, folder: Path) -> None:
         """Open an empty queue whose file is in an existing folder; raises FileUnusable where there can be none."""
         self._folder = folder
-        with explain_os_errors(_KEEP, folder, hint=_KEEP_HINT):
+        with self._explained():
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by close
         self._changed = threading.Condition()
         self._waiting = 0
@@ -122,7 +119,7 @@ class DiskQueue(Generic[T]):
     def put(self, item: T) -> None:
         """Add an item at the end; raises FileUnusable when the disk is full."""
         pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        with self._changed, explain_os_errors(_KEEP, self._folder, hint=_KEEP_HINT):
+        with self._changed, self._explained():
             self._file.seek(0, os.SEEK_END)
             self._file.write(pickled)
             self._file.flush()  # a full disk is the trouble of the thread that puts, not of the one that gets
@@ -142,7 +139,7 @@ class DiskQueue(Generic[T]):
                 self._changed.wait_for(lambda: self._waiting or self._ended)
                 if not self._waiting:
                     return
-                with explain_os_errors(_KEEP, self._folder, hint=_KEEP_HINT):
+                with self._explained():
                     self._file.seek(self._read_at)
                     item: T = pickle.load(self._file)
                 self._read_at = self._file.tell()
@@ -153,6 +150,10 @@ class DiskQueue(Generic[T]):
         """Give the file back."""
         with suppress(OSError):  # what a full disk did not take is not needed any more
             self._file.close()
+
+    def _explained(self) -> AbstractContextManager[None]:
+        hint = "Free some space, or choose another folder with --output, and run the same command again."
+        return explain_os_errors("keep the plan in", self._folder, hint=hint)
 
 
 RUN_LINES = 50_000

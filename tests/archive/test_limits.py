@@ -51,7 +51,7 @@ def test_a_low_limit_of_open_files_makes_it_slower_and_not_worse(
     assert done.code == 0, done.stderr
     assert set(done.outcomes) == {"fetched"}
     assert done.outcomes["fetched"] > 20
-    said = f"{lanes} of 8 s5cmd processes work side by side, each on {workers} objects at most"
+    said = f"allows {lanes} of 8 s5cmd processes with {workers} objects each"
     assert [notice for notice in done.report["notices"] if said in notice]
     assert {event["lane"] for event in done.events("batch-started")} <= set(range(lanes))
     assert done.events("batch-retried") == []
