@@ -106,7 +106,7 @@ def _check_dry_run(budget: BudgetOptions, reporting: ReportOptions, every: str |
         if path is not None:
             raise typer.BadParameter("a dry run has no report; --json prints its totals", param_hint=option)
     if every is not None:
-        raise typer.BadParameter("--every cannot be combined with --dry-run", param_hint="--every")
+        raise typer.BadParameter("cannot be combined with --dry-run", param_hint="--every")
     if budget.max_bytes is not None:
         raise typer.BadParameter(
             "a dry run plans from the calendar, which has no sizes; use --max-objects, or `crypto-archive plan`",

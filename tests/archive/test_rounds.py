@@ -65,8 +65,8 @@ def test_a_root_is_kept_current_until_a_signal_ends_it(run: Runner, private_arch
         assert f"Another process already repeats collect in {root}: process {process.pid} on " in said
         hidden.rename(late)
         while stored(root) != set(KEYS):
-            line_with(process, "the next round begins at")
-        line_with(process, "the next round begins at")
+            line_with(process, "the next round starts at")
+        line_with(process, "the next round starts at")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
         assert process.returncode == 0  # nothing was cut short
@@ -100,7 +100,7 @@ def test_a_round_that_fails_is_not_the_last(run: Runner, proxy: FaultProxy) -> N
     fault = proxy.fault("GET", KEYS[1], Status(403))
     arguments = ("collect", "-p", wanted, "-o", ROOT, "--every", "0.5s", "--metrics-file", "crypto.prom")
     with run.at(proxy.endpoint_url).start(*arguments) as process:
-        line_with(process, "the next round begins at")
+        line_with(process, "the next round starts at")
         fault.wait()
         first = metrics(run.folder / "crypto.prom")
         wanted.write_text("markets: [spto]", "utf-8")
@@ -108,7 +108,7 @@ def test_a_round_that_fails_is_not_the_last(run: Runner, proxy: FaultProxy) -> N
         proxy.clear()
         wanted.write_text(text, "utf-8")
         while reports(run.folder / ROOT)[-1]["status"] != "success":
-            line_with(process, "the next round begins at")
+            line_with(process, "the next round starts at")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
         assert process.returncode == 0
@@ -121,8 +121,8 @@ def test_a_round_that_fails_is_not_the_last(run: Runner, proxy: FaultProxy) -> N
     ("arguments", "words"),
     [
         (("--every", "hourly"), "'hourly' is not a duration; write it like 90s, 30min, 1h or 1d"),
-        (("--every", "1h", "--json"), "each round has a report of its own"),
-        (("--every", "1h", "--dry-run"), "a dry run is over at once"),
+        (("--every", "1h", "--json"), "every round has its own report"),
+        (("--every", "1h", "--dry-run"), "--every: cannot be combined with --dry-run"),
         (("--metrics-file", "x", "--dry-run"), "a dry run has no report"),
     ],
 )
