@@ -15,7 +15,7 @@ from crypto_archive.transfer import engine, lane
 from tests.docs.generated import DOCS, REPOSITORY
 
 TEXT = (DOCS / "reliability.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`((?:archive|flows|process|unit)/test_\w+\.py)::(test_\w+)`", TEXT)))
+NAMED = sorted(set(re.findall(r"`((?:archive|flows|process|unit)(?:/\w+)?/test_\w+\.py)::(test_\w+)`", TEXT)))
 
 
 def section(title: str) -> str:
@@ -47,7 +47,7 @@ def test_each_fault_has_a_test() -> None:
     for fault, happens, tests in faults:
         assert fault
         assert happens
-        assert re.search(r"`\w+/test_\w+\.py::test_\w+`", tests), fault
+        assert re.search(r"`[\w/]+/test_\w+\.py::test_\w+`", tests), fault
 
 
 def test_each_kind_of_failure_is_retried_or_not() -> None:

@@ -1,0 +1,444 @@
+"""What is remembered of a run: report, manifest, journal and a run-file of what failed."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crypto_archive.config.run_config import Fetching, Request, Selection
+from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.events import (
+    BatchRetried,
+    BatchStarted,
+    BytesArrived,
+    Comparing,
+    DaysCovered,
+    DaysKept,
+    Event,
+    ObjectFinished,
+    ObjectPlanned,
+    PlanFinished,
+    RunFinished,
+    RunStarted,
+)
+from crypto_archive.jobs import record as record_module
+from crypto_archive.jobs.record import Record, event_line
+from crypto_archive.jobs.report import Report
+from crypto_archive.model import (
+    Absence,
+    Action,
+    ArchiveObject,
+    ManifestEntry,
+    Market,
+    Notice,
+    Outcome,
+    Partition,
+    Period,
+    PlannedObject,
+    RemoteStat,
+    Series,
+    Verdict,
+)
+from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.store import Root, open_root
+from tests.objects import LISTED_AT, an_object, listed, to_fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RUN = "20250716T001011Z-abcdef"
+ITEM = an_object()
+FETCHED = ObjectFinished(ITEM, Outcome.FETCHED, "", 20, 120, "a" * 64, Verdict.OK, listed(20), 1, 0, "e" * 32)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return open_root(tmp_path / "archive")
+
+
+@contextmanager
+def recording(root: Root, fetching: Fetching | None = None) -> Iterator[Record]:
+    request = Request(Selection((Market.SPOT,)), root.path, fetching=fetching or Fetching())
+    with Record.opened(root, RUN, Report(request, version="1.0")) as record:
+        yield record
+
+
+def settled(outcome: Outcome, number: int = 0, reason: str = "") -> ObjectFinished:
+    return ObjectFinished(an_object(number), outcome, reason)
+
+
+def remembered(root: Root, number: int = 0) -> ManifestEntry | None:
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        return manifest.entry(an_object(number).key)
+
+
+def report_of(root: Root) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((root.runs / RUN / "report.json").read_text(encoding="utf-8"))
+    return document
+
+
+def journal_of(root: Root) -> list[dict[str, Any]]:
+    text = (root.runs / RUN / "events.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def commands_of(root: Root) -> list[str]:
+    path = root.runs / RUN / "failed.s5cmd"
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def test_every_event_is_handed_on(root: Root) -> None:
+    events: list[Event] = [ObjectPlanned(to_fetch(ITEM)), PlanFinished(), FETCHED, BytesArrived(0, 1)]
+    with recording(root) as record:
+        assert [record.take(event) for event in events] == events
+        assert record.report.outcomes[Outcome.FETCHED] == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FETCHED, Outcome.UPDATED])
+def test_what_is_published_goes_into_the_manifest(root: Root, outcome: Outcome) -> None:
+    before = datetime.now(UTC)
+    with recording(root) as record:
+        record.take(replace(FETCHED, outcome=outcome))
+    entry = remembered(root)
+    assert entry is not None
+    assert (entry.key, entry.size, entry.sha256, entry.verdict) == (ITEM.key, 20, "a" * 64, Verdict.OK)
+    assert (entry.etag, entry.last_modified, entry.run_id) == ("e" * 32, LISTED_AT, RUN)
+    assert before <= entry.fetched_at <= datetime.now(UTC)
+
+
+def test_without_a_listing_the_md5_stands_for_the_etag(root: Root) -> None:
+    with recording(root) as record:
+        record.take(replace(FETCHED, remote=None, verdict=None, etag="5" * 32))
+    entry = remembered(root)
+    assert entry is not None
+    assert (entry.etag, entry.last_modified, entry.verdict) == ("5" * 32, None, Verdict.UNPROVEN)
+
+
+def test_an_adopted_file_goes_into_the_manifest(root: Root) -> None:
+    entry = ManifestEntry(ITEM.key, 20, "a" * 64, Verdict.OK, "e" * 32, LISTED_AT, LISTED_AT, RUN)
+    with recording(root) as record:
+        record.take(ObjectPlanned(PlannedObject(ITEM, Action.KEEP, "there", stored_size=20, adopted=entry)))
+    assert remembered(root) == entry
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PRESENT, Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED])
+def test_what_is_not_published_does_not_go_into_the_manifest(root: Root, outcome: Outcome) -> None:
+    with recording(root) as record:
+        record.take(settled(outcome))
+    assert remembered(root) is None
+
+
+@pytest.mark.parametrize("why", Absence)
+def test_an_absence_is_remembered_with_its_reason(root: Root, why: Absence) -> None:
+    with recording(root) as record:
+        record.take(settled(Outcome.ABSENT, reason=str(why)))
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        absence = manifest.absence(ITEM.key)
+    assert absence is not None
+    assert absence.reason is why
+    assert commands_of(root) == []
+
+
+def test_the_former_digest_of_an_updated_object_is_kept(root: Root) -> None:
+    with recording(root) as record:
+        record.take(FETCHED)
+        record.take(replace(FETCHED, outcome=Outcome.UPDATED, sha256="b" * 64))
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        assert [entry.sha256 for entry in manifest.former(ITEM.key)] == ["a" * 64]
+
+
+# What failed, as a run-file
+
+
+def lines_for(*keys: str, flags: str = "--raw") -> list[str]:
+    return [f"cp {flags} s3://data.binance.vision/{key} {key}" for key in keys]
+
+
+def test_what_failed_can_be_run_again_by_hand(root: Root) -> None:
+    with recording(root) as record:
+        for number, outcome in enumerate(Outcome):
+            record.take(settled(outcome, number, "hole" if outcome is Outcome.ABSENT else ""))
+    again = [an_object(number) for number, outcome in enumerate(Outcome) if outcome in {
+        Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED,
+    }]  # fmt: skip
+    assert commands_of(root) == lines_for(*(key for item in again for key in (item.key, item.sidecar_key)))
+
+
+def test_a_run_without_failures_has_no_such_file(root: Root) -> None:
+    with recording(root) as record:
+        record.take(FETCHED)
+    assert not (root.runs / RUN / "failed.s5cmd").exists()
+
+
+def test_what_the_archive_does_not_have_is_not_offered_to_be_copied(root: Root) -> None:
+    with recording(root) as record:
+        record.take(replace(settled(Outcome.FAILED, 0), refused=True))
+        record.take(settled(Outcome.FAILED, 1))
+    assert commands_of(root) == lines_for(an_object(1).key, an_object(1).sidecar_key)
+
+
+def test_sidecars_that_are_not_wanted_or_not_there_are_not_asked_for_again(root: Root) -> None:
+    with recording(root) as record:
+        record.take(replace(settled(Outcome.FAILED), remote=listed(has_sidecar=False)))
+    assert commands_of(root) == lines_for(ITEM.key)
+
+
+def test_the_part_size_is_that_of_the_run(root: Root) -> None:
+    with recording(root, Fetching(download_checksum=False, part_size_mb=7)) as record:
+        record.take(settled(Outcome.FAILED))
+    assert commands_of(root) == lines_for(ITEM.key, flags="--raw --part-size 7")
+
+
+# Journal and report
+
+
+def test_the_journal_has_a_line_for_each_event_but_bytes(root: Root) -> None:
+    with recording(root) as record:
+        record.take(RunStarted(RUN, LISTED_AT, (), "2.3.0"))
+        record.take(BytesArrived(0, 5))
+        record.take(ObjectPlanned(to_fetch(an_object(symbol="币安人生USDT"))))
+        record.take(settled(Outcome.FAILED, reason="timeout"))
+        record.take(RunFinished(1.0))
+    lines = journal_of(root)
+    assert [line["event"] for line in lines] == ["run-started", "object-planned", "object-finished", "run-finished"]
+    assert "币安人生USDT" in lines[1]["key"]
+    assert (lines[2]["outcome"], lines[2]["reason"]) == ("failed", "timeout")
+
+
+def test_the_report_is_written_when_the_run_ends(root: Root) -> None:
+    with recording(root) as record:
+        record.take(RunStarted(RUN, LISTED_AT, (), "2.3.0"))
+        record.take(ObjectPlanned(to_fetch(ITEM)))
+        record.take(FETCHED)
+        record.take(RunFinished(2.0))
+        assert not (record.folder / "report.json").exists()
+        document = record.report.document()
+    assert report_of(root) == json.loads(json.dumps(document))
+    assert (report_of(root)["status"], report_of(root)["run_id"]) == ("success", RUN)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, RootUnusable])
+def test_the_report_is_written_whatever_ends_the_run(root: Root, error: type[BaseException]) -> None:
+    def fail() -> None:
+        with recording(root) as record:
+            record.take(FETCHED)
+            raise error("in the middle")
+
+    with pytest.raises(error, match="in the middle"):
+        fail()
+    assert report_of(root)["outcomes"]["fetched"] == 1
+    assert remembered(root) is not None
+    assert len(journal_of(root)) == 1
+
+
+def test_a_run_has_a_folder_of_its_own(root: Root) -> None:
+    with recording(root) as record:
+        assert record.folder == root.runs / RUN
+    with pytest.raises(RootUnusable), recording(root):
+        pytest.fail("two runs share a folder")
+
+
+# When it is written
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(record_module, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+def test_what_is_remembered_waits_a_moment_and_no_longer(root: Root, clock: Clock) -> None:
+    with recording(root) as record:
+        clock.now += record_module.FLUSH_SECONDS
+        record.take(FETCHED)
+        assert remembered(root) is None
+        clock.now += 0.001
+        record.take(PlanFinished())
+        assert remembered(root) is not None
+        assert [line["event"] for line in journal_of(root)] == ["object-finished", "plan-finished"]
+        record.take(replace(FETCHED, object=an_object(1)))
+        assert remembered(root, 1) is None
+    assert remembered(root, 1) is not None
+
+
+def test_bytes_on_their_way_let_it_be_written_too(root: Root, clock: Clock) -> None:
+    """While a large object is under way nothing else happens, and what came before must not wait for it."""
+    with recording(root) as record:
+        record.take(FETCHED)
+        clock.now += 60.0
+        record.take(BytesArrived(0, 1))
+        assert remembered(root) is not None
+
+
+# A full disk
+
+
+class FullDisk:
+    """A file on a disk that takes no more."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_in_words(root: Root) -> None:
+    request = Request(Selection((Market.SPOT,)), root.path)
+    with Manifest(root.manifest_path) as manifest:
+        record = Record(root, root.runs, Report(request, version="1.0"), manifest, FullDisk())  # type: ignore[arg-type]
+        with pytest.raises(RootUnusable, match="The disk of the output directory is full") as caught:
+            record.take(FETCHED)
+    assert "No space left on device" in caught.value.hint
+    assert record.report.outcomes[Outcome.FETCHED] == 1
+
+
+def test_a_report_that_cannot_be_written_is_told_in_words(root: Root) -> None:
+    with recording(root) as record:
+        record.take(FETCHED)
+        (record.folder / "report.json").mkdir()
+    assert record.report.error.startswith(f"Cannot write to output directory: {root.path}. ")
+    assert record.report.exit_code() is ExitCode.ENVIRONMENT
+    assert remembered(root) is not None
+    assert sorted(path.name for path in record.folder.iterdir()) == ["events.jsonl", "report.json"]
+
+
+class FullAtTheEnd(io.StringIO):
+    """A file whose last bytes the disk does not take."""
+
+    def close(self) -> None:
+        super().close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("piece", ["journal", "manifest"])
+def test_what_cannot_be_kept_at_the_end_stands_in_the_report(
+    root: Root, monkeypatch: pytest.MonkeyPatch, piece: str
+) -> None:
+    with recording(root) as record:
+        record.take(FETCHED)
+        record.take(RunFinished(1.0))
+        if piece == "journal":
+            record._journal.close()
+            monkeypatch.setattr(record, "_journal", FullAtTheEnd())
+        else:
+            monkeypatch.setattr(Manifest, "flush", lambda _: FullAtTheEnd().close())
+    assert "The disk of the output directory is full" in report_of(root)["error"]
+    assert report_of(root)["exit_code"] == 5
+    assert report_of(root)["outcomes"]["fetched"] == 1
+
+
+def test_an_error_that_ends_the_run_stands_in_the_report(root: Root) -> None:
+    with pytest.raises(RootUnusable), recording(root):
+        raise RootUnusable("The disk is full", hint="Free some space.")
+    assert report_of(root)["error"] == "The disk is full. Hint: Free some space."
+    assert report_of(root)["status"] == "failed"
+
+
+MOMENT = datetime(2025, 7, 16, 12, tzinfo=UTC)
+OBJECT = ArchiveObject(
+    "data/spot/daily/trades/币安人生USDT/币安人生USDT-trades-2025-07-15.zip",
+    Series(Market.SPOT, "trades", "币安人生USDT"),
+    Period(Partition.DAILY, date(2025, 7, 15)),
+)
+REMOTE = RemoteStat(10, "abc", MOMENT)
+
+
+def read(line: str | None) -> dict[str, object]:
+    assert line is not None
+    assert "\n" not in line
+    return json.loads(line)
+
+
+def test_a_settled_object() -> None:
+    event = ObjectFinished(
+        OBJECT, Outcome.FETCHED, "two\nlines", 10, 101, "ff", Verdict.OK, REMOTE, attempts=2, lane=3, etag="abc"
+    )
+    line = event_line(event)
+    assert read(line) == {
+        "event": "object-finished",
+        "key": OBJECT.key,
+        "outcome": "fetched",
+        "reason": "two\nlines",
+        "size": 10,
+        "bytes_fetched": 101,
+        "sha256": "ff",
+        "verdict": "ok",
+        "remote": {"size": 10, "etag": "abc", "last_modified": "2025-07-16T12:00:00+00:00", "has_sidecar": True},
+        "attempts": 2,
+        "lane": 3,
+        "etag": "abc",
+        "refused": False,
+    }
+    assert line is not None
+    assert "币安人生USDT" in line
+
+
+def test_a_planned_object_and_its_time() -> None:
+    line = read(event_line(ObjectPlanned(PlannedObject(OBJECT, Action.FETCH, "not there")), at=MOMENT))
+    assert list(line)[:3] == ["event", "at", "key"]
+    assert (line["event"], line["at"], line["action"]) == ("object-planned", "2025-07-16T12:00:00+00:00", "fetch")
+    assert line["remote"] is None
+
+
+def test_of_an_object_that_stays_only_its_settlement_is_told() -> None:
+    assert event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10))) is None
+    settled = ObjectFinished(OBJECT, Outcome.PRESENT, size=10, remote=REMOTE)
+    expected = {"event": "object-finished", "key": OBJECT.key, "outcome": "present", "size": 10}
+    assert read(event_line(settled)) == expected
+    assert read(event_line(settled, at=MOMENT)) == expected | {"at": "2025-07-16T12:00:00+00:00"}
+
+
+def test_of_a_file_that_is_adopted_both_are_told() -> None:
+    entry = ManifestEntry(OBJECT.key, 10, "ff", Verdict.OK, "abc", MOMENT, MOMENT, "run")
+    line = read(event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10, adopted=entry))))
+    assert (line["event"], line["action"]) == ("object-planned", "keep")
+    assert line["adopted"] == {
+        "key": OBJECT.key, "size": 10, "sha256": "ff", "verdict": "ok", "etag": "abc", "run_id": "run",
+        "last_modified": "2025-07-16T12:00:00+00:00", "fetched_at": "2025-07-16T12:00:00+00:00",
+    }  # fmt: skip
+
+
+def test_the_frame_of_a_run() -> None:
+    assert read(event_line(RunStarted("r", MOMENT, (Notice("n"),), "v2.3.0"))) == {
+        "event": "run-started",
+        "run_id": "r",
+        "started_at": "2025-07-16T12:00:00+00:00",
+        "notices": ["n"],
+        "s5cmd_version": "v2.3.0",
+    }
+    assert event_line(PlanFinished()) == '{"event":"plan-finished"}'
+    assert read(event_line(RunFinished(1.5, 2)))["interrupted_by"] == 2
+    assert read(event_line(BatchStarted(0, 1, "spot klines", 1, 50)))["objects"] == 50
+    assert read(event_line(BatchRetried(0, 1, 1, 2.5, 7, "stall")))["wait_seconds"] == 2.5
+
+
+def test_bytes_on_their_way_are_left_out() -> None:
+    assert event_line(BytesArrived(0, 10)) is None
+
+
+def test_what_is_moved_aside_and_what_stays() -> None:
+    assert read(event_line(DaysCovered(OBJECT, ("a", "b"), 7))) == {
+        "event": "days-covered", "key": OBJECT.key, "moved": ["a", "b"], "bytes": 7
+    }  # fmt: skip
+    assert read(event_line(DaysKept(OBJECT, 31, "it lacks rows"))) == {
+        "event": "days-kept", "key": OBJECT.key, "days": 31, "reason": "it lacks rows"
+    }  # fmt: skip
+    assert event_line(Comparing(OBJECT, 31, 12)) is None

@@ -1,0 +1,303 @@
+"""None"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console, RenderableType
+
+from crypto_archive.catalog.keys import KeyPattern
+from crypto_archive.catalog.matrix import Row, Status
+from crypto_archive.catalog.matrix_file import load_matrix
+from crypto_archive.errors import ExitCode
+from crypto_archive.events import Checked, DaysCovered, Noticed, ObjectFinished, RunFinished
+from crypto_archive.jobs.verify import VerifyReport
+from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Verdict
+from crypto_archive.plan.totals import GroupTotals
+from crypto_archive.render.console import waiting
+from crypto_archive.render.markdown import matrix_markdown
+from crypto_archive.render.summary import report_summary, verify_summary
+from crypto_archive.render.tables import matrix_table, plan_table, show
+from tests.unit.jobs.test_report import archive_object, new_report, report_of
+
+if TYPE_CHECKING:
+    from crypto_archive.jobs.report import Report
+
+ROWS = (
+    Row(
+        Market.SPOT,
+        "klines",
+        Status.ACTIVE,
+        KeyPattern("data/spot/{partition}/klines/{symbol}/{interval}/{symbol}-{interval}-{date}.zip"),
+        {Partition.DAILY: ("1s", "1m", "1d"), Partition.MONTHLY: ("1d", "1mo")},
+        first_date=date(2017, 8, 17),
+        note="One | two\nthree",
+    ),
+    Row(
+        Market.SPOT,
+        "bookDepth",
+        Status.NEVER_PUBLISHED,
+        KeyPattern("data/spot/{partition}/bookDepth/{symbol}/{symbol}-bookDepth-{date}.zip"),
+        {},
+    ),
+    Row(
+        Market.FUTURES_UM,
+        "bookTicker",
+        Status.DISCONTINUED,
+        KeyPattern("data/futures/um/{partition}/bookTicker/{symbol}/{symbol}-bookTicker-{date}.zip"),
+        {Partition.DAILY: ()},
+        first_date=date(2023, 5, 16),
+        last_date=date(2024, 3, 30),
+        aliases=("ticker",),
+    ),
+)
+
+
+def text_of(renderable: RenderableType, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, record=True, color_system=None)
+    console.print(renderable)
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def filled(text: str) -> list[str]:
+    """The lines that hold more than a rule, with single blanks."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip(" ─")]
+
+
+def test_a_plan_with_all_columns() -> None:
+    groups = [
+        GroupTotals(Market.SPOT, "klines", 1234, 1200, 2400, 24, 3 * 1024**3, 1234, present=34, updates=5),
+        GroupTotals(Market.FUTURES_UM, "liquidationSnapshot", 10, 10, 20, 1, 1024, 4),
+    ]
+    lines = text_of(
+        plan_table(groups, [Notice("spot bookDepth: never published by the archive; nothing to plan")]), 110
+    )
+    head, first, second, total = filled(lines)[:4]
+    assert head == "market data type objects present updates sidecars commands batches size"
+    assert first == "spot klines 1,234 34 5 1,200 2,400 24 3.0 GiB"
+    assert second == "futures_um liquidationSnapshot 10 0 0 10 20 1 ≥ 1.0 KiB"
+    assert total == "total 1,244 34 5 1,210 2,420 25 ≥ 3.0 GiB"
+    assert lines.splitlines()[-1] == "note  spot bookDepth: never published by the archive; nothing to plan"
+
+
+def test_a_plan_from_the_calendar_leaves_out_what_it_does_not_know() -> None:
+    lines = text_of(plan_table([GroupTotals(Market.SPOT, "klines", 2, 2, 4, 1)]))
+    assert "present" not in lines
+    assert "updates" not in lines
+    assert "total" not in lines
+    assert "unknown" in lines
+
+
+@pytest.mark.parametrize("present", [0, 12345])
+def test_every_plan_fits_eighty_columns(present: int) -> None:
+    group = GroupTotals(
+        Market.FUTURES_UM, "liquidationSnapshot", 123456, 123456, 246912, 2470, 10**12, 999, present, updates=present
+    )
+    lines = text_of(plan_table([group, group]))
+    assert "…" not in lines
+    assert "≥ 931.3 GiB" in lines
+    assert max(map(len, lines.splitlines())) <= 80
+
+
+def test_the_matrix_fits_eighty_columns() -> None:
+    lines = text_of(matrix_table(load_matrix().rows))
+    assert max(map(len, lines.splitlines())) <= 80
+    assert "until 2024-03-30" in lines
+    assert "never-published" in lines
+    assert lines.count("…") == lines.count(" … ")
+
+
+def test_an_empty_plan() -> None:
+    lines = text_of(plan_table([], [Notice("spot bookDepth: never")]))
+    assert lines == "The plan has no objects.\nnote  spot bookDepth: never"
+
+
+def test_the_matrix() -> None:
+    lines = filled(text_of(matrix_table(ROWS), 100))
+    assert lines[0] == "market data type daily monthly from to status"
+    assert lines[1] == "spot klines 1s … 1d (3) 1d 1mo 2017-08-17 active"
+    assert lines[2] == "spot bookDepth – – never-published"
+    assert lines[3] == "futures_um bookTicker ticker yes – 2023-05-16 2024-03-30 discontinued"
+
+
+def test_the_matrix_as_markdown() -> None:
+    lines = matrix_markdown(ROWS).splitlines()
+    assert lines[0] == ("| market | data type | aliases | status | daily | monthly | from | to | key | note |")
+    assert lines[1] == "|" + " --- |" * 10
+    assert lines[2] == (
+        "| spot | `klines` |  | active | 1s 1m 1d | 1d 1mo | 2017-08-17 |  | "
+        "`data/spot/{partition}/klines/{symbol}/{interval}/{symbol}-{interval}-{date}.zip` | One \\| two three |"
+    )
+    assert len(lines) == 5
+
+
+def test_the_summary_of_a_good_run() -> None:
+    lines = text_of(report_summary(report_of(Outcome.FETCHED, Outcome.PRESENT), Path("output/report.json")))
+    assert "All 2 files are in place" in lines
+    assert "fetched  1  downloaded and verified" in lines.replace("   ", "  ")
+    assert "20 B" in lines
+    assert "20 B, 10 B/s" in lines
+    assert "output/report.json" in lines
+    assert "run-1" in lines
+    assert "→" not in lines
+
+
+def test_the_summary_names_the_first_failures_and_what_to_do() -> None:
+    report = report_of(*[Outcome.PRESENT] * 3)
+    for number in range(14):
+        report.add(ObjectFinished(archive_object(number), Outcome.FAILED, "SlowDown:\n503"))
+    lines = text_of(report_summary(report, Path("report.json"), Path("runs/failed.s5cmd")))
+    assert "Some files are not in place" in lines
+    assert lines.count("SlowDown: 503") == 10
+    assert "and 4 more, listed in the report" in lines
+    assert "→ Run the same command again: it continues where it stopped." in lines
+    assert "failed.s5cmd" in lines
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_the_summary_of_what_the_archive_has_replaced_since(others: int) -> None:
+    report = report_of(Outcome.FETCHED, *[Outcome.FAILED] * others)
+    report.request = replace(report.request, locked=Path("inputs.lock"))
+    report.add(ObjectFinished(archive_object(7), Outcome.FAILED, "gone", refused=True))
+    lines = filled(text_of(report_summary(report), 120))
+    assert "│ lock file inputs.lock │" in lines
+    assert (
+        "→ The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
+        in lines
+    )
+    again = "→ Run the same command again: it continues where it stopped."
+    assert (again in lines) is bool(others)
+
+
+def test_the_summary_of_a_run_that_an_error_stopped() -> None:
+    lines = text_of(report_summary(report_of(Outcome.CANCELLED, finish=RunFinished(1.0, error="The disk is full"))))
+    assert "The run failed" in lines
+    assert "The disk is full" in lines
+    assert "→ Run the same command again" in lines
+
+
+def test_the_same_command_is_no_advice_where_it_would_end_in_the_same_way() -> None:
+    over = RunFinished(1.0, error="The plan is over its limit", error_exit_code=ExitCode.USAGE)
+    lines = text_of(report_summary(report_of(finish=over)))
+    assert "The plan is over its limit" in lines
+    assert "→" not in lines
+
+
+def test_the_summary_of_an_interrupted_run() -> None:
+    lines = text_of(report_summary(report_of(Outcome.CANCELLED, finish=RunFinished(1.0, interrupted_by=2))))
+    assert "The run was interrupted" in lines
+    assert "not downloaded" in lines
+
+
+def empty_reports() -> list[Report]:
+    absent = new_report()
+    absent.add(ObjectFinished(archive_object(), Outcome.ABSENT, Absence.HOLE))
+    return [new_report(), absent]
+
+
+@pytest.mark.parametrize("report", empty_reports())
+def test_the_summary_of_nothing(report: Report) -> None:
+    lines = text_of(report_summary(report))
+    assert "Nothing was found" in lines
+    assert "`crypto-archive plan`" in lines
+
+
+def test_the_summary_of_nothing_says_why() -> None:
+    report = new_report()
+    for number in range(8):
+        report.add(Noticed(Notice(f"the archive has no symbol 'BTCUSD{number}'")))
+    lines = text_of(report_summary(report))
+    assert "why       the archive has no symbol 'BTCUSD0'" in lines
+    assert "BTCUSD4" in lines
+    assert "BTCUSD5" not in lines
+    assert "and 3 more, listed in the report" in lines
+
+
+def verified(*verdicts: Verdict) -> VerifyReport:
+    report = VerifyReport("output", started_at=datetime(2025, 7, 16, tzinfo=UTC), version="0.1.0")
+    for verdict in verdicts:
+        report.add(Checked("data/a.zip", Market.SPOT, "klines", verdict, 1024, "wrong digest"))
+    report.finish(2.0)
+    return report
+
+
+def test_the_summary_of_a_verification() -> None:
+    lines = text_of(verify_summary(verified(Verdict.OK, Verdict.OK, Verdict.SIDECAR_STALE)))
+    assert "All 3 files are good" in lines
+    assert "3 objects, 3.0 KiB" in lines
+    assert "2.0 s, 1.5 KiB/s" in lines
+    assert "the archive's checksum is stale" in lines
+    assert "→" not in lines
+
+
+def test_the_summary_of_a_bad_verification() -> None:
+    lines = text_of(verify_summary(verified(*[Verdict.CORRUPT] * 12)))
+    assert "Some files are bad or missing" in lines
+    assert lines.count("wrong digest") == 10
+    assert "and 2 more, listed in the report" in lines
+    assert "→ Download bad and missing files again: run the same command with --repair." in lines
+
+
+def test_the_summary_of_a_verification_of_nothing() -> None:
+    assert "There was nothing to verify" in text_of(verify_summary(verified()))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_pipe_gets_whole_lines_without_colour() -> None:
+    stream = io.StringIO()
+    show(matrix_table(ROWS), stream)
+    assert "\x1b" not in stream.getvalue()
+    assert "2017-08-17" in stream.getvalue()
+    assert max(map(len, stream.getvalue().splitlines())) < 200
+
+
+def test_a_set_width_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = io.StringIO()
+    show(matrix_table(ROWS), stream)
+    assert max(map(len, stream.getvalue().splitlines())) <= 60
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        show(matrix_table(ROWS), stream)
+
+
+def test_the_summary_says_what_was_moved_aside() -> None:
+    report = report_of(Outcome.PRESENT)
+    assert "moved" not in text_of(report_summary(report))
+    report.add(DaysCovered(archive_object(), ("a", "b"), 2048))
+    assert "2 daily objects, 2.0 KiB, to .crypto-archive/covered" in text_of(report_summary(report))
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_wait_is_shown_on_a_terminal_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = _Terminal()
+    with waiting(stream, "Reading …"):
+        pass
+    assert "Reading …" in stream.getvalue()
+    assert stream.getvalue().endswith("\x1b[2K")  # the line is cleared
+
+
+def test_a_wait_is_not_shown_in_a_pipe() -> None:
+    stream = io.StringIO()
+    with waiting(stream, "Reading …"):
+        pass
+    assert stream.getvalue() == ""
