@@ -204,7 +204,7 @@ class Covered:
 GONE = "gone from the archive since it was locked"
 """The reason of a locked object that the archive no longer has."""
 REPLACED = "replaced in the archive since it was locked"
-"""The reason of a locked object of which the archive has other bytes; what differs follows."""
+"""The reason of a locked object that the archive now has with other bytes; what differs follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,11 +327,12 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """The result of a check of a stored object, by its sidecar from the archive, and by the manifest.
+    """The result of a check of an object's bytes: on arrival, or of the stored file.
 
     ``ok``: SHA-256 as in the sidecar. ``missing``: there is no such file. ``corrupt``: its bytes are wrong, and a new
     download cures it. ``sidecar-missing`` and ``sidecar-stale``: the archive's checksum is at fault. ``unproven``:
-    nothing confirms its bytes. ``gaps``: a month that lacks rows of its days.
+    nothing confirms its bytes. ``gaps``: a monthly file that lacks rows of its days, or
+    whose zip is broken.
 
     Example:
         >>> from crypto_archive import Verdict, collect, load_preset, verify

@@ -38,7 +38,7 @@ EVERY = "*"
 """The key for all markets, or all data types, that have no entry of their own."""
 
 ALL = "all"
-"""The word among symbols for all that the archive has."""
+"""The word for all symbols of the archive."""
 
 PREFIX = "CRYPTO_ARCHIVE_"
 SCHEMA_FIELD = "$schema"

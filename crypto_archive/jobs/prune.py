@@ -106,7 +106,7 @@ def prune(context: Context, manifest: Manifest, month: ArchiveObject) -> Iterato
 
 def _doubt(root: Root, month: ArchiveObject, entry: ManifestEntry | None) -> str | None:
     """Return why a stored file is not proven; None when its sidecar or its digest confirms it."""
-    # That it lacked rows says nothing about its bytes, and not by what they were proven: only the sidecar can tell.
+    # ``GAPS`` replaced the verdict of its bytes, so the manifest no longer tells how they were proven: ask the sidecar.
     known = None if entry is not None and entry.verdict is Verdict.GAPS else entry
     proof = check_stored(root, month.key, known)
     return None if proof.verdict is Verdict.OK else f"it is {proof.verdict}: {proof.reason}"
@@ -133,7 +133,7 @@ def _compare(
 
 
 def _blame(root: Root, manifest: Manifest, day: ArchiveObject) -> _Finding:
-    """Decide of a day whose rows a month lacks whether the month is at fault: not for rows that are not proven."""
+    """Decide whether a month is at fault for lacking rows of a day: only if the day itself is proven."""
     lacks = f"it lacks rows of {_name(day.key)}"
     proof = check_stored(root, day.key, manifest.entry(day.key))
     if proof.verdict is Verdict.OK:

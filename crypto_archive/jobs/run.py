@@ -69,7 +69,7 @@ class Run(Generic[E, R]):
             RuntimeError: The job has not ended.
         """
         if self._report is None:
-            raise RuntimeError("the job has its report when all events were taken")
+            raise RuntimeError("the job has no report until all its events have been taken")
         return self._report[0]
 
     def finish(self, on_event: Callable[[E], object] | None = None) -> R:

@@ -282,8 +282,8 @@ def _member(item: ArchiveObject) -> Member:
 def _bit(item: ArchiveObject, first: Period) -> int:
     """Return a number with one bit, which marks this key among those of its series.
 
-    A series needs as many bits as it has days, so that the objects of a long listing cost next to no memory. A month
-    of one digit is another key than the same month with its zero.
+    A series needs as many bits as it has days, so that the objects of a long listing cost next to no memory. One known
+    key has a month without its leading zero (``2020-8``); it differs from the key with the zero.
     """
     odd_date = str(item.period) not in item.key
     return 1 << (2 * (item.period.first_day - first.first_day).days + odd_date)

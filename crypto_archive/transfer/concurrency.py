@@ -55,7 +55,7 @@ def concurrency_for(lanes: int, *, raise_limit: bool = True) -> Concurrency:
         return Concurrency(lanes)
     text = (
         f"The limit of {limit} open files allows {fitting} of {lanes} s5cmd processes with {workers} objects each; "
-        "`ulimit -n 1024` before the start lifts that."
+        "run `ulimit -n 1024` first to lift that limit."
     )
     return Concurrency(fitting, workers, Notice(text))
 

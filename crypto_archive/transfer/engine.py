@@ -42,7 +42,7 @@ EVENTS_PER_CHUNK = 64
 waking each other up."""
 PROOF_THREADS = 4
 UNREACHABLE_AT_FIRST = 3
-"""How many copies may fail because no server answers, before anything has arrived, until the run is given up."""
+"""How many copies may fail because no server answers, with nothing received yet, before the run gives up."""
 LOST_BATCHES = 3
 """How many batches in a row may get nothing at all from the server; one per lane where there are more lanes."""
 

@@ -58,7 +58,7 @@ class Lane:
         self._stopped_because: str | None = None
 
     def fetch(self, batch: Batch) -> ObjectState | None:
-        """Give every object of a batch its outcome; return one object for all where all failed in the same way."""
+        """Give every object of a batch its outcome; if all failed in the same way, return one of them."""
         staging = self._staging = self._engine.staging / f"{batch.number:05d}"
         state = BatchState(batch, staging, self._context.request.access.bucket)
         try:

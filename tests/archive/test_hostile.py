@@ -144,7 +144,7 @@ def test_what_cannot_be_a_symbol_is_refused(run: Runner) -> None:
     assert (code, stdout) == (2, "")
     assert f"Error: {len(wrong)} problems" in stderr
     assert "'../../etc' is not a valid symbol; write a name like BTCUSDT" in stderr
-    assert "'xxxxxxxxxxxxxxxxxxxx…' is too long for a symbol: at most 200 bytes fit" in stderr
+    assert "'xxxxxxxxxxxxxxxxxxxx…' is too long for a symbol; the maximum is 200 bytes" in stderr
     assert len(stderr) < 3000
     assert files_below(run.folder) == []
 

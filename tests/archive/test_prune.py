@@ -152,4 +152,4 @@ def test_the_summary_and_the_lines_tell_of_it(run: Runner, serve: Callable[..., 
     assert code == 0
     assert "60 daily objects, " in stdout
     assert "to .crypto-archive/covered" in stdout
-    assert stderr.count("moved aside 30 daily objects, held by ") == 2
+    assert stderr.count("moved aside: 30 daily objects, held by ") == 2

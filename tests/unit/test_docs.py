@@ -464,7 +464,7 @@ def test_layers_are_those_of_the_contract() -> None:
 
 
 def test_every_module_is_in_the_table_of_rooms() -> None:
-    table = text_of("architecture.md").partition("## The chain")[2].partition("## One object's way")[0]
+    table = text_of("architecture.md").partition("## The chain")[2].partition("## The path of one object")[0]
     named = {word.rstrip("/") for word in INLINE.findall(table)}
     modules = {path.stem for path in (REPOSITORY / "crypto_archive").rglob("*.py")}
     rooms = {path.parent.name for path in (REPOSITORY / "crypto_archive").rglob("__init__.py")}

@@ -20,9 +20,9 @@ from crypto_archive.events import Checked, DaysCovered, Noticed, ObjectFinished,
 from crypto_archive.jobs.verify import VerifyReport
 from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Verdict
 from crypto_archive.plan.totals import GroupTotals
-from crypto_archive.render.console import waiting
+from crypto_archive.render.console import RESULT_STYLES, waiting
 from crypto_archive.render.markdown import matrix_markdown
-from crypto_archive.render.summary import report_summary, verify_summary
+from crypto_archive.render.summary import MEANINGS, report_summary, verify_summary
 from crypto_archive.render.tables import matrix_table, plan_table, show
 from tests.unit.jobs.test_report import archive_object, new_report, report_of
 
@@ -301,3 +301,9 @@ def test_a_wait_is_not_shown_in_a_pipe() -> None:
     with waiting(stream, "Reading …"):
         pass
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("result", [*Outcome, *Verdict])
+def test_every_outcome_and_verdict_has_words_and_a_style(result: Outcome | Verdict) -> None:
+    assert MEANINGS[result]
+    assert RESULT_STYLES[result]
