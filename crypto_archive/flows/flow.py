@@ -95,15 +95,15 @@ def archive_collection_flow(
     try:
         check_runner(dask_scheduler, dask_workers)
         presets = [preset] if isinstance(preset, str) else preset
-        configured: RunConfig = validate(presets, overrides or {}, shards, return_state=True).result()
-        folder = shard_folder(configured.request.root, str(flow_run.get_id()))
-        planned: dict[str, Path | None] = make_plan(configured, shards, folder, return_state=True).result()
+        config: RunConfig = validate(presets, overrides or {}, shards, return_state=True).result()
+        folder = shard_folder(config.request.root, str(flow_run.get_id()))
+        planned: dict[str, Path | None] = make_plan(config, shards, folder, return_state=True).result()
         with runner_for(dask_scheduler, dask_workers) as runner:
-            ended = _collect_shards(runner, attempt, configured, planned)
-        report = combine_reports(configured, ended.values())
+            ended = _collect_shards(runner, attempt, config, planned)
+        report = combine_reports(config, ended.values())
         checks: VerifyReport | None = None
         if verify and report.interrupted_by is None and any(report.outcomes[outcome] for outcome in _IN_PLACE):
-            checks = verify_collected(configured, return_state=True).result()
+            checks = verify_collected(config, return_state=True).result()
     except CryptoArchiveError as error:
         return Failed(message=error.summary, data=error)
     result = result_document(report, checks, ended)
@@ -153,19 +153,19 @@ def _shard_document(name: str, report: Report) -> dict[str, object]:
 
 
 def _collect_shards(
-    runner: TaskRunner[Any], attempt: Task[..., Any], configured: RunConfig, planned: Mapping[str, Path | None]
+    runner: TaskRunner[Any], attempt: Task[..., Any], config: RunConfig, planned: Mapping[str, Path | None]
 ) -> dict[str, Report]:
     """Collect all shards, as many in parallel as the runner allows, and return their reports by name."""
     names, futures = {}, []
     for name, locked in planned.items():
-        parameters = {"configured": configured, "name": name, "locked": locked}
+        parameters = {"config": config, "name": name, "locked": locked}
         futures.append(runner.submit(attempt, parameters=parameters))
         names[futures[-1].task_run_id] = name
     ended: dict[str, Report] = {}
 
     def gather(seconds: float | None = None) -> None:
         for future in as_completed([one for one in futures if names[one.task_run_id] not in ended], seconds):
-            ended[names[future.task_run_id]] = _report_of(future, configured)
+            ended[names[future.task_run_id]] = _report_of(future, config)
             release(future)
 
     try:
@@ -181,25 +181,25 @@ def _collect_shards(
         for future in futures:
             future.wait(max(deadline - time.monotonic(), 0.0))
         raise
-    return {name: ended.get(name) or _unfinished(configured, interrupted_by=NO_SIGNAL) for name in planned}
+    return {name: ended.get(name) or _unfinished(config, interrupted_by=NO_SIGNAL) for name in planned}
 
 
-def _report_of(future: PrefectFuture[Any], configured: RunConfig) -> Report:
+def _report_of(future: PrefectFuture[Any], config: RunConfig) -> Report:
     """Return the report of a shard, also of one that never started or was lost."""
     try:
         report: Report = future.result()
     except ShardIncomplete as error:
         return error.report
     except CryptoArchiveError as error:
-        return _unfinished(configured, error=error.summary, error_exit_code=error.exit_code)
+        return _unfinished(config, error=error.summary, error_exit_code=error.exit_code)
     except Exception as error:  # whatever a task runner raises for a task that it has lost
-        return _unfinished(configured, error=f"{type(error).__name__}: {error}", error_exit_code=ExitCode.ENVIRONMENT)
+        return _unfinished(config, error=f"{type(error).__name__}: {error}", error_exit_code=ExitCode.ENVIRONMENT)
     return report
 
 
-def _unfinished(configured: RunConfig, **fields: Any) -> Report:
+def _unfinished(config: RunConfig, **fields: Any) -> Report:
     """Return an empty report with an error or an interruption."""
-    report = combine_reports(configured, ())
+    report = combine_reports(config, ())
     for name, value in fields.items():
         setattr(report, name, value)
     return report

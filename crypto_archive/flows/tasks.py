@@ -119,10 +119,10 @@ def validate(presets: list[str], overrides: dict[str, Any], shards: int) -> Any:
 
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
 @_failing_in_our_words
-def make_plan(configured: RunConfig, shards: int, folder: Path) -> Any:
+def make_plan(config: RunConfig, shards: int, folder: Path) -> Any:
     """Return the lock files of the shards by their names; a single shard has none, since it is the whole plan."""
     named: dict[str, Path | None] = {}
-    with plan(configured) as made:
+    with plan(config) as made:
         if shards > 1:
             delete_old_shards(folder)
             named = {f"{one.number}-of-{one.count}": one.path for one in write_shards(made, shards, folder)}
@@ -158,10 +158,10 @@ def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -
 
 @task(name="collect", task_run_name="collect-{name}", cache_policy=NO_CACHE, retry_condition_fn=_is_worth_a_retry)
 @_failing_in_our_words
-def collect_shard(configured: RunConfig, name: str, locked: Path | None) -> Any:
+def collect_shard(config: RunConfig, name: str, locked: Path | None) -> Any:
     """Collect one shard of the plan, or all of it, and return its report."""
     with cancellable() as cancellation, PlainProgress(get_run_logger().info) as logged:
-        report = collect(configured, on_event=logged.show, locked=locked, cancellation=cancellation, wait=True)
+        report = collect(config, on_event=logged.show, locked=locked, cancellation=cancellation, wait=True)
     if report.interrupted_by is not None:
         return Cancelled(message=headline(report), data=ShardIncomplete(report))
     if report.status == "success":
@@ -171,7 +171,7 @@ def collect_shard(configured: RunConfig, name: str, locked: Path | None) -> Any:
 
 @task(name="verify", task_run_name="verify", cache_policy=NO_CACHE)
 @_failing_in_our_words
-def verify_collected(configured: RunConfig) -> Any:
+def verify_collected(config: RunConfig) -> Any:
     """Verify the selection on disk, and return the report."""
     with cancellable() as cancellation, PlainProgress(get_run_logger().info, VERIFY) as logged:
 
@@ -179,7 +179,7 @@ def verify_collected(configured: RunConfig) -> Any:
             if isinstance(event, Checked):  # the plan has logged its notices already
                 logged.show(event)
 
-        report = verify(configured, on_event=show, cancellation=cancellation)
+        report = verify(config, on_event=show, cancellation=cancellation)
     return Completed(message=check_headline(report), data=report)
 
 

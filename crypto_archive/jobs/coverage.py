@@ -41,14 +41,14 @@ UNPUBLISHED = frozenset({Status.NEVER_PUBLISHED, Status.REMOVED})
 
 
 def coverage(
-    configured: RunConfig, *, on_notice: Callable[[Notice], None] = lambda _: None, today: date | None = None
+    config: RunConfig, *, on_notice: Callable[[Notice], None] = lambda _: None, today: date | None = None
 ) -> CoverageReport:
     """Return what is on disk of a selection, what the archive has, and why the rest is missing, series by series.
 
     With discovery by the calendar, the archive is assumed to have all that the calendar allows.
 
     Args:
-        configured: What is asked about, and where the archive root is; it need not exist.
+        config: What is asked about, and where the archive root is; it need not exist.
         on_notice: Takes what a person should know, as it comes up; the report has it, too.
         today: The current UTC day; read from the clock when not given.
 
@@ -66,12 +66,12 @@ def coverage(
         ['BTCUSDT']
     """
     notices = Notices(on_notice, ignored=frozenset({Topic.PLANNING}))
-    context = Context.of(configured, today=today, on_notice=notices)
+    context = Context.of(config, today=today, on_notice=notices)
     request, root = context.request, context.root
     report = CoverageReport(request, context.matrix.version)
     # Series are listed as a whole, whatever dates are wanted: only so their first and last days are known.
     selection = select(context, replace(request.selection, dates=DateRange()))
-    for notice in (*configured.notices, *selection.notices):
+    for notice in (*config.notices, *selection.notices):
         notices(notice)
     groups = {row: list(of_row) for row, of_row in groupby(selection.groups, key=lambda group: group.row)}
     with ExitStack() as stack:

@@ -57,7 +57,7 @@ SCHEMA_VERSION = 1
 
 
 def plan(
-    configured: RunConfig,
+    config: RunConfig,
     *,
     locked: Path | None = None,
     lock: Path | None = None,
@@ -67,7 +67,7 @@ def plan(
     """Return the plan of a request: what a collect would do, against what is on disk now. It downloads nothing.
 
     Args:
-        configured: What is wanted, and where it would be kept.
+        config: What is wanted, and where it would be kept.
         locked: Plan exactly what this lock file pins, instead of what is selected.
         lock: Write the exact objects to this lock file, once the plan has been iterated to its end.
         offline: Make no requests: plan from the calendar, and trust a lock file. A limit of bytes is ignored then,
@@ -88,15 +88,15 @@ def plan(
         (True, 0)
     """
     if offline:
-        configured = without_max_bytes(configured)
-        configured = replace(configured, request=replace(configured.request, discovery=Discovery.CALENDAR))
+        config = without_max_bytes(config)
+        config = replace(config, request=replace(config.request, discovery=Discovery.CALENDAR))
     lock_file = None
     if locked is not None:
-        configured, lock_file = locked_config(configured, locked)
-    request, notices = configured.request, Notices()
+        config, lock_file = locked_config(config, locked)
+    request, notices = config.request, Notices()
     require_sizes(request)
-    context = Context.of(configured, today=today, on_notice=notices)
-    for notice in configured.notices:
+    context = Context.of(config, today=today, on_notice=notices)
+    for notice in config.notices:
         notices(notice)
     listing = None
     if lock_file is not None:

@@ -31,7 +31,7 @@ INTERVAL = "1d"
 
 
 def symbols(
-    configured: RunConfig, *, as_of: date | None = None, on_notice: OnNotice = lambda _: None, today: date | None = None
+    config: RunConfig, *, as_of: date | None = None, on_notice: OnNotice = lambda _: None, today: date | None = None
 ) -> Iterator[SymbolHistory]:
     """Yield the symbols that the archive has data of, market by market and sorted by name, with first and last day.
 
@@ -39,7 +39,7 @@ def symbols(
     out. Without selected symbols, all of the archive's are meant.
 
     Args:
-        configured: What is asked about.
+        config: What is asked about.
         as_of: Only symbols that had data on this UTC day; None for all that ever had.
         on_notice: Takes what a person should know, as it comes up.
         today: The current UTC day; read from the clock when not given.
@@ -57,8 +57,8 @@ def symbols(
         True
     """
     notices = Notices(on_notice)
-    root = Root(configured.request.root.absolute())  # its layout does not matter, since nothing but listings is read
-    context = Context(configured, root, today or datetime.now(UTC).date(), on_notice=notices)
+    root = Root(config.request.root.absolute())  # its layout does not matter, since nothing but listings is read
+    context = Context(config, root, today or datetime.now(UTC).date(), on_notice=notices)
     request, matrix, selection = context.request, context.matrix, context.request.selection
     if as_of is not None and as_of >= context.today:
         raise UsageError(
@@ -73,7 +73,7 @@ def symbols(
             f"The archive has no {data_type} in {', '.join(selection.markets)}",
             hint="`crypto-archive matrix` shows which market has which data types.",
         )
-    for notice in configured.notices:
+    for notice in config.notices:
         notices(notice)
     with open_listing(request, root.listings_path if root.path.is_dir() else None) as bucket:
         for row in rows:

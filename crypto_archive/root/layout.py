@@ -64,17 +64,17 @@ def _unreadable(root: Root, why: str) -> RootUnusable:
     )
 
 
-def root_of(configured: RunConfig) -> Root:
+def root_of(config: RunConfig) -> Root:
     """Return the archive root of a configuration with its layout; it need not exist, and nothing is written.
 
     A root that holds objects keeps its layout. An empty one gets the requested layout, by default that of the keys.
     """
-    wanted = configured.request.layout
-    root = Root(configured.request.root.absolute())
+    wanted = config.request.layout
+    root = Root(config.request.root.absolute())
     own = _current_name(root)
     if wanted is None:
-        return replace(root, layout=own_placement(root, own, configured.matrix))
-    root = replace(root, layout=placement_of(wanted, configured.matrix))
+        return replace(root, layout=own_placement(root, own, config.matrix))
+    root = replace(root, layout=placement_of(wanted, config.matrix))
     if _holds_objects(root):
         _require_same(root, own)
     return root
