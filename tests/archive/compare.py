@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 Step = str | Callable[[Path], dict[str, Any]]
 """A command line, or a function that reads or changes what the commands left and returns documents by name."""
 
-RENAMED_FIELDS: dict[str, str] = {}
-"""Field names that changed on purpose: before → after."""
+RENAMED_FIELDS: dict[str, str] = {"object-settled": "object-finished"}
+"""Names of fields and events that changed on purpose: before → after."""
 MOVED_COMMANDS: dict[str, str] = {}
 """Commands that moved on purpose, such as ``matrix coverage`` → ``coverage``."""
 
@@ -48,7 +48,7 @@ MASKED = {
 """Fields that differ from run to run; only their presence is compared."""
 WORDING = {
     "message", "notices", "reason", "description", "hint", "why", "meaning", "error", "found", "advice", "text",
-    "stderr", "title",
+    "stderr", "title", "notice", "note",
 }  # fmt: skip
 """Fields that hold text for people."""
 IDENTITY = ("key", "name", "market", "data_type", "symbol", "interval", "partition", "month", "kind", "batch")
@@ -239,7 +239,10 @@ def fields(value: Any, names: Mapping[str, str], path: FieldPath = ()) -> Iterat
 
 def is_wording(path: FieldPath, before: Any, after: Any) -> bool:
     """Whether a difference is one of text: text that changed, or a line of a text that came or went."""
-    name = next((part for part in reversed(path) if isinstance(part, str)), "")
+    names = [
+        part for part in path if isinstance(part, str) and part != "value"
+    ]  # a field of a preset has its value below
+    name = names[-1] if names else ""
     is_text = all(isinstance(value, str) and value != ABSENT for value in (before, after))
     return name in WORDING and (is_text or isinstance(path[-1], int))
 
@@ -256,6 +259,8 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
         for path in dict.fromkeys([*left, *right]):
             compared += 1
             old, new = left.get(path, ABSENT), right.get(path, ABSENT)
+            if path[-1] == "event" and isinstance(old, str):
+                old = RENAMED_FIELDS.get(old, old)
             if (type(old), old) != (type(new), new):
                 is_code = name.endswith(".sqlite")  # a reason in a manifest is a code, not text
                 group = wording if is_wording(path, old, new) and not is_code else real
