@@ -127,7 +127,7 @@ def test_a_run_prints_nothing_and_leaves_signals_alone(here: Path, capfd: pytest
 def test_the_report_is_there_in_the_end(here: Path) -> None:
     with collect_events(three()) as run:
         next(run)
-        with pytest.raises(RuntimeError, match="when all events were taken"):
+        with pytest.raises(RuntimeError, match="no report until all its events have been taken"):
             _ = run.report
         for _ in run:
             pass
