@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 EVERY_SYMBOL = ("*",)
+DATA_TYPE = "klines"
+"""The data type that is listed where none is selected."""
 INTERVAL = "1d"
 """The interval that is listed where none is named: the smallest objects."""
 
@@ -35,8 +37,8 @@ def symbols(
 ) -> Iterator[SymbolHistory]:
     """Yield the symbols that the archive has data of, market by market and sorted by name, with first and last day.
 
-    Of each market one data type is listed, the first one selected, and one interval; markets without that type are left
-    out. Without selected symbols, all of the archive's are meant.
+    Of each market one data type is listed, the first one selected or else klines, and one interval; markets without that
+    type are left out. Without selected symbols, all of the archive's are meant.
 
     Args:
         config: What is asked about.
@@ -65,7 +67,7 @@ def symbols(
             f"--as-of: {as_of} is not over yet, so there is no data of it",
             hint="Choose an earlier day, such as --as-of yesterday. Days are UTC.",
         )
-    data_type = selection.data_types[0]
+    data_type = next(iter(selection.data_types), DATA_TYPE)
     found = (matrix.row(market, data_type) for market in selection.markets)
     rows = [row for row in found if row is not None and row.status in {Status.ACTIVE, Status.DISCONTINUED}]
     if not rows:

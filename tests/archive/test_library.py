@@ -32,6 +32,7 @@ from crypto_archive import (
     collect_events,
     load_preset,
     plan,
+    symbols,
     verify,
 )
 from crypto_archive.events import RunStarted
@@ -288,3 +289,11 @@ def test_an_error_of_the_callback_in_the_loop_ends_the_run(here: Path, stalled: 
 def test_errors_reach_the_awaiting_task(here: Path) -> None:
     with pytest.raises(UsageError, match="Nothing is selected"):
         asyncio.run(collect_async(load_preset(output_directory="archive")))
+
+
+def test_symbols_lists_klines_when_no_data_type_is_selected(here: Path) -> None:
+    """An empty selection of types means all of them elsewhere; here one is listed, and it once raised IndexError."""
+    del here
+    named = load_preset(markets=["spot"], data_types=["klines"])
+    unnamed = load_preset(markets=["spot"])
+    assert list(symbols(unnamed)) == list(symbols(named)) != []
