@@ -37,8 +37,8 @@ def symbols(
 ) -> Iterator[SymbolHistory]:
     """Yield the symbols that the archive has data of, market by market and sorted by name, with first and last day.
 
-    Of each market one data type is listed, the first one selected or else klines, and one interval; markets without that
-    type are left out. Without selected symbols, all of the archive's are meant.
+    Of each market one data type is listed, the first one selected or else klines, and one interval; markets without
+    that type are left out. Without selected symbols, all of the archive's are meant.
 
     Args:
         config: What is asked about.
