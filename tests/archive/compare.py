@@ -259,7 +259,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
         for path in dict.fromkeys([*left, *right]):
             compared += 1
             old, new = left.get(path, ABSENT), right.get(path, ABSENT)
-            if path[-1] == "event" and isinstance(old, str):
+            if path[-1:] == ("event",) and isinstance(old, str):
                 old = RENAMED_FIELDS.get(old, old)
             if (type(old), old) != (type(new), new):
                 is_code = name.endswith(".sqlite")  # a reason in a manifest is a code, not text
