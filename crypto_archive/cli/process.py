@@ -1,17 +1,22 @@
 """The process: signals that stop a run, closed standard streams, and the one form of an error."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
-from crypto_archive.errors import CryptoArchiveError
-from crypto_archive.events import Cancellation
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from crypto_archive.errors import CryptoArchiveError
+    from crypto_archive.events import Cancellation
 
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
