@@ -239,10 +239,8 @@ def fields(value: Any, names: Mapping[str, str], path: FieldPath = ()) -> Iterat
 
 def is_wording(path: FieldPath, before: Any, after: Any) -> bool:
     """Whether a difference is one of text: text that changed, or a line of a text that came or went."""
-    names = [
-        part for part in path if isinstance(part, str) and part != "value"
-    ]  # a field of a preset has its value below
-    name = names[-1] if names else ""
+    # "value" is skipped because `preset show` writes a field as an object with its value below the name.
+    name = next((part for part in reversed(path) if isinstance(part, str) and part != "value"), "")
     is_text = all(isinstance(value, str) and value != ABSENT for value in (before, after))
     return name in WORDING and (is_text or isinstance(path[-1], int))
 
