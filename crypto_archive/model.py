@@ -329,7 +329,7 @@ class Outcome(StrEnum):
 class Verdict(StrEnum):
     """The result of a check of an object's bytes: on arrival, or of the stored file.
 
-    ``ok``: SHA-256 as in the sidecar. ``missing``: there is no such file. ``corrupt``: its bytes are wrong, and a new
+    ``ok``: SHA-256 as in the sidecar. ``missing``: the file does not exist. ``corrupt``: its bytes are wrong, and a new
     download cures it. ``sidecar-missing`` and ``sidecar-stale``: the archive's checksum is at fault. ``unproven``:
     nothing confirms its bytes. ``gaps``: a monthly file that lacks rows of its days, or
     whose zip is broken.

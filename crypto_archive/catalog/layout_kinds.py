@@ -59,7 +59,7 @@ def placement_of(name: str, matrix: Matrix) -> Placement:
     """Return the layout of a name: ``mirror``, ``hive``, a template, ``module:attribute``, or an entry point.
 
     Raises:
-        LayoutError: There is no such layout, or it could put two objects at the same path or outside of the root.
+        LayoutError: The layout does not exist, or it could put two objects at the same path or outside of the root.
     """
     if name == MIRROR.name:
         return MIRROR

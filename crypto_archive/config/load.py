@@ -211,7 +211,7 @@ def _matrix_source(layer: Layer) -> Path:
     """Return the path of a layer's matrix: in the current folder, or else next to the preset that names it."""
     path = expanded(Path(str(layer.raw["matrix_path"])))
     if path.parts[:1] and path.parts[0].startswith("~"):
-        return path.absolute()  # there is no such user, so that it is a plain name
+        return path.absolute()  # the user does not exist, so it is a plain name
     if layer.document is not None and not path.exists():
         sibling = layer.document.path.parent / path
         return sibling if sibling.exists() else path
@@ -330,7 +330,7 @@ class EffectiveField:
         name: Its name.
         value: Its value, as JSON has it; None where there is none.
         origin: Where it came from: a file with its line, a variable, or ``default``.
-        meaning: What it means that there is no value; empty where there is one.
+        meaning: What an unset value means; empty if a value is set.
     """
 
     name: str

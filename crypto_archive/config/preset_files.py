@@ -31,7 +31,7 @@ def presets_in(folder: Path) -> Mapping[str, Path]:
     """Return the presets of a folder by name; of one name with several suffixes, YAML wins over JSON."""
     try:
         paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
-    except OSError:  # there is no such folder, or no permission
+    except OSError:  # the folder does not exist or cannot be read
         return {}
     paths.sort(key=lambda path: (path.stem, -SUFFIXES.index(path.suffix.lower())))
     return {path.stem: path for path in paths}

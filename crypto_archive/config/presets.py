@@ -103,14 +103,14 @@ def find_preset(preset: str, folder: Path, place: str) -> Found:
     preset in ``folder`` if there is one, else the bundled one, else a file of that name in the current folder.
 
     Raises:
-        ConfigError: There is no such file, or no such name; ``place`` says where it was asked for.
+        ConfigError: The file or name does not exist; ``place`` says where it was asked for.
     """
     path = expanded(Path(preset))
     bundled, own = bundled_presets(), presets_in(folder)
     if path.suffix.lower() in SUFFIXES or "/" in preset or "\\" in preset:
         if _is(path, Path.is_file):
             return Found(preset, path)
-        reason = "it is a folder" if _is(path, Path.is_dir) else "there is no such file"
+        reason = "it is a folder" if _is(path, Path.is_dir) else "no such file"
         name = path.stem if path.stem in {**bundled, **own} else None
         raise ConfigError([Problem(place, f"Preset file not found: {preset} ({reason})", nearest=name)])
     if preset in own:

@@ -118,7 +118,7 @@ class SymbolLists:
         self._has_read_standard_input = True
         stream = getattr(sys.stdin, "buffer", None)  # None where the process was started without
         if stream is None:
-            raise ValueError("there is no standard input to read symbols from")
+            raise ValueError("cannot read symbols: standard input is closed")
         return bytes(stream.read(LARGEST_BYTES + 1))
 
 

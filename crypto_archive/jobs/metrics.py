@@ -98,7 +98,7 @@ def metrics_text(report: Report, former: Mapping[tuple[str, ...], float] | None 
 
 
 def former_successes(path: Path) -> Successes:
-    """Return the last successes that a file of metrics has; none if there is no such file, or it is another kind."""
+    """Return the last successes that a file of metrics has; none if the file does not exist or is of another kind."""
     # Whatever the parser trips over: a file of another program is replaced in the end, as it was asked for.
     with suppress(OSError, ValueError, KeyError, IndexError, AttributeError):
         families = text_string_to_metric_families(path.read_text(encoding="utf-8"))

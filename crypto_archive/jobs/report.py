@@ -66,7 +66,7 @@ class JobReport:
     error_exit_code: ExitCode | None = None
 
     def __getitem__(self, name: str) -> Any:
-        """Return a field of the document, such as ``report["success_rate"]``; KeyError if there is no such field."""
+        """Return a field of the document, such as ``report["success_rate"]``; KeyError if it does not exist."""
         return self.document()[name]
 
     def __repr__(self) -> str:

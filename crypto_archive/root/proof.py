@@ -146,7 +146,7 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None) -> Proof:
     except NoPlace as error:
         return Proof(Verdict.MISSING, NOT_READ, str(error))
     if not path.is_file():
-        reason = "it is not a regular file" if path.exists() else "there is no such file"
+        reason = "it is not a regular file" if path.exists() else "the file does not exist"
         return Proof(Verdict.MISSING, NOT_READ, reason)
     try:
         has_sidecar = sidecar.is_file()

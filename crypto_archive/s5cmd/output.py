@@ -93,7 +93,7 @@ class Fault(StrEnum):
     TOO_LARGE = "too-large"
     """The file system, or a limit of the user, takes no file of that size."""
     UNREACHABLE = "unreachable"
-    """There is no such server or bucket, or no trusted connection to it."""
+    """The server or bucket does not exist, or the connection to it is not trusted."""
     TRANSIENT = "transient"
     """Another attempt may succeed."""
     SILENT = "silent"

@@ -44,7 +44,7 @@ def answer(run: Runner, arguments: str) -> tuple[int, str]:
     ("wrong", "words"),
     [
         ("-p reserch", f"Error: --preset: unknown preset 'reserch'; did you mean 'research'? {PRESETS} Hint: "),
-        ("-p mine.yaml", "Error: --preset: Preset file not found: mine.yaml (there is no such file)"),
+        ("-p mine.yaml", "Error: --preset: Preset file not found: mine.yaml (no such file)"),
         ("-m spto", "Error: --market: 'spto' is not a valid market type; did you mean 'spot'? (allowed: "),
         ("-t kline", f"Error: --data-type: unknown data type 'kline'; did you mean 'klines'? {TYPES}"),
         ("-t fundingrate", "unknown data type 'fundingrate'; did you mean 'fundingRate'?"),

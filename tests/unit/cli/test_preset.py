@@ -141,7 +141,7 @@ def test_all_problems_of_several_files_are_listed(tmp_path: Path, monkeypatch: p
         "odd.json: 1 problem\n"
         "  odd.json, line 2, kind: unknown field 'kind'\n"
         "nowhere.yaml: 1 problem\n"
-        "  NAME|FILE: Preset file not found: nowhere.yaml (there is no such file)\n"
+        "  NAME|FILE: Preset file not found: nowhere.yaml (no such file)\n"
     )
 
 

@@ -250,14 +250,14 @@ def test_an_unknown_name_comes_with_the_nearest_and_all_names(own_folder: Path) 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("gone.yaml", "Preset file not found: gone.yaml (there is no such file)"),
-        ("some/gone", "Preset file not found: some/gone (there is no such file)"),
+        ("gone.yaml", "Preset file not found: gone.yaml (no such file)"),
+        ("some/gone", "Preset file not found: some/gone (no such file)"),
         ("./", "Preset file not found: ./ (it is a folder)"),
         (
             "research.yaml",
-            "Preset file not found: research.yaml (there is no such file); did you mean 'research'?",
+            "Preset file not found: research.yaml (no such file); did you mean 'research'?",
         ),
-        ("a" * 400 + ".yaml", f"Preset file not found: {'a' * 400}.yaml (there is no such file)"),
+        ("a" * 400 + ".yaml", f"Preset file not found: {'a' * 400}.yaml (no such file)"),
     ],
 )
 def test_a_path_that_leads_nowhere(wanted: str, message: str) -> None:

@@ -209,4 +209,4 @@ def test_empty_standard_input(given_input: Callable[[bytes], None]) -> None:
 
 def test_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    assert refused(symbols=["-"]) == ["--symbol: there is no standard input to read symbols from"]
+    assert refused(symbols=["-"]) == ["--symbol: cannot read symbols: standard input is closed"]

@@ -255,7 +255,7 @@ def vanish(root: Root) -> None:
         (Verdict.UNPROVEN, without_sidecar, "it is unproven: SHA-256 as in the manifest"),
         (Verdict.GAPS, without_sidecar, "it is unproven: neither a sidecar nor the manifest has its SHA-256"),
         (Verdict.OK, spoil, "it is corrupt: SHA-256 is"),
-        (Verdict.OK, vanish, "it is missing: there is no such file"),
+        (Verdict.OK, vanish, "it is missing: the file does not exist"),
     ],
 )
 def test_a_month_that_is_not_proven_moves_nothing(

@@ -125,7 +125,7 @@ def test_a_stored_file_and_its_sidecar(root: Root) -> None:
 def test_a_stored_file_that_is_gone_is_missing(root: Root, known: ManifestEntry | None) -> None:
     root.file(KEY).unlink()
     proof = check_stored(root, KEY, known)
-    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "there is no such file")
+    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "the file does not exist")
     assert proof.digest == Digest("", "", 0)
 
 
