@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench soak wheel docs picture clean
+.PHONY: help install extras demo test lint format bench soak wheel docs picture clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,16 +14,22 @@ install: $(VENV)/installed  ## Create the virtual environment and install the pa
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dask]' --group dev
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+extras: $(VENV)/extras-installed  ## Also install Prefect and Dask: without them their tests skip, and types cannot be checked
+
+$(VENV)/extras-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dask]'
 	@touch $@
 
 demo: install  ## Run plan, collect and verify against a local S3 server with a sample archive
 	@$(BIN)/python -m tests.archive.demo --to .demo
 
-test: install  ## Run the whole test suite; needs no internet
+test: install  ## Run the test suite; needs no internet
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-lint: install  ## Check formatting, lint rules, types and import directions
+lint: extras  ## Check formatting, lint rules, types and import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
