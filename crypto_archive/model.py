@@ -371,6 +371,16 @@ class Absence(StrEnum):
     NEVER_PUBLISHED = "never-published"
     HOLE = "hole"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the archive will never have it; a hole may be filled."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({
+    Absence.BEFORE_FIRST, Absence.AFTER_LAST, Absence.DELISTED, Absence.DISCONTINUED, Absence.NEVER_PUBLISHED,
+})  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:

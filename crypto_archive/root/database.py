@@ -16,28 +16,67 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-SCHEMA_VERSION = 1
 SIDE_FILES = ("-wal", "-shm")
 """What SQLite appends to the name of a database for the files that it keeps next to it."""
 
 FIELDS = "key, size, sha256, verdict, etag, last_modified, fetched_at, run_id"
-_COLUMNS = """
-    size INTEGER NOT NULL, sha256 TEXT NOT NULL, verdict TEXT NOT NULL, etag TEXT NOT NULL,
-    last_modified TEXT, fetched_at TEXT NOT NULL, run_id TEXT NOT NULL
-"""
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE object (key TEXT PRIMARY KEY NOT NULL, {_COLUMNS}) WITHOUT ROWID;
-CREATE TABLE history (number INTEGER PRIMARY KEY, key TEXT NOT NULL, {_COLUMNS});
-CREATE INDEX history_key ON history (key);
-CREATE TABLE absence (key TEXT PRIMARY KEY NOT NULL, reason TEXT NOT NULL, seen_at TEXT NOT NULL) WITHOUT ROWID;
-CREATE TRIGGER keep_former AFTER UPDATE ON object WHEN old.sha256 <> new.sha256 BEGIN
-    INSERT INTO history ({FIELDS}) VALUES (
-        old.key, old.size, old.sha256, old.verdict, old.etag, old.last_modified, old.fetched_at, old.run_id);
-END;
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Upgrade:
+    """What turns a manifest of one version into one of the next.
+
+    Attributes:
+        change: The statements of a writer, which keep all rows.
+        stand_ins: What a reader, which changes nothing, creates in its own memory to read the older version in the same
+            way: an empty table in place of a new one, or a view with null in place of a new column.
+    """
+
+    change: tuple[str, ...]
+    stand_ins: tuple[str, ...] = ()
+
+
+# Steps that were released never change. New ones come last.
+_UPGRADES = (
+    _Upgrade(
+        change=(
+            """
+            CREATE TABLE object (
+                key TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, verdict TEXT NOT NULL,
+                etag TEXT NOT NULL, last_modified TEXT, fetched_at TEXT NOT NULL, run_id TEXT NOT NULL) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE history (
+                number INTEGER PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
+                verdict TEXT NOT NULL, etag TEXT NOT NULL, last_modified TEXT, fetched_at TEXT NOT NULL,
+                run_id TEXT NOT NULL)
+            """,
+            "CREATE INDEX history_key ON history (key)",
+            """
+            CREATE TABLE absence (key TEXT PRIMARY KEY NOT NULL, reason TEXT NOT NULL, seen_at TEXT NOT NULL)
+            WITHOUT ROWID
+            """,
+            """
+            CREATE TRIGGER keep_former AFTER UPDATE ON object WHEN old.sha256 <> new.sha256 BEGIN
+                INSERT INTO history (key, size, sha256, verdict, etag, last_modified, fetched_at, run_id) VALUES (
+                    old.key, old.size, old.sha256, old.verdict, old.etag, old.last_modified, old.fetched_at,
+                    old.run_id);
+            END
+            """,
+        )
+    ),
+    _Upgrade(
+        change=(
+            """
+            CREATE TABLE awaited (
+                key TEXT NOT NULL, wanted_by TEXT NOT NULL, since TEXT NOT NULL, PRIMARY KEY (key, wanted_by))
+            WITHOUT ROWID
+            """,
+        ),
+        stand_ins=("CREATE TEMP TABLE awaited (key TEXT, wanted_by TEXT, since TEXT)",),
+    ),
+)
+SCHEMA_VERSION = len(_UPGRADES)
 _WAIT_SECONDS = 30.0
 _ROOM_BYTES = 1 << 17
 """The size of a manifest without rows, side files included, and a little more."""
@@ -66,8 +105,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # A power cut may undo the last commits but never damages the file; killing the process undoes nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
-        if _is_empty(connection, path):
-            connection.executescript(_SCHEMA)
+        _upgrade(connection, path)
     return connection
 
 
@@ -129,8 +167,10 @@ def explain_sqlite_errors(path: Path) -> Iterator[None]:
 def _open_reader(path: Path, uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS)
     with _closed_on_error(connection):
-        connection.execute("PRAGMA query_only = ON")
-        if not _is_empty(connection, path):
+        if version := _version(connection, path):
+            for statement in (one for step in _UPGRADES[version:] for one in step.stand_ins):
+                connection.execute(statement)
+            connection.execute("PRAGMA query_only = ON")
             return connection
     connection.close()
     return _empty()
@@ -138,8 +178,21 @@ def _open_reader(path: Path, uri: str) -> sqlite3.Connection:
 
 def _empty() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.executescript(_SCHEMA)
+    for statement in (one for step in _UPGRADES for one in step.change):
+        connection.execute(statement)
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Create the tables of a new manifest, or bring those of an older one up to date, in one transaction."""
+    if _version(connection, path) == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        # Asked again: another process may have upgraded it while this one waited for the lock.
+        for statement in (one for step in _UPGRADES[_version(connection, path) :] for one in step.change):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @contextmanager
@@ -151,8 +204,8 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the database has no tables yet; raise ``ManifestUnreadable`` if this version does not know them."""
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the tables, 0 if there are none; raise ``ManifestUnreadable`` if they are unknown."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if version > SCHEMA_VERSION:
@@ -161,9 +214,9 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
             path,
             hint=f"Update crypto-archive, or do without what the newer one recorded: {_REBUILD}",
         )
-    if version != SCHEMA_VERSION and tables:
+    if tables and version < 1:
         raise ManifestUnreadable(f"The file {path} is not a manifest of crypto-archive", path, hint=_REBUILD)
-    return not tables
+    return int(version) if tables else 0
 
 
 def _is_full(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from crypto_archive.model import Absence, ManifestEntry, Verdict
@@ -20,6 +20,8 @@ Row = tuple[str, int, str, str, str, str | None, str, str]
 """A stored object, in the order of ``database.FIELDS``."""
 AbsenceRow = tuple[str, str, str]
 """An object that the archive did not have: key, reason, time."""
+AwaitedRow = tuple[str, str, str]
+"""An object that a selection waits for: key, selection, day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,21 @@ class AbsenceRecord:
     key: str
     reason: Absence
     seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """That runs of a selection wait for an object.
+
+    Attributes:
+        key: The object's key.
+        wanted_by: The selection, apart from its dates.
+        since: The day on which a run first waited for it.
+    """
+
+    key: str
+    wanted_by: str
+    since: date
 
 
 def row_of(entry: ManifestEntry) -> Row:
@@ -71,6 +88,15 @@ def absence_of(row: AbsenceRow) -> AbsenceRecord:
         raise UnreadableRow(str(error)) from error
 
 
+def awaited_of(row: AwaitedRow) -> Awaited:
+    """Return the record of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
+    key, wanted_by, since = row
+    try:
+        return Awaited(key, wanted_by, date.fromisoformat(since))
+    except (ValueError, TypeError) as error:
+        raise UnreadableRow(str(error)) from error
+
+
 def text_of(moment: datetime) -> str:
     """Return a time as rows have it, as text that sorts by time; raise ``ValueError`` without a time zone."""
     if moment.tzinfo is None:
@@ -85,6 +111,8 @@ ON CONFLICT (key) DO UPDATE SET
     last_modified = excluded.last_modified, fetched_at = excluded.fetched_at, run_id = excluded.run_id
 """
 _RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
+_RECORD_AWAITED = "INSERT OR IGNORE INTO awaited (key, wanted_by, since) VALUES (?, ?, ?)"
+_NOT_AWAITED = "DELETE FROM awaited WHERE key = ?"
 _TO_HISTORY = f"INSERT INTO history ({FIELDS}) SELECT {FIELDS} FROM object WHERE key = ?"
 
 _MERGE_OBJECT = f"{_RECORD} WHERE excluded.fetched_at > object.fetched_at"
@@ -126,6 +154,7 @@ class Manifest:
         self.path = path
         self._entries: dict[str, Row] = {}
         self._absences: dict[str, AbsenceRow] = {}
+        self._awaited: dict[tuple[str, str], AwaitedRow] = {}
         with explain_sqlite_errors(path):
             if read_only or unchanging:
                 self._connection = connect_reader(path, unchanging=unchanging)
@@ -148,7 +177,10 @@ class Manifest:
     # Writing
 
     def record(self, entry: ManifestEntry) -> None:
-        """Record a published object; if its bytes differ from those recorded before, those go into its history."""
+        """Record a published object; if its bytes differ from those recorded before, those go into its history.
+
+        It is not awaited any more.
+        """
         row = row_of(entry)
         if entry.key in self._entries:
             self.flush()  # or the one before would miss its place in the history
@@ -157,9 +189,23 @@ class Manifest:
         self._flush_when_many()
 
     def record_absent(self, key: str, reason: Absence, seen_at: datetime) -> None:
-        """Record that the archive does not have an object; the record of a stored file of that key stays."""
+        """Record that the archive does not have an object; the record of a stored file of that key stays.
+
+        If it never will have it, the object is not awaited any more.
+        """
         self._absences[key] = (key, Absence(reason).value, text_of(seen_at))
         self._flush_when_many()
+
+    def record_awaited(self, awaited: Awaited) -> None:
+        """Record that a selection waits for an object, until that is recorded or absent for good."""
+        row = (awaited.key, awaited.wanted_by, awaited.since.isoformat())
+        self._awaited.setdefault(row[:2], row)
+        self._flush_when_many()
+
+    def stop_waiting(self, before: date) -> None:
+        """Forget what has been awaited since before a day."""
+        self.flush()
+        self._write_many(("DELETE FROM awaited WHERE since < ?", [(before.isoformat(),)]))
 
     def forget(self, keys: Iterable[str]) -> None:
         """Move the records of objects into their history, and commit that immediately."""
@@ -171,14 +217,19 @@ class Manifest:
 
     def flush(self) -> None:
         """Commit new records."""
-        if not self._entries and not self._absences:
+        if not self._entries and not self._absences and not self._awaited:
             return
+        for_good = [(key,) for key, reason, _ in self._absences.values() if Absence(reason).is_final]
         with explain_sqlite_errors(self.path), self._connection as connection:
             connection.executemany(_RECORD, self._entries.values())
             connection.executemany("DELETE FROM absence WHERE key = ?", ((key,) for key in self._entries))
             connection.executemany(_RECORD_ABSENT, self._absences.values())
+            connection.executemany(_RECORD_AWAITED, self._awaited.values())
+            connection.executemany(_NOT_AWAITED, ((key,) for key in self._entries))
+            connection.executemany(_NOT_AWAITED, for_good)
         self._entries.clear()
         self._absences.clear()
+        self._awaited.clear()
 
     def merge(self, path: Path) -> None:
         """Take in all records of another manifest, which stays as it is.
@@ -192,7 +243,11 @@ class Manifest:
             # Objects first: what they move into our history is older than what the other history has of them.
             for rows in other._pages():
                 other._entries_of(rows)  # a row that cannot be read must not spread
-                self._write_many((_MERGE_OBJECT, rows), (_MERGE_NOT_ABSENT, [(row[0], row[6]) for row in rows]))
+                self._write_many(
+                    (_MERGE_OBJECT, rows),
+                    (_MERGE_NOT_ABSENT, [(row[0], row[6]) for row in rows]),
+                    (_NOT_AWAITED, [(row[0],) for row in rows]),
+                )
             query = f"SELECT {FIELDS}, number FROM history WHERE number > ? ORDER BY number LIMIT {_PAGE}"
             for numbered in other._pages_of(query, -1):
                 rows = [row[:-1] for row in numbered]
@@ -258,8 +313,15 @@ class Manifest:
         with explain_sqlite_errors(self.path):
             return None if row is None else absence_of(row)
 
+    def awaited(self) -> list[Awaited]:
+        """Return what is awaited, in the order of the keys."""
+        self.flush()
+        rows = self._read("SELECT key, wanted_by, since FROM awaited ORDER BY key, wanted_by")
+        with explain_sqlite_errors(self.path):
+            return [awaited_of(row) for row in rows]
+
     def _flush_when_many(self) -> None:
-        if len(self._entries) + len(self._absences) >= _PAGE:
+        if len(self._entries) + len(self._absences) + len(self._awaited) >= _PAGE:
             self.flush()
 
     def _write_many(self, *statements: tuple[str, Iterable[tuple[Any, ...]]]) -> None:

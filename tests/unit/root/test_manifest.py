@@ -9,7 +9,7 @@ import sys
 import tempfile
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from hypothesis import given, strategies as st
 from crypto_archive.errors import EnvironmentFailure, RootUnusable
 from crypto_archive.model import Absence, ManifestEntry, Verdict
 from crypto_archive.root import database
-from crypto_archive.root.manifest import AbsenceRecord, Manifest
+from crypto_archive.root.manifest import AbsenceRecord, Awaited, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -322,7 +322,10 @@ def test_a_newer_manifest_is_left_alone(path: Path, read_only: bool) -> None:
         connection.execute("PRAGMA user_version = 7")
     with pytest.raises(EnvironmentFailure) as caught:
         Manifest(path, read_only=read_only)
-    assert caught.value.message == f"A newer crypto-archive wrote the manifest {path} (schema 7; this one knows 1)"
+    assert (
+        caught.value.message
+        == f"A newer crypto-archive wrote the manifest {path} (schema 7; this one knows {database.SCHEMA_VERSION})"
+    )
     assert caught.value.hint.startswith("Update crypto-archive, or do without what the newer one recorded: ")
     assert "`crypto-archive verify --rebuild-manifest` with the same --output" in caught.value.hint
 
@@ -482,3 +485,125 @@ def test_what_is_forgotten_is_kept_in_the_history(path: Path) -> None:
             assert (reader.former(one.key), reader.former(two.key)) == ((one,), (two,))
         manifest.record(two)
         assert manifest.entry(two.key) == two
+
+
+# Older manifests
+
+VERSION_1 = """
+CREATE TABLE object (key TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, verdict TEXT NOT NULL,
+    etag TEXT NOT NULL, last_modified TEXT, fetched_at TEXT NOT NULL, run_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE history (number INTEGER PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    verdict TEXT NOT NULL, etag TEXT NOT NULL, last_modified TEXT, fetched_at TEXT NOT NULL, run_id TEXT NOT NULL);
+CREATE INDEX history_key ON history (key);
+CREATE TABLE absence (key TEXT PRIMARY KEY NOT NULL, reason TEXT NOT NULL, seen_at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER keep_former AFTER UPDATE ON object WHEN old.sha256 <> new.sha256 BEGIN
+    INSERT INTO history (key, size, sha256, verdict, etag, last_modified, fetched_at, run_id) VALUES (
+        old.key, old.size, old.sha256, old.verdict, old.etag, old.last_modified, old.fetched_at, old.run_id);
+END;
+PRAGMA user_version = 1;
+"""
+OBJECT_1 = (
+    FOLDER + "x.zip",
+    1,
+    "a" * 64,
+    "ok",
+    "etag",
+    "2025-07-14T12:00:00+00:00",
+    "2025-07-15T12:00:00+00:00",
+    "run",
+)
+
+
+@pytest.fixture
+def version_1(path: Path) -> Path:
+    """A manifest as the first version wrote it: an object, its former self, and an absence."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(VERSION_1)
+        connection.execute("INSERT INTO object VALUES (?, ?, ?, ?, ?, ?, ?, ?)", OBJECT_1)
+        former = (*OBJECT_1[:2], "b" * 64, *OBJECT_1[3:])
+        connection.execute("INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", former)
+        connection.execute("INSERT INTO absence VALUES (?, ?, ?)", ("y.zip", "hole", NOON.isoformat()))
+    return path
+
+
+def assert_has_its_rows(manifest: Manifest) -> None:
+    assert manifest.entry(entry().key) == entry()
+    assert list(manifest.iterate()) == [entry()]
+    assert manifest.former(entry().key) == (entry(sha256="b" * 64),)
+    assert manifest.absence("y.zip") == AbsenceRecord("y.zip", Absence.HOLE, NOON)
+
+
+@pytest.mark.parametrize("how", [{"read_only": True}, {"unchanging": True}])
+def test_an_older_manifest_is_read_as_it_is(version_1: Path, how: dict[str, bool]) -> None:
+    before = version_1.read_bytes()
+    with Manifest(version_1, **how) as manifest:
+        assert_has_its_rows(manifest)
+        assert manifest.awaited() == []
+    assert version_1.read_bytes() == before
+
+
+def test_a_writer_upgrades_an_older_manifest_and_keeps_its_rows(version_1: Path) -> None:
+    with Manifest(version_1) as manifest:
+        assert_has_its_rows(manifest)
+        manifest.record_awaited(replace(WAIT, key="z.zip"))
+        manifest.record(entry(sha256="c" * 64))
+    with Manifest(version_1) as manifest:
+        assert [one.key for one in manifest.awaited()] == ["z.zip"]
+        assert manifest.former(entry().key) == (entry(sha256="b" * 64), entry())
+    with closing(sqlite3.connect(version_1)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (database.SCHEMA_VERSION,)
+
+
+def test_an_upgrade_that_fails_changes_nothing(version_1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = (
+        *database._UPGRADES[:-1],
+        replace(database._UPGRADES[-1], change=(*database._UPGRADES[-1].change, "nonsense")),
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_UPGRADES", steps)
+        with pytest.raises(EnvironmentFailure):
+            Manifest(version_1)
+    with Manifest(version_1) as manifest:
+        assert_has_its_rows(manifest)
+
+
+# What is awaited
+
+WAIT = Awaited(FOLDER + "x.zip", "a selection", NOON.date())
+
+
+def test_what_is_awaited_since_the_first_time_is_kept_per_selection(path: Path) -> None:
+    later, other = replace(WAIT, since=date(2025, 7, 20)), replace(WAIT, wanted_by="another")
+    with Manifest(path) as manifest:
+        manifest.record_awaited(WAIT)
+        assert manifest.awaited() == [WAIT]
+        manifest.record_awaited(later)
+        manifest.record_awaited(other)
+    with Manifest(path, read_only=True) as manifest:
+        assert manifest.awaited() == [WAIT, other]
+
+
+def test_an_object_that_has_come_is_not_awaited_by_any_selection(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record_awaited(WAIT)
+        manifest.record_awaited(replace(WAIT, wanted_by="another"))
+        manifest.record_awaited(replace(WAIT, key="y.zip"))
+        manifest.record(entry())
+        assert [one.key for one in manifest.awaited()] == ["y.zip"]
+
+
+@pytest.mark.parametrize("reason", Absence)
+def test_what_will_never_come_is_not_awaited_any_more(path: Path, reason: Absence) -> None:
+    with Manifest(path) as manifest:
+        manifest.record_awaited(WAIT)
+        manifest.record_absent(WAIT.key, reason, NOON)
+        assert bool(manifest.awaited()) is (reason in {Absence.NOT_YET, Absence.HOLE})
+
+
+def test_waiting_ends_after_a_while(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record_awaited(WAIT)
+        manifest.stop_waiting(WAIT.since)
+        assert manifest.awaited() == [WAIT]
+        manifest.stop_waiting(WAIT.since + timedelta(days=1))
+        assert manifest.awaited() == []

@@ -11,7 +11,7 @@ import pytest
 
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable
 from crypto_archive.model import Absence, ManifestEntry, Verdict
-from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.manifest import Awaited, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -202,3 +202,12 @@ def test_a_row_that_cannot_be_read_is_not_handed_on(whole: Path, part: Path, sta
     assert raised.value.path == part
     assert isinstance(raised.value, EnvironmentFailure)
     assert set(known(whole)) <= {KEYS[0]}
+
+
+def test_what_a_part_has_fetched_is_not_awaited_any_more(whole: Path, part: Path) -> None:
+    with Manifest(whole) as manifest:
+        for key in KEYS[:2]:
+            manifest.record_awaited(Awaited(key, "a selection", NOON.date()))
+    merge(written(part, [entry()]), whole)
+    with Manifest(whole, read_only=True) as manifest:
+        assert [one.key for one in manifest.awaited()] == [KEYS[1]]
