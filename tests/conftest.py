@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ sys.dont_write_bytecode = False
 
 # Typer builds the same tree of commands for every call, which takes longer than most of the commands that tests run.
 typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)  # type: ignore[attr-defined]
+
+# A suite in the background of a script ignores ^C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LEAKING = ("CRYPTO_ARCHIVE_", "AWS_", "S3_", "RCLONE_")
 KEPT = "CRYPTO_ARCHIVE_TEST_"
