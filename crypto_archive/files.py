@@ -1,14 +1,16 @@
-"""Files on disk: the bundled data, atomic writes, free names, and queues and sorted runs that spare memory."""
+"""Files on disk: reading and writing them safely, the bundled data, and queues and sorted runs that spare memory."""
 
 from __future__ import annotations
 
 import heapq
 import os
 import pickle
+import secrets
+import stat
 import tempfile
 import threading
 from contextlib import ExitStack, contextmanager, suppress
-from errno import EISDIR
+from errno import EFBIG, EINVAL, EISDIR
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,33 +48,126 @@ def explain_os_errors(action: str, path: Path, *, hint: str) -> Iterator[None]:
         raise FileUnusable(f"Cannot {action} {path}: {error.strerror or error}", path, hint=hint) from error
 
 
-def draft_path(path: Path) -> Path:
-    """Return where a file is written before it replaces ``path``; hidden, so that nothing mistakes it for the file."""
-    return path.with_name(f".{path.name}.part")
+def expanded(path: Path) -> Path:
+    """Return the path with ``~`` replaced by the home folder, if there is one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+# Reading: nothing that waits for ever, never ends, or fills the memory
+
+LARGEST_NOTE = 1 << 16
+"""In bytes, of the small JSON files that we write for ourselves."""
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file for reading; anything else, such as a FIFO or a device, is an ``OSError``."""
+    _refuse_special(path.stat(), path)  # before it is opened: to open a device may have effects
+    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
+    try:
+        _refuse_special(os.fstat(file.fileno()), path)  # it may have been exchanged meanwhile
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a regular file; anything else, or a larger file, is an ``OSError``."""
+    with open_regular(path) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(EFBIG, f"it is larger than {most_bytes:,} bytes", str(path))
+    return content
+
+
+def read_json(path: Path, kind: type[T], most_bytes: int = LARGEST_NOTE) -> T:
+    """Return the JSON document in a file of ours as a value of a type, such as a dataclass.
+
+    Raises ``OSError`` if it cannot be read, and ``ValueError`` if we cannot have written it.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_json(read_regular(path, most_bytes), strict=True)
+
+
+def require_own_file(path: Path) -> None:
+    """Raise ``OSError`` where a library would follow a link, or wait for a FIFO or a device, to open a file of ours."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if not stat.S_ISDIR(mode := path.lstat().st_mode) and not stat.S_ISREG(mode):
+            raise OSError(EINVAL, "it is not a regular file", str(path))
+
+
+def is_link(path: Path | os.DirEntry[str]) -> bool:
+    """Whether a path is a symbolic link or, on Windows, a junction."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)  # on Windows only
+    return stat.S_ISLNK(found.st_mode) or (junction is not None and getattr(found, "st_reparse_tag", 0) == junction)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
+def _refuse_special(found: os.stat_result, path: Path) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(EINVAL, "it is not a regular file", str(path))
+
+
+# Writing
+
+_DRAFT, _DRAFT_END = ".crypto-archive-", ".part"
+
+
+def create_draft(path: Path) -> IO[str]:
+    """Create a UTF-8 text file next to ``path``, to replace it once it is written; its ``name`` is its path.
+
+    It is hidden, so that nothing mistakes it for the file, and always a new file, so that no link leads it elsewhere.
+    """
+    draft = path.with_name(f"{_DRAFT}{secrets.token_hex(8)}{_DRAFT_END}")
+    return draft.open("x", encoding="utf-8", newline="\n")
+
+
+def is_draft(name: str) -> bool:
+    """Whether a file has the name of a draft; without a living writer it is what a killed one has left."""
+    return name.startswith(_DRAFT) and name.endswith(_DRAFT_END)
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[str]]:
     """Open a UTF-8 text file that replaces ``path`` once the block has ended; after an error nothing has changed."""
-    draft = draft_path(path)
+    _require_replaceable(path)
+    draft = create_draft(path)
     try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        draft.replace(path)
+        with draft:
+            yield draft
+        Path(draft.name).replace(path)
     except BaseException:
         with suppress(OSError):
-            draft.unlink()
+            Path(draft.name).unlink()
         raise
 
 
 def require_writable(path: Path) -> None:
     """Check that ``atomic_write`` will work, before hours of work end without a file; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(EISDIR, "it is a folder")
-    draft = draft_path(path)
-    draft.touch()
-    draft.unlink()
+    _require_replaceable(path)
+    with create_draft(path) as draft:
+        pass
+    Path(draft.name).unlink()
+
+
+def _require_replaceable(path: Path) -> None:
+    """Raise ``OSError`` where a rename would put a file in the place of a folder, a terminal or ``/dev/null``."""
+    with suppress(FileNotFoundError):
+        _refuse_special(path.stat(), path)
 
 
 def free_names(path: Path, *endings: str) -> Iterator[Path]:

@@ -11,6 +11,7 @@ import yaml
 from yaml.reader import Reader
 
 from crypto_archive.errors import ConfigError, Problem
+from crypto_archive.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 Place = tuple[str | int, ...]
 """The way to a value from the top of a file: field names and positions in lists."""
+
+LARGEST_BYTES = 1_000_000
+MOST_VALUES = 100_000
+"""In a document, counting what an alias repeats each time: the bundled matrix has 600."""
+_PRECISE_BYTES = 50_000
+"""Up to this size the slower reader, which explains mistakes better, takes a second or two."""
 
 _CORE = "tag:yaml.org,2002:"
 _BOOL, _INT, _TIMESTAMP = (f"{_CORE}{kind}" for kind in ("bool", "int", "timestamp"))
@@ -81,14 +88,16 @@ def line_number(place: str) -> int:
 
 
 def read_document(path: Path, label: str, *, quick: bool = False) -> Document:
-    """Read a file as JSON if its name ends in ``.json``, else as YAML; ``quick`` for large files.
+    """Read a file as JSON if its name ends in ``.json``, else as YAML; ``quick`` for files that are rarely wrong.
 
     Raises:
-        ConfigError: The file cannot be read, is not valid, has a duplicate field, or is not a mapping of fields.
+        ConfigError: The file cannot be read, is too large or not valid, has a duplicate field, or is not a mapping of
+            fields.
     """
-    loader = _QuickLoader if quick else _Loader
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        content = read_regular(path, LARGEST_BYTES)
+        loader = _QuickLoader if quick or len(content) > _PRECISE_BYTES else _Loader
+        text = content.decode("utf-8-sig")
         read = _json if path.suffix.lower() == ".json" else _yaml
         values, node = read(text, label, loader)
     except UnicodeDecodeError:
@@ -100,7 +109,10 @@ def read_document(path: Path, label: str, *, quick: bool = False) -> Document:
     if not isinstance(values, dict):
         fault = "is empty" if values is None else "is not a mapping of fields"
         raise ConfigError([Problem(label, f"{fault}; write lines like 'field: value'")])
-    return Document(label, path, values, node)
+    document = Document(label, path, values, node)
+    if half_pairs := tuple(_half_pairs(values, ())):
+        raise ConfigError(Problem(document.place(place), _HALF_PAIR) for place in half_pairs)
+    return document
 
 
 def _yaml(text: str, label: str, loader: Any) -> tuple[object, yaml.Node | None]:
@@ -143,14 +155,36 @@ def _json(text: str, label: str, loader: Any) -> tuple[object, yaml.Node | None]
     try:  # YAML reads JSON nearly as it is, except for tabs between tokens
         node = yaml.compose(Reader.NON_PRINTABLE.sub(" ", text.replace("\t", " ")), loader)
     except yaml.YAMLError:
+        if text.count(",") > MOST_VALUES:
+            raise _too_large(label) from None
         return values, None
     _refuse_faults(node, label)
     return values, node
 
 
 def _refuse_faults(node: yaml.Node | None, label: str) -> None:
-    if node is not None and (found := tuple(_faults(node, label, (), set()))):
+    if node is None:
+        return
+    if _count_values(node, {}) > MOST_VALUES:
+        raise _too_large(label)
+    if found := tuple(_faults(node, label, (), set())):
         raise ConfigError(found)
+
+
+def _too_large(label: str) -> ConfigError:
+    what = f"it has more than {MOST_VALUES:,} values, counting those that an alias (*name) repeats"
+    return ConfigError([Problem(label, f"is too large: {what}")])
+
+
+def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
+    """Return how many values there are in a node once its aliases are expanded, which can be any number of them."""
+    if id(node) not in counts:
+        counts[id(node)] = MOST_VALUES + 1  # as seen from inside: an alias to what surrounds it never ends
+        inner = node.value if isinstance(node, yaml.SequenceNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            inner = [part for pair in node.value for part in pair]
+        counts[id(node)] = 1 + sum(_count_values(part, counts) for part in inner)
+    return counts[id(node)]
 
 
 def _faults(node: yaml.Node, label: str, place: Place, seen: set[int]) -> Iterator[Problem]:
@@ -175,6 +209,23 @@ def _faults(node: yaml.Node, label: str, place: Place, seen: set[int]) -> Iterat
                 yield Problem(where, f"duplicate field, first defined on line {first_line[name]}")
             first_line.setdefault(name, line)
             yield from _faults(value, label, (*place, name), seen)
+
+
+_HALF_PAIR = "contains half of a surrogate pair (\\ud800 to \\udfff alone), which is not a character"
+
+
+def _half_pairs(value: object, place: Place) -> Iterator[Place]:
+    r"""Yield where texts cannot be encoded: ``"\ud800"`` is allowed in JSON and YAML, but is not a character."""
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            yield place
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _half_pairs(item, (*place, index))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _half_pairs(name, place)
+            yield from _half_pairs(item, (*place, str(name)))
 
 
 def _tag_fault(tag: str) -> str:

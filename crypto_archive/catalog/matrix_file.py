@@ -15,7 +15,7 @@ from crypto_archive.catalog.keys import KeyPattern
 from crypto_archive.catalog.matrix import Header, Matrix, Row, Status, SymbolRule, TimeUnit
 from crypto_archive.catalog.validation import Wording, problems_of
 from crypto_archive.errors import ConfigError, Problem
-from crypto_archive.files import MATRIX_FILE, data_folder
+from crypto_archive.files import MATRIX_FILE, data_folder, expanded
 from crypto_archive.model import Market, Partition
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def load_matrix(source: str | Path | None = None) -> Matrix:
     """
     if source is None:
         return _bundled()
-    path = Path(source).expanduser()
+    path = expanded(Path(source))
     if path.exists():
         return _load(path)
     if path.name == SEED_FILE_NAME and not path.is_absolute():

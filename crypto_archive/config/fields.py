@@ -32,6 +32,7 @@ from crypto_archive.catalog.validation import Wording
 from crypto_archive.config.run_config import DEFAULT_ENDPOINT_URL, Discovery, Partitioning, Request, Selection
 from crypto_archive.config.values import UNITS, byte_count, day_text, span_text
 from crypto_archive.errors import ConfigError, Problem, nearest
+from crypto_archive.files import read_regular
 from crypto_archive.model import Contract, Market, Notice
 
 EVERY = "*"
@@ -456,6 +457,9 @@ Options = _model("Options", OPTION_FIELDS)
 Environment = _model("Environment", ENVIRONMENT_FIELDS)
 
 
+_LARGEST_DOTENV = 1_000_000
+
+
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
@@ -473,9 +477,11 @@ def variables() -> tuple[dict[str, str], dict[str, str]]:
         ConfigError: ``.env`` cannot be read.
     """
     try:
+        if Path(".env").is_file():
+            read_regular(Path(".env"), _LARGEST_DOTENV)  # it is parsed in memory
         dotenv = DotEnvSettingsSource(_Variables)()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(".env", f"cannot be read: {error}")]) from None
+        raise ConfigError([Problem(".env", f"cannot be read: {getattr(error, 'strerror', None) or error}")]) from None
     environment = EnvSettingsSource(_Variables)()
     both = ({name: str(found[name]) for name in ENVIRONMENT_FIELDS if found.get(name) is not None}
             for found in (environment, dotenv))  # fmt: skip

@@ -23,7 +23,7 @@ from crypto_archive.config.layers import (
     options_layer,
     preset_layer,
 )
-from crypto_archive.config.preset_files import expanded, preset_folder
+from crypto_archive.config.preset_files import preset_folder
 from crypto_archive.config.presets import find_preset, user_folder
 from crypto_archive.config.run_config import (
     EVERYTHING,
@@ -38,6 +38,7 @@ from crypto_archive.config.run_config import (
 from crypto_archive.config.values import read_arguments, resolve
 from crypto_archive.config.vocabulary import rows_named
 from crypto_archive.errors import ConfigError, Problem, nearest_phrase
+from crypto_archive.files import expanded
 from crypto_archive.model import Market, Notice
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.files import data_folder
+from crypto_archive.files import data_folder, expanded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,14 +35,6 @@ def presets_in(folder: Path) -> Mapping[str, Path]:
         return {}
     paths.sort(key=lambda path: (path.stem, -SUFFIXES.index(path.suffix.lower())))
     return {path.stem: path for path in paths}
-
-
-def expanded(path: Path) -> Path:
-    """Return the path with ``~`` replaced by the home folder, if there is one."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
 
 
 def _configuration_home() -> Path:

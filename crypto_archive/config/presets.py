@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from crypto_archive.catalog.document import read_document
+from crypto_archive.catalog.document import LARGEST_BYTES, read_document
 from crypto_archive.config.fields import FIELDS, PRESET_FIELDS, SELECTION, variables
-from crypto_archive.config.preset_files import SUFFIXES, bundled_presets, expanded, preset_folder, presets_in
+from crypto_archive.config.preset_files import SUFFIXES, bundled_presets, preset_folder, presets_in
 from crypto_archive.config.schema import preset_schema
 from crypto_archive.errors import ConfigError, Problem, UsageError, nearest
-from crypto_archive.files import atomic_write, explain_os_errors
+from crypto_archive.files import atomic_write, expanded, explain_os_errors, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -110,7 +110,8 @@ def find_preset(preset: str, folder: Path, place: str) -> Found:
     if path.suffix.lower() in SUFFIXES or "/" in preset or "\\" in preset:
         if _is(path, Path.is_file):
             return Found(preset, path)
-        reason = "it is a folder" if _is(path, Path.is_dir) else "no such file"
+        special = "it is not a regular file" if _is(path, Path.exists) else "no such file"
+        reason = "it is a folder" if _is(path, Path.is_dir) else special
         name = path.stem if path.stem in {**bundled, **own} else None
         raise ConfigError([Problem(place, f"Preset file not found: {preset} ({reason})", nearest=name)])
     if preset in own:
@@ -210,5 +211,5 @@ def _copy(found: Found, name: str) -> str:
     document = read_document(found.path, found.label)
     if found.path.suffix.lower() == ".json":
         return yaml.safe_dump(dict(document.values), sort_keys=False, allow_unicode=True)
-    text = _MODELINE.sub("", found.path.read_text(encoding="utf-8-sig"))
+    text = _MODELINE.sub("", read_regular(found.path, LARGEST_BYTES).decode("utf-8-sig"))
     return text.replace(f"--preset {found.path.stem}\n", f"--preset {name}\n")

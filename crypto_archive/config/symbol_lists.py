@@ -6,11 +6,12 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from errno import EINVAL
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.config.preset_files import expanded
 from crypto_archive.errors import Problem
+from crypto_archive.files import expanded, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 FILE_SIGN = "@"
 STANDARD_INPUT = "-"
-LARGEST_BYTES = 4_000_000
-"""Far more than the names of all symbols that the archive has."""
+LARGEST_BYTES = 1_000_000
+MOST_SYMBOLS = 100_000
+"""In one list: far more than all symbols that the archive has."""
 
 _FIELD = "symbols"
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -78,15 +80,18 @@ class SymbolLists:
         except ValueError as error:
             self.problems.append(Problem(where, str(error)))
             return
-        empty = True
+        count = 0
         for number, line in enumerate(_LINE_END.split(text), 1):
             for item in line.partition("#")[0].replace(",", " ").split():
-                empty, place = False, f"{where} {word}, line {number}"
+                count, place = count + 1, f"{where} {word}, line {number}"
+                if count > MOST_SYMBOLS:
+                    self.problems.append(Problem(place, f"the list has more than {MOST_SYMBOLS:,} symbols"))
+                    return
                 if fault := _fault(item):
                     self.problems.append(Problem(place, fault))
                 else:
                     yield item, place
-        if empty:
+        if not count:
             self.problems.append(Problem(where, f"{_name(word)} contains no symbols"))
 
     def _text(self, word: str) -> str:
@@ -99,12 +104,10 @@ class SymbolLists:
             if word == STANDARD_INPUT:
                 content = self._standard_input()
             else:
-                with (self.folder / expanded(Path(word.removeprefix(FILE_SIGN)))).open("rb") as file:
-                    content = file.read(LARGEST_BYTES + 1)
+                content = read_regular(self.folder / expanded(Path(word.removeprefix(FILE_SIGN))), LARGEST_BYTES)
         except OSError as error:
-            raise ValueError(f"{_name(word)} cannot be read: {error.strerror or error}") from None
-        if len(content) > LARGEST_BYTES:
-            raise ValueError(f"{_name(word)} is too large: more than {LARGEST_BYTES} bytes")
+            advice = "; use '-' for a pipe" if error.errno == EINVAL else ""
+            raise ValueError(f"{_name(word)} cannot be read: {error.strerror or error}{advice}") from None
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError:
@@ -119,7 +122,10 @@ class SymbolLists:
         stream = getattr(sys.stdin, "buffer", None)  # None where the process was started without
         if stream is None:
             raise ValueError("cannot read symbols: standard input is closed")
-        return bytes(stream.read(LARGEST_BYTES + 1))
+        content = bytes(stream.read(LARGEST_BYTES + 1))
+        if len(content) > LARGEST_BYTES:
+            raise ValueError(f"standard input is larger than {LARGEST_BYTES:,} bytes")
+        return content
 
 
 def _is_list(word: object) -> bool:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from crypto_archive.files import atomic_write, explain_os_errors
+from crypto_archive.files import atomic_write, explain_os_errors, read_regular
 from crypto_archive.jobs.report import UNSUCCESSFUL
 from crypto_archive.model import Outcome
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.report import Report
 
 LAST_SUCCESS = "crypto_archive_last_success_timestamp_seconds"
+LARGEST_BYTES = 1_000_000
 _GROUP = ("preset", "market", "data_type")
 
 Successes = dict[tuple[str, ...], float]
@@ -100,8 +101,8 @@ def metrics_text(report: Report, former: Mapping[tuple[str, ...], float] | None 
 def former_successes(path: Path) -> Successes:
     """Return the last successes that a file of metrics has; none if the file does not exist or is of another kind."""
     # Whatever the parser trips over: a file of another program is replaced in the end, as it was asked for.
-    with suppress(OSError, ValueError, KeyError, IndexError, AttributeError):
-        families = text_string_to_metric_families(path.read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        families = text_string_to_metric_families(read_regular(path, LARGEST_BYTES).decode())
         return {
             tuple(sample.labels[name] for name in _GROUP): float(sample.value)
             for family in families

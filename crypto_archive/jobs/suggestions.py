@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.layout_kinds import HIVE
 from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.catalog.symbols import QUOTE_ASSETS
-from crypto_archive.config.preset_files import bundled_presets, expanded, preset_folder, presets_in
+from crypto_archive.config.preset_files import bundled_presets, preset_folder, presets_in
 from crypto_archive.config.run_config import DEFAULT_ROOT, Discovery, Partitioning
-from crypto_archive.files import MATRIX_FILE, data_folder
+from crypto_archive.errors import ConfigError
+from crypto_archive.files import MATRIX_FILE, data_folder, expanded
 from crypto_archive.model import Contract, Partition
 from crypto_archive.root.listing_cache import cached_symbols
 from crypto_archive.root.store import Root
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Given = Mapping[str, Sequence[str]]
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DESCRIPTION = re.compile(r"""^\s*"?description"?\s*:\s*["']?(.*?)["']?,?\s*$""", re.MULTILINE)
 _OPENING_LETTERS = 2048
 _LONGEST_MEANING = 60
@@ -117,8 +116,8 @@ def _rows(
 def _matrix(given: Given) -> Mapping[str, Any]:
     """Return the matrix document that is given, or the bundled one if that cannot be used."""
     for path in (*map(Path, given.get("matrix_path") or ()), data_folder("matrix") / MATRIX_FILE):
-        with suppress(OSError, ValueError, yaml.YAMLError):
-            document = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
-            if isinstance(document, dict) and "rows" in document:
+        with suppress(ConfigError):
+            document = read_document(path, str(path), quick=True).values
+            if "rows" in document:
                 return document
     return {"rows": ()}

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import FileUnusable, UsageError
-from crypto_archive.files import atomic_write, draft_path, explain_os_errors, require_writable
+from crypto_archive.files import atomic_write, create_draft, explain_os_errors, open_regular, require_writable
 from crypto_archive.model import RemoteStat, ShardName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
     from typing import IO
 
 FORMAT = "# crypto-archive lock 1"
@@ -128,7 +128,7 @@ class LockFile:
             UsageError: The file cannot be read, is cut short, or has a line that is malformed or out of order.
         """
         last, number, ended = "", 0, False
-        with _explained_reading(self.path), self.path.open("rb") as file:
+        with _explained_reading(self.path), open_regular(self.path) as file:
             for number, line in _lines(self.path, file):
                 if ended:
                     raise corrupt(self.path, number, f"something follows its last line, {END!r}")
@@ -154,7 +154,7 @@ def open_lock(path: Path) -> LockFile:
     Raises:
         UsageError: The file does not exist, or is not a lock file of a known version.
     """
-    with _explained_reading(path), path.open("rb") as file:
+    with _explained_reading(path), open_regular(path) as file:
         lines = _lines(path, file)
         _, first = next(lines, (1, ""))
         if first.startswith(FORMAT.rpartition(" ")[0]) and first != FORMAT:
@@ -338,17 +338,19 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
     if not count:
         return ()
     shards: list[Shard] = []
+    drafts: list[Path] = []
     with explain_os_errors("write shards to", folder, hint=_WRITABLE_FOLDER), ExitStack() as undo:
         for number, own in groupby(cut(lines(), whole, count), key=lambda numbered: numbered[0]):
             path = folder / f"shard-{number:0{len(str(count))}}-of-{count}.lock"
-            undo.callback(draft_path(path).unlink, missing_ok=True)
             name = ShardName(whole.digest, number, count)
-            with draft_path(path).open("w", encoding="utf-8", newline="\n") as file:
+            with create_draft(path) as file:
+                drafts.append(Path(file.name))
+                undo.callback(drafts[-1].unlink, missing_ok=True)
                 objects, size = _write_content(file, bucket, (line for _, line in own), name)
             shards.append(Shard(path, number, count, objects, size))
-        for shard in shards:
+        for draft, shard in zip(drafts, shards, strict=True):
             undo.callback(shard.path.unlink, missing_ok=True)
-            draft_path(shard.path).replace(shard.path)
+            draft.replace(shard.path)
         undo.pop_all()
     return tuple(shards)
 

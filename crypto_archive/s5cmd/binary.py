@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import S5cmdUnusable
+from crypto_archive.files import expanded, open_regular
 from crypto_archive.s5cmd.child import Child, time_limit
 from crypto_archive.s5cmd.output import OtherLine
 
@@ -49,7 +50,7 @@ def find_binary(explicit: Path | None = None, *, seconds: float = _VERSION_SECON
     version. Raises S5cmdUnusable where there is none, or none that is new enough and runs.
     """
     if explicit is not None:
-        return _examined(explicit.expanduser().absolute(), seconds)
+        return _examined(expanded(explicit).absolute(), seconds)
     refusals = []
     for path in _candidates():
         try:
@@ -76,7 +77,7 @@ def _candidates() -> Iterator[Path]:
 def _is_python_script(path: Path) -> bool:
     """Whether a file is the package's console script: a signal would end the script and leave s5cmd running."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             opening = file.read(1024)
     except OSError:
         return False

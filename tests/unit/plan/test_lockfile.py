@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -187,8 +188,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Lock file not found") as raised:
         open_lock(tmp_path / "none.lock")
     assert "plan --lock" in raised.value.hint
-    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+    with pytest.raises(UsageError, match="cannot be read: it is a folder"):
         open_lock(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(UsageError, match="pipe cannot be read: it is not a regular file"):
+            open_lock(tmp_path / "pipe")
     with pytest.raises(UsageError, match="cannot be read: embedded null byte"):
         open_lock(Path("a\0b"))
 
