@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 from crypto_archive.config.load import load_preset
 from crypto_archive.errors import CryptoArchiveError, EndpointUnreachable, ExitCode, UsageError
 from crypto_archive.events import Checked, Noticed
+from crypto_archive.files import is_link
 from crypto_archive.flows.runners import cancellable
 from crypto_archive.jobs.collect import collect
 from crypto_archive.jobs.plan import plan, write_shards
@@ -25,6 +27,7 @@ from crypto_archive.render.markdown import collection_markdown
 from crypto_archive.render.plain import PlainProgress
 from crypto_archive.render.stats import VERIFY
 from crypto_archive.render.summary import check_headline, headline
+from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,7 @@ WHOLE = "1-of-1"
 """The name of the only shard of a plan that is not split."""
 RUNS_KEPT = 5
 """How many incomplete flow runs keep their shards, so that they can be collected by hand."""
+_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class ShardIncomplete(CryptoArchiveError):
@@ -73,7 +77,7 @@ class CollectionFailed(CryptoArchiveError):
 
 def shard_folder(root: Path, run: str) -> Path:
     """Return the folder for the shards of a flow run; it is not created yet."""
-    return root / ".crypto-archive" / "shards" / run
+    return Root(root).flow_shards / run
 
 
 def delete_shards(folder: Path) -> None:
@@ -84,10 +88,14 @@ def delete_shards(folder: Path) -> None:
 
 
 def delete_old_shards(folder: Path) -> None:
-    """Delete the shards of all but the latest flow runs, before another one writes its own to ``folder``."""
-    if not folder.parent.is_dir():
+    """Delete the shards of all but the latest flow runs, before another one writes its own to ``folder``.
+
+    Folders with other names than those of flow runs are the user's own, as are links.
+    """
+    if not folder.parent.is_dir() or is_link(folder.parent):
         return
-    others = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    ours = (path for path in folder.parent.iterdir() if _RUN.fullmatch(path.name) and not is_link(path))
+    others = sorted(ours, key=lambda path: path.stat().st_mtime, reverse=True)
     for path in others[RUNS_KEPT:]:
         delete_shards(path)
 

@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ from crypto_archive.jobs.run import Run
 from crypto_archive.model import SIDECAR_SUFFIX
 from crypto_archive.root.layout import LayoutNote, own_placement, read_note, require_there, under_way, write_note
 from crypto_archive.root.session import Context, lock_root
-from crypto_archive.root.store import Root, explain_root_errors, unreadable_folder
+from crypto_archive.root.store import Root, explain_root_errors, leads_outside, unreadable_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from crypto_archive.events import Cancellation, Noticed
 
 PURPOSE = "relayout"
+_FOLDERS_KEPT = 16
 LEFT_KEPT = 1000
 """How many files that are not moved a report names."""
 
@@ -152,6 +154,12 @@ def relayouting(
     root = Root(config.request.root.absolute())  # with no layout yet: it may be between two
     context = Context.of(config, root=root, cancellation=cancellation)
     require_there(root)
+    if leads_outside(root, root.data):
+        raise RootUnusable(
+            f"Refused to move the files of {root.data}: it leads to {os.path.realpath(root.data)}",
+            hint="Only files inside the archive root are moved. Remove the symbolic link, or use its target as the "
+            "root with --output.",
+        )
     report = RelayoutReport(str(root.path), _way(root, target).layout, target.name, dry_run)
     with ExitStack() as held:
         if not dry_run:
@@ -242,12 +250,17 @@ def _files(context: Context, source: Placement, target: Placement) -> Iterator[_
     def sidecar_first(name: str) -> tuple[str, bool]:
         return name.removesuffix(SIDECAR_SUFFIX), not name.endswith(SIDECAR_SUFFIX)
 
-    for folder, _, names in os.walk(context.root.data, topdown=False, onerror=denied):
-        inside = Path(folder).relative_to(context.root.path).as_posix()
+    root = context.root
+    escapes = lru_cache(maxsize=_FOLDERS_KEPT)(partial(leads_outside, root))
+    for folder, _, names in os.walk(root.data, topdown=False, onerror=denied):
+        inside = Path(folder).relative_to(root.path).as_posix()
         for name in sorted(names, key=sidecar_first):
             if context.cancelled.is_set():
                 return
-            yield _file(context, f"{inside}/{name}", source, target)
+            file = _file(context, f"{inside}/{name}", source, target)
+            if file.target and escapes((root.path / file.target).parent):
+                file = file._replace(trouble=f"a link leads from {file.target} out of the archive root")
+            yield file
 
 
 def _file(context: Context, path: str, source: Placement, target: Placement) -> _File:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crypto_archive.files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,6 +101,10 @@ def _slope(points: Sequence[tuple[float, float]]) -> float:
 RUNS_JUDGED_BY = 10
 RUNS_LOOKED_AT = 100
 """At most so many of the newest folders are read, however many are kept."""
+LARGEST_REPORT = 1 << 21
+"""In bytes; a report has a few thousand as a rule, and a larger one is left out."""
+_HUGE = 1 << 60
+"""More than any run has: objects, bytes or seconds."""
 
 
 def past_runs(runs: Path) -> tuple[PastRun, ...]:
@@ -117,25 +122,39 @@ def past_runs(runs: Path) -> tuple[PastRun, ...]:
 
 def _readable(folders: list[Path]) -> Iterator[PastRun]:
     for folder in folders:
-        # RecursionError: nested too deeply; the others: no file, not JSON, another form.
-        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-            run = _past_run(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+        with suppress(OSError, ValueError):
+            run = _past_run(read_json(folder / "report.json", _Report, LARGEST_REPORT))
             if run is not None:
                 yield run
 
 
-def _past_run(report: Any) -> PastRun | None:
-    """Return the run of a report, None where it tells nothing about how long fetching takes.
+@dataclass(frozen=True, slots=True)
+class _Outcomes:
+    fetched: int
+    updated: int
 
-    Raises:
-        KeyError, TypeError, ValueError: It is not a report.
-    """
-    objects = int(report["outcomes"]["fetched"]) + int(report["outcomes"]["updated"])
-    size = int(report["bytes_fetched"])
-    seconds = float(report["collection_stats"]["processing_time_seconds"])
-    if report["status"] == "failed" or objects < 1 or size < 0 or not 0 < seconds < float("inf"):
-        return None
-    return PastRun(objects, size, seconds)
+
+@dataclass(frozen=True, slots=True)
+class _Stats:
+    processing_time_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What is read of a report."""
+
+    status: str
+    outcomes: _Outcomes
+    bytes_fetched: int
+    collection_stats: _Stats
+
+
+def _past_run(report: _Report) -> PastRun | None:
+    """Return the run of a report, None where it tells nothing about how long fetching takes."""
+    objects, size = report.outcomes.fetched + report.outcomes.updated, report.bytes_fetched
+    seconds = report.collection_stats.processing_time_seconds
+    possible = 0 < objects < _HUGE and 0 <= size < _HUGE and 0 < seconds < _HUGE
+    return PastRun(objects, size, seconds) if possible and report.status != "failed" else None
 
 
 REQUESTS_A_COPY = 2

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import zipfile
-import zlib
 from collections import deque
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +16,7 @@ from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.catalog.layouts import NoPlace
 from crypto_archive.files import free_name
 from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
-from crypto_archive.root.store import Root, explain_root_errors, scan_folder
+from crypto_archive.root.store import Root, explain_root_errors, leads_outside, scan_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,6 +69,9 @@ def move_aside(root: Root, key: str) -> int:
     file, sidecar = root.file(key), root.file(sidecar_key(key))
     has_sidecar = os.path.lexists(sidecar)
     wanted = Root(root.covered).file(key)
+    for folder in (file.parent, sidecar.parent, wanted.parent):
+        if leads_outside(root, folder):
+            raise OSError(errno.ELOOP, "a link leads out of the archive root", str(folder))
     wanted.parent.mkdir(parents=True, exist_ok=True)
     target = free_name(wanted, SIDECAR_SUFFIX) if has_sidecar else free_name(wanted)
     moved = 0
@@ -112,9 +115,6 @@ def _sidecar_of(path: Path) -> Path:
 LONGEST_ROW = 1 << 16
 """In bytes. The archive's rows have a few hundred at most; a longer one is not CSV."""
 _BUFFER_BYTES = 1 << 20
-
-# What zipfile is known to raise for bytes that are not a zip, break off, or need features that it does not have.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 class BrokenZip(Exception):
@@ -169,8 +169,17 @@ def held(monthly: Path, dailies: Iterable[Path]) -> Iterator[Path]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn what reading a broken zip raises into one error that names the file."""
+    """Turn what reading a broken zip raises into one error that names the file.
+
+    That can be anything: each decompressor has an error of its own, and nonsense sizes or offsets raise others.
+    """
     try:
         yield
-    except _BROKEN as error:
+    except BrokenZip:
+        raise
+    except OSError as error:
+        if error.errno not in {None, errno.EINVAL}:  # EINVAL: it seeks to before the beginning
+            raise
+        raise BrokenZip(path, f"the zip is broken: {error}") from error
+    except Exception as error:
         raise BrokenZip(path, f"the zip is broken: {error}") from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable, RootUnusable
+from crypto_archive.files import require_own_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,12 +93,19 @@ _REBUILD = (
 )
 
 
+def require_own_files(path: Path) -> None:
+    """Raise ``OSError`` where SQLite would follow a link, or wait for a FIFO; its log is opened with more care."""
+    for suffix in ("", "-journal"):
+        require_own_file(path.with_name(path.name + suffix))
+
+
 class UnreadableRow(Exception):
     """A row that no version of this tool can have written."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open the manifest for reading and writing, and create it where there is none."""
+    _require_own_files(path)
     connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
     with _closed_on_error(connection):
         # With a write-ahead log readers continue while a writer commits. File systems that cannot do that keep SQLite's
@@ -165,6 +173,7 @@ def explain_sqlite_errors(path: Path) -> Iterator[None]:
 
 
 def _open_reader(path: Path, uri: str) -> sqlite3.Connection:
+    _require_own_files(path)
     connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS)
     with _closed_on_error(connection):
         if version := _version(connection, path):
@@ -174,6 +183,14 @@ def _open_reader(path: Path, uri: str) -> sqlite3.Connection:
             return connection
     connection.close()
     return _empty()
+
+
+def _require_own_files(path: Path) -> None:
+    try:
+        require_own_files(path)
+    except OSError as error:
+        message = f"The file {error.filename} is not a manifest of crypto-archive: {error.strerror}"
+        raise ManifestUnreadable(message, path, hint=_REBUILD) from error
 
 
 def _empty() -> sqlite3.Connection:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from crypto_archive.catalog.layout_kinds import LayoutError, placement_of
 from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.errors import RootUnusable, UsageError
-from crypto_archive.files import atomic_write
-from crypto_archive.root.store import Root, explain_root_errors, scan_folder
+from crypto_archive.files import atomic_write, read_json
+from crypto_archive.root.store import Root, explain_root_errors, refuse_links, scan_folder
 
 if TYPE_CHECKING:
     from crypto_archive.catalog.layouts import Placement
@@ -34,17 +34,14 @@ class LayoutNote:
 def read_note(root: Root) -> LayoutNote | None:
     """Return what a root records about its layout, None where it has no note."""
     try:
-        text = root.layout_path.read_text(encoding="utf-8")
+        note = read_json(root.layout_path, LayoutNote)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(root, getattr(error, "strerror", None) or str(error)) from error
-    try:
-        fields = json.loads(text)
-        note = LayoutNote(fields["layout"], fields.get("moving_to") or None)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise _unreadable(root, error.strerror or str(error)) from error
+    except ValueError as error:
         raise _unreadable(root, "crypto-archive did not write it") from error
-    if not (isinstance(note.layout, str) and note.layout and isinstance(note.moving_to, str | None)):
+    if not note.layout:
         raise _unreadable(root, "crypto-archive did not write it")
     return note
 
@@ -71,6 +68,7 @@ def root_of(config: RunConfig) -> Root:
     """
     wanted = config.request.layout
     root = Root(config.request.root.absolute())
+    refuse_links(root)
     own = _current_name(root)
     if wanted is None:
         return replace(root, layout=own_placement(root, own, config.matrix))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from crypto_archive.catalog.keys import KEYS_A_REQUEST
 from crypto_archive.errors import EnvironmentFailure
 from crypto_archive.model import Notice, RemoteStat
-from crypto_archive.root.listing_cache import FOLDERS, ListingStore, remove
+from crypto_archive.root.listing_cache import FOLDERS, ListingStore, is_damaged, remove
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.output import Listed
@@ -247,7 +247,7 @@ class BucketListing:
         A damaged one is removed, so that the next run starts a new one.
         """
         self._store.close()
-        if self._path is not None and type(unusable) is sqlite3.DatabaseError:
+        if self._path is not None and is_damaged(unusable):
             with suppress(OSError):
                 remove(self._path)
         self._ready = {}

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.model import SIDECAR_SUFFIX, RemoteStat
+from crypto_archive.root.database import require_own_files
 from crypto_archive.s5cmd.output import Listed
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ FOLDERS = "folders of "
 """Precedes the prefix of a listing of folders; no key begins like this."""
 PAGE = 250
 """Entries that are written and read together."""
+LARGEST_PAGE = 1 << 22
+"""Its size in bytes, unpacked; as a rule 30,000."""
+_HUGE = 1 << 63
 
 VERSION = 2
 # Numbers are never reused (AUTOINCREMENT): a recording that another process evicted must not continue as a new one.
@@ -79,8 +83,7 @@ class ListingStore:
         try:
             self._connection = _connect(path)
         except sqlite3.DatabaseError as error:
-            # A full disk or a read-only folder is not a reason to delete anything.
-            if path is None or isinstance(error, sqlite3.OperationalError):
+            if path is None or not is_damaged(error):
                 raise
             remove(path)
             self._connection = _connect(path)
@@ -186,6 +189,14 @@ class Recording:
             self._waiting = []
 
 
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Whether an error means that a cache is damaged; a full disk or a read-only folder is not a reason to drop it."""
+    lacks_tables = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return isinstance(error, sqlite3.DatabaseError) and (
+        not isinstance(error, sqlite3.OperationalError) or lacks_tables or "decode to UTF-8" in str(error)
+    )
+
+
 def remove(path: Path) -> None:
     """Delete a cache with its side files; raise ``OSError`` if that fails."""
     for ending in ("", "-wal", "-shm"):
@@ -193,6 +204,8 @@ def remove(path: Path) -> None:
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        require_own_files(path)
     connection = sqlite3.connect(path or "", timeout=_WAIT_SECONDS)  # "" is a file without a name
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -226,12 +239,23 @@ def _packed(entries: list[Listed]) -> bytes:
 def unpacked(packed: bytes) -> list[Listed]:
     """Return the entries of a page; raise ``sqlite3.DatabaseError`` if it is damaged."""
     try:
-        rows = json.loads(zlib.decompress(packed))
-        return [
-            Listed(key, RemoteStat(size, etag, datetime.fromtimestamp(moment, UTC))) for key, size, etag, moment in rows
-        ]
-    except (zlib.error, ValueError, TypeError, OverflowError) as error:
+        unpacking = zlib.decompressobj()
+        rows = json.loads(unpacking.decompress(packed, LARGEST_PAGE))
+        if not unpacking.eof:
+            raise ValueError("it breaks off or is too large")
+        entries = [_listed(*row) for row in rows]
+        "".join(entry.key for entry in entries).encode()
+    except (zlib.error, ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
         raise sqlite3.DatabaseError(f"a page is damaged: {error}") from error
+    return entries
+
+
+def _listed(key: object, size: object, etag: object, moment: object) -> Listed:
+    if not (isinstance(key, str) and isinstance(etag, str) and isinstance(size, int) and 0 <= size < _HUGE):
+        raise ValueError("an entry has other types")
+    if not isinstance(moment, int | float):
+        raise TypeError("a time is not a number")
+    return Listed(key, RemoteStat(size, etag, datetime.fromtimestamp(moment, UTC)))
 
 
 MOST_PAGES = 200
@@ -243,10 +267,11 @@ _KNOWN_WAIT_SECONDS = 0.2
 def cached_symbols(path: Path, folders: Collection[str]) -> set[str]:
     """Return the symbols that cached listings have in some folders of keys, which have one folder per symbol.
 
-    Raises ``sqlite3.Error`` if the cache cannot be read.
+    Raises ``sqlite3.Error`` or ``OSError`` if the cache cannot be read.
     """
     if not path.is_file():
         return set()
+    require_own_files(path)
     # Without a log next to it, no process writes to it, and SQLite would create one.
     has_log = path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}?mode=ro" + ("" if has_log else "&immutable=1")

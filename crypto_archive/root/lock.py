@@ -31,9 +31,9 @@ from filelock import FileLock, Timeout
 
 from crypto_archive.errors import RootLocked, RootUnusable
 from crypto_archive.events import Noticed
-from crypto_archive.files import atomic_write
+from crypto_archive.files import atomic_write, read_json, require_own_file
 from crypto_archive.model import Notice, ShardName
-from crypto_archive.root.store import DISK_FULL, explain_root_errors, scan_folder
+from crypto_archive.root.store import DISK_FULL, explain_root_errors, refuse_links, scan_folder
 
 if TYPE_CHECKING:
     import threading
@@ -77,7 +77,7 @@ class Holder:
             return True
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):  # the latter: no process can have that number
             return False
         except OSError:
             return True
@@ -129,8 +129,8 @@ class RootLock:
     def holder(self) -> Holder | None:
         """Return who last noted that it holds the lock; None without a note, or if that process is dead."""
         try:
-            holder = Holder(**json.loads(self._note.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            holder = read_json(self._note, Holder)
+        except (OSError, ValueError):
             return None
         return holder if holder.may_live() else None
 
@@ -151,6 +151,7 @@ class RootLock:
 
     def _try(self) -> bool:
         with explain_root_errors(self._root):
+            require_own_file(self._path)  # acquiring it empties the file
             try:
                 self._file.acquire(timeout=0.0)
             except Timeout:
@@ -202,7 +203,10 @@ def wait_for(
 def shards_of(root: Root) -> tuple[Root, ...]:
     """Return the shards' shares of a root, of those that run and those that have left something to merge."""
     found = (_SHARD_FOLDER.fullmatch(name) for name in sorted(entry.name for entry in scan_folder(root.shards)))
-    return tuple(replace(root, shard=ShardName(name[1], int(name[2]), int(name[3]))) for name in found if name)
+    shards = tuple(replace(root, shard=ShardName(name[1], int(name[2]), int(name[3]))) for name in found if name)
+    for shard in shards:
+        refuse_links(shard)
+    return shards
 
 
 @contextmanager
@@ -237,6 +241,7 @@ def start_shard(root: Root) -> Iterator[bool]:
 @contextmanager
 def hold_shard(root: Root, purpose: str) -> Iterator[Holder]:
     """Hold a shard's lock as long as the context lasts, and make its folders; taken within ``start_shard``."""
+    refuse_links(root)
     with explain_root_errors(root):
         root.staging.mkdir(parents=True, exist_ok=True)
     with RootLock(root).hold(f"{purpose}, shard {root.shard}") as holder:
@@ -246,6 +251,7 @@ def hold_shard(root: Root, purpose: str) -> Iterator[Holder]:
 @contextmanager
 def hold_schedule(root: Root, purpose: str) -> Iterator[Holder]:
     """Be the one process that repeats collect in a root; its lock is free between two collects, so others may run."""
+    refuse_links(root)
     with explain_root_errors(root):
         root.schedule_lock_path.parent.mkdir(parents=True, exist_ok=True)
     lock = RootLock(root, root.schedule_lock_path)

@@ -65,14 +65,18 @@ def entry_of(row: Row) -> ManifestEntry:
     """Return the entry of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
     key, size, sha256, verdict, etag, modified, fetched, run_id = row
     try:
+        # SQLite keeps any type in any column.
+        if not (isinstance(size, int) and size >= 0 and isinstance(key, str) and isinstance(sha256, str)
+                and isinstance(etag, str) and isinstance(run_id, str)):  # fmt: skip
+            raise TypeError("a value has the wrong type")
         return ManifestEntry(
             key=key,
             size=size,
             sha256=sha256,
             verdict=Verdict(verdict),
             etag=etag,
-            last_modified=datetime.fromisoformat(modified) if modified else None,
-            fetched_at=datetime.fromisoformat(fetched),
+            last_modified=_moment_of(modified) if modified else None,
+            fetched_at=_moment_of(fetched),
             run_id=run_id,
         )
     except (ValueError, TypeError) as error:
@@ -83,7 +87,9 @@ def absence_of(row: AbsenceRow) -> AbsenceRecord:
     """Return the record of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
     key, reason, seen_at = row
     try:
-        return AbsenceRecord(key, Absence(reason), datetime.fromisoformat(seen_at))
+        if not isinstance(key, str):
+            raise TypeError("a value has the wrong type")
+        return AbsenceRecord(key, Absence(reason), _moment_of(seen_at))
     except (ValueError, TypeError) as error:
         raise UnreadableRow(str(error)) from error
 
@@ -92,9 +98,18 @@ def awaited_of(row: AwaitedRow) -> Awaited:
     """Return the record of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
     key, wanted_by, since = row
     try:
+        if not (isinstance(key, str) and isinstance(wanted_by, str)):
+            raise TypeError("a value has the wrong type")
         return Awaited(key, wanted_by, date.fromisoformat(since))
     except (ValueError, TypeError) as error:
         raise UnreadableRow(str(error)) from error
+
+
+def _moment_of(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {text} has no time zone")
+    return moment
 
 
 def text_of(moment: datetime) -> str:
@@ -286,7 +301,8 @@ class Manifest:
     def keys_with(self, verdict: Verdict) -> list[str]:
         """Return the keys of all objects with a verdict; for verdicts that few objects have."""
         self.flush()
-        return [key for (key,) in self._read("SELECT key FROM object WHERE verdict = ?", verdict.value)]
+        query = f"SELECT {FIELDS} FROM object WHERE verdict = ?"
+        return [entry.key for entry in self._entries_of(self._read(query, verdict.value))]
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield the names of the folders directly under a prefix that ends in ``/``, one look-up for each."""

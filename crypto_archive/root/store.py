@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.catalog.layouts import MIRROR, PRIVATE_FOLDER, Placement, plain_parts
 from crypto_archive.errors import CryptoArchiveError, ExitCode, RootUnusable
-from crypto_archive.files import free_names
+from crypto_archive.files import free_names, is_draft, is_link
 from crypto_archive.root.proof import digest_file, read_sidecar
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class Root:
     def shards(self) -> Path:
         """The folders of the shards that run, or have left something to merge."""
         return self.shared / "parts"
+
+    @property
+    def flow_shards(self) -> Path:
+        """The lock files of the shards of flow runs, one folder per run."""
+        return self.shared / "shards"
 
     @property
     def private(self) -> Path:
@@ -149,6 +154,7 @@ class Root:
 def open_root(path: Path, layout: Placement = MIRROR) -> Root:
     """Make the root's folders where they are missing, and check that they are writable."""
     root = Root(path.absolute(), layout=layout)
+    refuse_links(root)
     with explain_root_errors(root):
         try:
             for folder in (root.path, root.private, root.staging, root.quarantine, root.runs):
@@ -162,6 +168,28 @@ def open_root(path: Path, layout: Placement = MIRROR) -> Root:
             with tempfile.TemporaryFile(dir=folder):
                 pass
     return root
+
+
+def refuse_links(root: Root) -> None:
+    """Raise ``RootUnusable`` if one of our own folders is a link, or a shard's.
+
+    What is swept and deleted there has to be ours, and publishing is a rename, which works within one disk only.
+    """
+    for folder in (
+        root.shared, root.whole.staging, root.quarantine, root.covered, root.runs, root.shards, root.flow_shards,
+        root.private, root.staging, root.schedule_lock_path.parent,
+    ):  # fmt: skip
+        if is_link(folder):
+            raise RootUnusable(
+                f"Refused to use {folder}: it is a symbolic link",
+                hint="Remove the link; what it leads to stays as it is. Files are moved from there by renaming, which "
+                "only works on one disk: to use another one, put the whole output directory there with --output.",
+            )
+
+
+def leads_outside(root: Root, path: Path) -> bool:
+    """Whether a link leads from a path below the root out of it."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root.path))
 
 
 def scan_folder(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -210,8 +238,15 @@ def quarantine(root: Root, staged: Path, key: str, reason: str, run_id: str) -> 
     """Move bytes that failed a check aside, with the reason in ``<name>.reason.json``; return where they are now.
 
     That is their key below ``quarantine/`` followed by the run and, if taken, a number; nothing is ever overwritten.
+    Raises ``RootUnusable`` if the move fails, or a link would make it one from or to a folder outside of the root.
     """
     wanted = root.quarantine.joinpath(*plain_parts(f"{key}.{run_id}"))
+    for folder in (staged.parent, wanted.parent):
+        if leads_outside(root, folder):
+            raise RootUnusable(
+                f"Refused to move {staged} to quarantine: {folder} leads to {os.path.realpath(folder)}",
+                hint="Remove the symbolic link, or use its target as the root with --output.",
+            )
     note = json.dumps({"key": key, "reason": reason, "run_id": run_id, "size": staged.stat().st_size}, indent=2)
     with explain_root_errors(root):
         wanted.parent.mkdir(parents=True, exist_ok=True)
@@ -226,17 +261,28 @@ def quarantine(root: Root, staged: Path, key: str, reason: str, run_id: str) -> 
 
 
 def sweep_staging(root: Root) -> int:
-    """Delete what an earlier run left in staging, and return how many files that were; requires the lock."""
-    removed = 0
+    """Delete what earlier runs left in staging, and return how many files that were; requires the lock.
+
+    Only folders that a run has made are ours, and drafts next to the lock's note. Links are never followed.
+    """
     with explain_root_errors(root):
-        for folder, folders, files in os.walk(root.staging, topdown=False):
-            here = Path(folder)
-            for name in files:
-                (here / name).unlink()
-            for name in folders:
-                inner = here / name
-                inner.unlink() if inner.is_symlink() else inner.rmdir()
-            removed += len(files)
+        for entry in scan_folder(root.private):
+            if is_draft(entry.name) and entry.is_file(follow_symlinks=False):
+                Path(entry).unlink()
+        return sum(_delete_folder(Path(entry)) for entry in scan_folder(root.staging) if _is_of_run(entry))
+
+
+def _delete_folder(folder: Path) -> int:
+    """Delete a folder, and return how many files there were in it."""
+    removed = 0
+    for inside, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            Path(inside, name).unlink()
+        for name in folders:
+            inner = Path(inside, name)
+            inner.unlink() if inner.is_symlink() else inner.rmdir()
+        removed += len(files)
+    folder.rmdir()
     return removed
 
 
@@ -279,7 +325,7 @@ def root_unusable(root: Root, error: OSError) -> RootUnusable:
 
 
 def _refuse_odd(root: Root, path: Path) -> None:
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root.path)):
+    if leads_outside(root, path):
         raise Refused(
             f"Refused to write outside of the archive root: {path} leads to {os.path.realpath(path)}",
             hint="Remove the symbolic link, or use its target as the root with --output.",
@@ -340,8 +386,11 @@ def prune_runs(root: Root, keep: int) -> int:
     Folders with other names are the user's own and stay, as do links. A folder that cannot be deleted stays, too: that
     must not prevent a collect.
     """
-    runs = sorted((Path(entry) for entry in scan_folder(root.runs) if _RUN_ID.fullmatch(entry.name)), reverse=True)
-    old = [path for path in runs[keep:] if path.is_dir() and not path.is_symlink()]
-    for path in old:
+    runs = sorted((Path(entry) for entry in scan_folder(root.runs) if _is_of_run(entry)), reverse=True)
+    for path in runs[keep:]:
         shutil.rmtree(path, ignore_errors=True)
-    return len(old)
+    return len(runs[keep:])
+
+
+def _is_of_run(entry: os.DirEntry[str]) -> bool:
+    return _RUN_ID.fullmatch(entry.name) is not None and entry.is_dir() and not is_link(entry)

@@ -97,7 +97,8 @@ class Damage:
             if path.is_file():
                 done.append((how(path, rng), self._key(path)))
         if rng.random() < 0.1:
-            junk = self._root / ".crypto-archive" / "staging" / "of an earlier run" / "00001" / "data" / "x.zip123"
+            killed = self._root / ".crypto-archive" / "staging" / "20250715T120000Z-abc123"
+            junk = killed / "00001" / "data" / "x.zip123"
             junk.parent.mkdir(parents=True, exist_ok=True)
             junk.write_bytes(b"half of a file")
             done.append(("staging littered", ""))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_a_verification_decides_where_all_was_collected() -> None:
 
 
 def test_shards_of_flow_runs_that_failed_are_kept_for_a_while(tmp_path: Path) -> None:
-    folders = [shard_folder(tmp_path, f"run-{number}") for number in range(RUNS_KEPT + 3)]
+    folders = [shard_folder(tmp_path, str(uuid4())) for _ in range(RUNS_KEPT + 3)]
     for folder in folders:
         folder.mkdir(parents=True)
     delete_old_shards(folders[-1])
@@ -95,3 +96,24 @@ def test_shards_of_flow_runs_that_failed_are_kept_for_a_while(tmp_path: Path) ->
         delete_shards(folder)
     assert not folders[0].parent.exists()
     delete_old_shards(folders[0])  # there is nothing to forget
+
+
+def test_only_folders_of_flow_runs_are_deleted(tmp_path: Path) -> None:
+    own = [shard_folder(tmp_path, str(uuid4())) for _ in range(RUNS_KEPT + 1)]
+    others = [shard_folder(tmp_path, f"mine-{number}") for number in range(RUNS_KEPT + 1)]
+    for folder in (*own, *others):
+        folder.mkdir(parents=True)
+    delete_old_shards(own[-1])
+    assert all(folder.exists() for folder in others)
+    assert len([folder for folder in own if folder.exists()]) == RUNS_KEPT
+
+
+def test_no_shards_are_deleted_behind_a_link(tmp_path: Path) -> None:
+    mine = [tmp_path / "mine" / str(uuid4()) for _ in range(RUNS_KEPT + 1)]
+    for folder in mine:
+        folder.mkdir(parents=True)
+    link = shard_folder(tmp_path, "x").parent
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "mine", target_is_directory=True)
+    delete_old_shards(link / str(uuid4()))
+    assert all(folder.exists() for folder in mine)

@@ -447,3 +447,26 @@ def test_a_folder_is_read_once_for_all_of_its_months(
             months.note(settled(an_object(date(2025, number, 1), Partition.MONTHLY), Outcome.PRESENT))
         assert list(months) == [MONTH]
     assert len(looks) == 1
+
+
+@pytest.mark.parametrize("linked", ["covered", "data"])
+def test_days_are_not_moved_through_a_link_out_of_the_root(
+    root: Root, manifest: Manifest, days: list[bytes], tmp_path: Path, linked: str
+) -> None:
+    put(root, manifest, MONTH, ALL_ROWS)
+    outside = tmp_path / "outside"
+    folder = root.file(DAYS[0].key).parent
+    if linked == "data":
+        folder.rename(outside)
+        folder.symlink_to(outside, target_is_directory=True)
+    else:
+        outside.mkdir()
+        root.covered.mkdir()
+        (root.covered / "data").symlink_to(outside, target_is_directory=True)
+    before = sorted(outside.rglob("*"))
+    (kept,) = pruned(root, manifest)
+    assert isinstance(kept, DaysKept)
+    assert kept.reason.endswith("cannot be moved: a link leads out of the archive root")
+    assert sorted(outside.rglob("*")) == before
+    assert [root.file(key).read_bytes() for key in KEYS] == days
+    assert all(manifest.entry(key) is not None for key in KEYS)

@@ -145,6 +145,31 @@ def test_nothing_is_moved_if_anything_is_in_the_way(root: Root) -> None:
     assert files(root) == expected("hive")
 
 
+def test_nothing_is_moved_where_data_is_a_link(root: Root, tmp_path: Path) -> None:
+    root.data.rename(tmp_path / "mine")
+    (tmp_path / "mine" / "empty").mkdir()
+    root.data.symlink_to(tmp_path / "mine", target_is_directory=True)
+    before = sorted((tmp_path / "mine").rglob("*"))
+    with pytest.raises(RootUnusable, match="Refused to move the files of"):
+        move(root, "hive")
+    assert sorted((tmp_path / "mine").rglob("*")) == before
+
+
+def test_nothing_is_moved_through_a_link_out_of_the_root(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    target = placement_of("hive", bundled()).path(OBJECTS[0].key)
+    link = root.path.joinpath(*Path(target).parts[:2])
+    link.symlink_to(tmp_path / "mine", target_is_directory=True)
+    report = move(root, "hive")
+    assert (report.status, report.moved) == ("blocked", 0)
+    assert {one.reason for one in report.left if one.in_the_way} >= {
+        f"a link leads from {target} out of the archive root"
+    }
+    assert list((tmp_path / "mine").iterdir()) == []
+    link.unlink()
+    assert files(root) == expected("mirror")
+
+
 # Cut short
 
 

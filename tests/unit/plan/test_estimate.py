@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,7 +123,11 @@ def test_the_last_ten_that_fetched_something_newest_first(tmp_path: Path) -> Non
     "text",
     ["", "{", "[]", "null", "[" * 100_000, "{}", json.dumps(report() | {"outcomes": {}}), json.dumps(report(seconds=0)),
      json.dumps(report(seconds=float("nan"))), json.dumps(report(seconds=float("inf"))), json.dumps(report(size=-1)),
-     json.dumps(report(status="failed")), json.dumps(report() | {"bytes_fetched": None})],
+     json.dumps(report(status="failed")), json.dumps(report() | {"bytes_fetched": None}),
+     json.dumps(report()).replace("2.5", "1e999"), json.dumps(report(seconds=10**400)),
+     json.dumps(report(size=10**400)), json.dumps(report(fetched=10**30)),
+     json.dumps(report() | {"outcomes": {"fetched": "3", "updated": True}}),
+     json.dumps(report(seconds=1e300)), " " * 10**7, json.dumps(report() | {"status": {}})],
 )  # fmt: skip
 def test_what_is_broken_or_says_nothing_is_left_out(tmp_path: Path, text: str) -> None:
     write(tmp_path, "20250802T000000Z-abcdef", text)
@@ -232,3 +237,10 @@ def test_the_figures_stand_between_the_table_and_the_notes() -> None:
     assert text.index("spot") < text.index("to fetch") < text.index("saved")
     assert "to fetch" not in text_of(plan_table([], [], needs()))
     json.dumps(needs().document())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_report_that_never_answers_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "20250802T000000Z-abcdef").mkdir()
+    os.mkfifo(tmp_path / "20250802T000000Z-abcdef" / "report.json")
+    assert past_runs(tmp_path) == ()

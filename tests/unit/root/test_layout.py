@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,13 +101,33 @@ def test_a_layout_that_is_gone_is_reported(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", '{"layout": 7}', '{"layout": ""}', '{"moving_to": "hive"}', "\xff"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"layout": 7}',
+        '{"layout": ""}',
+        '{"moving_to": "hive"}',
+        "\xff",
+        '{"a":' * 10_000,
+        '{"layout": "mirror", "moving_to": 7}',
+        '{"layout": "' + "x" * 70_000 + '"}',
+    ],
 )
 def test_a_note_that_crypto_archive_did_not_write_is_reported(path: Path, text: str) -> None:
     Root(path).layout_path.write_bytes(text.encode("latin-1"))
     with pytest.raises(RootUnusable, match="Cannot read the layout of the archive root from ") as caught:
         root_of(wanted(path))
     assert '{"layout": "mirror"}' in caught.value.hint
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_note_that_never_answers_is_reported(path: Path) -> None:
+    os.mkfifo(Root(path).layout_path)
+    with pytest.raises(RootUnusable, match=r"layout\.json: it is not a regular file"):
+        root_of(wanted(path))
 
 
 def test_a_note_is_a_line_of_json_and_leaves_no_draft(path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import time
+import zlib
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -291,11 +294,69 @@ def test_a_file_of_another_version_is_replaced(path: Path) -> None:
         assert keys_of(recalled(store, FOLDER) or ()) == [FOLDER + "y"]
 
 
-def test_what_is_damaged_within_is_a_database_error(path: Path) -> None:
+KEY = FOLDER + "x"
+DAMAGED: dict[str, object] = {
+    "not packed": b"no entries",
+    "text": "no entries",
+    "a number": 7,
+    "deep": zlib.compress(b"[" * 100_000),
+    "a bomb": zlib.compress(b" " * 50_000_000),
+    "cut short": zlib.compress(json.dumps([[KEY, 1, "e", 1.0]] * 9).encode())[:-9],
+} | {
+    name: zlib.compress(text.encode())
+    for name, text in {
+        "no list": "7",
+        "no rows": "[7]",
+        "too few": "[[]]",
+        "too many": json.dumps([[KEY, 1, "e", 1.0, 5]]),
+        "key": json.dumps([[5, 1, "e", 1.0]]),
+        "no key": json.dumps([[None, 1, "e", 1.0]]),
+        "half a pair": json.dumps([[KEY + "\ud800", 1, "e", 1.0]]),
+        "size": json.dumps([[KEY, "1", "e", 1.0]]),
+        "negative": json.dumps([[KEY, -1, "e", 1.0]]),
+        "huge": json.dumps([[KEY, 10**30, "e", 1.0]]),
+        "etag": json.dumps([[KEY, 1, {}, 1.0]]),
+        "time": json.dumps([[KEY, 1, "e", "x"]]),
+        "never": f'[["{KEY}", 1, "e", 1e999]]',
+        "no number": f'[["{KEY}", 1, "e", NaN]]',
+        "far": json.dumps([[KEY, 1, "e", 10**17]]),
+    }.items()
+}
+
+
+def test_a_file_without_its_tables_is_replaced(path: Path) -> None:
+    with opened(path):
+        pass
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE page")
+    with opened(path) as store:
+        cache(store, FOLDER, FOLDER + "x")
+        assert recalled(store, FOLDER) == [an_entry(FOLDER + "x")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_no_link_is_followed_and_no_fifo_waited_for(path: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.sqlite"
+    with closing(sqlite3.connect(mine)) as connection, connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = mine.read_bytes()
+    path.parent.mkdir(parents=True)
+    path.symlink_to(mine)
+    with pytest.raises(OSError, match="not a regular file"):
+        ListingStore(path, PLACE)
+    assert mine.read_bytes() == before
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        ListingStore(path, PLACE)
+
+
+@pytest.mark.parametrize("entries", DAMAGED.values(), ids=DAMAGED)
+def test_what_is_damaged_within_is_a_database_error(path: Path, entries: object) -> None:
     with opened(path) as store:
         cache(store, FOLDER, FOLDER + "x")
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE page SET entries = ?", (b"no entries",))
+        connection.execute("UPDATE page SET entries = ?", (entries,))
     with opened(path) as store:
         found = store.find(FOLDER, 0.0, ALWAYS)
         assert found is not None

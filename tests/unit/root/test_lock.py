@@ -15,8 +15,9 @@ import filelock
 import pytest
 
 from crypto_archive.errors import ExitCode, RootLocked, RootUnusable
+from crypto_archive.model import ShardName
 from crypto_archive.root import lock
-from crypto_archive.root.lock import TURN_SECONDS, Holder, RootLock, wait_for
+from crypto_archive.root.lock import TURN_SECONDS, Holder, RootLock, hold_schedule, hold_shard, wait_for
 from crypto_archive.root.store import Root, open_root
 
 if TYPE_CHECKING:
@@ -135,7 +136,15 @@ def test_a_killed_process_frees_the_lock_and_its_note_is_ignored(root: Root) -> 
             assert holder_of(root) == holder
 
 
-@pytest.mark.parametrize("left", ["", "{", "[]", "null", '{"pid": 1}', '{"who": "me"}'])
+SOUND = {"pid": 1, "host": "elsewhere", "started": "2025-07-15T12:00:00+00:00", "purpose": "collect", "brief": False}
+WRONG = [{"pid": pid} for pid in ("text", 1.5, None, 10**30, True)] + [{"host": 5}, {"purpose": []}, {"brief": "no"}]
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["", "{", "[]", "null", '{"pid": 1}', '{"who": "me"}', "[" * 10_000, " " * 100_000,
+     *(json.dumps({**SOUND, "host": socket.gethostname(), **wrong}) for wrong in WRONG)],
+)  # fmt: skip
 def test_a_damaged_note_is_ignored(root: Root, left: str) -> None:
     note(root).write_text(left)
     assert holder_of(root) is None
@@ -314,3 +323,37 @@ def outcome_of(waiting: Generator[Noticed, None, bool]) -> tuple[list[Noticed], 
             reported.append(next(waiting))
         except StopIteration as end:
             return reported, end.value
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_note_that_never_answers_is_not_waited_for(root: Root) -> None:
+    os.mkfifo(note(root))
+    assert holder_of(root) is None
+    with pytest.raises(RootUnusable) as caught, hold(root, "collect"):
+        pass
+    assert f"{note(root)}: it is not a regular file" in caught.value.hint
+    assert not is_held(root)
+
+
+def test_a_lock_that_is_a_link_is_refused_and_empties_nothing(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    root.lock_path.symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(RootUnusable) as caught, hold(root, "collect"):
+        pass
+    assert f"{root.lock_path}: it is not a regular file" in caught.value.hint
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("linked", ["parts", "parts/0a1b2c3d4e5f-1-of-3", "parts/rounds"])
+def test_a_folder_of_locks_that_is_a_link_is_refused(root: Root, tmp_path: Path, linked: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (root.shared / linked).parent.mkdir(exist_ok=True)
+    (root.shared / linked).symlink_to(tmp_path / "mine", target_is_directory=True)
+    shard = Root(root.path, ShardName("0a1b2c3d4e5f", 1, 3))
+    take = hold_schedule if linked.endswith("rounds") else hold_shard
+    with pytest.raises(RootUnusable, match="it is a symbolic link"), take(shard, "collect"):
+        pass
+    if "-of-" in linked:
+        with pytest.raises(RootUnusable, match="it is a symbolic link"):
+            lock.shards_of(root)
+    assert list((tmp_path / "mine").iterdir()) == []

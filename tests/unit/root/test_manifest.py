@@ -401,7 +401,68 @@ def test_whatever_has_happened_to_its_bytes_is_reported(
                 manifest.record(entry(keys[0] if keys else "x.zip", "c" * 64))
 
 
-TORN = (("object", "fetched_at", "x"), ("object", "sha256", b"\xff"), ("absence", "reason", "x"))
+TORN = (
+    ("object", "fetched_at", "x"),
+    ("object", "fetched_at", "2025-07-15T12:00:00"),  # no time zone, so it could not be compared
+    ("object", "sha256", b"\xff"),
+    ("absence", "reason", "x"),
+)
+OTHER_TYPES = (
+    ("size", "many"),
+    ("size", 1.5),
+    ("size", -1),
+    ("size", b"1"),
+    ("sha256", b"a" * 64),
+    ("etag", b"x"),
+    ("run_id", b"x"),
+    ("verdict", b"ok"),
+    ("last_modified", b"x"),
+    ("fetched_at", b"2025"),
+)
+
+
+@pytest.mark.parametrize(("column", "value"), OTHER_TYPES)
+def test_values_of_other_types_are_reported(path: Path, column: str, value: object) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE object SET {column} = ?", (value,))
+    with (
+        Manifest(path, read_only=True) as reader,
+        pytest.raises(EnvironmentFailure, match="The manifest is damaged"),
+    ):
+        list(reader.iterate())
+
+
+def test_a_key_of_another_type_is_reported(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(replace(entry(), verdict=Verdict.GAPS))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE object SET key = ?", (b"x.zip",))
+    with Manifest(path, read_only=True) as reader:
+        assert list(reader.iterate()) == []
+        with pytest.raises(EnvironmentFailure, match="The manifest is damaged"):
+            reader.keys_with(Verdict.GAPS)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("ending", ["", "-journal"])
+def test_no_fifo_is_waited_for(path: Path, ending: str, read_only: bool) -> None:
+    with Manifest(path):
+        pass
+    path.with_name(path.name + ending).unlink(missing_ok=True)
+    os.mkfifo(path.with_name(path.name + ending))
+    with pytest.raises(EnvironmentFailure, match="is not a manifest of crypto-archive: it is not a regular file"):
+        Manifest(path, read_only=read_only)
+
+
+def test_no_link_is_followed(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    path.symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(EnvironmentFailure, match="is not a manifest of crypto-archive: it is not a regular file"):
+        Manifest(path)
+    assert (tmp_path / "mine.txt").read_bytes() == b""
 
 
 def test_rows_that_no_version_has_written_are_reported(path: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 NOON = datetime(2025, 7, 15, 12, tzinfo=UTC)
+RUN = new_run_id(NOON)
 
 
 def name(number: int = 1) -> ShardName:
@@ -46,8 +47,8 @@ def root(tmp_path: Path) -> Root:
 
 
 def leave_half(root: Root) -> None:
-    (root.staging / "run").mkdir(parents=True)
-    (root.staging / "run" / "half").write_bytes(b"half")
+    (root.staging / RUN).mkdir(parents=True)
+    (root.staging / RUN / "half").write_bytes(b"half")
 
 
 def record(root: Root, key: str) -> None:
@@ -127,8 +128,8 @@ def test_a_shard_that_starts_next_to_another_clears_away_only_its_own(root: Root
         with lock_root(context_of(own), "collect") as session:
             assert acquired(session)
             assert list(own.staging.iterdir()) == []
-            assert (other.staging / "run" / "half").exists()
-            assert (root.staging / "run" / "half").exists()
+            assert (other.staging / RUN / "half").exists()
+            assert (root.staging / RUN / "half").exists()
             assert len(list(root.runs.iterdir())) == 3  # that of the other one must not go
             assert recorded(own) == ["data/a.zip"]
 
@@ -140,7 +141,7 @@ def test_without_tidying_nothing_is_touched(root: Root) -> None:
     root.manifest_path.write_bytes(b"spoilt" * 2_000)
     with lock_root(context_of(root), "verify --rebuild-manifest", tidy=False) as session:
         assert acquired(session)
-    assert (root.staging / "run" / "half").exists()
+    assert (root.staging / RUN / "half").exists()
     assert len(list(root.runs.iterdir())) == 3
     assert recorded(killed) == ["data/a.zip"]
 

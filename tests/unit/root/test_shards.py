@@ -17,7 +17,7 @@ from crypto_archive.root import session
 from crypto_archive.root.lock import RootLock, hold_shard, hold_whole, shards_of, start_shard
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.session import merge_shards
-from crypto_archive.root.store import Root, open_root, quarantine
+from crypto_archive.root.store import Root, new_run_id, open_root, quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PLAN = "0a1b2c3d4e5f"
 NOON = datetime(2025, 7, 15, 12, tzinfo=UTC)
+RUN = new_run_id(NOON)
 KEYS = [f"data/{number}.zip" for number in range(3)]
 
 SHARD = """
@@ -81,8 +82,8 @@ def left_behind(root: Root, number: int, *keys: str, sha256: str = "a" * 64) -> 
     """A shard that was killed after it had recorded some objects."""
     killed = shard(root, number)
     with hold_shard(killed, "collect"), Manifest(killed.manifest_path) as manifest:
-        (killed.staging / "run").mkdir(parents=True)
-        (killed.staging / "run" / "half").write_bytes(b"half")
+        (killed.staging / RUN).mkdir(parents=True)
+        (killed.staging / RUN / "half").write_bytes(b"half")
         for key in keys:
             manifest.record(ManifestEntry(key, 1, sha256, Verdict.OK, "etag", NOON, NOON, "run"))
     return killed
@@ -225,9 +226,7 @@ def test_shards_are_merged_and_nothing_of_them_is_left(root: Root) -> None:
 def test_processes_of_killed_shards_are_ended(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     left = [left_behind(root, number, KEYS[number]) for number in (1, 2)]
     ended: list[tuple[Path, bool]] = []
-    monkeypatch.setattr(
-        session, "end_orphans", lambda folder: ended.append((folder, (folder / "run" / "half").exists()))
-    )
+    monkeypatch.setattr(session, "end_orphans", lambda folder: ended.append((folder, (folder / RUN / "half").exists())))
     merge_shards(root)
     assert ended == [(one.staging, True) for one in left]  # before what they write to is removed
 

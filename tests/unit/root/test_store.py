@@ -9,14 +9,29 @@ import os
 import re
 import shutil
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
+from crypto_archive import load_preset
 from crypto_archive.errors import ExitCode, RootUnusable
-from crypto_archive.root.store import Refused, Root, free_bytes, open_root, publish, quarantine, sweep_staging
+from crypto_archive.files import create_draft
+from crypto_archive.root.layout import root_of
+from crypto_archive.root.store import (
+    Refused,
+    Root,
+    free_bytes,
+    new_run_id,
+    open_root,
+    publish,
+    quarantine,
+    sweep_staging,
+)
 
+NOON = datetime(2025, 7, 15, 12, tzinfo=UTC)
+RUN = new_run_id(NOON)
 KEY = "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-15.zip"
 SIDECAR_KEY = KEY + ".CHECKSUM"
 
@@ -343,12 +358,18 @@ def test_staging_is_swept_and_nothing_else(root: Root, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "theirs").write_bytes(b"theirs")
-    (root.staging / "run" / "lane").mkdir(parents=True)
-    (root.staging / "run" / "lane" / "half.zip1234").write_bytes(b"half")
-    (root.staging / "run" / "whole.zip").write_bytes(b"whole")
-    (root.staging / "link").symlink_to(outside, target_is_directory=True)
+    (root.staging / RUN / "lane").mkdir(parents=True)
+    (root.staging / RUN / "lane" / "half.zip1234").write_bytes(b"half")
+    (root.staging / RUN / "whole.zip").write_bytes(b"whole")
+    (root.staging / RUN / "link").symlink_to(outside, target_is_directory=True)
+    linked_run = root.staging / new_run_id(NOON)
+    linked_run.symlink_to(outside, target_is_directory=True)
+    (root.staging / "mine").mkdir()
+    (root.staging / "mine" / "notes.txt").write_bytes(b"mine")
+    (root.staging / RUN.replace("Z", "X")).touch()
     assert sweep_staging(root) == 2
-    assert list(root.staging.iterdir()) == []
+    assert {path.name for path in root.staging.iterdir()} == {"mine", RUN.replace("Z", "X"), linked_run.name}
+    assert (root.staging / "mine" / "notes.txt").exists()
     assert root.file(KEY).read_bytes() == b"mine"
     assert (outside / "theirs").exists()
     assert sweep_staging(root) == 0
@@ -356,3 +377,56 @@ def test_staging_is_swept_and_nothing_else(root: Root, tmp_path: Path) -> None:
 
 def test_free_bytes_of_a_root_that_is_yet_to_be_made(tmp_path: Path) -> None:
     assert free_bytes(Root(tmp_path / "not" / "yet")) > 0
+
+
+OURS = (".crypto-archive", *(f".crypto-archive/{name}" for name in (
+    "staging", "quarantine", "covered", "runs", "parts", "shards", "parts/rounds")))  # fmt: skip
+
+
+@pytest.mark.parametrize("linked", OURS)
+def test_a_folder_of_ours_that_is_a_link_is_refused_and_nothing_in_it_touched(tmp_path: Path, linked: str) -> None:
+    mine, path = tmp_path / "mine", tmp_path / "archive"
+    (mine / "deep").mkdir(parents=True)
+    (mine / "deep" / "notes.txt").write_text("mine")
+    (path / linked).parent.mkdir(parents=True)
+    (path / linked).symlink_to(mine, target_is_directory=True)
+    with pytest.raises(RootUnusable) as caught:
+        open_root(path)
+    assert caught.value.message == f"Refused to use {path / linked}: it is a symbolic link"
+    assert "Remove the link" in caught.value.hint
+    with pytest.raises(RootUnusable, match="it is a symbolic link"):
+        root_of(load_preset(output_directory=path))
+    assert [item.relative_to(mine).as_posix() for item in mine.rglob("*")] == ["deep", "deep/notes.txt"]
+
+
+def test_a_root_that_is_itself_behind_a_link_is_used(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "archive").symlink_to(tmp_path / "disk", target_is_directory=True)
+    root = open_root(tmp_path / "archive")
+    quarantine(root, staged(root, b"bad"), KEY, "bad", "run")
+    publish(root, staged(root, b"good"), KEY)
+    assert (tmp_path / "disk" / KEY).read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("linked", ["quarantine/data", "data"])
+def test_quarantine_moves_nothing_out_of_the_root_or_into_it(root: Root, tmp_path: Path, linked: str) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    file = put(root, KEY, b"bad") if linked != "data" else mine / KEY.removeprefix("data/")
+    if linked == "data":
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"bad")
+    link = root.path / "data" if linked == "data" else root.shared / linked
+    link.symlink_to(mine, target_is_directory=True)
+    with pytest.raises(RootUnusable, match="Refused to move") as caught:
+        quarantine(root, root.file(KEY), KEY, "bad", "run")
+    assert str(mine) in caught.value.message
+    assert root.file(KEY).read_bytes() == b"bad"
+    assert [path for path in mine.rglob("*") if path.is_file()] == ([file] if linked == "data" else [])
+
+
+def test_drafts_of_a_killed_run_are_swept(root: Root) -> None:
+    draft = create_draft(root.private / "lock.json")
+    draft.close()
+    sweep_staging(root)
+    assert not Path(draft.name).exists()

@@ -6,6 +6,7 @@ import random
 import tempfile
 import tracemalloc
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,32 @@ def test_what_is_not_a_zip_is_reported(folder: Path, content: bytes) -> None:
     with pytest.raises(BrokenZip, match="the zip is broken") as caught:
         list(rows(path))
     assert caught.value.path == path
+
+
+def test_broken_properties_of_lzma_are_reported(folder: Path) -> None:
+    path = folder / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", "1,2\n" * 1000)
+    content = bytearray(path.read_bytes())
+    begins = 30 + len("a.csv")  # of the data: version, size of the properties, the properties
+    content[begins + 4] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(BrokenZip, match="the zip is broken"):
+        list(rows(path))
+
+
+@given(where=st.floats(0, 1), junk=st.binary(min_size=1, max_size=20), method=st.sampled_from([0, 8, 12, 14]))
+def test_whatever_has_happened_to_its_bytes_is_a_broken_zip(where: float, junk: bytes, method: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "a.zip"
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr("a.csv", "1,2\n" * 100)
+        content = bytearray(path.read_bytes())
+        at = int(where * (len(content) - 1))
+        content[at : at + len(junk)] = junk
+        path.write_bytes(content)
+        with suppress(BrokenZip):
+            list(rows(path))
 
 
 def test_a_zip_that_breaks_off_is_reported(folder: Path) -> None:
