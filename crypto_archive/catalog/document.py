@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -14,15 +15,17 @@ from crypto_archive.errors import ConfigError, Problem
 from crypto_archive.files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 Place = tuple[str | int, ...]
 """The way to a value from the top of a file: field names and positions in lists."""
 
 LARGEST_BYTES = 1_000_000
-MOST_VALUES = 100_000
-"""In a document, counting what an alias repeats each time: the bundled matrix has 600."""
+MOST_VALUES = 50_000
+"""In a document, counting what an alias repeats each time; the bundled matrix has 600."""
+MOST_FIELDS = 1_000
+"""In a mapping; to find the line of each takes longer the more there are."""
 _PRECISE_BYTES = 50_000
 """Up to this size the slower reader, which explains mistakes better, takes a second or two."""
 
@@ -172,17 +175,23 @@ def _refuse_faults(node: yaml.Node | None, label: str) -> None:
 
 
 def _too_large(label: str) -> ConfigError:
-    what = f"it has more than {MOST_VALUES:,} values, counting those that an alias (*name) repeats"
-    return ConfigError([Problem(label, f"is too large: {what}")])
+    limits = (
+        f"at most {MOST_VALUES:,} values, with those that an alias (*name) repeats, and {MOST_FIELDS:,} in a mapping"
+    )
+    return ConfigError([Problem(label, f"is too large: a file has {limits}")])
 
 
 def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
     """Return how many values there are in a node once its aliases are expanded, which can be any number of them."""
     if id(node) not in counts:
         counts[id(node)] = MOST_VALUES + 1  # as seen from inside: an alias to what surrounds it never ends
-        inner = node.value if isinstance(node, yaml.SequenceNode) else ()
-        if isinstance(node, yaml.MappingNode):
-            inner = [part for pair in node.value for part in pair]
+        inner: Iterable[yaml.Node] = ()
+        if isinstance(node, yaml.SequenceNode):
+            inner = node.value
+        elif isinstance(node, yaml.MappingNode):
+            if len(node.value) > MOST_FIELDS:
+                return MOST_VALUES + 1
+            inner = chain.from_iterable(node.value)
         counts[id(node)] = 1 + sum(_count_values(part, counts) for part in inner)
     return counts[id(node)]
 

@@ -183,7 +183,16 @@ def test_a_sidecar_that_turns_up_later_is_fetched(run: Runner, private_archive: 
 
 
 def test_staging_is_swept_at_the_start(run: Runner) -> None:
-    leftover = run.folder / "archive" / ".crypto-archive" / "staging" / "old-run" / "00001" / FOLDER / "half.zip"
+    leftover = (
+        run.folder
+        / "archive"
+        / ".crypto-archive"
+        / "staging"
+        / "20250715T120000Z-abc123"
+        / "00001"
+        / FOLDER
+        / "half.zip"
+    )
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"half")
     done = collect(run, *THREE)

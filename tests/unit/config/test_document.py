@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from crypto_archive.catalog import document as document_module
 from crypto_archive.catalog.document import read_document
 from crypto_archive.errors import ConfigError
 
@@ -148,7 +149,15 @@ def test_whatever_a_file_holds_nothing_but_config_errors_come_out(
     assert all(problem.place.startswith(name) for problem in refused)
 
 
-TOO_LARGE = "is too large: it has more than 100,000 values, counting those that an alias (*name) repeats"
+TOO_LARGE = (
+    "is too large: a file has at most 2,000 values, with those that an alias (*name) repeats, and 1,000 in a mapping"
+)
+
+
+@pytest.fixture
+def few_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lower the limit, or the tests would take seconds."""
+    monkeypatch.setattr(document_module, "MOST_VALUES", 2_000)
 
 
 def laughs(first: str, many: str) -> str:
@@ -159,9 +168,17 @@ def laughs(first: str, many: str) -> str:
 
 @pytest.mark.parametrize(
     "content",
-    [laughs("[x]", "[%s]"), laughs("{k: 1}", "{<<: [%s]}"), "a: &a [*a]", "a: &a {b: *a}", f"a: [{'0,' * 100_000}]"],
-    ids=["lists", "merges", "endless list", "endless mapping", "long"],
+    [
+        laughs("[x]", "[%s]"),
+        laughs("{k: 1}", "{<<: [%s]}"),
+        "a: &a [*a]",
+        "a: &a {b: *a}",
+        f"a: [{'0,' * 2_000}]",
+        "".join(f"a{number}: 1\n" for number in range(1001)),
+    ],
+    ids=["lists", "merges", "endless list", "endless mapping", "long", "wide"],
 )
+@pytest.mark.usefixtures("few_values")
 def test_aliases_repeat_only_so_much(tmp_path: Path, content: str) -> None:
     assert refusals(tmp_path, content) == [f"my.yaml: {TOO_LARGE}"]
 
@@ -171,11 +188,12 @@ def test_aliases_may_be_used(tmp_path: Path) -> None:
     assert document.values == {"a": ["x"], "b": ["x"], "c": {"d": 1}, "e": {"d": 1, "f": ["x"]}}
 
 
+@pytest.mark.usefixtures("few_values")
 @pytest.mark.parametrize("name", ["my.yaml", "my.json"])
 def test_a_large_file_is_refused(tmp_path: Path, name: str) -> None:
     assert refusals(tmp_path, " " * 1_000_001, name) == [f"{name}: cannot be read: it is larger than 1,000,000 bytes"]
-    assert refusals(tmp_path, f'{{"a": [{"0," * 100_000}0]}}', name) == [f"{name}: {TOO_LARGE}"]
-    unlike_yaml = f'{{"{"x" * 2000}": [{"0," * 100_001}0]}}'
+    assert refusals(tmp_path, f'{{"a": [{"0," * 2_000}0]}}', name) == [f"{name}: {TOO_LARGE}"]
+    unlike_yaml = f'{{"{"x" * 2000}": [{"0," * 2_001}0]}}'
     assert TOO_LARGE in refusals(tmp_path, unlike_yaml, "my.json")[0]
 
 
