@@ -42,7 +42,7 @@ format: install  ## Format the code and fix what the linter can fix
 bench: install  ## Measure speed and memory relative to a reference in the same run; BENCH=--scale for millions of objects
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
-soak: install  ## Run hundreds of rounds of random faults, signals and kills (minutes); SOAK="--seed 7" passes options
+soak: install  ## Run hundreds of rounds of random faults, kills and spoilt files (minutes); SOAK="--seed 7" passes options
 	$(BIN)/python -m tests.soak $(SOAK)
 
 wheel: install  ## Build the wheel into dist/

@@ -20,7 +20,7 @@ from crypto_archive.errors import CryptoArchiveError, ExitCode
 from crypto_archive.root.database import examine
 from crypto_archive.root.layout import read_note
 from crypto_archive.root.lock import RootLock, shards_of
-from crypto_archive.root.store import Root, free_bytes
+from crypto_archive.root.store import Root, free_bytes, refuse_links
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import probe
 from crypto_archive.s5cmd.output import Fault
@@ -255,7 +255,8 @@ def check_open_files(jobs: int) -> Finding:
 
 
 def check_writable(root: Root) -> Finding:
-    """Whether runs can write to the root, or could make it."""
+    """Whether runs can write to the root, or could make it; an error if a folder of ours is a link."""
+    refuse_links(root)
     nearest = _nearest(root.path)
     if not nearest.is_dir():
         return _failed(f"{nearest} is not a folder", "Move it away, or choose another folder with --output.")

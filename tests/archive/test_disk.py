@@ -246,3 +246,20 @@ def test_what_belongs_to_somebody_else_is_refused_and_the_rest_goes_on(
         (root / name).chmod(0o644)
     assert collect(run, *THREE, "-s", "ETHUSDT").code == 0
     assert_same_bytes(root, private_archive.bucket, KEYS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_folder_of_ours_that_is_a_link_is_refused_and_nothing_behind_it_touched(run: Runner) -> None:
+    mine, staging = run.folder / "mine", run.folder / ROOT / ".crypto-archive" / "staging"
+    (mine / "deep").mkdir(parents=True)
+    (mine / "deep" / "notes.txt").write_text("mine")
+    staging.parent.mkdir(parents=True)
+    staging.symlink_to(mine, target_is_directory=True)
+    for command in (("collect", *THREE), ("plan", *THREE), ("verify", "--all"), ("relayout", "--to", "hive")):
+        code, _, stderr = run(*command, "-o", ROOT)
+        assert code == 5
+        assert f"Error: Refused to use {staging}: it is a symbolic link\nHint: " in stderr
+    assert f"Refused to use {staging}: it is a symbolic link" in run("doctor", "-o", ROOT).stdout
+    assert files_below(mine) == ["deep/notes.txt"]
+    staging.unlink()
+    assert collect(run, *THREE).outcomes == {"fetched": 3}

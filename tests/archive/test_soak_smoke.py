@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.archive.served import LIVE_ENDPOINT
+from tests.soak.fuzz import Fuzz
 from tests.soak.rounds import Soak
 
 if TYPE_CHECKING:
@@ -24,3 +25,15 @@ def test_two_rounds_and_a_clean_run(tmp_path: Path) -> None:
     assert soak.counts.findings == []
     assert (soak.counts.rounds, soak.counts.clean_runs) == (3, 1)
     assert soak.counts.ends.total() == 2
+
+
+SPOILT = 13
+"""The seed of rounds that spoil a manifest and two presets."""
+
+
+def test_a_few_spoilt_files(tmp_path: Path) -> None:
+    with Fuzz(tmp_path, seed=SPOILT) as fuzz:
+        for _ in range(3):
+            fuzz.round()
+    assert fuzz.counts.findings == []
+    assert (fuzz.counts.rounds, fuzz.counts.codes.total()) == (3, 3)

@@ -1,1 +1,1 @@
-"""Hundreds of rounds of ``collect`` on the worst of days, never part of the test suite: ``make soak``."""
+"""Hundreds of rounds on the worst of days, and with files that are spoilt, never part of the tests: ``make soak``."""

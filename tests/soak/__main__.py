@@ -1,4 +1,4 @@
-"""``make soak``: hundreds of rounds of faults, signals and kills, and what they found."""
+"""``make soak``: hundreds of rounds of faults, signals and kills, then of spoilt files, and what they found."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.soak.fuzz import Fuzz, FuzzCounts
 from tests.soak.rounds import Counts, Soak, thrown_away
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROUNDS = 300
+FUZZ_ROUNDS = 300
 REPORT_EVERY = 10
 FINDINGS_AT_MOST = 20
 
@@ -36,6 +38,21 @@ def soak(folder: Path, seed: int, rounds: int, seconds: float) -> Counts:
                 break
         for finding in running.last_round():
             print(f"FOUND {finding}", flush=True)
+    return counts
+
+
+def fuzz(folder: Path, seed: int, rounds: int, seconds: float) -> FuzzCounts:
+    """Spoil so many files, one a round, or for so long, whichever is over first."""
+    began = time.monotonic()
+    with Fuzz(folder, seed) as running:
+        counts = running.counts
+        while counts.rounds < rounds and time.monotonic() - began < seconds:
+            for finding in running.round():
+                print(f"FOUND {finding}", flush=True)
+            if counts.rounds % REPORT_EVERY == 0:
+                print(f"fuzz round {counts.rounds}/{rounds}  {len(counts.findings)} findings", flush=True)
+            if len(counts.findings) >= FINDINGS_AT_MOST:
+                break
     return counts
 
 
@@ -60,6 +77,15 @@ def _summary(counts: Counts, seconds: float) -> None:
         print(f"  {finding}")
 
 
+def _fuzz_summary(counts: FuzzCounts) -> None:
+    print(f"\n{counts.rounds} files spoilt; at most {counts.longest:.1f} s of CPU, {counts.largest / 1e6:.0f} MB")
+    _line("exit codes", counts.codes)
+    _line("files", counts.targets)
+    print(f"findings: {len(counts.findings)}")
+    for finding in counts.findings:
+        print(f"  {finding}")
+
+
 def _line(title: str, counted: Counter[str] | Counter[int]) -> None:
     print(f"{title}: {', '.join(f'{name} {count}' for name, count in counted.most_common() if count)}")
 
@@ -76,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"how many (default {ROUNDS})")
     parser.add_argument(
-        "--seconds", type=float, default=float("inf"), metavar="S", help="no more rounds after S seconds"
+        "--fuzz", type=int, default=FUZZ_ROUNDS, metavar="N", help=f"how many files to spoil (default {FUZZ_ROUNDS})"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), metavar="S", help="no more rounds of either after S seconds"
     )
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="draw the same troubles again")
     parsed = parser.parse_args(arguments)
@@ -84,10 +113,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _heed_signals_in_children()
     folder = Path(tempfile.mkdtemp(prefix="crypto-archive-soak-"))
     print(f"seed {seed}, in {folder}", flush=True)
-    began = time.monotonic()
-    counts = soak(folder, seed, parsed.rounds, parsed.seconds)
-    _summary(counts, time.monotonic() - began)
-    if counts.findings:
+    findings: list[str] = []
+    if parsed.rounds:
+        began = time.monotonic()
+        counts = soak(folder, seed, parsed.rounds, parsed.seconds)
+        _summary(counts, time.monotonic() - began)
+        findings += counts.findings
+    if parsed.fuzz:
+        fuzzed = fuzz(folder / "fuzz", seed, parsed.fuzz, parsed.seconds)
+        _fuzz_summary(fuzzed)
+        findings += fuzzed.findings
+    if findings:
         print(f"\nKept for a look: {folder}; again with --seed {seed}")
         return 1
     thrown_away(folder)
