@@ -65,6 +65,7 @@ class Target(NamedTuple):
 
     path: str
     commands: tuple[Command, ...]
+    weight: int = 4
 
 
 TARGETS = (
@@ -91,10 +92,10 @@ TARGETS = (
     Target(f"{OURS}/runs/20250701T000000Z-abcdef/report.json", (_PLAN, (*_PLAN, *OFFLINE), _COLLECT)),
     *(Target(name, (*_READ[2:4], *_WRITE)) for name in (
         f"{FOLDER}{FIRST}.zip", f"{FOLDER}{FIRST}.zip.CHECKSUM", MONTH, f"{MONTH}.CHECKSUM")),
-    *(Target(f"{OURS}/{name}", (*_WRITE, _PLAN)) for name in (
+    *(Target(f"{OURS}/{name}", (*_WRITE, _PLAN), 1) for name in (
         "staging", "quarantine", "covered", "runs", "parts", "shards", "parts/rounds")),
-    Target("archive/data", _WRITE),
-    Target("archive/data/market=futures_um", _WRITE),
+    Target("archive/data", _WRITE, 1),
+    Target("archive/data/market=futures_um", _WRITE, 1),
 )  # fmt: skip
 
 
@@ -324,7 +325,7 @@ class Fuzz:
         rng = random.Random(f"{self._seed}:fuzz:{number}")
         shutil.rmtree(self._work, ignore_errors=True)
         shutil.copytree(self._sound, self._work, symlinks=True)
-        target = rng.choice(TARGETS)
+        (target,) = rng.choices(TARGETS, [target.weight for target in TARGETS])
         path = self._work / target.path
         how = rng.choice(_ways(path))(path, rng)
         command = rng.choice(target.commands)
