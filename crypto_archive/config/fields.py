@@ -477,8 +477,8 @@ def variables() -> tuple[dict[str, str], dict[str, str]]:
         ConfigError: ``.env`` cannot be read.
     """
     try:
-        if Path(".env").is_file():
-            read_regular(Path(".env"), _LARGEST_DOTENV)  # it is parsed in memory
+        if Path(".env").exists() and not Path(".env").is_dir():
+            read_regular(Path(".env"), _LARGEST_DOTENV)  # dotenv waits for FIFOs, and takes any size
         dotenv = DotEnvSettingsSource(_Variables)()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(".env", f"cannot be read: {getattr(error, 'strerror', None) or error}")]) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -354,6 +355,17 @@ def test_mistakes_in_dotenv_name_the_file(here: Path) -> None:
     )
     (here / ".env").write_bytes(b"\xff\xfe")
     assert str(refused()).startswith(".env: cannot be read: ")
+    (here / ".env").write_bytes(b" " * 1_000_001)
+    assert str(refused()) == ".env: cannot be read: it is larger than 1,000,000 bytes"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_dotenv_is_a_file(here: Path) -> None:
+    (here / ".env").mkdir()  # as some call their virtual environment
+    assert load_run_config([], {"markets": ["spot"]}, today=TODAY)
+    (here / ".env").rmdir()
+    os.mkfifo(here / ".env")
+    assert str(refused()) == ".env: cannot be read: it is not a regular file"
 
 
 def test_a_number_that_python_does_not_write_out_is_named_all_the_same() -> None:
