@@ -239,7 +239,8 @@ class Candidate(NamedTuple):
         covers: The daily objects that it replaces; None unless it is a monthly object chosen for that.
         pin: The exact bytes that are wanted, as a lock file has them; None where any proven bytes will do.
         action: What to do where it is not on disk, if that is certain already; None leaves it to ``decide``.
-        why: The reason for ``action``.
+        why: The reason for ``action``, or for wanting it.
+        awaited_since: Since when runs wait for it, though their dates have moved on; None for most.
     """
 
     object: ArchiveObject
@@ -248,6 +249,7 @@ class Candidate(NamedTuple):
     pin: RemoteStat | None = None
     action: Action | None = None
     why: str = ""
+    awaited_since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,7 @@ class PlannedObject:
         adopted: The new manifest entry of a file that the manifest did not know and that has just been proven.
         covers: The daily objects that it replaces, None for most.
         pin: The exact bytes that are wanted, None where any proven bytes will do.
+        awaited_since: Since when runs wait for it, though their dates have moved on; None for most.
     """
 
     object: ArchiveObject
@@ -276,6 +279,7 @@ class PlannedObject:
     adopted: ManifestEntry | None = None
     covers: Covered | None = None
     pin: RemoteStat | None = None
+    awaited_since: date | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure, UsageError
 from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, RunFinished, RunStarted
 from crypto_archive.jobs.prune import CoveringMonths, prune
-from crypto_archive.jobs.record import Record
+from crypto_archive.jobs.record import Awaiting, Record
 from crypto_archive.jobs.report import Report
 from crypto_archive.jobs.run import Run, run_in_thread
+from crypto_archive.plan.awaited import awaited_earlier
 from crypto_archive.plan.candidates import calendar_objects, listed_objects, named_objects
 from crypto_archive.plan.decide import decide
 from crypto_archive.plan.limits import check_disk_space, require_sizes, within_budget
@@ -188,7 +189,8 @@ def collecting(
             return report
         context = replace(context, root=session.root)  # of a shard, its share of the root
         root, cancelled = context.root, context.cancelled
-        record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report))
+        awaiting = Awaiting(request.selection, context.today) if source is None else None
+        record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report, awaiting))
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
         selected = select(context, request.selection) if source is None else source
@@ -259,21 +261,26 @@ def _planned(
         own = opened.enter_context(Manifest(root.manifest_path, read_only=True))
         beneath = opened.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.shard else None
         stored = StoredFiles(root, own, beneath)
-        candidates = opened.enter_context(closing(_candidates(context, selected, stored)))
+        candidates = opened.enter_context(closing(_candidates(context, selected, stored, own)))
         planned = check_disk_space(decide(context, candidates, stored, run_id=engine.folder.name), root)
         yield from within_budget(planned, context.request.budget, engine.staging, context.cancelled)
 
 
 def _candidates(
-    context: Context, selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...], stored: StoredFiles
+    context: Context,
+    selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...],
+    stored: StoredFiles,
+    manifest: Manifest,
 ) -> Generator[Candidate, None, None]:
     if isinstance(selected, LockFile):
         return locked_objects(context, selected, stored)
     if isinstance(selected, tuple):
         return named_objects(selected)
+    earlier = awaited_earlier(context, manifest)
     if context.request.discovery is Discovery.CALENDAR:
-        return calendar_objects(context, selected)
-    return listed_objects(context, selected, stored, open_listing(context.request, context.root.listings_path))
+        return calendar_objects(context, selected, earlier)
+    listing = open_listing(context.request, context.root.listings_path)
+    return listed_objects(context, selected, stored, listing, earlier)
 
 
 @contextmanager

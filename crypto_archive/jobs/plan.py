@@ -12,6 +12,7 @@ from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode, FileUnusable
 from crypto_archive.files import LineSorter, explain_os_errors
 from crypto_archive.model import Notices
+from crypto_archive.plan.awaited import awaited_earlier
 from crypto_archive.plan.candidates import calendar_objects, listed_objects
 from crypto_archive.plan.decide import batches, decide
 from crypto_archive.plan.estimate import Needs, estimate, past_runs
@@ -122,9 +123,9 @@ def _decided(
         if isinstance(source, LockFile):
             candidates = locked_objects(context, source, stored)
         elif listing is not None:
-            candidates = listed_objects(context, source, stored, listing)
+            candidates = listed_objects(context, source, stored, listing, awaited_earlier(context, manifest))
         else:
-            candidates = calendar_objects(context, source)
+            candidates = calendar_objects(context, source, awaited_earlier(context, manifest))
         with closing(candidates):
             yield from decide(context, candidates, stored)
 
@@ -271,6 +272,7 @@ class Plan:
 def object_document(item: PlannedObject) -> dict[str, object]:
     """Return a planned object as a document: one line of ``plan --format jsonl``."""
     series, remote = item.object.series, item.remote
+    awaited = {"awaited_since": item.awaited_since.isoformat()} if item.awaited_since else {}
     return {
         "key": item.object.key,
         "market": series.market,
@@ -285,6 +287,7 @@ def object_document(item: PlannedObject) -> dict[str, object]:
         "size": remote.size if remote else None,
         "etag": remote.etag if remote else None,
         "last_modified": remote.last_modified.isoformat() if remote else None,
+        **awaited,
     }
 
 

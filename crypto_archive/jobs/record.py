@@ -6,7 +6,7 @@ import json
 import re
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, date, datetime
 from typing import IO, TYPE_CHECKING, get_args
 
@@ -24,7 +24,8 @@ from crypto_archive.model import (
     RemoteStat,
     Verdict,
 )
-from crypto_archive.root.manifest import Manifest
+from crypto_archive.plan.awaited import LONGEST_WAIT, REMEMBERED, reaches_today, wanted_by
+from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
 from crypto_archive.s5cmd.runfile import copy_line
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+    from crypto_archive.config.run_config import Selection
     from crypto_archive.jobs.report import Report
     from crypto_archive.root.store import Root
 
@@ -95,6 +97,36 @@ def _plain(value: object) -> object:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """For which selection a run waits for what is not published yet, and when.
+
+    Attributes:
+        selection: The selection.
+        today: The current UTC day.
+    """
+
+    selection: Selection
+    today: date
+
+    def note(self, manifest: Manifest, event: ObjectFinished) -> None:
+        """Let the manifest know what the run waits for, and what has come after the selection's dates had moved on.
+
+        Of dates that do not move later runs want the same, so that nothing has to be remembered.
+        """
+        dates, item = self.selection.dates, event.object
+        if dates.start is None or not reaches_today(dates, self.today):
+            return
+        came = event.outcome in {Outcome.FETCHED, Outcome.UPDATED} and item.period.last_day < dates.start
+        if came or (event.outcome is Outcome.ABSENT and event.reason == Absence.NOT_YET):
+            who = wanted_by(self.selection, item.series.market, item.series.data_type)
+            manifest.record_awaited(Awaited(item.key, who, self.today, self.today if came else None))
+
+    def end(self, manifest: Manifest) -> None:
+        """Let the manifest forget what has been awaited for too long, and what came long ago."""
+        manifest.stop_waiting(self.today - LONGEST_WAIT, self.today - REMEMBERED)
+
+
 FLUSH_SECONDS = 2.0
 """How long records may wait in memory, in seconds; files are safe at their final paths all along."""
 JOURNAL_BYTES = 1 << 18
@@ -110,18 +142,27 @@ class Record:
         manifest: The manifest, open for writing in the thread that made the record.
     """
 
-    def __init__(self, root: Root, folder: Path, report: Report, manifest: Manifest, journal: IO[str]) -> None:
+    def __init__(
+        self,
+        root: Root,
+        folder: Path,
+        report: Report,
+        manifest: Manifest,
+        journal: IO[str],
+        awaiting: Awaiting | None = None,
+    ) -> None:
         self._root = root
         self.folder = folder
         self.report = report
         self._run_id = folder.name
         self.manifest = manifest
         self._journal = journal
+        self._awaiting = awaiting
         self._flushed_at = time.monotonic()
 
     @classmethod
     @contextmanager
-    def opened(cls, root: Root, run_id: str, report: Report) -> Iterator[Record]:
+    def opened(cls, root: Root, run_id: str, report: Report, awaiting: Awaiting | None = None) -> Iterator[Record]:
         """Open the record of a new run; the report is written when the context ends, for whatever reason.
 
         What cannot be written then becomes the report's ``error``, so that the run does not count as a success. Raises
@@ -136,7 +177,7 @@ class Record:
                 path = folder / "events.jsonl"
                 journal = stack.enter_context(path.open("w", encoding="utf-8", buffering=JOURNAL_BYTES))
             stack.pop_all()
-        record = cls(root, folder, report, manifest, journal)
+        record = cls(root, folder, report, manifest, journal, awaiting)
         report.folder = folder
         try:
             yield record
@@ -179,6 +220,8 @@ class Record:
             self.manifest.record_absent(event.object.key, Absence(event.reason), now)
         elif event.outcome is not Outcome.PRESENT and not event.refused:
             self._note_failed(event)
+        if self._awaiting is not None:
+            self._awaiting.note(self.manifest, event)
 
     def _note_failed(self, event: ObjectFinished) -> None:
         """Add an object to ``failed.s5cmd``, which can be run by hand with s5cmd in the archive root."""
@@ -191,12 +234,16 @@ class Record:
 
     def _close(self) -> None:
         """Write what is left; what the disk does not take is an error of the run."""
-        for write in (self.manifest.close, self._journal.close, self._write_report):
+        for write in (self._stop_waiting, self.manifest.close, self._journal.close, self._write_report):
             try:
                 with explain_root_errors(self._root):
                     write()
             except EnvironmentFailure as error:
                 self.report.error = self.report.error or error.summary
+
+    def _stop_waiting(self) -> None:
+        if self._awaiting is not None:
+            self._awaiting.end(self.manifest)
 
     def _write_report(self) -> None:
         """Write the report in one step, so that it is never read half-written."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.layouts import NoPlace
 from crypto_archive.config.run_config import Budget
+from crypto_archive.errors import ManifestUnreadable
 from crypto_archive.events import Noticed
 from crypto_archive.files import free_name
 from crypto_archive.jobs.collect import collecting
@@ -18,7 +19,7 @@ from crypto_archive.jobs.run import Run
 from crypto_archive.jobs.verify import VerifyReport, check_files, finding_of, stored_objects
 from crypto_archive.model import ManifestEntry, Notice
 from crypto_archive.root.layout import require_there
-from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.presence import StoredFiles
 from crypto_archive.root.session import Context, lock_root
 from crypto_archive.root.store import explain_root_errors, quarantine
@@ -132,8 +133,8 @@ def rebuilding(
     """Check every file below ``data/`` and write those that are sound into a new manifest; yield each finding.
 
     What only the old manifest knew is lost: LastModified, the ETags of multipart uploads, former digests, and what the
-    archive was seen not to have. A file that its sidecar contradicts is not recorded, since without the old manifest it
-    is unknown which of the two is wrong.
+    archive was seen not to have. What runs wait for is kept if the old manifest can be read. A file that its sidecar
+    contradicts is not recorded, since without the old manifest it is unknown which of the two is wrong.
     """
     started = time.monotonic()
     context = Context.of(config, cancellation=cancellation)
@@ -146,6 +147,8 @@ def rebuilding(
             held.callback(_discard, draft)
             _discard(draft)
             with explain_root_errors(root), Manifest(draft) as manifest:
+                for one in _awaited_so_far(root):
+                    manifest.record_awaited(one)
                 for item, proof in check_files(context, stored_objects(context, StoredFiles(root))):
                     if not proof.verdict.is_bad:
                         manifest.record(_entry(root, item, proof))
@@ -159,6 +162,14 @@ def rebuilding(
                 yield Noticed(Notice(f"the manifest was rebuilt from the files: {root.manifest_path}"))
     report.finish(time.monotonic() - started, interrupted_by=context.cancellation.signal_number)
     return report
+
+
+def _awaited_so_far(root: Root) -> list[Awaited]:
+    try:
+        with Manifest(root.manifest_path, read_only=True) as former:
+            return former.awaited()
+    except ManifestUnreadable:
+        return []
 
 
 def _entry(root: Root, item: ArchiveObject, proof: Proof) -> ManifestEntry:

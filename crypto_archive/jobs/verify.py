@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, by_name
 from crypto_archive.jobs.run import Run
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
 from crypto_archive.plan.availability import absence
-from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects
+from crypto_archive.plan.awaited import awaited_earlier, report_earlier
+from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects, named_objects
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup, select
 from crypto_archive.root.layout import require_there
 from crypto_archive.root.listing import open_listing
@@ -293,13 +295,17 @@ def _selected(context: Context, manifest: Manifest, expect: Discovery | None) ->
         context.on_notice(notice)
     stored = StoredFiles(context.root, manifest)
     either = request.selection.partition is Partitioning.AUTO
+    earlier = awaited_earlier(context, manifest, with_came=True)
     if expect is Discovery.LISTING:
         listing = open_listing(request, context.root.listings_path)
-        found = listed_objects(context, selection, stored, listing)
+        found = listed_objects(context, selection, stored, listing, earlier)
     else:
         found = _by_calendar(context, _with_months(selection) if either else selection, manifest)
+        report_earlier(context, "not collected yet", earlier)
     with closing(found):
-        for candidate in found:
+        for candidate in chain(
+            found, () if expect is Discovery.LISTING else named_objects(one.object for one in earlier)
+        ):
             item = candidate.object
             stat = stored.find(item.key)
             entry = stat.recorded if stat is not None else manifest.entry(item.key)

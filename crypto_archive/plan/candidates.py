@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.errors import EndpointUnreachable
-from crypto_archive.model import Candidate, Notice, Notices, Partition, Topic
+from crypto_archive.model import Action, Candidate, Notice, Notices, Partition, Topic
 from crypto_archive.plan.availability import ObjectDays, periods
+from crypto_archive.plan.awaited import earlier_groups, report_earlier, why_awaited
 from crypto_archive.plan.listed import ListedGroup
 from crypto_archive.plan.selection import ResolvedSelection, resolve_offline
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from crypto_archive.catalog.matrix import Matrix
-    from crypto_archive.model import ArchiveObject, DateRange, Series
+    from crypto_archive.model import Absence, ArchiveObject, DateRange, Series
+    from crypto_archive.plan.awaited import Earlier
     from crypto_archive.plan.selection import SeriesGroup
     from crypto_archive.root.listing import BucketListing
     from crypto_archive.root.presence import StoredFiles
@@ -29,8 +32,10 @@ def named_objects(objects: Iterable[ArchiveObject]) -> Generator[Candidate, None
     return (Candidate(item) for item in objects)
 
 
-def calendar_objects(context: Context, selection: ResolvedSelection) -> Generator[Candidate, None, None]:
-    """Yield every object of a selection that the calendar allows, without asking the archive.
+def calendar_objects(
+    context: Context, selection: ResolvedSelection, earlier: Sequence[Earlier] = ()
+) -> Generator[Candidate, None, None]:
+    """Yield every object of a selection that the calendar allows, and what earlier runs waited for, without a request.
 
     Globs match the matrix's default symbols only, since no others are known. For the same reason no monthly object
     replaces daily ones.
@@ -47,6 +52,9 @@ def calendar_objects(context: Context, selection: ResolvedSelection) -> Generato
             why = "planning daily objects only: the calendar does not know which monthly ones exist"
             context.on_notice(Notice(f"{group.label}: {why}", Topic.PLANNING))
         yield from by_calendar(context, group, known)
+    report_earlier(context, "asking again", earlier)
+    for item, since, _ in earlier:
+        yield Candidate(item, why=f"waited for since {since}", awaited_since=since)
 
 
 def by_calendar(context: Context, group: SeriesGroup, known: Iterable[str]) -> Iterator[Candidate]:
@@ -66,9 +74,13 @@ def default_symbols(group: SeriesGroup, matrix: Matrix) -> tuple[str, ...]:
 
 
 def listed_objects(
-    context: Context, selection: ResolvedSelection, stored: StoredFiles, listing: BucketListing
+    context: Context,
+    selection: ResolvedSelection,
+    stored: StoredFiles,
+    listing: BucketListing,
+    earlier: Sequence[Earlier] = (),
 ) -> Generator[Candidate, None, None]:
-    """Yield every object of a selection that the bucket lists, and the recent ones to wait for.
+    """Yield every object of a selection that the bucket lists, the recent ones to wait for, and those of earlier runs.
 
     The listing is opened and closed by the thread that consumes the generator.
 
@@ -79,6 +91,8 @@ def listed_objects(
     with listing:
         for group in selection.groups:
             yield from _listed_group(context, group, listing, stored)
+        if earlier:
+            yield from _listed_earlier(context, earlier, listing)
         if remark := listing.remark():
             context.on_notice(remark)
 
@@ -109,6 +123,29 @@ def _listed_group(
             f"{top!r} in the bucket {access.bucket!r}",
             hint="Check that no login page or proxy answers in the archive's place, and check --endpoint-url.",
         )
+
+
+def _listed_earlier(context: Context, earlier: Sequence[Earlier], listing: BucketListing) -> Iterator[Candidate]:
+    """Yield what earlier runs waited for, as the bucket lists it now, or as what is still to wait for."""
+    waiting = {one.object.key: one for one in earlier}
+    found: list[Earlier] = []
+    quiet = replace(context, on_notice=Notices())  # what else these days lack has been reported in its time
+    for group in earlier_groups(context, earlier):
+        for candidate in _listed_group(quiet, group, listing):
+            if candidate.remote is not None and (one := waiting.pop(candidate.object.key, None)) is not None:
+                found.append(one)
+                yield candidate._replace(why=f"waited for since {one.since}", awaited_since=one.since)
+    if listing.is_cut_short:
+        return
+    report_earlier(context, "published now", found)
+    missing: dict[Absence, list[Earlier]] = defaultdict(list)
+    for one in waiting.values():
+        missing[why_awaited(one.object, context)].append(one)
+    for reason, some in missing.items():
+        what = f"will not be published ({reason})" if reason.is_final else "still not published"
+        report_earlier(context, what, some)
+        for one in some:
+            yield Candidate(one.object, action=Action.WAIT, why=reason, awaited_since=one.since)
 
 
 def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRange) -> Iterator[SeriesGroup]:

@@ -49,7 +49,8 @@ def decide(
             action, why, adopted = _decide_pinned(context, candidate, pin, file, run_id)
         size = file.size if file else 0
         remote = _with_digest(remote, file)
-        yield PlannedObject(item, action, why, with_sidecar, remote, size, adopted, candidate.covers, pin)
+        since = candidate.awaited_since
+        yield PlannedObject(item, action, why, with_sidecar, remote, size, adopted, candidate.covers, pin, since)
 
 
 def _decide(context: Context, candidate: Candidate, file: StoredStat | None, run_id: str | None) -> Decision:
@@ -58,7 +59,7 @@ def _decide(context: Context, candidate: Candidate, file: StoredStat | None, run
     if file is None and candidate.action is not None:
         return candidate.action, candidate.why, None
     if file is None:
-        return Action.FETCH, "not there", None
+        return Action.FETCH, candidate.why or "not there", None
     recorded = file.recorded
     if remote is not None and (change := _change(remote, file)):
         return Action.UPDATE, change, None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crypto_archive.catalog.symbols import is_glob
+from crypto_archive.catalog.symbols import is_glob, is_settled
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import (
     SIDECAR_SUFFIX,
@@ -30,7 +30,6 @@ from crypto_archive.plan.selection import resolve, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import date
 
     from crypto_archive.model import ArchiveObject, OnNotice, Series
     from crypto_archive.plan.prefixes import Member, Scope, Span
@@ -73,6 +72,7 @@ class ListedGroup:
         self._named = frozenset(symbol for symbol in group.symbols if not is_glob(symbol))
         self._found: set[str] = set()
         self._silent: list[Member] = []
+        self._before: dict[Member, date] = {}
         self._repeated = 0
         self._distrusted = 0
 
@@ -137,6 +137,7 @@ class ListedGroup:
                 if item is None or (member := _member(item)) not in members:
                     continue
                 if item.period.partition is not partition or not span.first <= item.period <= span.last:
+                    self._before[member] = max(item.period.last_day, self._before.get(member, item.period.last_day))
                     continue
                 bit, before = _bit(item, span.first), seen.get(member, 0)
                 if before & bit:
@@ -165,16 +166,20 @@ class ListedGroup:
     def _awaited(self, member: Member, newest: date | None) -> Iterator[Candidate]:
         """Yield the periods after the newest one of a series that may still be published.
 
-        A series without any listed object is only waited for if its symbol was named and has a folder, and all wanted
-        periods are that recent.
+        A series without any listed object is only waited for if all wanted periods are that recent, and its symbol was
+        named and has a folder, or a glob matches it and the series has an object shortly before them.
         """
         partition = self._group.partition
         span = self._spans[partition]
         earliest = self._context.today - PUBLICATION_DELAY[partition]
         if newest is not None and newest < earliest - _LIVING[partition]:
             return
+        if newest is None and span.first.last_day < earliest:
+            return
         if newest is None and not (
-            span.first.last_day >= earliest and member[0] in self._named and member[0] in self._folders
+            member[0] in self._folders
+            if member[0] in self._named
+            else self._lived_until(member) >= earliest - _LIVING[partition]
         ):
             return
         period = span.first if newest is None else Period.containing(newest + timedelta(days=1), partition)
@@ -183,6 +188,17 @@ class ListedGroup:
                 item = self._group.row.object(*member, period)
                 yield Candidate(item, action=Action.WAIT, why=Absence.NOT_YET)
             period = period.next()
+
+    def _lived_until(self, member: Member) -> date:
+        """Return the last day before the wanted ones of which the listing shows an object of a series."""
+        partition, first = self._group.partition, self._spans[self._group.partition].first
+        if member not in self._before and partition is Partition.MONTHLY and not is_settled(member[0]):
+            # Of a year's first months the year that was listed does not show it.
+            year = first.first_day.year - 1
+            prefix = f"{self._group.row.key_pattern.series_prefix(partition, *member)}{year}-"
+            months = (self._group.row.parse(entry.key) for entry in self._listing.objects(prefix))
+            self._before[member] = max((item.period.last_day for item in months if item), default=date.min)
+        return self._before.get(member, date.min)
 
     def _report_distrust(self, notice: Notice) -> None:
         """Report a month that is not trusted, up to a number that people read."""

@@ -70,11 +70,11 @@ _UPGRADES = (
         change=(
             """
             CREATE TABLE awaited (
-                key TEXT NOT NULL, wanted_by TEXT NOT NULL, since TEXT NOT NULL, PRIMARY KEY (key, wanted_by))
-            WITHOUT ROWID
+                key TEXT NOT NULL, wanted_by TEXT NOT NULL, since TEXT NOT NULL, came TEXT,
+                PRIMARY KEY (key, wanted_by)) WITHOUT ROWID
             """,
         ),
-        stand_ins=("CREATE TEMP TABLE awaited (key TEXT, wanted_by TEXT, since TEXT)",),
+        stand_ins=("CREATE TEMP TABLE awaited (key TEXT, wanted_by TEXT, since TEXT, came TEXT)",),
     ),
 )
 SCHEMA_VERSION = len(_UPGRADES)

@@ -20,8 +20,8 @@ Row = tuple[str, int, str, str, str, str | None, str, str]
 """A stored object, in the order of ``database.FIELDS``."""
 AbsenceRow = tuple[str, str, str]
 """An object that the archive did not have: key, reason, time."""
-AwaitedRow = tuple[str, str, str]
-"""An object that a selection waits for: key, selection, day."""
+AwaitedRow = tuple[str, str, str, str | None]
+"""An object that a selection waits for: key, selection, the days since when and until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,19 @@ class AbsenceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """That runs of a selection wait for an object.
+    """That runs of a selection wait for an object, or have done so until it came.
 
     Attributes:
         key: The object's key.
         wanted_by: The selection, apart from its dates.
         since: The day on which a run first waited for it.
+        came: The day on which it was fetched; None while it is awaited.
     """
 
     key: str
     wanted_by: str
     since: date
+    came: date | None = None
 
 
 def row_of(entry: ManifestEntry) -> Row:
@@ -96,11 +98,11 @@ def absence_of(row: AbsenceRow) -> AbsenceRecord:
 
 def awaited_of(row: AwaitedRow) -> Awaited:
     """Return the record of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
-    key, wanted_by, since = row
+    key, wanted_by, since, came = row
     try:
         if not (isinstance(key, str) and isinstance(wanted_by, str)):
             raise TypeError("a value has the wrong type")
-        return Awaited(key, wanted_by, date.fromisoformat(since))
+        return Awaited(key, wanted_by, date.fromisoformat(since), date.fromisoformat(came) if came else None)
     except (ValueError, TypeError) as error:
         raise UnreadableRow(str(error)) from error
 
@@ -126,7 +128,7 @@ ON CONFLICT (key) DO UPDATE SET
     last_modified = excluded.last_modified, fetched_at = excluded.fetched_at, run_id = excluded.run_id
 """
 _RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
-_RECORD_AWAITED = "INSERT OR IGNORE INTO awaited (key, wanted_by, since) VALUES (?, ?, ?)"
+_RECORD_AWAITED = "INSERT OR IGNORE INTO awaited (key, wanted_by, since, came) VALUES (?, ?, ?, ?)"
 _NOT_AWAITED = "DELETE FROM awaited WHERE key = ?"
 _TO_HISTORY = f"INSERT INTO history ({FIELDS}) SELECT {FIELDS} FROM object WHERE key = ?"
 
@@ -169,7 +171,7 @@ class Manifest:
         self.path = path
         self._entries: dict[str, Row] = {}
         self._absences: dict[str, AbsenceRow] = {}
-        self._awaited: dict[tuple[str, str], AwaitedRow] = {}
+        self._awaited: dict[str, dict[str, AwaitedRow]] = {}
         with explain_sqlite_errors(path):
             if read_only or unchanging:
                 self._connection = connect_reader(path, unchanging=unchanging)
@@ -200,6 +202,7 @@ class Manifest:
         if entry.key in self._entries:
             self.flush()  # or the one before would miss its place in the history
         self._absences.pop(entry.key, None)
+        self._awaited.pop(entry.key, None)
         self._entries[entry.key] = row
         self._flush_when_many()
 
@@ -212,15 +215,20 @@ class Manifest:
         self._flush_when_many()
 
     def record_awaited(self, awaited: Awaited) -> None:
-        """Record that a selection waits for an object, until that is recorded or absent for good."""
-        row = (awaited.key, awaited.wanted_by, awaited.since.isoformat())
-        self._awaited.setdefault(row[:2], row)
+        """Record that a selection waits for an object, or did so until it came.
+
+        The day of the first time stays. A wait ends when the object is recorded, or absent for good.
+        """
+        came = None if awaited.came is None else awaited.came.isoformat()
+        row = (awaited.key, awaited.wanted_by, awaited.since.isoformat(), came)
+        self._awaited.setdefault(awaited.key, {}).setdefault(awaited.wanted_by, row)
         self._flush_when_many()
 
-    def stop_waiting(self, before: date) -> None:
-        """Forget what has been awaited since before a day."""
+    def stop_waiting(self, before: date, came_before: date) -> None:
+        """Forget what has been awaited since before a day, and what came before another."""
         self.flush()
-        self._write_many(("DELETE FROM awaited WHERE since < ?", [(before.isoformat(),)]))
+        days = (before.isoformat(), came_before.isoformat())
+        self._write_many(("DELETE FROM awaited WHERE came IS NULL AND since < ? OR came < ?", [days]))
 
     def forget(self, keys: Iterable[str]) -> None:
         """Move the records of objects into their history, and commit that immediately."""
@@ -239,8 +247,8 @@ class Manifest:
             connection.executemany(_RECORD, self._entries.values())
             connection.executemany("DELETE FROM absence WHERE key = ?", ((key,) for key in self._entries))
             connection.executemany(_RECORD_ABSENT, self._absences.values())
-            connection.executemany(_RECORD_AWAITED, self._awaited.values())
             connection.executemany(_NOT_AWAITED, ((key,) for key in self._entries))
+            connection.executemany(_RECORD_AWAITED, (row for rows in self._awaited.values() for row in rows.values()))
             connection.executemany(_NOT_AWAITED, for_good)
         self._entries.clear()
         self._absences.clear()
@@ -330,9 +338,9 @@ class Manifest:
             return None if row is None else absence_of(row)
 
     def awaited(self) -> list[Awaited]:
-        """Return what is awaited, in the order of the keys."""
+        """Return what is awaited, and what has come of late, in the order of the keys."""
         self.flush()
-        rows = self._read("SELECT key, wanted_by, since FROM awaited ORDER BY key, wanted_by")
+        rows = self._read("SELECT key, wanted_by, since, came FROM awaited ORDER BY key, wanted_by")
         with explain_sqlite_errors(self.path):
             return [awaited_of(row) for row in rows]
 

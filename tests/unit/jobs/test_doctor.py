@@ -33,7 +33,7 @@ from crypto_archive.jobs.doctor import (
     doctor_status,
     proxy_for,
 )
-from crypto_archive.root.database import FIELDS, connect_onlooker, examine
+from crypto_archive.root.database import FIELDS, SCHEMA_VERSION, connect_onlooker, examine
 from crypto_archive.root.layout import LayoutNote, write_note
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.store import Root, open_root
@@ -238,7 +238,7 @@ def manifest(root: Root) -> Path:
 def test_a_manifest_is_looked_at_without_a_trace(root: Root) -> None:
     path = manifest(root)
     before = {one.name: one.read_bytes() for one in path.parent.iterdir() if one.is_file()}
-    assert check_manifest(root, 10) == Finding(OK, "sound, version 1, 0 objects")
+    assert check_manifest(root, 10) == Finding(OK, f"sound, version {SCHEMA_VERSION}, 0 objects")
     assert {one.name: one.read_bytes() for one in path.parent.iterdir() if one.is_file()} == before
 
 

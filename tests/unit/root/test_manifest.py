@@ -651,6 +651,9 @@ def test_an_object_that_has_come_is_not_awaited_by_any_selection(path: Path) -> 
         manifest.record_awaited(replace(WAIT, key="y.zip"))
         manifest.record(entry())
         assert [one.key for one in manifest.awaited()] == ["y.zip"]
+        manifest.record_awaited(replace(WAIT, came=WAIT.since))
+    with Manifest(path) as manifest:
+        assert manifest.awaited() == [replace(WAIT, came=WAIT.since), replace(WAIT, key="y.zip")]
 
 
 @pytest.mark.parametrize("reason", Absence)
@@ -663,8 +666,12 @@ def test_what_will_never_come_is_not_awaited_any_more(path: Path, reason: Absenc
 
 def test_waiting_ends_after_a_while(path: Path) -> None:
     with Manifest(path) as manifest:
-        manifest.record_awaited(WAIT)
-        manifest.stop_waiting(WAIT.since)
-        assert manifest.awaited() == [WAIT]
-        manifest.stop_waiting(WAIT.since + timedelta(days=1))
+        manifest.record_awaited(replace(WAIT, came=WAIT.since))
+        manifest.record_awaited(replace(WAIT, key="y.zip"))
+        day, next_day = WAIT.since, WAIT.since + timedelta(days=1)
+        manifest.stop_waiting(day, day)
+        assert [one.key for one in manifest.awaited()] == [WAIT.key, "y.zip"]
+        manifest.stop_waiting(day, next_day)
+        assert [one.key for one in manifest.awaited()] == ["y.zip"]
+        manifest.stop_waiting(next_day, next_day)
         assert manifest.awaited() == []
