@@ -1,7 +1,7 @@
 """``crypto-archive collect``."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from crypto_archive.cli.options import (
     OutputOptions,
     SelectionOptions,
     Wait,
+    destination,
     with_options,
 )
 
@@ -34,11 +35,17 @@ class ReportOptions:
     as_json: Json = False
     report_to: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", rich_help_panel=OUTPUT, help="Also write the JSON report to a file."),
+        typer.Option(
+            "--report",
+            parser=destination,
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+            help="Also write the JSON report to a file.",
+        ),
     ] = None
     metrics_to: Annotated[
         Path | None,
-        typer.Option("--metrics-file", metavar="FILE", rich_help_panel=OUTPUT,
+        typer.Option("--metrics-file", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
                      help="Write the result as OpenMetrics, for a node exporter's textfile collector."),
     ] = None  # fmt: skip
 
@@ -97,8 +104,8 @@ def collect(
         job.print_commands()
     elif every is None:
         job.run_once(wait=wait)
-    else:
-        job.repeat(every)
+    else:  # a listing that an earlier round has cached would hide what came since
+        replace(job, selection=replace(selection, refresh=True)).repeat(every)
 
 
 def _check_dry_run(budget: BudgetOptions, reporting: ReportOptions, every: str | None) -> None:

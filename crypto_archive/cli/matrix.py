@@ -24,6 +24,7 @@ from crypto_archive.cli.options import (
     Settled,
     Symbols,
     completing,
+    destination,
     with_options,
 )
 
@@ -141,7 +142,8 @@ def coverage(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option("--to", metavar="FILE", rich_help_panel=OUTPUT, help="Write JSON or HTML to a file."),
+        typer.Option("--to", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
+                     help="Write JSON or HTML to a file."),
     ] = None,
     every_series: Annotated[
         bool, typer.Option("--all", rich_help_panel=OUTPUT, help="Show all series in the table, however many.")

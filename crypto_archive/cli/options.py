@@ -45,6 +45,15 @@ def _option(panel: str, *names: str, help: str, metavar: str | None = None, comp
     return typer.Option(*names, metavar=metavar, rich_help_panel=panel, autocompletion=completion, help=help)
 
 
+def destination(text: str) -> Path:
+    """Return the path of a file or folder to write to."""
+    from crypto_archive.config.values import destination_fault
+
+    if fault := destination_fault(text):
+        raise typer.BadParameter(fault)
+    return Path(text)
+
+
 # fmt: off
 Presets = Annotated[list[str] | None, _option(
     SELECTION, "--preset", "-p", metavar="NAME|FILE", completes="presets",
@@ -86,7 +95,7 @@ Discover = Annotated[str | None, _option(
     help="Learn what exists from the bucket's listing, or assume it from the calendar without a request.")]
 Refresh = Annotated[bool, _option(
     SOURCE, "--refresh", help="List the archive again, even if it was listed within the last hour.")]
-OutputDirectory = Annotated[Path | None, _option(
+OutputDirectory = Annotated[str | None, _option(
     SOURCE, "--output", "-o", metavar="DIR", help="The archive root, where files are stored. (default: output)")]
 Layout = Annotated[str | None, _option(
     SOURCE, "--layout", metavar="LAYOUT", completes="layout",

@@ -14,7 +14,7 @@ import typer
 from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
 from crypto_archive.cli.process import silence_stdout
 from crypto_archive.config.load import load_run_config
-from crypto_archive.config.run_config import RunConfig
+from crypto_archive.config.run_config import EVERYTHING, RunConfig
 from crypto_archive.files import atomic_write, explain_os_errors, require_writable
 from crypto_archive.model import Notice
 
@@ -67,6 +67,13 @@ def print_origins(output: OutputOptions, config: RunConfig) -> None:
     if output.verbose:
         for field, origin in config.origins.items():
             typer.echo(f"{field}: from {origin}", err=True)
+
+
+def print_notices(output: OutputOptions, config: RunConfig) -> None:
+    """Print the notices of a configuration, for a command that takes no selection to mean all that is on disk."""
+    for notice in config.notices:
+        if notice is not EVERYTHING:
+            print_notice(output, notice)
 
 
 def print_notice(output: OutputOptions, notice: Notice) -> None:

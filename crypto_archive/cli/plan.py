@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, with_options
+from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, destination, with_options
 
 
 class PlanFormat(StrEnum):
@@ -32,7 +32,7 @@ def plan(
     ] = PlanFormat.TABLE,
     to: Annotated[
         Path | None,
-        typer.Option("--to", metavar="DIR", rich_help_panel=OUTPUT,
+        typer.Option("--to", parser=destination, metavar="DIR", rich_help_panel=OUTPUT,
                      help="The folder for --format runfiles and --shards."),
     ] = None,
     shards: Annotated[
@@ -42,7 +42,7 @@ def plan(
     ] = None,
     lock: Annotated[
         Path | None,
-        typer.Option("--lock", metavar="FILE", rich_help_panel=OUTPUT,
+        typer.Option("--lock", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
                      help="Also write the exact objects to a lock file for collect --locked."),
     ] = None,
     diff: Annotated[

@@ -50,7 +50,7 @@ def relayout(
       crypto-archive relayout --to '{market}/{data_type}/{symbol}/{interval}' --output /data/binance --dry-run
       crypto-archive relayout --to mirror --output /data/binance
     """
-    from crypto_archive.cli.output import load_config, print_json, print_origins
+    from crypto_archive.cli.output import load_config, print_json, print_notices, print_origins
     from crypto_archive.cli.process import stopping
     from crypto_archive.events import Cancellation, LeftAlone, Moved, MovesCounted, Noticed
     from crypto_archive.jobs.relayout import relayout as move
@@ -62,6 +62,7 @@ def relayout(
     options = {"layout": to, "output_directory": output_directory, "matrix_path": matrix_path}
     config = load_config(options, presets or (), named=lambda field: TO if field == "layout" else flag_of(field))
     print_origins(output, config)
+    print_notices(output, config)
     cancellation = Cancellation()
     with stopping(cancellation), progress(sys.stderr, RELAYOUT, quiet=output.quiet) as shown:
 

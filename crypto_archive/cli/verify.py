@@ -44,7 +44,7 @@ def verify(
       crypto-archive verify --all --output /data/binance --json
       crypto-archive verify --rebuild-manifest --output /data/binance
     """
-    from crypto_archive.cli.output import configure, print_json
+    from crypto_archive.cli.output import configure, print_json, print_notices
     from crypto_archive.cli.process import print_error, stopping
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.repair import rebuild_manifest as rebuild, repair as fetch_again
@@ -57,6 +57,7 @@ def verify(
     if rebuild_manifest and selection.discover:
         raise typer.BadParameter("a manifest is rebuilt from the files alone", param_hint="--discover")
     config = configure(selection, output)
+    print_notices(output, config)
     cancellation = Cancellation()
     with stopping(cancellation), progress(sys.stderr, VERIFY, quiet=output.quiet) as shown:
         if rebuild_manifest:

@@ -8,7 +8,7 @@ it. Presets, options, environment variables, messages, the JSON Schema, the temp
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 from operator import attrgetter
@@ -30,7 +30,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from crypto_archive.catalog.validation import Wording
 from crypto_archive.config.run_config import DEFAULT_ENDPOINT_URL, Discovery, Partitioning, Request, Selection
-from crypto_archive.config.values import UNITS, byte_count, day_text, span_text
+from crypto_archive.config.values import UNITS, byte_count, day_text, destination_fault, span_text
 from crypto_archive.errors import ConfigError, Problem, nearest
 from crypto_archive.files import read_regular
 from crypto_archive.model import Contract, Market, Notice
@@ -117,6 +117,12 @@ def _usable_path(value: object) -> object:
     return value
 
 
+def _usable_destination(value: object) -> object:
+    if isinstance(value, str | Path) and (fault := destination_fault(value)):
+        raise ValueError(fault)
+    return value
+
+
 def _endpoint(value: str) -> str:
     """Return an endpoint URL without a slash at its end; refuse passwords, which reports would show."""
     if "@" in value:
@@ -175,6 +181,8 @@ _Groups = Annotated[dict[_Text, _Names], BeforeValidator(_one_group), Field(min_
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
 _Path = Annotated[Path, BeforeValidator(_usable_path), Written({"type": "string", "pattern": r"\S"})]
+
+_Destination = Annotated[Path, BeforeValidator(_usable_destination), Written({"type": "string", "pattern": r"\S"})]
 
 
 # The table
@@ -267,7 +275,7 @@ _TABLE = (
         "enhanced_binance_archive_matrix.json", "the bundled matrix", ANYWHERE,
     ),
     ConfigField(
-        "output_directory", _Path, "root",
+        "output_directory", _Destination, "root",
         "The archive root. A relative path is relative to the current folder.", "/data/binance", sources=ANYWHERE,
     ),
     ConfigField(
@@ -488,14 +496,36 @@ def variables() -> tuple[dict[str, str], dict[str, str]]:
     return tuple(both)  # type: ignore[return-value]
 
 
-def misspelt_variables() -> tuple[Notice, ...]:
-    """Return a notice for each unknown variable whose name is close to one of ours."""
-    known = [FIELDS[name].variable for name in ENVIRONMENT_FIELDS]
-    unknown = [name for name in sorted(os.environ) if name.upper().startswith(PREFIX) and name.upper() not in known]
-    guesses = ((name, nearest(name, known)) for name in unknown)
-    # The prefix alone makes any two names look alike, so what follows it has to be alike as well.
+OPTION_WORDS = {
+    "OUTPUT": "output_directory",
+    "MATRIX": "matrix_path",
+    "JOBS": "max_parallel_downloads",
+    "REFRESH": "listing_age_seconds",
+}
+"""The names of options that differ from those of their fields, as a variable would spell them."""
+_OURS_IN_TESTS = f"{PREFIX}TEST_"
+
+
+def unknown_variables() -> tuple[Notice, ...]:
+    """Return a notice for each variable with our prefix that has no effect, in the environment or in ``.env``."""
+    known = {FIELDS[name].variable for name in ENVIRONMENT_FIELDS}
+    found = {name.upper(): f"the variable {name.upper()} in .env" for name in DotEnvSettingsSource(_Variables).env_vars}
+    found |= {name.upper(): f"the environment variable {name}" for name in os.environ}
+    unknown = sorted(name for name in found if name.startswith(PREFIX) and name not in known)
     return tuple(
-        Notice(f"the environment variable {name} is unknown and ignored; did you mean {guess}?")
-        for name, guess in guesses
-        if guess and nearest(name[len(PREFIX) :], [guess[len(PREFIX) :]])
+        Notice(f"{found[name]} is unknown and ignored{_instead(name, known)}")
+        for name in unknown
+        if not name.startswith(_OURS_IN_TESTS)
     )
+
+
+def _instead(variable: str, known: Iterable[str]) -> str:
+    """Return what a variable may have been meant to be, as the end of a sentence."""
+    word = variable.removeprefix(PREFIX)
+    if meant := OPTION_WORDS.get(word):
+        return f"; the variable for this option is {FIELDS[meant].variable}"
+    if word.lower() in FIELDS:
+        return f"; {word.lower()} is set in a preset or by an option"
+    # The prefix alone makes any two names look alike, so what follows it has to be alike as well.
+    guess = nearest(word, [name.removeprefix(PREFIX) for name in known])
+    return f"; did you mean {PREFIX}{guess}?" if guess else ""

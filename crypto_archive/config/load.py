@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.catalog.symbols import QUOTE_ASSETS
-from crypto_archive.config.fields import ALL, EVERY, FIELDS, SELECTION, Source, misspelt_variables
+from crypto_archive.config.fields import ALL, EVERY, FIELDS, SELECTION, Source, unknown_variables
 from crypto_archive.config.layers import (
     Layer,
     date_problems,
@@ -35,7 +35,7 @@ from crypto_archive.config.run_config import (
     Selection,
     SymbolFilter,
 )
-from crypto_archive.config.values import read_arguments, resolve
+from crypto_archive.config.values import A_PLACE_OF_THIS_MACHINE, destination_fault, read_arguments, resolve
 from crypto_archive.config.vocabulary import rows_named
 from crypto_archive.errors import ConfigError, Problem, nearest_phrase
 from crypto_archive.files import expanded
@@ -107,7 +107,7 @@ def load_run_config(
     notices = (
         *(Notice(f"your own preset {one.path} replaces the bundled preset {one.path.stem!r}")
           for one in read.found if one.hides),
-        *misspelt_variables(),
+        *unknown_variables(),
         *(() if selects else (EVERYTHING,)),
         *_case_notices(request),
         *_quote_notices(request),
@@ -161,6 +161,9 @@ def _read(
         problems += layer_problems(layer, matrix)
     if problems or matrix is None:
         hints = dict.fromkeys(error.hint for error in errors if error.hint)
+        roots = (layer.raw.get("output_directory") for layer in layers)
+        if any(root is not None and destination_fault(root) for root in roots):
+            hints[A_PLACE_OF_THIS_MACHINE] = None
         raise ConfigError(dict.fromkeys(problems), hint="\n".join(hints))
     values, origins = merged(layers)
     return _Read(found, matrix, values, origins)

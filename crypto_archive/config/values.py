@@ -62,6 +62,26 @@ def seconds_of(text: str) -> float:
     return seconds
 
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.ASCII | re.IGNORECASE)
+
+A_PLACE_OF_THIS_MACHINE = (
+    "Name a folder or file of this machine; to have a copy in a bucket, upload the folder with s5cmd or rclone."
+)
+"""What to do about a destination that ``destination_fault`` refuses."""
+
+
+def destination_fault(value: object) -> str | None:
+    """Return why nothing can be written to a path, None if nothing speaks against it.
+
+    A URL would otherwise become a folder named ``s3:``, and nothing at all the current folder. A scheme has more than
+    one letter, other than a drive of Windows; a ``Path`` has lost the second slash.
+    """
+    text = str(value)
+    if not text.strip() or "\0" in text:
+        return f"{text!r} is not a valid path"
+    return f"{text!r} is a URL, not a path" if _URL.match(text) else None
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from crypto_archive import __version__
 from crypto_archive.catalog.layouts import MIRROR
-from crypto_archive.config.fields import misspelt_variables
+from crypto_archive.config.fields import unknown_variables
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 from crypto_archive.root.database import examine
 from crypto_archive.root.layout import read_note
@@ -196,8 +196,8 @@ def check_settings(config: RunConfig) -> Finding:
     """Settings from the environment, and variables that have no effect."""
     fields = [field for field, origin in config.origins.items() if origin.isupper() or origin.startswith(".env, ")]
     found = f"{len(fields)} from the environment: {', '.join(fields)}" if fields else "none from the environment"
-    if misspelt := misspelt_variables():
-        return _warning(found, "; ".join(notice.text for notice in misspelt))
+    if unknown := unknown_variables():
+        return _warning(found, "; ".join(notice.text for notice in unknown))
     return _ok(found)
 
 

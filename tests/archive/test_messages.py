@@ -44,6 +44,7 @@ def answer(run: Runner, arguments: str) -> tuple[int, str]:
     ("wrong", "words"),
     [
         ("-p reserch", f"Error: --preset: unknown preset 'reserch'; did you mean 'research'? {PRESETS} Hint: "),
+        ("-o s3://bucket/x", "Error: --output: 's3://bucket/x' is a URL, not a path Hint: Name a folder"),
         ("-p mine.yaml", "Error: --preset: Preset file not found: mine.yaml (no such file)"),
         ("-m spto", "Error: --market: 'spto' is not a valid market type; did you mean 'spot'? (allowed: "),
         ("-t kline", f"Error: --data-type: unknown data type 'kline'; did you mean 'klines'? {TYPES}"),
@@ -174,3 +175,27 @@ def test_an_interval_of_another_market(run: Runner) -> None:
     )
     assert code == 3
     assert "futures_um klines: no interval 1s; nothing to plan for it" in " ".join(stdout.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("collect", *ONE.split(), "-o", ""),
+        ("verify", "-o", ""),
+        ("collect", *ONE.split(), "--report", ""),
+        ("collect", *ONE.split(), "--metrics-file", "s3://bucket/x"),
+        ("plan", *ONE.split(), "--lock", "https://host/x.lock"),
+        ("plan", *ONE.split(), "--format", "runfiles", "--to", ""),
+        ("matrix", "coverage", *ONE.split(), "--to", "s3://bucket/x.html"),
+    ],
+    ids=" ".join,
+)
+def test_nothing_is_written_to_what_is_not_a_path_of_this_machine(run: Runner, arguments: tuple[str, ...]) -> None:
+    code, stdout, stderr = run(*arguments)
+    assert (code, stdout) == (2, "")
+    error, hint = stderr.splitlines()
+    option, value = arguments[-2:]
+    fault = "is a URL, not a path" if value else "is not a valid path"
+    assert error == f"Error: {'--output' if option == '-o' else option}: {value!r} {fault}"
+    assert hint.startswith("Hint: ")
+    assert files_below(run.folder) == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.archive.running import Runner
     from tests.archive.served import Archive
 
-EVERY = ("collect", *THREE, "-o", ROOT, "--every", "0.5s", "--refresh")
+EVERY = ("collect", *THREE, "-o", ROOT, "--every", "0.5s")
 
 
 def reports(root: Path) -> list[dict[str, object]]:

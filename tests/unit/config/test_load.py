@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from crypto_archive.cli.options import flag_of
+from crypto_archive.config.fields import OPTION_WORDS
 from crypto_archive.config.presets import list_presets
 from crypto_archive.config.run_config import (
     Access,
@@ -18,9 +21,13 @@ from crypto_archive.config.run_config import (
     Selection,
     SymbolFilter,
 )
+from crypto_archive.config.values import A_PLACE_OF_THIS_MACHINE
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import Contract, DateRange, Market, Partition
 from tests.unit.asking import load_run_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TODAY = date(2025, 7, 16)
 
@@ -339,3 +346,59 @@ def test_a_misspelt_variable_gets_a_notice(monkeypatch: pytest.MonkeyPatch) -> N
             "did you mean CRYPTO_ARCHIVE_ENDPOINT_URL?"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "advice"),
+    [
+        ("OUTPUT", "; the variable for this option is CRYPTO_ARCHIVE_OUTPUT_DIRECTORY"),
+        ("JOBS", "; the variable for this option is CRYPTO_ARCHIVE_MAX_PARALLEL_DOWNLOADS"),
+        ("SYMBOLS", "; symbols is set in a preset or by an option"),
+        ("SOMETHING", ""),
+    ],
+)
+def test_an_unknown_variable_gets_a_notice_with_what_there_is_instead(
+    monkeypatch: pytest.MonkeyPatch, variable: str, advice: str
+) -> None:
+    monkeypatch.setenv(f"CRYPTO_ARCHIVE_{variable}", "1")
+    expected = f"the environment variable CRYPTO_ARCHIVE_{variable} is unknown and ignored{advice}"
+    assert notices(load(markets=["spot"])) == [expected]
+
+
+def test_an_unknown_variable_in_a_dotenv_file_gets_one_too() -> None:
+    Path(".env").write_text("CRYPTO_ARCHIVE_BUKET=mine\nOTHER=1\nCRYPTO_ARCHIVE_REGION=eu-west-1\n", encoding="utf-8")
+    assert notices(load(markets=["spot"])) == [
+        "the variable CRYPTO_ARCHIVE_BUKET in .env is unknown and ignored; did you mean CRYPTO_ARCHIVE_BUCKET?"
+    ]
+
+
+def test_the_words_for_options_are_those_of_the_command_line() -> None:
+    flags = {word: f"--{word.lower()}" for word in OPTION_WORDS}
+    assert {word: flag_of(field) for word, field in OPTION_WORDS.items()} | {"REFRESH": "--refresh"} == flags
+
+
+# Destinations
+
+
+@pytest.mark.parametrize("text", ["", "  ", "s3://bucket/x", "S3:/bucket", "file:///data", "gs://x", "https://host/x"])
+def test_a_root_that_is_not_a_path_of_this_machine_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources: list[Callable[[], object]] = [
+        lambda: load(preset(f"markets: [spot]\noutput_directory: {text!r}\n")),
+        lambda: load(markets=["spot"], output_directory=text),
+    ]
+    if text.strip():
+        sources.append(lambda: load(markets=["spot"], output_directory=Path(text)))
+    for source in sources:
+        with pytest.raises(ConfigError) as caught:
+            source()
+        assert len(caught.value.problems) == 1
+        assert caught.value.hint == A_PLACE_OF_THIS_MACHINE
+    if text.strip():
+        monkeypatch.setenv("CRYPTO_ARCHIVE_OUTPUT_DIRECTORY", text)
+        with pytest.raises(ConfigError, match=r"CRYPTO_ARCHIVE_OUTPUT_DIRECTORY: .* is a URL, not a path"):
+            load(markets=["spot"])
+
+
+@pytest.mark.parametrize("text", ["C:/data", "a:b", "data/x:/y", "./s3:/x"])
+def test_other_colons_are_part_of_a_path(text: str) -> None:
+    assert load(markets=["spot"], output_directory=text).request.root == Path(text)
