@@ -241,6 +241,7 @@ class Checked:
         verdict: The result of the check.
         size: Length of the file on disk in bytes, 0 where there is none.
         reason: Why, for people; empty where the verdict says it all.
+        remote: Its entry in the listing; None if that was not asked or does not have it.
     """
 
     object_key: str
@@ -249,6 +250,7 @@ class Checked:
     verdict: Verdict
     size: int = 0
     reason: str = ""
+    remote: RemoteStat | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,8 @@ class Candidate(NamedTuple):
         remote: Its entry in the listing; None without a listing.
         covers: The daily objects that it replaces; None unless it is a monthly object chosen for that.
         pin: The exact bytes that are wanted, as a lock file has them; None where any proven bytes will do.
-        action: What to do where it is not on disk, if that is certain already; None leaves it to ``decide``.
+        action: What to do where it is not on disk, and for an update even where it is, if that is certain already; None
+            leaves it to ``decide``.
         why: The reason for ``action``, or for wanting it.
         awaited_since: Since when runs wait for it, though their dates have moved on; None for most.
     """
@@ -336,7 +337,7 @@ class Verdict(StrEnum):
     ``ok``: SHA-256 as in the sidecar. ``missing``: the file does not exist. ``corrupt``: its bytes are wrong, and a new
     download cures it. ``sidecar-missing`` and ``sidecar-stale``: the archive's checksum is at fault. ``unproven``:
     nothing confirms its bytes. ``gaps``: a monthly file that lacks rows of its days, or
-    whose zip is broken.
+    whose zip is broken. ``replaced``: sound, but the archive has other bytes by now.
 
     Example:
         >>> from crypto_archive import Verdict, collect, load_preset, verify
@@ -353,15 +354,16 @@ class Verdict(StrEnum):
     SIDECAR_STALE = "sidecar-stale"
     UNPROVEN = "unproven"
     GAPS = "gaps"
+    REPLACED = "replaced"
 
     @property
     def is_bad(self) -> bool:
-        """Whether it makes a verification fail.
+        """Whether it makes a verification fail: a new download cures it.
 
         What the archive itself got wrong (a missing or stale sidecar), and what cannot be proven, is counted and
         shown, but no new download would cure it.
         """
-        return self in {Verdict.MISSING, Verdict.CORRUPT}
+        return self in {Verdict.MISSING, Verdict.CORRUPT, Verdict.REPLACED}
 
 
 class Absence(StrEnum):

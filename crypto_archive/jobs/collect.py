@@ -17,7 +17,7 @@ from crypto_archive.jobs.record import Awaiting, Record
 from crypto_archive.jobs.report import Report
 from crypto_archive.jobs.run import Run, run_in_thread
 from crypto_archive.plan.awaited import awaited_earlier
-from crypto_archive.plan.candidates import calendar_objects, listed_objects, named_objects
+from crypto_archive.plan.candidates import calendar_objects, listed_objects
 from crypto_archive.plan.decide import decide
 from crypto_archive.plan.limits import check_disk_space, require_sizes, within_budget
 from crypto_archive.plan.locked import locked_config, locked_objects
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config.run_config import Request, RunConfig
-    from crypto_archive.model import ArchiveObject, Candidate, Notice, PlannedObject
+    from crypto_archive.model import Candidate, Notice, PlannedObject
 
 
 def collect(
@@ -162,7 +162,7 @@ async def collect_async(
 def collecting(
     config: RunConfig,
     *,
-    source: LockFile | tuple[ArchiveObject, ...] | None = None,
+    source: LockFile | tuple[Candidate, ...] | None = None,
     cancellation: Cancellation | None = None,
     today: date | None = None,
     wait: bool = False,
@@ -243,16 +243,14 @@ def refuse_to_prune(request: Request) -> None:
         )
 
 
-def _notices(
-    config: RunConfig, selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...]
-) -> tuple[Notice, ...]:
+def _notices(config: RunConfig, selected: ResolvedSelection | LockFile | tuple[Candidate, ...]) -> tuple[Notice, ...]:
     if isinstance(selected, tuple):  # a repair, whose verification has shown them already
         return ()
     return (*config.notices, *(selected.notices if isinstance(selected, ResolvedSelection) else ()))
 
 
 def _planned(
-    engine: Engine, selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...]
+    engine: Engine, selected: ResolvedSelection | LockFile | tuple[Candidate, ...]
 ) -> Generator[PlannedObject, None, None]:
     """List, decide and limit, against what is on disk; all of it in the planner's thread, as SQLite wants it."""
     context = replace(engine.context, on_notice=lambda notice: engine.emit(Noticed(notice)))
@@ -268,14 +266,14 @@ def _planned(
 
 def _candidates(
     context: Context,
-    selected: ResolvedSelection | LockFile | tuple[ArchiveObject, ...],
+    selected: ResolvedSelection | LockFile | tuple[Candidate, ...],
     stored: StoredFiles,
     manifest: Manifest,
 ) -> Generator[Candidate, None, None]:
     if isinstance(selected, LockFile):
         return locked_objects(context, selected, stored)
     if isinstance(selected, tuple):
-        return named_objects(selected)
+        return (candidate for candidate in selected)
     earlier = awaited_earlier(context, manifest)
     if context.request.discovery is Discovery.CALENDAR:
         return calendar_objects(context, selected, earlier)

@@ -17,7 +17,7 @@ from crypto_archive.files import free_name
 from crypto_archive.jobs.collect import collecting
 from crypto_archive.jobs.run import Run
 from crypto_archive.jobs.verify import VerifyReport, check_files, finding_of, stored_objects
-from crypto_archive.model import ManifestEntry, Notice
+from crypto_archive.model import Action, Candidate, ManifestEntry, Notice, Verdict
 from crypto_archive.root.layout import require_there
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.presence import StoredFiles
@@ -52,9 +52,10 @@ def repair(
     wait: bool = False,
     today: date | None = None,
 ) -> Report:
-    """Move bad files into quarantine, download them and the missing ones again, and return the report of that run.
+    """Move bad files into quarantine, download them and what is missing or replaced, and return that run's report.
 
-    Nothing is deleted: bad files stay below ``.crypto-archive/quarantine``, each with the reason.
+    Nothing is deleted: bad files stay below ``.crypto-archive/quarantine``, each with the reason. A sound file that the
+    archive has replaced stays in place until its successor is verified.
 
     Args:
         config: Where the archive root is, and how objects are fetched.
@@ -115,16 +116,22 @@ def repairing(
                 file = session.root.file(finding.object_key)
             except NoPlace:  # the layout has no path for it, so there is no file either
                 continue
-            if file.is_file():
+            if file.is_file() and finding.verdict is not Verdict.REPLACED:
                 quarantine(session.root, file, finding.object_key, finding.reason, "verify")
-    found = (config.matrix.object_of(finding.object_key) for finding in bad)
-    source = tuple(item for item in found if item is not None)
+    found = ((config.matrix.object_of(finding.object_key), finding) for finding in bad)
+    source = tuple(_to_repair(item, finding) for item, finding in found if item is not None)
     unlimited = replace(config, request=replace(config.request, budget=Budget()))
     return (
         yield from collecting(
             unlimited, source=source, cancellation=context.cancellation, today=context.today, wait=wait
         )
     )
+
+
+def _to_repair(item: ArchiveObject, finding: Checked) -> Candidate:
+    """Return a bad object as what to fetch; a sound file may look to the plan as if it were the archive's own."""
+    action = Action.UPDATE if finding.verdict is Verdict.REPLACED else None
+    return Candidate(item, finding.remote, action=action, why=finding.reason)
 
 
 def rebuilding(
@@ -149,10 +156,10 @@ def rebuilding(
             with explain_root_errors(root), Manifest(draft) as manifest:
                 for one in _awaited_so_far(root):
                     manifest.record_awaited(one)
-                for item, proof in check_files(context, stored_objects(context, StoredFiles(root))):
+                for expected, proof in check_files(context, stored_objects(context, StoredFiles(root))):
                     if not proof.verdict.is_bad:
-                        manifest.record(_entry(root, item, proof))
-                    finding = finding_of(item, proof)
+                        manifest.record(_entry(root, expected.object, proof))
+                    finding = finding_of(expected, proof)
                     report.add(finding)
                     yield finding
             if not context.cancelled.is_set():  # only now, so that an interrupted rebuild changes nothing

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive import __version__
 from crypto_archive.catalog.keys import is_symbol
@@ -20,18 +20,29 @@ from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked, Noticed
 from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, by_name
 from crypto_archive.jobs.run import Run
-from crypto_archive.model import SIDECAR_SUFFIX, Absence, ArchiveObject, Partition, Period, Verdict
+from crypto_archive.model import (
+    SIDECAR_SUFFIX,
+    Absence,
+    ArchiveObject,
+    ManifestEntry,
+    Notice,
+    Partition,
+    Period,
+    RemoteStat,
+    Verdict,
+)
 from crypto_archive.plan.availability import absence
 from crypto_archive.plan.awaited import awaited_earlier, report_earlier
-from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects, named_objects
+from crypto_archive.plan.candidates import by_calendar, default_symbols, listed_objects, named_objects, require_archive
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup, select
+from crypto_archive.plan.stored import listed_now
 from crypto_archive.root.layout import require_there
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
-from crypto_archive.root.proof import check_stored
+from crypto_archive.root.proof import check_stored, is_comparable, replaced_since
 from crypto_archive.root.session import Context
-from crypto_archive.text import format_bytes
+from crypto_archive.text import format_bytes, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -39,7 +50,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import RunConfig
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.report import Report
-    from crypto_archive.model import Candidate, ManifestEntry, Market, Notice
+    from crypto_archive.model import Candidate, Market
     from crypto_archive.root.proof import Proof
 
 BAD_KEPT = 1000
@@ -47,8 +58,19 @@ BAD_KEPT = 1000
 THREADS = min(8, os.cpu_count() or 1)
 IN_FLIGHT = 4 * THREADS
 
-Expected = tuple[ArchiveObject, "ManifestEntry | None"]
-"""An object that should be stored, with what the manifest knows of it."""
+
+class Expected(NamedTuple):
+    """An object that should be stored.
+
+    Attributes:
+        object: The object.
+        entry: What the manifest knows of it.
+        remote: What the bucket lists of it; None if that was not asked, or does not list it.
+    """
+
+    object: ArchiveObject
+    entry: ManifestEntry | None
+    remote: RemoteStat | None = None
 
 
 def verify(
@@ -63,14 +85,16 @@ def verify(
     """Check the stored files by presence, size and SHA-256, and return the report. Changes nothing.
 
     Each file is compared with its ``.CHECKSUM`` sidecar, which comes from the archive, and with the manifest, which
-    remembers what was collected. What is expected is what was collected; ``expect`` adds what the archive should have.
+    remembers what was collected. What is expected is what was collected; ``expect`` adds what the archive should have,
+    and the listing also tells which files the archive has replaced since.
 
     Args:
         config: What to check, and where the archive root is.
         on_event: Called in this thread with a ``Checked`` for each object, and a ``Noticed`` for each notice.
-        whole_root: Check everything on disk and in the manifest. By default, if nothing is selected or expected.
+        whole_root: Check everything on disk and in the manifest, and nothing else. By default, if nothing is selected,
+            unless the calendar is expected.
         expect: Also expect what the bucket lists, or what the calendar allows; None expects what was collected, and
-            needs no network.
+            needs no network. Of a whole root, the listing is only compared with what is stored.
         cancellation: A token that stops the job, from another thread or from ``on_event``.
         today: The current UTC day; read from the clock by default.
 
@@ -91,7 +115,7 @@ def verify(
         True
     """
     if whole_root is None:
-        whole_root = not (config.selects or expect)
+        whole_root = not config.selects and expect is not Discovery.CALENDAR
     run = verifying(config, whole_root=whole_root, expect=expect, cancellation=cancellation, today=today)
     return Run(run).finish(on_event)
 
@@ -226,38 +250,60 @@ def verifying(
     require_there(context.root)
     report = VerifyReport(str(context.root.path))
     with Manifest(context.root.manifest_path, read_only=True) as manifest:
-        expected = _everything(context, manifest) if whole_root else _selected(context, manifest, expect)
-        for item, proof in check_files(context, expected):
-            finding = finding_of(item, proof)
+        uncertain = 0
+        for expected, proof in check_files(context, _expected(context, manifest, expect, whole_root=whole_root)):
+            finding = finding_of(expected, proof)
+            uncertain += _is_uncertain(expected, finding, proof)
             report.add(finding)
             while notices:
                 yield Noticed(notices.popleft())
             yield finding
+    if uncertain:
+        what = f"of {format_count(uncertain, 'object')}, uploaded in parts, only the size was compared with the listing"
+        notices.append(Notice(f"{what}: their ETags are not known"))
     while notices:
         yield Noticed(notices.popleft())
     report.finish(time.monotonic() - started, interrupted_by=context.cancellation.signal_number)
     return report
 
 
-def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tuple[ArchiveObject, Proof]]:
+def _expected(
+    context: Context, manifest: Manifest, expect: Discovery | None, *, whole_root: bool
+) -> Iterator[Expected]:
+    if not whole_root:
+        return _selected(context, manifest, expect)
+    return _with_listing(context, manifest) if expect is Discovery.LISTING else _everything(context, manifest)
+
+
+def _is_uncertain(expected: Expected, finding: Checked, proof: Proof) -> bool:
+    """Whether a file that is good cannot be told from another one of its size that the archive may have by now."""
+    if expected.remote is None or finding.verdict.is_bad:
+        return False
+    return not is_comparable(proof.digest, expected.entry, expected.remote)
+
+
+def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tuple[Expected, Proof]]:
     """Check files in threads, a bounded number ahead of the consumer, and yield the proofs in the order asked for."""
-    pending: deque[tuple[ArchiveObject, Future[Proof]]] = deque()
+    pending: deque[tuple[Expected, Future[Proof]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
-        for item, entry in expected:
+        for one in expected:
             if context.cancelled.is_set():
                 break
-            pending.append((item, threads.submit(check_stored, context.root, item.key, entry)))
+            pending.append((one, threads.submit(check_stored, context.root, one.object.key, one.entry)))
             if len(pending) >= IN_FLIGHT:
-                item, proof = pending.popleft()
-                yield item, proof.result()
-        for item, proof in pending:
-            yield item, proof.result()
+                first, proof = pending.popleft()
+                yield first, proof.result()
+        for first, proof in pending:
+            yield first, proof.result()
 
 
-def finding_of(item: ArchiveObject, proof: Proof) -> Checked:
-    """Return a proof as an event."""
-    series = item.series
-    return Checked(item.key, series.market, series.data_type, proof.verdict, proof.digest.size, proof.reason)
+def finding_of(expected: Expected, proof: Proof) -> Checked:
+    """Return a proof as an event; a sound file that the archive has replaced since is ``REPLACED``."""
+    item, series, remote = expected.object, expected.object.series, expected.remote
+    verdict, reason = proof.verdict, proof.reason
+    if remote is not None and not verdict.is_bad and (change := replaced_since(proof.digest, expected.entry, remote)):
+        verdict, reason = Verdict.REPLACED, change
+    return Checked(item.key, series.market, series.data_type, verdict, proof.digest.size, reason, remote)
 
 
 def stored_objects(context: Context, stored: StoredFiles) -> Iterator[Expected]:
@@ -270,7 +316,7 @@ def stored_objects(context: Context, stored: StoredFiles) -> Iterator[Expected]:
             item = context.matrix.object_of(key) if key is not None else None
             stat = stored.stat(item.key) if item is not None else None
             if item is not None and stat is not None:
-                yield item, stat.recorded
+                yield Expected(item, stat.recorded)
 
 
 def _everything(context: Context, manifest: Manifest) -> Iterator[Expected]:
@@ -280,7 +326,31 @@ def _everything(context: Context, manifest: Manifest) -> Iterator[Expected]:
     for entry in manifest.iterate():
         item = context.matrix.object_of(entry.key)
         if item is not None and stored.find(entry.key) is None:
-            yield item, entry
+            yield Expected(item, entry)
+
+
+def _with_listing(context: Context, manifest: Manifest) -> Iterator[Expected]:
+    """Yield everything on disk or in the manifest with what the bucket lists of it now, in the order of the keys.
+
+    The cached listing is not read: what the archive has now is the question.
+    """
+    stored = StoredFiles(context.root, manifest)
+    listing = open_listing(replace(context.request, listing_age_seconds=0.0), context.root.listings_path)
+    listing.cancelled = context.cancelled
+    listed, gone, example = 0, 0, ""
+    with listing:
+        for item, remote in listed_now(context, (one.object for one in _everything(context, manifest)), listing):
+            if remote is None and not listed and not gone:
+                require_archive(context, listing, item.key)
+            stat = stored.find(item.key)
+            yield Expected(item, stat.recorded if stat is not None else manifest.entry(item.key), remote)
+            if remote is not None:
+                listed += 1
+            else:
+                gone, example = gone + 1, example or item.key
+    if gone:
+        such = f"such as {example}; they stay as they are"
+        context.on_notice(Notice(f"{format_count(gone, 'stored object')} no longer listed by the archive, {such}"))
 
 
 def _selected(context: Context, manifest: Manifest, expect: Discovery | None) -> Iterator[Expected]:
@@ -315,7 +385,7 @@ def _selected(context: Context, manifest: Manifest, expect: Discovery | None) ->
                     _rightly_absent(context, item, manifest) or (either and _is_replaced(context, item, stored))
                 )
             if wanted:
-                yield item, entry
+                yield Expected(item, entry, candidate.remote)
 
 
 def _by_calendar(

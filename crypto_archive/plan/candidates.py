@@ -112,11 +112,18 @@ def _listed_group(
     for candidate in ListedGroup(context, group, listing, stored).objects():
         found = found or candidate.remote is not None
         yield candidate
-    if found or listing.is_cut_short:
-        return
-    access = context.request.access
-    top = group.row.key_pattern.symbols_prefix(group.partition).partition("/")[0] + "/"
-    if not listing.folders(top):
+    if not found:
+        require_archive(context, listing, group.row.key_pattern.symbols_prefix(group.partition))
+
+
+def require_archive(context: Context, listing: BucketListing, prefix: str) -> None:
+    """Check that the server lists anything at all, if nothing was listed below a prefix.
+
+    Raises:
+        EndpointUnreachable: It lists nothing.
+    """
+    access, top = context.request.access, prefix.partition("/")[0] + "/"
+    if not listing.is_cut_short and not listing.folders(top):
         listing.invalidate()
         raise EndpointUnreachable(
             f"The server {access.endpoint_url} responds, but it does not look like the archive: it lists nothing below "

@@ -56,7 +56,7 @@ def decide(
 def _decide(context: Context, candidate: Candidate, file: StoredStat | None, run_id: str | None) -> Decision:
     """Decide on an object of which any proven bytes will do."""
     remote, fetching = candidate.remote, context.request.fetching
-    if file is None and candidate.action is not None:
+    if candidate.action is not None and (file is None or candidate.action.transfers):
         return candidate.action, candidate.why, None
     if file is None:
         return Action.FETCH, candidate.why or "not there", None

@@ -9,8 +9,9 @@ between which the archive publishes the row: no symbol can have more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 from math import ceil
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import KEYS_A_REQUEST
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
+    from crypto_archive.catalog.matrix import Row
     from crypto_archive.plan.selection import SeriesGroup
 
 KEYS_AN_OBJECT = 2
@@ -103,6 +105,50 @@ def scopes(
         yield from (
             _series_scope(group, spans, (symbol, interval)) for symbol in symbols for interval in group.intervals
         )
+
+
+def stored_scopes(
+    row: Row, partition: Partition, stored: Mapping[Member, DateRange | None], today: date, folders: int | None = None
+) -> list[Scope]:
+    """Return what to list of a row to see certain objects of it, in the order of their keys, as cheaply as may be.
+
+    Args:
+        row: The row.
+        partition: Daily or monthly objects.
+        stored: The dates between which the objects of each series are; None where their keys spell them differently.
+        today: The current UTC day.
+        folders: How many symbols the archive has of the type; None where it was not asked.
+    """
+    published = bounds(partition, within(row, DateRange()), today)
+    objects = _count(partition, published[0].first_day, published[1].last_day) if published else 0
+    intervals = max(1, len(row.intervals(partition)))
+    whole_symbol = _pages(intervals * objects)
+    chosen: list[Scope] = []
+    members = sorted(stored, key=lambda member: row.key_pattern.series_prefix(partition, *member))
+    for symbol, some in groupby(members, key=itemgetter(0)):
+        by_series = [_stored_scope(row, partition, member, stored[member], today, objects) for member in some]
+        if row.has_intervals and whole_symbol < sum(scope.requests for scope in by_series):
+            together = tuple(member for scope in by_series for member in scope.members)
+            folder = f"{row.key_pattern.symbols_prefix(partition)}{symbol}/"
+            chosen.append(Scope(together, {partition: (folder,)}, whole_symbol))
+        else:
+            chosen += by_series
+    whole_type = _pages((folders or 0) * intervals * objects)
+    if folders is not None and whole_type < sum(scope.requests for scope in chosen):
+        return [Scope(tuple(members), {partition: (row.key_pattern.symbols_prefix(partition),)}, whole_type)]
+    return chosen
+
+
+def _stored_scope(
+    row: Row, partition: Partition, member: Member, dates: DateRange | None, today: date, objects: int
+) -> Scope:
+    prefix = row.key_pattern.series_prefix(partition, *member)
+    wanted = bounds(partition, dates, today) if dates is not None else None
+    published = bounds(partition, within(row, DateRange()), today)
+    if wanted is None or published is None:
+        return Scope((member,), {partition: (prefix,)}, _pages(objects))
+    beginnings, requests = _date_prefixes(*wanted, published[0].first_day, published[1].last_day)
+    return Scope((member,), {partition: tuple(prefix + beginning for beginning in beginnings)}, requests)
 
 
 def chunked(all_scopes: Iterable[Scope]) -> Iterator[tuple[Scope, ...]]:

@@ -31,6 +31,7 @@ RESULT_STYLES: Mapping[Outcome | Verdict, str] = {
     Verdict.SIDECAR_STALE: "yellow",
     Verdict.UNPROVEN: "yellow",
     Verdict.GAPS: "yellow",
+    Verdict.REPLACED: "bold red",
 }
 STATUS_STYLES: Mapping[str, str] = {
     "success": "green",

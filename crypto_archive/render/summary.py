@@ -49,6 +49,7 @@ MEANINGS: Mapping[Outcome | Verdict, str] = {
     Verdict.SIDECAR_STALE: "as downloaded; the archive's checksum is stale",
     Verdict.UNPROVEN: "nothing to verify them against",
     Verdict.GAPS: "as downloaded; the archive's monthly file lacks rows of its daily ones",
+    Verdict.REPLACED: "as downloaded; the archive has replaced them since",
 }
 HEADLINES = {
     "partial": "Some files are not in place",
@@ -243,7 +244,7 @@ def _next_steps_after_check(report: VerifyReport) -> Iterator[str]:
     if report.repair is not None:
         return
     if report.bad:
-        yield "Download bad and missing files again: run the same command with --repair."
+        yield "Download bad, missing and replaced files again: run the same command with --repair."
     elif report.status == "interrupted":
         yield "Nothing was changed; run the same command again."
     elif report.status == "empty":

@@ -176,6 +176,32 @@ def _judge_stored(digest: Digest, entry: ManifestEntry | None, *, has_sidecar: b
     return Proof(entry.verdict, digest, fault or "SHA-256 as in the manifest")
 
 
+def replaced_since(digest: Digest, entry: ManifestEntry | None, remote: RemoteStat) -> str | None:
+    """Return how the archive's object differs from a sound file; None where nothing tells them apart.
+
+    The time alone does not: files are uploaded again with the same bytes.
+    """
+    if digest.size != remote.size:
+        return f"{digest.size} bytes on disk, {remote.size} in the archive"
+    if is_md5(remote.etag) and digest.md5:
+        same = remote.etag.lower() == digest.md5
+        return None if same else f"MD5 is {_short(digest.md5)}, the archive has {_short(remote.etag.lower())}"
+    known = _etag_of(digest, entry)
+    return "another ETag in the archive" if known is not None and known != remote.etag else None
+
+
+def is_comparable(digest: Digest, entry: ManifestEntry | None, remote: RemoteStat) -> bool:
+    """Whether more than their sizes tells a file from the archive's object."""
+    return (is_md5(remote.etag) and bool(digest.md5)) or _etag_of(digest, entry) is not None
+
+
+def _etag_of(digest: Digest, entry: ManifestEntry | None) -> str | None:
+    """Return the ETag that the listing gave for a file; the MD5 in its place says nothing of an upload in parts."""
+    if entry is None or entry.last_modified is None or entry.sha256 != digest.sha256:
+        return None
+    return entry.etag
+
+
 def _sidecar_fault(sidecar: Path, name: str, digest: Digest) -> str | None:
     """Return how a sidecar contradicts a file, None if it matches."""
     try:
