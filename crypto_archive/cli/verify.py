@@ -20,7 +20,7 @@ def verify(
     repair: Annotated[
         bool,
         typer.Option("--repair", rich_help_panel=SELECTION,
-                     help="Quarantine bad files, and download them and missing ones again."),
+                     help="Quarantine bad files, and download them, missing and replaced ones again."),
     ] = False,
     rebuild_manifest: Annotated[
         bool,
@@ -34,14 +34,15 @@ def verify(
 
     Without a selection, everything on disk or in the manifest is verified.
 
-    By default it expects what was collected. --discover listing also asks the archive what it has, and
-    --discover calendar expects every past day.
+    By default it expects what was collected. --discover listing also asks the archive what it has, and finds the files
+    that the archive has replaced since; --discover calendar expects every past day.
 
     \b
     Examples:
       crypto-archive verify --preset research
       crypto-archive verify --preset research --repair
       crypto-archive verify --all --output /data/binance --json
+      crypto-archive verify --all --output /data/binance --discover listing --repair
       crypto-archive verify --rebuild-manifest --output /data/binance
     """
     from crypto_archive.cli.output import configure, print_json, print_notices
