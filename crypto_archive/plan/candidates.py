@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.errors import EndpointUnreachable
-from crypto_archive.model import Action, Candidate, Notice, Notices, Partition, Topic
+from crypto_archive.model import Absence, Action, Candidate, Notice, Notices, Partition, Topic
 from crypto_archive.plan.availability import ObjectDays, periods
 from crypto_archive.plan.awaited import earlier_groups, report_earlier, why_awaited
 from crypto_archive.plan.listed import ListedGroup
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from crypto_archive.catalog.matrix import Matrix
-    from crypto_archive.model import Absence, ArchiveObject, DateRange, Series
+    from crypto_archive.model import ArchiveObject, DateRange, Series
     from crypto_archive.plan.awaited import Earlier
     from crypto_archive.plan.selection import SeriesGroup
     from crypto_archive.root.listing import BucketListing
@@ -136,18 +136,22 @@ def _listed_earlier(context: Context, earlier: Sequence[Earlier], listing: Bucke
     """Yield what earlier runs waited for, as the bucket lists it now, or as what is still to wait for."""
     waiting = {one.object.key: one for one in earlier}
     found: list[Earlier] = []
+    reasons: dict[str, Absence] = {}
     quiet = replace(context, on_notice=Notices())  # what else these days lack has been reported in its time
     for group in earlier_groups(context, earlier):
         for candidate in _listed_group(quiet, group, listing):
-            if candidate.remote is not None and (one := waiting.pop(candidate.object.key, None)) is not None:
+            key = candidate.object.key
+            if candidate.action is Action.WAIT:
+                reasons[key] = Absence(candidate.why)
+            elif (one := waiting.pop(key, None)) is not None:
                 found.append(one)
                 yield candidate._replace(why=f"waited for since {one.since}", awaited_since=one.since)
     if listing.is_cut_short:
         return
     report_earlier(context, "published now", found)
     missing: dict[Absence, list[Earlier]] = defaultdict(list)
-    for one in waiting.values():
-        missing[why_awaited(one.object, context)].append(one)
+    for key, one in waiting.items():
+        missing[reasons.get(key) or why_awaited(one.object, context)].append(one)
     for reason, some in missing.items():
         what = f"will not be published ({reason})" if reason.is_final else "still not published"
         report_earlier(context, what, some)

@@ -192,8 +192,8 @@ class ListedGroup:
     def _lived_until(self, member: Member) -> date:
         """Return the last day before the wanted ones of which the listing shows an object of a series."""
         partition, first = self._group.partition, self._spans[self._group.partition].first
-        if member not in self._before and partition is Partition.MONTHLY and not is_settled(member[0]):
-            # Of a year's first months the year that was listed does not show it.
+        begins_year = first.first_day.month <= 2  # so that the year which was listed does not show it
+        if begins_year and partition is Partition.MONTHLY and member not in self._before and not is_settled(member[0]):
             year = first.first_day.year - 1
             prefix = f"{self._group.row.key_pattern.series_prefix(partition, *member)}{year}-"
             months = (self._group.row.parse(entry.key) for entry in self._listing.objects(prefix))

@@ -46,6 +46,8 @@ def listed_now(
     dates: dict[Folder, dict[Member, DateRange | None]] = {}
     with LineSorter() as keys:
         for item in objects:
+            if context.cancelled.is_set():
+                return
             keys.add(item.key)
             _widen(dates.setdefault(_folder(item), {}), item)
         sorted_items = filter(None, map(context.matrix.object_of, keys.sorted()))

@@ -11,6 +11,7 @@ import pytest
 from crypto_archive import Verdict, collect, load_preset, plan, verify
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.jobs.plan import object_document
+from crypto_archive.jobs.repair import rebuild_manifest
 from crypto_archive.model import Market
 from crypto_archive.root.manifest import Manifest
 from tests.archive.sample import SIDECAR, SampleSpec, days, of_days, of_months
@@ -185,3 +186,11 @@ def test_verify_counts_what_was_waited_for(publisher: Publisher, configure: Conf
     (tmp_path / "root" / FUNDING).unlink()
     report = verify(config, today=PUBLISHED)
     assert [(checked.object_key, checked.verdict) for checked in report.bad] == [(FUNDING, Verdict.MISSING)]
+
+
+def test_a_new_manifest_still_knows_what_is_waited_for(
+    publisher: Publisher, configure: Configure, tmp_path: Path
+) -> None:
+    collected(publisher, configure, date(2025, 12, 2))
+    rebuild_manifest(configure(date(2025, 12, 3)))
+    assert awaited(tmp_path) == MONTHS

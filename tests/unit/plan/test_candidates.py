@@ -599,3 +599,29 @@ def test_days_behind_a_month_are_waited_for_day_by_day() -> None:
 def test_nothing_is_waited_for_once_the_listing_is_cut_short() -> None:
     bucket = Bucket(with_sidecars(hour_key("2025-08-17")), is_cut_short=True)
     assert awaited(bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)))) == []
+
+
+@pytest.mark.parametrize(
+    ("today", "period", "published", "extra_requests"),
+    [
+        (date(2025, 12, 2), "2025-11", "2025-10", 0),
+        (date(2026, 2, 2), "2026-01", "2025-12", 2),  # the year that is listed shows nothing yet
+        (date(2026, 3, 2), "2026-02", "2026-01", 1),
+    ],
+)
+def test_a_glob_waits_for_the_series_that_were_published_until_shortly_before(
+    today: date, period: str, published: str, extra_requests: int
+) -> None:
+    key = "data/futures/um/monthly/klines/{0}/1mo/{0}-1mo-{1}.zip"
+    keys = [
+        key.format("BTCUSDT", published), key.format("OLDUSDT", "2024-05"), key.format("BTCUSDTSETTLED", "2024-05")
+    ]  # fmt: skip
+    bucket = Bucket(with_sidecars(*keys))
+    group = a_group(
+        "*", market=Market.FUTURES_UM, partition=Partition.MONTHLY, intervals=("1mo",),
+        dates=DateRange(today - timedelta(days=3), today - timedelta(days=1)),
+    )  # fmt: skip
+    found = bucket.candidates(group, today)
+    assert [(one.object.key, one.action) for one in found] == [(key.format("BTCUSDT", period), Action.WAIT)]
+    listed = [prefix for prefixes in bucket.prepared for prefix in prefixes]
+    assert len(bucket.asked) == len(listed) + extra_requests
