@@ -244,7 +244,7 @@ def _next_steps_after_check(report: VerifyReport) -> Iterator[str]:
     if report.repair is not None:
         return
     if report.bad:
-        yield "Download bad, missing and replaced files again: run the same command with --repair."
+        yield "Download bad and missing files again: run the same command with --repair."
     elif report.status == "interrupted":
         yield "Nothing was changed; run the same command again."
     elif report.status == "empty":
