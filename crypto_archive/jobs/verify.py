@@ -349,8 +349,8 @@ def _with_listing(context: Context, manifest: Manifest) -> Iterator[Expected]:
             else:
                 gone, example = gone + 1, example or item.key
     if gone:
-        such = f"such as {example}; they stay as they are"
-        context.on_notice(Notice(f"{format_count(gone, 'stored object')} no longer listed by the archive, {such}"))
+        what = f"the archive no longer lists {format_count(gone, 'stored object')}, such as {example}"
+        context.on_notice(Notice(f"{what}; nothing is done about that"))
 
 
 def _selected(context: Context, manifest: Manifest, expect: Discovery | None) -> Iterator[Expected]:
