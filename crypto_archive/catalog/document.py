@@ -103,6 +103,7 @@ def read_document(path: Path, label: str, *, quick: bool = False) -> Document:
         text = content.decode("utf-8-sig")
         read = _json if path.suffix.lower() == ".json" else _yaml
         values, node = read(text, label, loader)
+        half_pairs = tuple(_half_pairs(values, ()))
     except UnicodeDecodeError:
         raise ConfigError([Problem(label, "cannot be read: it is not UTF-8 text")]) from None
     except OSError as error:
@@ -113,7 +114,7 @@ def read_document(path: Path, label: str, *, quick: bool = False) -> Document:
         fault = "is empty" if values is None else "is not a mapping of fields"
         raise ConfigError([Problem(label, f"{fault}; write lines like 'field: value'")])
     document = Document(label, path, values, node)
-    if half_pairs := tuple(_half_pairs(values, ())):
+    if half_pairs:
         raise ConfigError(Problem(document.place(place), _HALF_PAIR) for place in half_pairs)
     return document
 
