@@ -24,7 +24,7 @@ from crypto_archive.model import (
     RemoteStat,
     Verdict,
 )
-from crypto_archive.plan.awaited import LONGEST_WAIT, REMEMBERED, reaches_today, wanted_by
+from crypto_archive.plan.awaited import is_over, reaches_today, wanted_by
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
 from crypto_archive.s5cmd.runfile import copy_line
@@ -124,7 +124,7 @@ class Awaiting:
 
     def end(self, manifest: Manifest) -> None:
         """Let the manifest forget what has been awaited for too long, and what came long ago."""
-        manifest.stop_waiting(self.today - LONGEST_WAIT, self.today - REMEMBERED)
+        manifest.stop_waiting(one for one in manifest.awaited() if is_over(one, self.today))
 
 
 FLUSH_SECONDS = 2.0

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.symbols import is_settled
-from crypto_archive.model import Absence, DateRange, Notice, Topic
+from crypto_archive.model import Absence, DateRange, Notice, Partition, Topic
 from crypto_archive.plan.availability import absence
 from crypto_archive.plan.selection import select
 
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import Selection
     from crypto_archive.model import ArchiveObject, Market
     from crypto_archive.plan.selection import SeriesGroup
-    from crypto_archive.root.manifest import Manifest
+    from crypto_archive.root.manifest import Awaited, Manifest
     from crypto_archive.root.session import Context
 
-LONGEST_WAIT = timedelta(days=366)
-"""After so long a wait is given up, with a notice, so that what never comes does not cost requests for ever."""
+LONGEST_WAIT = {Partition.DAILY: timedelta(days=62), Partition.MONTHLY: timedelta(days=366)}
+"""How long a wait lasts before it is given up, with a notice. The calendar does not know which series have ended: until
+then, each of their days costs a request in every run."""
 REMEMBERED = timedelta(days=7)
 """How long a verification of the same selection still counts what came after its dates had moved on."""
 SYMBOLS_NAMED = 50
@@ -94,10 +95,17 @@ def awaited_earlier(context: Context, manifest: Manifest, *, with_came: bool = F
         series = item.series
         own = wanted_by(selection, series.market, series.data_type)
         if one.wanted_by == own and _selects(context, series.market, series.data_type):
-            waits_too_long = one.came is None and one.since < today - LONGEST_WAIT
-            (given_up if waits_too_long else found).append(Earlier(item, one.since, one.came))
-    report_earlier(context, "given up after a year", given_up)
+            (given_up if is_over(one, today) else found).append(Earlier(item, one.since, one.came))
+    report_earlier(context, "given up", given_up)
     return tuple(found)
+
+
+def is_over(awaited: Awaited, today: date) -> bool:
+    """Whether a wait has been too long, or what came is not remembered any more."""
+    if awaited.came is not None:
+        return awaited.came < today - REMEMBERED
+    partition = Partition.DAILY if f"/{Partition.DAILY}/" in awaited.key else Partition.MONTHLY
+    return awaited.since < today - LONGEST_WAIT[partition]
 
 
 def _selects(context: Context, market: Market, data_type: str) -> bool:

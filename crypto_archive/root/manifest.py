@@ -224,11 +224,12 @@ class Manifest:
         self._awaited.setdefault(awaited.key, {}).setdefault(awaited.wanted_by, row)
         self._flush_when_many()
 
-    def stop_waiting(self, before: date, came_before: date) -> None:
-        """Forget what has been awaited since before a day, and what came before another."""
+    def stop_waiting(self, some: Iterable[Awaited]) -> None:
+        """Forget that selections wait for objects, or have done so."""
         self.flush()
-        days = (before.isoformat(), came_before.isoformat())
-        self._write_many(("DELETE FROM awaited WHERE came IS NULL AND since < ? OR came < ?", [days]))
+        rows = [(one.key, one.wanted_by) for one in some]
+        if rows:
+            self._write_many(("DELETE FROM awaited WHERE key = ? AND wanted_by = ?", rows))
 
     def forget(self, keys: Iterable[str]) -> None:
         """Move the records of objects into their history, and commit that immediately."""

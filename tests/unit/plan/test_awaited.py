@@ -16,6 +16,7 @@ from crypto_archive.plan.awaited import (
     Earlier,
     awaited_earlier,
     earlier_groups,
+    is_over,
     reaches_today,
     wanted_by,
 )
@@ -98,13 +99,24 @@ def test_dates_that_reach_yesterday_move(end: date | None, expected: bool) -> No
 
 
 def test_what_never_came_is_given_up_after_a_year_with_a_notice(manifest: Manifest) -> None:
-    since = TODAY - LONGEST_WAIT
+    since = TODAY - LONGEST_WAIT[Partition.MONTHLY]
     wait(manifest, month(), since=since)
     wait(manifest, month("ETHUSDT"), since=since - timedelta(days=1))
     said: list[str] = []
     context = a_context(TODAY, lambda notice: said.append(notice.text), selection=ROLLING)
     assert [one.object.series.symbol for one in awaited_earlier(context, manifest)] == ["BTCUSDT"]
-    assert said == ["futures_um fundingRate: given up after a year: ETHUSDT 2025-11, waited for since 2024-12-06"]
+    assert said == ["futures_um fundingRate: given up: ETHUSDT 2025-11, waited for since 2024-12-06"]
+
+
+@pytest.mark.parametrize(
+    ("partition", "days", "came", "expected"),
+    [("monthly", 366, None, False), ("monthly", 367, None, True), ("daily", 62, None, False), ("daily", 63, None, True),
+     ("daily", 8, 7, False), ("daily", 9, 8, True)],
+)  # fmt: skip
+def test_a_wait_is_over_after_a_while(partition: str, days: int, came: int | None, expected: bool) -> None:
+    ended = None if came is None else TODAY - timedelta(days=came)
+    one = Awaited(f"data/spot/{partition}/trades/BTCUSDT/x.zip", "who", TODAY - timedelta(days=days), ended)
+    assert is_over(one, TODAY) is expected
 
 
 def candidates(

@@ -664,14 +664,10 @@ def test_what_will_never_come_is_not_awaited_any_more(path: Path, reason: Absenc
         assert bool(manifest.awaited()) is (reason in {Absence.NOT_YET, Absence.HOLE})
 
 
-def test_waiting_ends_after_a_while(path: Path) -> None:
+def test_a_wait_can_be_given_up(path: Path) -> None:
     with Manifest(path) as manifest:
         manifest.record_awaited(replace(WAIT, came=WAIT.since))
         manifest.record_awaited(replace(WAIT, key="y.zip"))
-        day, next_day = WAIT.since, WAIT.since + timedelta(days=1)
-        manifest.stop_waiting(day, day)
-        assert [one.key for one in manifest.awaited()] == [WAIT.key, "y.zip"]
-        manifest.stop_waiting(day, next_day)
-        assert [one.key for one in manifest.awaited()] == ["y.zip"]
-        manifest.stop_waiting(next_day, next_day)
-        assert manifest.awaited() == []
+        manifest.record_awaited(replace(WAIT, key="y.zip", wanted_by="another"))
+        manifest.stop_waiting(one for one in manifest.awaited() if one.wanted_by == WAIT.wanted_by)
+        assert [(one.key, one.wanted_by) for one in manifest.awaited()] == [("y.zip", "another")]
