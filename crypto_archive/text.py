@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+HIDDEN = r"\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+"""In a class of a regular expression: characters above ASCII's space that control a terminal, hide, change the
+direction of text, or have no bytes in UTF-8."""
+_HIDDEN = re.compile(f"[{HIDDEN}]")
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -53,6 +62,49 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{ending}"
 
 
+def safe(text: str) -> str:
+    r"""Return foreign text so that it can be shown: nothing in it moves the cursor, hides, or changes the direction.
+
+    Control characters, direction marks, invisible characters and bytes that are not UTF-8 are shown as the escapes of
+    Python's literals: ``\x1b`` for ESC, ``\u202e`` for a right-to-left override, ``\xff`` for the byte 0xFF. Tabs
+    and line ends become spaces.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
 def one_line(text: str) -> str:
-    """Return untrusted text on one line, without control characters that a terminal would execute."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    """Return foreign text as ``safe`` does, without spaces at its ends and with single ones inside."""
+    return " ".join(safe(text).split())
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    if letter.isspace():
+        return " "
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte that it cannot decode
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def json_text(document: object, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """Return a document as JSON text in which nothing is raw that ``safe`` would not show as it is.
+
+    Readers get the very text of the document back, even of a path that is not UTF-8.
+
+    Args:
+        document: The document.
+        indent: By how many spaces to indent; None for a single line.
+        ascii_only: Whether to escape whatever is not ASCII.
+    """
+    return _harmless(json.dumps(document, ensure_ascii=ascii_only, indent=indent))
+
+
+def compact_json(document: object) -> str:
+    """Return a document as ``json_text`` does, on one line without spaces."""
+    return _harmless(_COMPACT(document))
+
+
+def _harmless(text: str) -> str:
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -13,6 +13,7 @@ from string import Formatter
 from typing import NamedTuple
 
 from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
+from crypto_archive.text import HIDDEN
 
 _FIELDS = ("partition", "symbol", "interval", "date")
 KEYS_A_REQUEST = 1000
@@ -20,7 +21,7 @@ KEYS_A_REQUEST = 1000
 LONGEST_SYMBOL = 200
 """In bytes: with interval, date and suffixes it is a file name, of at most 255 bytes, to which s5cmd appends up to ten
 digits while it copies."""
-_CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # half surrogates too: no UTF-8 can carry them
+_CONTROL = rf"\x00-\x1f{HIDDEN}"
 _CONTROL_CHARACTER = re.compile(f"[{_CONTROL}]")
 _SYMBOL = re.compile(rf"(?!\.{{1,2}}\Z)[^/{_CONTROL}]+")
 # One known monthly key has a month of one digit (ADABKRW-1h-2020-8.zip), so leading zeros are optional.

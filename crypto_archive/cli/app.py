@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from crypto_archive import __version__
 from crypto_archive.cli import collect, doctor, flow, matrix, plan, preset, relayout, verify
-from crypto_archive.cli.process import open_closed_streams, print_error, print_our_error, silence_stdout
+from crypto_archive.cli.process import prepare_streams, print_error, print_our_error, silence_stdout
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 
 EPILOG = (
@@ -86,7 +86,7 @@ def _main(
 
 def run() -> NoReturn:
     """Run the command line and exit with a code of the table in ``docs/exit-codes.md``."""
-    open_closed_streams()
+    prepare_streams()
     try:
         app(prog_name="crypto-archive")  # however it was started: completion goes by the name
     except CryptoArchiveError as error:

@@ -162,6 +162,7 @@ def coverage(
     from contextlib import nullcontext
 
     from crypto_archive.cli.output import configure, prepare_file, print_notice, print_text, write_text
+    from crypto_archive.cli.process import print_line
     from crypto_archive.jobs.coverage import coverage as measure
     from crypto_archive.model import Notice
     from crypto_archive.render.console import WAITING, waiting
@@ -193,7 +194,7 @@ def coverage(
         else:
             write_text(text, to, "--to")
             if not output.quiet:
-                typer.echo(f"saved to {to}", err=True)
+                print_line(f"saved to {to}")
     raise typer.Exit(report.exit_code())
 
 

@@ -1,6 +1,5 @@
 """What commands share once they run: the configuration, notices, and results on standard output and in files."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,15 +7,17 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from errno import EIO, EPIPE
 from pathlib import Path
+from typing import TextIO
 
 import typer
 
 from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
-from crypto_archive.cli.process import silence_stdout
+from crypto_archive.cli.process import print_line, silence_stdout
 from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import EVERYTHING, RunConfig
 from crypto_archive.files import atomic_write, explain_os_errors, require_writable
 from crypto_archive.model import Notice
+from crypto_archive.text import json_text
 
 
 def load_config(
@@ -66,7 +67,7 @@ def print_origins(output: OutputOptions, config: RunConfig) -> None:
     """With ``-v``, print where each value of a configuration comes from."""
     if output.verbose:
         for field, origin in config.origins.items():
-            typer.echo(f"{field}: from {origin}", err=True)
+            print_line(f"{field}: from {origin}")
 
 
 def print_notices(output: OutputOptions, config: RunConfig) -> None:
@@ -79,12 +80,17 @@ def print_notices(output: OutputOptions, config: RunConfig) -> None:
 def print_notice(output: OutputOptions, notice: Notice) -> None:
     """Print a notice on standard error."""
     if not output.quiet:
-        typer.echo(f"note  {notice.text}", err=True)
+        print_line(f"note  {notice.text}")
 
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    print_text([json.dumps(document, indent=2, ensure_ascii=False) + "\n"])
+    print_text([json_text(document, indent=2, ascii_only=not writes_utf8(sys.stdout)) + "\n"])
+
+
+def writes_utf8(stream: TextIO) -> bool:
+    """Whether a stream takes every character; JSON for any other stream is written in ASCII."""
+    return (stream.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def print_text(pieces: Iterable[str]) -> None:
@@ -118,7 +124,7 @@ def write_json(document: object, path: Path) -> None:
     Raises:
         FileUnusable: The file cannot be written.
     """
-    write_text([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], path)
+    write_text([json_text(document, indent=2) + "\n"], path)
 
 
 def write_text(pieces: Iterable[str], path: Path, option: str = "--report") -> None:

@@ -1,6 +1,5 @@
 """``crypto-archive plan``."""
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -86,15 +85,17 @@ def _plan(
     lock: Path | None,
     shards: int | None,
 ) -> None:
-    from crypto_archive.cli.output import configure, print_json
+    from crypto_archive.cli.output import configure, print_json, writes_utf8
+    from crypto_archive.cli.process import print_line
     from crypto_archive.jobs.plan import object_document, plan as plan_of, write_run_files, write_shards
     from crypto_archive.render.tables import lock_line, plan_table, shards_line, show
+    from crypto_archive.text import json_text
 
     config = configure(selection, output, **budget.fields())
     with plan_of(config, lock=lock) as plan:
         if format is PlanFormat.JSONL:
             for item in plan:
-                print(json.dumps(object_document(item), ensure_ascii=False))
+                print(json_text(object_document(item), ascii_only=not writes_utf8(sys.stdout)))
         elif shards is not None and to is not None:
             written = write_shards(plan, shards, to)
         elif to is not None:
@@ -102,9 +103,9 @@ def _plan(
         else:
             plan.consume()
     if lock is not None and not output.quiet:
-        typer.echo(lock_line(lock, plan.locked), err=True)
+        print_line(lock_line(lock, plan.locked))
     if shards is not None and to is not None and not output.quiet:
-        typer.echo(shards_line(to, written, shards), err=True)
+        print_line(shards_line(to, written, shards))
     if format is PlanFormat.JSON:
         print_json(plan.document())
     elif format is PlanFormat.TABLE:
@@ -119,6 +120,7 @@ def _compare(
     selection: SelectionOptions, output: OutputOptions, format: PlanFormat, diff: Path, lock: Path | None
 ) -> None:
     from crypto_archive.cli.output import configure, print_notice
+    from crypto_archive.cli.process import print_line
     from crypto_archive.errors import ExitCode
     from crypto_archive.jobs.plan import compare, plan as plan_of
     from crypto_archive.render.tables import lock_line, show_differences
@@ -133,9 +135,9 @@ def _compare(
         else:
             show_differences(found, sys.stdout)
     if lock is not None and not output.quiet:
-        typer.echo(lock_line(lock, plan.locked), err=True)
+        print_line(lock_line(lock, plan.locked))
     for notice in plan.notices:
         print_notice(output, notice)
     if not output.quiet:
-        typer.echo(found.summary, err=True)
+        print_line(found.summary)
     raise typer.Exit(ExitCode.VERIFICATION if found.counts else ExitCode.OK)

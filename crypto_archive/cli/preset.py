@@ -74,15 +74,15 @@ def check(presets: Names) -> None:
     from crypto_archive.cli.output import print_text
     from crypto_archive.config.load import preset_problems
     from crypto_archive.errors import ExitCode
-    from crypto_archive.text import format_count
+    from crypto_archive.text import format_count, safe
 
     today = datetime.now(UTC).date()
     failed = False
     for preset in presets:
         problems = preset_problems(preset, today=today, place="NAME|FILE")
         failed = failed or bool(problems)
-        print_text([f"{preset}: {format_count(len(problems), 'problem') if problems else 'ok'}\n"])
-        print_text(f"  {problem}\n" for problem in problems)
+        print_text([f"{safe(preset)}: {format_count(len(problems), 'problem') if problems else 'ok'}\n"])
+        print_text(f"  {safe(str(problem))}\n" for problem in problems)
     raise typer.Exit(ExitCode.USAGE if failed else ExitCode.OK)
 
 
@@ -106,11 +106,12 @@ def new(
       crypto-archive preset new mine-too --from research
     """
     from crypto_archive.cli.output import print_text
+    from crypto_archive.cli.process import print_line
     from crypto_archive.config.presets import new_preset
 
     path = new_preset(name, start_from=start_from, place="--from")
     print_text([f"{path}\n"])
-    typer.echo(f"Edit the file, then run: crypto-archive plan --preset {name}", err=True)
+    print_line(f"Edit the file, then run: crypto-archive plan --preset {name}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from crypto_archive.text import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +45,17 @@ def _is_waived(number: int) -> bool:
     return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
 
 
-def open_closed_streams() -> None:
-    """Give a process that was started with closed streams, as by some supervisors, streams to nowhere."""
+def prepare_streams() -> None:
+    """See that nothing can fail on the standard streams of this process.
+
+    Where it was started with closed ones, as by some supervisors, they lead to nowhere. Where their encoding lacks a
+    character, as ASCII lacks most of them, a question mark takes its place.
+    """
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115, for the life of the process
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115, for the life of the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def silence_stdout() -> None:
@@ -55,11 +65,16 @@ def silence_stdout() -> None:
 
 def print_error(message: str, hint: str | None = None) -> None:
     """Print an error on standard error: the cause first, then what to do about it."""
-    lines = message.splitlines() or [""]
+    lines = [safe(line) for line in message.split("\n")]
     heading = "Error: " if len(lines) == 1 else f"Error: {len(lines)} problems\n  "
     typer.echo(heading + "\n  ".join(lines), err=True)
     for line in (hint or "").splitlines():
-        typer.echo(f"Hint: {line}", err=True)
+        print_line(f"Hint: {line}")
+
+
+def print_line(text: str) -> None:
+    """Print one line on standard error."""
+    typer.echo(safe(text), err=True)
 
 
 def print_our_error(error: CryptoArchiveError) -> None:

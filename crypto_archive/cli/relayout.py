@@ -58,6 +58,7 @@ def relayout(
     from crypto_archive.render.stats import RELAYOUT
     from crypto_archive.render.summary import relayout_summary
     from crypto_archive.render.tables import show
+    from crypto_archive.text import safe
 
     options = {"layout": to, "output_directory": output_directory, "matrix_path": matrix_path}
     config = load_config(options, presets or (), named=lambda field: TO if field == "layout" else flag_of(field))
@@ -69,7 +70,7 @@ def relayout(
         def show_and_print(event: MovesCounted | Moved | LeftAlone | Noticed) -> None:
             shown.show(event)
             if dry_run and not as_json and isinstance(event, Moved):
-                print(f"{event.source} -> {event.target}")
+                print(safe(f"{event.source} -> {event.target}"))
 
         report = move(config, on_event=show_and_print, dry_run=dry_run, cancellation=cancellation, wait=wait)
     if as_json:

@@ -132,7 +132,8 @@ def _endpoint(value: str) -> str:
         )
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = value.isprintable() and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        usable = usable and (parts.port or 1) > 0
     except ValueError:
         usable = False
     if not usable:

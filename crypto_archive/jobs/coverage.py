@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -25,6 +24,7 @@ from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk
 from crypto_archive.root.session import Context
+from crypto_archive.text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -221,11 +221,11 @@ class CoverageReport(JobReport):
 
     def json_text(self) -> Iterator[str]:
         """Yield the document as JSON text, one line per series, so that it is never in memory as a whole."""
-        head = json.dumps(self._head(), indent=2, ensure_ascii=False)
+        head = json_text(self._head(), indent=2)
         yield head.removesuffix("\n}") + ',\n  "series": ['
         separator = "\n    "
         for one in self.series:
-            yield separator + json.dumps(_series_document(one), ensure_ascii=False)
+            yield separator + json_text(_series_document(one))
             separator = ",\n    "
         yield "\n  ]\n}\n" if self.series else "]\n}\n"
 

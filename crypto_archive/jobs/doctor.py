@@ -405,7 +405,7 @@ def check_clock(access: Access, answer: Probe) -> Finding:
 
 
 _CERTIFICATES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_SECRET = re.compile(r"^(\w+://)?[^/@]*@")
+_SECRET = re.compile(r"^(\w+://)?.*@", re.DOTALL)  # greedy: a password may hold every sign, also @ and /
 _PORTS = {"http": 80, "https": 443}
 
 

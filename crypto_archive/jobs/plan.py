@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -42,6 +41,7 @@ from crypto_archive.root.presence import StoredFiles
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import free_bytes
 from crypto_archive.s5cmd.runfile import copy_line, run_files
+from crypto_archive.text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -422,17 +422,17 @@ class Differences:
 
     def lines(self) -> Iterator[str]:
         """Yield one JSON line per difference."""
-        return (json.dumps(_document(difference), ensure_ascii=False) for difference in self)
+        return (json_text(_document(difference)) for difference in self)
 
     def document(self) -> Iterator[str]:
         """Yield one JSON document in pieces, so that it may be of any length; the counts come last."""
-        head = json.dumps({"schema_version": DIFF_SCHEMA_VERSION, "lock": str(self.lock)}, ensure_ascii=False)
+        head = json_text({"schema_version": DIFF_SCHEMA_VERSION, "lock": str(self.lock)})
         yield head[:-1] + ', "differences": ['
         between = "\n"
         for line in self.lines():
             yield between + line
             between = ",\n"
-        yield f'\n], "counts": {json.dumps(self.by_name)}}}\n'
+        yield f'\n], "counts": {json_text(self.by_name)}}}\n'
 
 
 def _document(difference: Difference) -> dict[str, object]:

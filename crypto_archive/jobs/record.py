@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from contextlib import ExitStack, contextmanager
@@ -28,6 +27,7 @@ from crypto_archive.plan.awaited import is_over, reaches_today, wanted_by
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
 from crypto_archive.s5cmd.runfile import copy_line
+from crypto_archive.text import compact_json, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.report import Report
     from crypto_archive.root.store import Root
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NAMES = {kind: re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower() for kind in get_args(Event)}
 
 
@@ -57,8 +56,8 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
     if at is not None:
         line["at"] = at.isoformat()
     if isinstance(event, ObjectFinished) and event.outcome is Outcome.PRESENT:
-        return _encode(line | {"key": event.object.key, "outcome": event.outcome, "size": event.size})
-    return _encode(line | _plain_fields(event))
+        return compact_json(line | {"key": event.object.key, "outcome": event.outcome, "size": event.size})
+    return compact_json(line | _plain_fields(event))
 
 
 def _stays(planned: PlannedObject) -> bool:
@@ -247,7 +246,7 @@ class Record:
 
     def _write_report(self) -> None:
         """Write the report in one step, so that it is never read half-written."""
-        text = json.dumps(self.report.document(), indent=2, ensure_ascii=False) + "\n"
+        text = json_text(self.report.document(), indent=2) + "\n"
         with atomic_write(self.folder / "report.json") as file:
             file.write(text)
 

@@ -8,13 +8,17 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.segment import Segment
 
 from crypto_archive.jobs.doctor import CheckStatus
 from crypto_archive.model import Outcome, Verdict
+from crypto_archive.text import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import TextIO
+
+    from rich.console import ConsoleOptions, RenderableType
 
 RESULT_STYLES: Mapping[Outcome | Verdict, str] = {
     Outcome.FETCHED: "green",
@@ -54,11 +58,33 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") != "dumb"
 
 
+_IN_ASCII = str.maketrans("█▓▒░×·…→–≥─", "#%+ox.~>->-")
+"""What stands for our own signs where a terminal's encoding lacks them."""
 WAITING = "Reading the archive's listing …"
 
 
 class SteadyConsole(Console):
-    """Falls silent when its reader is gone, as in ``crypto-archive matrix | head``; Rich would end the process."""
+    """The only console that anything is drawn on: it shows text as it is, whoever wrote it.
+
+    Text is never markup. What ``safe`` would escape is escaped, since Rich passes control characters on. And it falls
+    silent when its reader is gone, as in ``crypto-archive matrix | head``; Rich would end the process.
+    """
+
+    def __init__(self, stream: TextIO, *, width: int | None = None, force_terminal: bool | None = None) -> None:
+        """Open a console on a stream."""
+        super().__init__(file=stream, width=width, force_terminal=force_terminal, markup=False, emoji=False)
+        self._takes_all_signs = self.encoding.startswith("utf")
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Render as Rich does, with harmless text."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            if control or (text.isascii() and text.isprintable()):
+                yield segment
+                continue
+            if not self._takes_all_signs:
+                text = text.translate(_IN_ASCII)
+            yield Segment("\n".join(map(safe, text.split("\n"))), style)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print, or fall silent when the terminal has been closed."""
@@ -86,5 +112,5 @@ def waiting(stream: TextIO, words: str) -> Iterator[None]:
     if not is_terminal(stream):
         yield
         return
-    with SteadyConsole(file=stream).status(words):
+    with SteadyConsole(stream).status(words):
         yield

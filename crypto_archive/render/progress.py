@@ -38,7 +38,7 @@ def progress(stream: TextIO, work: Work = COLLECT, *, quiet: bool = False) -> Pr
     from crypto_archive.render.console import SteadyConsole
     from crypto_archive.render.terminal import TerminalProgress
 
-    return _IgnoreBrokenPipe(TerminalProgress(SteadyConsole(file=stream, force_terminal=True), work))
+    return _IgnoreBrokenPipe(TerminalProgress(SteadyConsole(stream, force_terminal=True), work))
 
 
 class _Silent:

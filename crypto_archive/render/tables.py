@@ -42,7 +42,7 @@ PIPE_WIDTH = 1000
 def show(renderable: RenderableType, stream: TextIO) -> None:
     """Print in colour on a terminal, and neither wrapped nor cut in a pipe."""
     wide = not is_terminal(stream) and "COLUMNS" not in os.environ
-    SteadyConsole(file=stream, width=PIPE_WIDTH if wide else None).print(renderable)
+    SteadyConsole(stream, width=PIPE_WIDTH if wide else None).print(renderable)
 
 
 def plain_table(
@@ -359,7 +359,7 @@ def shards_line(folder: Path, shards: Sequence[Shard], wanted: int) -> str:
 
 def show_differences(found: Iterable[Difference], stream: TextIO) -> None:
     """Print one line per difference as it comes: ``+ key size``, ``- key``, ``~ key what``."""
-    console = SteadyConsole(file=stream)
+    console = SteadyConsole(stream)
     for difference in found:
         console.print(_line(difference), soft_wrap=True)
 

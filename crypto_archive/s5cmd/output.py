@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from crypto_archive.model import RemoteStat
+from crypto_archive.text import one_line
 
 NOTHING_FOUND = "no object found"
 """The error of an ``ls`` that matches nothing (measured)."""
@@ -125,7 +126,7 @@ _SIGNS = tuple(
 )
 _QUOTED = re.compile(r'"[^"]*"')
 _IDENTIFIERS = re.compile(r",? request id: .*$")
-_SECRETS = re.compile(r"(?<=://)[^/\s\"@]+@")  # user and password in the URL of a proxy
+_SECRETS = re.compile(r"(?<=://)[^\s\"]*@")  # user and password in the URL of a proxy; they may hold @ and /
 _FLAGS = re.compile(r"^(\w+) (?:--?[\w-]+=\S* )+")
 
 
@@ -143,7 +144,7 @@ def parse_line(line: str | bytes) -> Message:
     except (ValueError, RecursionError):
         document = None
     message = _message(document) if isinstance(document, dict) else None
-    return message or OtherLine(text)
+    return message or OtherLine(one_line(text))
 
 
 def _message(document: dict[str, Any]) -> Message | None:
@@ -194,4 +195,4 @@ def _plain_command(command: object) -> str:
 
 
 def _plain_error(error: str) -> str:
-    return _SECRETS.sub("", _IDENTIFIERS.sub("", " ".join(error.split())))
+    return _SECRETS.sub("", _IDENTIFIERS.sub("", one_line(error)))

@@ -77,7 +77,7 @@ def test_the_last_line_may_lack_its_end() -> None:
 
 def test_invalid_utf8_is_noise() -> None:
     text = r"import sys; sys.stdout.buffer.write(b'\xff\xfe{\n\x00\n')"
-    assert run(text) == ([OtherLine("\ufffd\ufffd{"), OtherLine("\0")], 0)
+    assert run(text) == ([OtherLine("\ufffd\ufffd{"), OtherLine(r"\x00")], 0)
 
 
 def test_a_huge_line_is_cut_and_the_next_one_is_read() -> None:

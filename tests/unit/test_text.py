@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.text import (
+    compact_json,
     format_about,
     format_bytes,
     format_clock,
     format_count,
     format_duration,
     format_rate,
+    json_text,
     one_line,
+    safe,
 )
 
 
@@ -89,4 +95,33 @@ def test_foreign_text_becomes_one_harmless_line(text: str) -> None:
 
 
 def test_one_line_keeps_the_words() -> None:
-    assert one_line("SlowDown:\n\x1b[31m status code: 503 \x07") == "SlowDown: [31m status code: 503"
+    assert one_line("SlowDown:\n\x1b[31m status code: 503 \x07") == r"SlowDown: \x1b[31m status code: 503 \x07"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("币安人生USDT [/b] é", "币安人生USDT [/b] é"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\u202eTDSU\u2066", r"\u202eTDSU\u2066"),
+        ("BTC\u200bUSDT\ufeff", r"BTC\u200bUSDT\ufeff"),
+        ("\U000e0041", r"\U000e0041"),
+        (b"r\xff\x80".decode("utf-8", "surrogateescape"), r"r\xff\x80"),
+        ("\ud800", r"\ud800"),
+        ("a\tb\nc\u2028d", "a b c d"),
+    ],
+)
+def test_what_a_terminal_would_obey_or_hide_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert safe(text) == shown
+
+
+@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_holds_any_text_and_nothing_raw_that_is_hidden(document: object) -> None:
+    for text in (json_text(document), json_text(document, indent=2), compact_json(document)):
+        assert json.loads(text) == document
+        text.encode()
+        assert not re.search(
+            "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]", text
+        )
+    assert json_text(document, ascii_only=True).isascii()

@@ -73,6 +73,8 @@ def configured(**options: object) -> RunConfig:
         ("https://s3.example.com", {"HTTPS_PROXY": "a:1", "https_proxy": "b:2"}, "HTTPS_PROXY=a:1"),
         ("https://s3.example.com", {"HTTPS_PROXY": "http://me:secret@p:3128"}, "HTTPS_PROXY=http://p:3128"),
         ("https://s3.example.com", {"HTTPS_PROXY": "me:secret@p:3128"}, "HTTPS_PROXY=p:3128"),
+        ("https://s3.example.com", {"HTTPS_PROXY": "http://me:p@ss/w@rd?#x@p:3128"}, "HTTPS_PROXY=http://p:3128"),
+        ("https://s3.example.com", {"HTTPS_PROXY": "me:p@ss/w:/@rd@p:3128"}, "HTTPS_PROXY=p:3128"),
         ("http://127.0.0.1:9000", {"HTTP_PROXY": "p"}, "none for 127.0.0.1, which is this machine (HTTP_PROXY is set)"),
         ("http://localhost:9000", {"HTTP_PROXY": "p"}, "none for localhost, which is this machine (HTTP_PROXY is set)"),
     ],

@@ -155,7 +155,7 @@ def test_the_first_notices_and_failures_stay_above_the_bar() -> None:
         progress.show(RunFinished(1.0))
     text = screen.file.getvalue()
     assert "note  spot bookDepth: never" in text
-    assert f"failed  {archive_object().key}: Slow [31mDown" in text
+    assert f"failed  {archive_object().key}: Slow\\x1b[31mDown" in text
     assert text.count("further notes are in the report") == 1
     assert text.count("further failures are in the report") == 1
     assert archive_object(LINES_ABOVE).key not in text

@@ -73,8 +73,9 @@ def test_a_failure() -> None:
     assert parse_line(line) == Failed("cp s3://b/nope nope", "NoSuchKey: status code: 404")
 
 
-def test_a_password_in_the_url_of_a_proxy_is_left_out() -> None:
-    line = json.dumps({"error": 'parse "http://me:s3cret@proxy:x": invalid port'})
+@pytest.mark.parametrize("password", ["s3cret", "s3@cr/et@", "://x"])
+def test_a_password_in_the_url_of_a_proxy_is_left_out(password: str) -> None:
+    line = json.dumps({"error": f'parse "http://me:{password}@proxy:x": invalid port'})
     assert parse_line(line) == Failed("", 'parse "http://proxy:x": invalid port')
 
 
