@@ -425,15 +425,41 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line that a person should read; it has no effect on the exit code.
+    """One line that a person should read; it has no effect on the exit code, unless it names unknown symbols.
 
     Attributes:
         text: The line.
         topic: What it is about.
+        about: The configuration fields that it comments on; empty where it comments on none.
     """
 
     text: str
     topic: Topic = Topic.ANY
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSymbol:
+    """A symbol that was named and that no selected market has.
+
+    Attributes:
+        name: The symbol, as it was named.
+        nearest: The symbols of these markets that look most like it.
+    """
+
+    name: str
+    nearest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSymbols(Notice):
+    """The symbols that were named and that no selected market has: without them nothing is complete.
+
+    Attributes:
+        symbols: Each of them.
+    """
+
+    symbols: tuple[UnknownSymbol, ...] = ()
 
 
 OnNotice = Callable[[Notice], None]

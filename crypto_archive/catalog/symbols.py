@@ -7,6 +7,7 @@ to be delivered on 2026-09-25. ``ICPUSDTSETTLED``, ``BTCSTUSDT_SETTLED`` and ``T
 from __future__ import annotations
 
 import re
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Contract, Market
@@ -65,6 +66,7 @@ _SHORTER_QUOTES = {
     **dict.fromkeys(("BNBUSD", "USDTUSD"), "USD"),  # and not BUSD, TUSD
 }
 
+_TO_CAPITALS = {ord(letter): letter.upper() for letter in ascii_lowercase}
 _PERPETUAL = "_PERP"
 _PARTS = re.compile(
     rf"(?P<pair>.+?)(?P<contract>{_PERPETUAL}|_[0-9]{{6}})?(?P<settled>(?:_?SETTLED[0-9]*)+)?", re.DOTALL
@@ -74,6 +76,17 @@ _PARTS = re.compile(
 def is_glob(pattern: str) -> bool:
     """Whether a pattern can only be resolved against a list of real symbols."""
     return pattern.startswith("!") or any(sign in pattern for sign in "*?[")
+
+
+def in_capitals(name: str) -> str:
+    """Return a name with its ASCII letters in upper case, as those of all symbols of the archive are."""
+    return name.translate(_TO_CAPITALS)
+
+
+def symbol_of_pair(text: str) -> str:
+    """Return the symbol that other programs write as ``BTC/USDT``, ``btc-usdt``, ``BTC_USDT`` or ``BTC/USDT:USDT``."""
+    pair = text.partition(":")[0]
+    return in_capitals(re.sub(r"[\s/_-]", "", pair))
 
 
 def pair_of(symbol: str) -> str:

@@ -253,7 +253,7 @@ def symbols(
     from crypto_archive.config.values import day_of
     from crypto_archive.errors import ExitCode
     from crypto_archive.jobs.symbols import symbols as symbols_of, symbols_document
-    from crypto_archive.model import Notice
+    from crypto_archive.model import Notice, UnknownSymbols
     from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.tables import show as show_table, symbols_table
 
@@ -268,7 +268,11 @@ def symbols(
         raise typer.BadParameter(str(error), param_hint="--as-of") from None
     config = load_config(selection.fields())
 
+    complete = True
+
     def on_notice(notice: Notice) -> None:
+        nonlocal complete
+        complete = complete and not isinstance(notice, UnknownSymbols)
         print_notice(OutputOptions(), notice)
 
     with waiting(sys.stderr, WAITING):
@@ -279,4 +283,4 @@ def symbols(
         print_text(f"{name}\n" for name in sorted({one.series.symbol for one in found}))
     else:
         show_table(symbols_table(found), sys.stdout)
-    raise typer.Exit(ExitCode.OK if found else ExitCode.PARTIAL)
+    raise typer.Exit(ExitCode.OK if found and complete else ExitCode.PARTIAL)

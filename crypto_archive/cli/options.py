@@ -60,7 +60,7 @@ Presets = Annotated[list[str] | None, _option(
     help="A preset by name or path; repeatable, later presets override earlier ones field by field.")]
 Markets = Annotated[list[str] | None, _option(
     SELECTION, "--market", "-m", metavar="MARKET", completes="markets",
-    help="spot, futures_um, futures_cm or options; repeatable.")]
+    help="spot, futures_um (or um), futures_cm (or cm) or options; repeatable.")]
 Symbols = Annotated[list[str] | None, _option(
     SELECTION, "--symbol", "-s", metavar="SYMBOL|GLOB", completes="symbols",
     help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; all; @FILE or - (standard input) reads a "

@@ -12,11 +12,11 @@ from typing import TextIO
 import typer
 
 from crypto_archive.cli.options import OutputOptions, SelectionOptions, flag_of
-from crypto_archive.cli.process import print_line, silence_stdout
+from crypto_archive.cli.process import print_error, print_line, silence_stdout
 from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import EVERYTHING, RunConfig
 from crypto_archive.files import atomic_write, explain_os_errors, require_writable
-from crypto_archive.model import Notice
+from crypto_archive.model import Notice, UnknownSymbols
 from crypto_archive.text import json_text
 
 
@@ -78,8 +78,10 @@ def print_notices(output: OutputOptions, config: RunConfig) -> None:
 
 
 def print_notice(output: OutputOptions, notice: Notice) -> None:
-    """Print a notice on standard error."""
-    if not output.quiet:
+    """Print a notice on standard error; one that names unknown symbols is an error, and never left out."""
+    if isinstance(notice, UnknownSymbols):
+        print_error(notice.text)
+    elif not output.quiet:
         print_line(f"note  {notice.text}")
 
 

@@ -85,9 +85,10 @@ def _plan(
     lock: Path | None,
     shards: int | None,
 ) -> None:
-    from crypto_archive.cli.output import configure, print_json, writes_utf8
+    from crypto_archive.cli.output import configure, print_json, print_notice, writes_utf8
     from crypto_archive.cli.process import print_line
     from crypto_archive.jobs.plan import object_document, plan as plan_of, write_run_files, write_shards
+    from crypto_archive.model import UnknownSymbols
     from crypto_archive.render.tables import lock_line, plan_table, shards_line, show
     from crypto_archive.text import json_text
 
@@ -112,6 +113,10 @@ def _plan(
         show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stdout)
     elif not output.quiet:
         show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stderr)
+    if format is PlanFormat.JSON or (output.quiet and format is not PlanFormat.TABLE):
+        for notice in plan.notices:
+            if isinstance(notice, UnknownSymbols):
+                print_notice(output, notice)
     plan.require_budget()
     raise typer.Exit(plan.exit_code)
 
@@ -140,4 +145,6 @@ def _compare(
         print_notice(output, notice)
     if not output.quiet:
         print_line(found.summary)
-    raise typer.Exit(ExitCode.VERIFICATION if found.counts else ExitCode.OK)
+    raise typer.Exit(
+        ExitCode.VERIFICATION if found.counts else ExitCode.PARTIAL if plan.unknown_symbols else ExitCode.OK
+    )

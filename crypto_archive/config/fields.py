@@ -30,7 +30,15 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 
 from crypto_archive.catalog.validation import Wording
 from crypto_archive.config.run_config import DEFAULT_ENDPOINT_URL, Discovery, Partitioning, Request, Selection
-from crypto_archive.config.values import UNITS, byte_count, day_text, destination_fault, span_text
+from crypto_archive.config.values import (
+    MARKET_WORDS,
+    UNITS,
+    byte_count,
+    day_text,
+    destination_fault,
+    market_named,
+    span_text,
+)
 from crypto_archive.errors import ConfigError, Problem, nearest
 from crypto_archive.files import read_regular
 from crypto_archive.model import Contract, Market, Notice
@@ -70,6 +78,11 @@ def mapping_of(entries: Mapping[str, Schema]) -> Schema:
     return {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": dict(entries)}
 
 
+def in_any_case(words: Iterable[str]) -> str:
+    """Return a regular expression of words in upper or lower case, as JSON Schema knows no flag for it."""
+    return "|".join("".join(f"[{one.upper()}{one}]" if one.isalpha() else one for one in word) for word in words)
+
+
 def any_of(*kinds: Schema) -> Schema:
     """Return the schema of a value of one of several forms."""
     return {"anyOf": [*kinds]}
@@ -102,13 +115,39 @@ _DATES_SCHEMA: Schema = {
     },
     "not": {"required": list(_BOTH), "properties": _BOTH},
 }
-_UNIT_PATTERN = "|".join("".join(f"[{letter.upper()}{letter.lower()}]" for letter in unit) for unit in UNITS)
+_UNIT_PATTERN = in_any_case(unit.lower() for unit in UNITS)
+_MARKET_PATTERN = f"^(?:{in_any_case(MARKET_WORDS)})$"
+_MARKETS_SCHEMA: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": any_of({"enum": [*map(str, Market)]}, {"type": "string", "pattern": _MARKET_PATTERN}),
+}
+_BY_MARKET_SCHEMA: Schema = {
+    **mapping_of(dict.fromkeys((*map(str, Market), EVERY), _SYMBOLS_SCHEMA)),
+    "patternProperties": {_MARKET_PATTERN: _SYMBOLS_SCHEMA},
+}
 _SIZE_PATTERN = rf"^\s*[0-9]{{1,18}}(?:\.[0-9]{{1,18}})? ?(?:{_UNIT_PATTERN})?\s*$"
 
 
 def _one_group(value: object) -> object:
     """Turn a plain list, meant for all markets or types alike, into a mapping with one entry."""
     return value if value is None or isinstance(value, Mapping) else {EVERY: value}
+
+
+def _one_group_per_market(value: object) -> object:
+    """Do as ``_one_group`` does, with our own words for markets as keys."""
+    groups = _one_group(value)
+    return {_market_word(key): words for key, words in groups.items()} if isinstance(groups, Mapping) else groups
+
+
+def _market_words(value: object) -> object:
+    return [*map(_market_word, value)] if isinstance(value, list) else value
+
+
+def _market_word(word: object) -> object:
+    """Return our own word for a market where a value is another word for one."""
+    market = market_named(word) if isinstance(word, str) else None
+    return word if market is None else str(market)
 
 
 def _usable_path(value: object) -> object:
@@ -285,14 +324,13 @@ _TABLE = (
         "hive", "the layout of the root; mirror for a new root", ANYWHERE,
     ),
     ConfigField(
-        "markets", Annotated[_Names, Written(list_of(map(str, Market)))], "selection.markets",
+        "markets", Annotated[_Names, BeforeValidator(_market_words), Written(_MARKETS_SCHEMA)], "selection.markets",
         "Which markets.", "[spot, futures_um]", "all markets", selects=True,
     ),
     ConfigField(
         "symbols",
         Annotated[
-            _Groups,
-            Written(any_of(_SYMBOLS_SCHEMA, mapping_of(dict.fromkeys((*map(str, Market), EVERY), _SYMBOLS_SCHEMA)))),
+            _Groups, BeforeValidator(_one_group_per_market), Written(any_of(_SYMBOLS_SCHEMA, _BY_MARKET_SCHEMA)),
         ],
         "selection.symbols",
         "Names, globs ('*USDT'), exclusions ('!*DOWNUSDT'), lists in files ('@symbols.txt') or all: one list for all "

@@ -38,6 +38,7 @@ class Layer:
         document: The preset's file; None for environment and options.
         names: What the environment and the options call each field.
         listed: Where each symbol is that came from a list.
+        bundled: Whether it is a preset that comes with the package.
     """
 
     raw: Mapping[str, object]
@@ -46,6 +47,7 @@ class Layer:
     document: Document | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     listed: Mapping[Place, str] = field(default_factory=dict)
+    bundled: bool = False
 
     def place(self, where: Place) -> str:
         """Return where a value is, for people: by file and line, or by the name of a variable or an option."""
@@ -57,10 +59,10 @@ class Layer:
         return self.names.get(str(innermost), dotted(where))
 
 
-def preset_layer(document: Document) -> Layer:
+def preset_layer(document: Document, *, bundled: bool = False) -> Layer:
     """Return the layer of a preset; lists of symbols are looked up next to it."""
     raw = {name: value for name, value in document.values.items() if name != SCHEMA_FIELD}
-    layer = _with_lists(Layer(raw, document=document), SymbolLists(document.path.parent))
+    layer = _with_lists(Layer(raw, document=document, bundled=bundled), SymbolLists(document.path.parent))
     return _validated(layer, Preset)
 
 
@@ -129,13 +131,14 @@ def date_problems(layer: Layer, today: date) -> Iterator[Problem]:
         yield Problem(layer.place(where), str(error))
 
 
-def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the values that count, and for each of them where it came from.
+def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str], frozenset[str]]:
+    """Return the values that count, for each of them where it came from, and which of them bundled presets give.
 
     A later layer replaces whole fields, except that the dates of the options replace single ends of a preset's range.
     """
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
+    bundled: set[str] = set()
     dates: dict[str, str] = {}
     for layer in layers:
         for name, value in layer.values.items():
@@ -144,4 +147,5 @@ def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str]]:
                 parts = {part: str(day) for part, day in _given(value).items()}
                 value = dates = overlay(dates if layer.document is None else {}, parts)
             values[name] = value
-    return values, origins
+            (bundled.add if layer.bundled else bundled.discard)(name)
+    return values, origins, frozenset(bundled)

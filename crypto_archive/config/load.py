@@ -109,10 +109,9 @@ def load_run_config(
           for one in read.found if one.hides),
         *unknown_variables(),
         *(() if selects else (EVERYTHING,)),
-        *_case_notices(request),
         *_quote_notices(request),
     )  # fmt: skip
-    return RunConfig(request, read.matrix, tuple(presets), notices, read.origins, selects)
+    return RunConfig(request, read.matrix, tuple(presets), notices, read.origins, selects, read.bundled)
 
 
 def preset_problems(preset: str, *, today: date, place: str = "presets") -> tuple[Problem, ...]:
@@ -142,6 +141,7 @@ class _Read:
     matrix: Matrix
     values: Mapping[str, Any]
     origins: Mapping[str, str]
+    bundled: frozenset[str]
 
 
 def _read(
@@ -165,8 +165,7 @@ def _read(
         if any(root is not None and destination_fault(root) for root in roots):
             hints[A_PLACE_OF_THIS_MACHINE] = None
         raise ConfigError(dict.fromkeys(problems), hint="\n".join(hints))
-    values, origins = merged(layers)
-    return _Read(found, matrix, values, origins)
+    return _Read(found, matrix, *merged(layers))
 
 
 @contextmanager
@@ -190,7 +189,7 @@ def _preset_layers(found: Iterable[Found], errors: list[ConfigError]) -> list[La
     layers = []
     for one in found:
         with _collected(errors):
-            layers.append(preset_layer(read_document(one.path, one.label)))
+            layers.append(preset_layer(read_document(one.path, one.label), bundled=one.bundled))
     return layers
 
 
@@ -297,20 +296,6 @@ def _data_type(name: str, matrix: Matrix) -> str:
 
 
 # Notices
-
-NOTICES_PER_KIND = 20
-"""How many words of a long list are reported one by one."""
-
-
-def _case_notices(request: Request) -> Iterator[Notice]:
-    """Yield a notice for each symbol in lower case, since keys are case-sensitive."""
-    words = dict.fromkeys(word for symbols in request.selection.symbols.values() for word in symbols)
-    lower = [word for word in words if word != word.upper()]
-    for word in lower[:NOTICES_PER_KIND]:
-        yield Notice(f"symbol {word!r} has lower-case letters, but the archive uses upper case; did you mean "
-                     f"{word.upper()!r}?")  # fmt: skip
-    if more := lower[NOTICES_PER_KIND:]:
-        yield Notice(f"{len(more)} more symbols have lower-case letters, but the archive uses upper case")
 
 
 def _quote_notices(request: Request) -> Iterator[Notice]:

@@ -51,11 +51,13 @@ class Found:
         label: What messages call it.
         path: The file.
         hides: Whether it shadows a bundled preset of the same name.
+        bundled: Whether it comes with the package.
     """
 
     label: str
     path: Path
     hides: bool = False
+    bundled: bool = False
 
 
 def list_presets() -> tuple[PresetInfo, ...]:
@@ -117,7 +119,7 @@ def find_preset(preset: str, folder: Path, place: str) -> Found:
     if preset in own:
         return Found(str(own[preset]), own[preset], hides=preset in bundled)
     if preset in bundled:
-        return Found(bundled[preset].name, bundled[preset])
+        return Found(bundled[preset].name, bundled[preset], bundled=True)
     if _is(path, Path.is_file):
         return Found(preset, path)
     names = tuple({**bundled, **own})

@@ -216,6 +216,7 @@ class RunConfig:
         notices: What a person should know about the configuration.
         origins: Where the value of each field came from; fields that are not in it have their default.
         selects: Whether anything says what is wanted; without it a request means the whole archive.
+        bundled: The fields whose value comes from a bundled preset, and not from anything that the user wrote.
 
     Example:
         >>> from crypto_archive import load_preset
@@ -230,6 +231,12 @@ class RunConfig:
     notices: tuple[Notice, ...]
     origins: Mapping[str, str]
     selects: bool = False
+    bundled: frozenset[str] = frozenset()
+
+    def concerns(self, notice: Notice) -> bool:
+        """Whether a notice is about anything but what bundled presets say."""
+        written = self.origins.keys() - self.bundled
+        return self.bundled.isdisjoint(notice.about) or not written.isdisjoint(notice.about)
 
     def locked_by(self, path: Path, bucket: str, shard: ShardName | None = None) -> RunConfig:
         """Return the same with a lock file, or a shard of one, that says what is wanted and from which bucket.

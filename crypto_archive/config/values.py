@@ -9,10 +9,52 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import nearest
-from crypto_archive.model import DateRange
+from crypto_archive.model import DateRange, Market
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+MARKET_WORDS = {
+    **{str(market): market for market in Market},
+    **dict.fromkeys(("um", "usdm", "usd-m", "usd_m", "futures/um", "futures-um"), Market.FUTURES_UM),
+    **dict.fromkeys(("cm", "coinm", "coin-m", "coin_m", "futures/cm", "futures-cm"), Market.FUTURES_CM),
+    "option": Market.OPTIONS,
+}
+"""The words for markets: our own, and those of the archive's keys and of the exchange."""
+
+
+def market_named(word: str) -> Market | None:
+    """Return the market that a word means, in upper or lower case; None where it means none."""
+    return MARKET_WORDS.get(word.lower())
+
+
+_INTERVAL = re.compile(r"([1-9][0-9]{0,5})\s*([A-Za-z]+)")
+_INTERVAL_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "mo": 30 * 86_400}
+_INTERVAL_UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+    **dict.fromkeys(("w", "wk", "week", "weeks"), "w"),
+    **dict.fromkeys(("mo", "mon", "month", "months"), "mo"),
+}
+
+
+def nearest_interval(word: str, allowed: Sequence[str]) -> str | None:
+    """Return the allowed interval that is as long as the one that a word means, such as 60m, 24h, 7d or 1hour.
+
+    Without one, it is the allowed word that looks most like it.
+    """
+    seconds = _interval_seconds(word)
+    same = (one for one in allowed if seconds is not None and _interval_seconds(one) == seconds)
+    return next(same, None) or nearest(word, allowed)
+
+
+def _interval_seconds(word: str) -> int | None:
+    found = _INTERVAL.fullmatch(word.strip())
+    unit = _INTERVAL_UNITS.get("mo" if found[2] == "M" else found[2].lower()) if found else None
+    return int(found[1]) * _INTERVAL_SECONDS[unit] if found and unit else None
+
 
 _AMOUNT = re.compile(r"(\d{1,18}(?:\.\d{1,18})?) ?([a-z]+)?", re.ASCII | re.IGNORECASE)
 _LETTERS = "kMGTP"

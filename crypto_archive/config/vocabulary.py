@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import LONGEST_SYMBOL, is_symbol
 from crypto_archive.catalog.layout_kinds import LayoutError, placement_of
+from crypto_archive.catalog.symbols import quote_of, symbol_of_pair
 from crypto_archive.config.fields import EVERY
-from crypto_archive.config.values import read_arguments
+from crypto_archive.config.values import MARKET_WORDS, market_named, nearest_interval, read_arguments
 from crypto_archive.errors import nearest
 from crypto_archive.model import Market
 
@@ -31,9 +32,13 @@ def vocabulary_faults(raw: Mapping[str, object], matrix: Matrix) -> Iterator[Fau
     """
     for where, word in _words(raw.get("markets"), ("markets",)):
         yield from _market(word, where)
+    taken: dict[Market | None, str] = {}
     for where, market, words in _groups(raw.get("symbols"), "symbols"):
         if market != EVERY:
             yield from _market(market, where)
+            other = taken.setdefault(market_named(market), market)
+            if other != market and market_named(market):
+                yield where, f"{market!r} is the same market as {other!r}; keep one of them", (), None
         for at, word in words:
             yield from _symbol(word, at)
     for where, word in _words(raw.get("quote_assets"), ("quote_assets",)):
@@ -70,8 +75,9 @@ def _groups(value: object, field: str) -> Iterator[tuple[Place, str, list[tuple[
 
 
 def _market(word: str, where: Place) -> Iterator[Fault]:
-    if word not in _MARKETS:
-        yield where, f"{word!r} is not a valid market type", _MARKETS, nearest(word, _MARKETS)
+    if market_named(word) is None:
+        near = nearest(word, MARKET_WORDS)
+        yield where, f"{word!r} is not a valid market type", _MARKETS, near and str(MARKET_WORDS[near])
 
 
 def _symbol(word: str, where: Place) -> Iterator[Fault]:
@@ -79,7 +85,9 @@ def _symbol(word: str, where: Place) -> Iterator[Fault]:
     if len(name.encode("utf-8", "replace")) > LONGEST_SYMBOL:
         yield where, f"'{name[:20]}…' is too long for a symbol; the maximum is {LONGEST_SYMBOL} bytes", (), None
     elif not is_symbol(name):
-        yield where, f"{word!r} is not a valid symbol; write a name like BTCUSDT, or a glob like '*USDT'", (), None
+        symbol = symbol_of_pair(name)
+        what = f"{word!r} is not a valid symbol; write a name like BTCUSDT, or a glob like '*USDT'"
+        yield where, what, (), symbol if quote_of(Market.SPOT, symbol) else None
 
 
 def _data_type(word: str, matrix: Matrix, where: Place) -> Iterator[Fault]:
@@ -99,7 +107,7 @@ def _intervals(data_type: str, words: list[tuple[Place, str]], matrix: Matrix, w
     of_type = "" if data_type == EVERY else f" for {data_type}"
     for at, word in words:
         if word not in known:
-            yield at, f"unknown interval {word!r}{of_type}", own, nearest(word, own)
+            yield at, f"unknown interval {word!r}{of_type}", own, nearest_interval(word, own)
 
 
 def _layout(name: object, matrix: Matrix) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crypto_archive import __version__
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure, UsageError
-from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, RunFinished, RunStarted
+from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, ObjectFinished, RunFinished, RunStarted
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Awaiting, Record
 from crypto_archive.jobs.report import Report
@@ -22,7 +22,7 @@ from crypto_archive.plan.decide import decide
 from crypto_archive.plan.limits import check_disk_space, require_sizes, within_budget
 from crypto_archive.plan.locked import locked_config, locked_objects
 from crypto_archive.plan.lockfile import LockFile
-from crypto_archive.plan.selection import ResolvedSelection, select
+from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, select
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
@@ -194,6 +194,7 @@ def collecting(
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
         selected = select(context, request.selection) if source is None else source
+        names = NamedSymbols(config) if config.request.discovery is Discovery.CALENDAR and source is None else None
         notices = [*session.notices, *_notices(config, selected)]
         if concurrency.notice is not None:
             notices.append(concurrency.notice)
@@ -207,6 +208,8 @@ def collecting(
                         record.take(event)
                         if months is not None:
                             months.note(event)
+                        if names is not None and isinstance(event, ObjectFinished):
+                            names.note_finished(event)
                     except EnvironmentFailure as error:
                         engine.abort(error)
                     yield event
@@ -217,6 +220,8 @@ def collecting(
                         break
                     for event in prune(context, record.manifest, month):
                         yield record.take(event)
+                for notice in names.notices() if names is not None and not cancelled.is_set() else ():
+                    yield record.take(Noticed(notice))
         except GeneratorExit:  # the consumer left early, and the engine has stopped what was under way
             with _ending_run(engine):
                 sweep_staging(root)

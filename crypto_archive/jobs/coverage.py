@@ -15,11 +15,11 @@ from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode
-from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, selection_document
+from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, selection_document, unknown_document, unknown_symbols
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, DateRange, Notices, Series, Topic, Verdict
 from crypto_archive.plan.availability import ObjectDays, series_coverage, total, within
 from crypto_archive.plan.candidates import add_object, expected_days, listed_days, whole
-from crypto_archive.plan.selection import matching, passes, select
+from crypto_archive.plan.selection import NamedSymbols, matching, passes, select, spelled
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk
@@ -82,6 +82,7 @@ def coverage(
             # Listings are cached in the archive root if it exists; this does not create one.
             path = root.listings_path if root.path.is_dir() else None
             bucket = stack.enter_context(open_listing(request, path))
+        names = NamedSymbols(config)
         for row in _selected_rows(context):
             listed: dict[Series, ObjectDays] = {}
             stored: dict[Series, ObjectDays] = {}
@@ -91,7 +92,7 @@ def coverage(
                 if bucket is None:
                     listed = expected_days(context, whole(group, intervals, within(row, DateRange())))
                 else:
-                    listed = listed_days(context, whole(group, intervals, DateRange()), bucket)
+                    listed = listed_days(context, whole(group, intervals, DateRange()), bucket, names)
                 order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
                 found = dict(on_disk.series(group, intervals, listed))
                 in_order = sorted(found, key=lambda one: (one.symbol, order.get(one.interval, 0)))
@@ -101,6 +102,8 @@ def coverage(
             for series, days in stored.items():
                 in_archive, dates = listed.get(series, ObjectDays()), request.selection.dates
                 report.add(series_coverage(series, row, in_archive, days, dates, context.today))
+        for notice in names.notices():
+            notices(notice)
         if bucket is not None and (remark := bucket.remark()):
             notices(remark)
     report.notices = notices.kept
@@ -139,6 +142,7 @@ class _DaysOnDisk:
         row = group.row
         prefixes = map(row.key_pattern.symbols_prefix, row.partitions)
         folders = {name for prefix in prefixes for name in self._keys.folders(prefix) if is_symbol(name)}
+        group = spelled(group, {*folders, *(series.symbol for series in listed)})
         symbols = matching(group.symbols, sorted(folders), lambda symbol: passes(row.market, symbol, group.filters))
         named = set(symbols).intersection(group.symbols)
         asked = (Series(row.market, row.data_type, symbol, interval) for symbol in symbols for interval in intervals)
@@ -167,8 +171,9 @@ SELECTED = ("markets", "data_types", "symbols", "intervals", "start", "end", "di
 class CoverageReport(JobReport):
     """What ``coverage`` found, per series: the days on disk, the days in the archive, and why the rest is missing.
 
-    ``status`` is ``success``, or ``empty`` if nothing of the selection is in the archive or on disk; ``document()`` is
-    the JSON document of ``docs/coverage.schema.json``. A series takes a few hundred bytes, however many objects it has.
+    ``status`` is ``success``, ``partial`` if a named symbol does not exist, or ``empty`` if nothing of the selection is
+    in the archive or on disk; ``document()`` is the JSON document of ``docs/coverage.schema.json``. A series takes a
+    few hundred bytes, however many objects it has.
 
     Attributes:
         request: What was asked about.
@@ -212,8 +217,9 @@ class CoverageReport(JobReport):
         return total(one.counts() for one in self.series)
 
     def _result(self) -> tuple[str, ExitCode]:
-        any_days = any(one.stored or one.listed for one in self.series)
-        return ("success", ExitCode.OK) if any_days else ("empty", ExitCode.PARTIAL)
+        if not any(one.stored or one.listed for one in self.series):
+            return "empty", ExitCode.PARTIAL
+        return ("partial", ExitCode.PARTIAL) if unknown_symbols(self.notices) else ("success", ExitCode.OK)
 
     def document(self) -> dict[str, object]:
         """Return the report as ``docs/coverage.schema.json`` describes it."""
@@ -247,6 +253,7 @@ class CoverageReport(JobReport):
                 }
                 for market, data_type, series in self.groups
             ],
+            "unknown_symbols": unknown_document(unknown_symbols(self.notices)),
             "notices": [notice.text for notice in self.notices],
             "versions": {"crypto_archive": __version__, "matrix": self.matrix_version},
         }

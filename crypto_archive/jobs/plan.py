@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode, FileUnusable
 from crypto_archive.files import LineSorter, explain_os_errors
+from crypto_archive.jobs.report import unknown_document, unknown_symbols
 from crypto_archive.model import Notices
 from crypto_archive.plan.awaited import awaited_earlier
 from crypto_archive.plan.candidates import calendar_objects, listed_objects
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config.run_config import RunConfig
-    from crypto_archive.model import Batch, Notice, PlannedObject, RemoteStat
+    from crypto_archive.model import Batch, Notice, PlannedObject, RemoteStat, UnknownSymbol
     from crypto_archive.plan.lockfile import Difference, Shard
     from crypto_archive.plan.selection import ResolvedSelection
     from crypto_archive.root.listing import BucketListing
@@ -221,8 +222,13 @@ class Plan:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Whether there is anything in it, once it is consumed."""
-        return ExitCode.OK if self.totals.overall["objects"] else ExitCode.PARTIAL
+        """Whether there is anything in it, and every named symbol exists, once it is consumed."""
+        return ExitCode.OK if self.totals.overall["objects"] and not self.unknown_symbols else ExitCode.PARTIAL
+
+    @property
+    def unknown_symbols(self) -> list[UnknownSymbol]:
+        """The symbols that were named and that no selected market has, once it is consumed."""
+        return unknown_symbols(self.notices)
 
     def needs(self) -> Needs:
         """Return what collecting it would take, once it is consumed."""
@@ -254,6 +260,7 @@ class Plan:
             "by_market_and_type": [asdict(group) for group in self.totals.groups],
             "batch_size": self.request.fetching.batch_size,
             "budget": self.needs().document(),
+            "unknown_symbols": unknown_document(self.unknown_symbols),
             "notices": [notice.text for notice in self.notices],
         }
 

@@ -21,7 +21,7 @@ from crypto_archive.events import (
     RunFinished,
     RunStarted,
 )
-from crypto_archive.model import Absence, Notice, Outcome, Verdict
+from crypto_archive.model import Absence, Notice, Outcome, UnknownSymbols, Verdict
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config.run_config import Request, RunConfig
-    from crypto_archive.model import Market
+    from crypto_archive.model import Market, UnknownSymbol
 
 SCHEMA_VERSION = 1
 """The version of every report's document."""
@@ -124,6 +124,16 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def unknown_symbols(notices: Iterable[Notice]) -> list[UnknownSymbol]:
+    """Return the unknown symbols that notices name."""
+    return [one for notice in notices if isinstance(notice, UnknownSymbols) for one in notice.symbols]
+
+
+def unknown_document(symbols: Iterable[UnknownSymbol]) -> list[dict[str, object]]:
+    """Return unknown symbols as a document."""
+    return [{"symbol": one.name, "nearest": list(one.nearest)} for one in symbols]
+
+
 def by_name(counts: Mapping[Any, int], kinds: type[StrEnum]) -> dict[str, int]:
     """Return counts as a document that has every kind."""
     return {str(kind): counts.get(kind, 0) for kind in kinds}
@@ -177,9 +187,10 @@ class Pruning:
 class Report(JobReport):
     """What a run has done so far; every figure comes from its events.
 
-    ``status`` is ``success``, ``partial`` (some objects failed), ``failed`` (an error stopped it, or all objects
-    failed), ``empty`` (nothing was planned, or the archive has none of it) or ``interrupted``. ``exit_code()`` is that
-    of the command, and ``document()`` the JSON document of ``docs/report.schema.json``.
+    ``status`` is ``success``, ``partial`` (some objects failed, or a named symbol does not exist), ``failed`` (an error
+    stopped it, or all objects failed), ``empty`` (nothing was planned, or the archive has none of it) or
+    ``interrupted``. ``exit_code()`` is that of the command, and ``document()`` the JSON document of
+    ``docs/report.schema.json``.
 
     Attributes:
         request: What the run was asked to do.
@@ -307,6 +318,11 @@ class Report(JobReport):
         """When the run ended, UTC; None while it goes on."""
         return self.started_at + timedelta(seconds=self.seconds) if self.started_at and self.ended else None
 
+    @property
+    def unknown_symbols(self) -> list[UnknownSymbol]:
+        """The symbols that were named and that no selected market has."""
+        return unknown_symbols(self.notices)
+
     def _result(self) -> tuple[str, ExitCode]:
         """``success`` if everything planned is stored or rightly absent; ``empty`` if the archive has nothing of it.
 
@@ -317,7 +333,7 @@ class Report(JobReport):
             return "failed" if counts["failed_tasks"] == counts["total_tasks"] else "partial", ExitCode.PARTIAL
         if counts["total_tasks"] == absent and self.absences[Absence.NOT_YET] < max(absent, 1):
             return "empty", ExitCode.PARTIAL
-        return "success", ExitCode.OK
+        return ("partial", ExitCode.PARTIAL) if self.unknown_symbols else ("success", ExitCode.OK)
 
     def _stats(self) -> dict[str, int]:
         """Return the counts under the seed's names; successful, failed and skipped add up to the total."""
@@ -377,6 +393,7 @@ class Report(JobReport):
                 for failure in self.failures
             ],
             "failures_omitted": self.failures_omitted,
+            "unknown_symbols": unknown_document(self.unknown_symbols),
             "notices": [notice.text for notice in self.notices],
             "presets": list(self.presets),
             "selection": selection_document(self.request),

@@ -18,6 +18,7 @@ from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.catalog.symbols import QUOTE_ASSETS
 from crypto_archive.config.preset_files import bundled_presets, preset_folder, presets_in
 from crypto_archive.config.run_config import DEFAULT_ROOT, Discovery, Partitioning
+from crypto_archive.config.values import market_named
 from crypto_archive.errors import ConfigError
 from crypto_archive.files import MATRIX_FILE, data_folder, expanded
 from crypto_archive.model import Contract, Partition
@@ -53,7 +54,8 @@ def suggestions(field: str, begun: str, given: Given) -> list[tuple[str, str]]:
     Raises:
         Exception: A file cannot be read; the caller then suggests nothing.
     """
-    markets, data_types = given.get("markets"), given.get("data_types")
+    markets = [market_named(word) or word for word in given.get("markets", ())]
+    data_types = given.get("data_types")
     found: dict[str, str] = {}
     match field:
         case "presets":
@@ -88,7 +90,7 @@ def _description(path: Path) -> str:
 
 def _symbols(given: Given) -> set[str]:
     """Return the default symbols, and those that the cached listings have."""
-    markets = given.get("markets")
+    markets = [market_named(word) or word for word in given.get("markets", ())]
     defaults = _matrix(given).get("symbols", {}).items()
     found = {symbol for market, symbols in defaults if not markets or market in markets for symbol in symbols}
     roots = given.get("output_directory") or [os.environ.get("CRYPTO_ARCHIVE_OUTPUT_DIRECTORY") or str(DEFAULT_ROOT)]

@@ -12,7 +12,7 @@ from crypto_archive.errors import UsageError
 from crypto_archive.model import DateRange, Notice, Notices
 from crypto_archive.plan.availability import SymbolHistory
 from crypto_archive.plan.candidates import listed_days, whole
-from crypto_archive.plan.selection import select
+from crypto_archive.plan.selection import NamedSymbols, select
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import Root
@@ -78,6 +78,7 @@ def symbols(
     for notice in config.notices:
         notices(notice)
     with open_listing(request, root.listings_path if root.path.is_dir() else None) as bucket:
+        names = NamedSymbols(config)
         for row in rows:
             interval = _interval(row, selection)
             if interval is not None and interval not in row.all_intervals:
@@ -89,11 +90,13 @@ def symbols(
                 symbols={row.market: selection.symbols.get(row.market) or EVERY_SYMBOL},
             )  # fmt: skip
             for group in select(context, of_row).groups[:1]:
-                days = listed_days(context, whole(group, (interval,), DateRange()), bucket)
+                days = listed_days(context, whole(group, (interval,), DateRange()), bucket, names)
                 for series in sorted(days):
                     history = SymbolHistory(series, days[series].covered())
                     if as_of is None or history.days & dayset.span(as_of, as_of):
                         yield history
+        for notice in names.notices():
+            notices(notice)
         if remark := bucket.remark():
             notices(remark)
 

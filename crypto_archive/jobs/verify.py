@@ -18,7 +18,7 @@ from crypto_archive.catalog.keys import is_symbol
 from crypto_archive.config.run_config import Discovery, Partitioning
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked, Noticed
-from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, by_name
+from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, by_name, unknown_document, unknown_symbols
 from crypto_archive.jobs.run import Run
 from crypto_archive.model import (
     SIDECAR_SUFFIX,
@@ -26,6 +26,7 @@ from crypto_archive.model import (
     ArchiveObject,
     ManifestEntry,
     Notice,
+    Notices,
     Partition,
     Period,
     RemoteStat,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import RunConfig
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.report import Report
-    from crypto_archive.model import Candidate, Market
+    from crypto_archive.model import Candidate, Market, UnknownSymbol
     from crypto_archive.root.proof import Proof
 
 BAD_KEPT = 1000
@@ -132,14 +133,15 @@ class CheckedGroup:
 class VerifyReport(JobReport):
     """What ``verify`` found.
 
-    ``status`` is ``success``, ``bad``, ``empty`` (nothing to check), ``interrupted`` or ``failed``; ``exit_code()`` is
-    that of the command, and ``document()`` the JSON document of ``docs/verify.schema.json``, whose fields can also be
-    read as ``report["objects"]``.
+    ``status`` is ``success``, ``bad``, ``partial`` (a named symbol does not exist), ``empty`` (nothing to check),
+    ``interrupted`` or ``failed``; ``exit_code()`` is that of the command, and ``document()`` the JSON document of
+    ``docs/verify.schema.json``, whose fields can also be read as ``report["objects"]``.
 
     Attributes:
         output_directory: The archive root.
         groups: Checks by market and data type, in the order in which they were made.
         bad: Every object that is missing, damaged or otherwise bad; ``repair`` takes them.
+        unknown_symbols: The symbols that were named and that no selected market has; known only from the listing.
         repair: The report of the run that repaired them; None without one.
         started_at: When the check started, UTC.
         seconds: How long it took; 0 while it runs.
@@ -158,6 +160,7 @@ class VerifyReport(JobReport):
     output_directory: str
     groups: dict[tuple[Market, str], CheckedGroup] = field(default_factory=dict)
     bad: list[Checked] = field(default_factory=list)
+    unknown_symbols: list[UnknownSymbol] = field(default_factory=list)
     repair: Report | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     version: str = __version__
@@ -191,7 +194,9 @@ class VerifyReport(JobReport):
     def _result(self) -> tuple[str, ExitCode]:
         if self.bad:
             return "bad", ExitCode.VERIFICATION if self.repair is None else self.repair.exit_code()
-        return ("success", ExitCode.OK) if self.objects else ("empty", ExitCode.PARTIAL)
+        if not self.objects:
+            return "empty", ExitCode.PARTIAL
+        return ("partial", ExitCode.PARTIAL) if self.unknown_symbols else ("success", ExitCode.OK)
 
     def document(self) -> dict[str, object]:
         """Return the report as ``docs/verify.schema.json`` describes it."""
@@ -230,6 +235,7 @@ class VerifyReport(JobReport):
                 for checked in self.bad[:BAD_KEPT]
             ],
             "bad_omitted": len(self.bad[BAD_KEPT:]),
+            "unknown_symbols": unknown_document(self.unknown_symbols),
             "repair": None if self.repair is None else self.repair.document(),
             "versions": {"crypto_archive": self.version},
         }
@@ -246,7 +252,8 @@ def verifying(
     """Check every object of a selection, or of the whole archive root; yield each finding, return the report."""
     started = time.monotonic()
     notices: deque[Notice] = deque()
-    context = Context.of(config, today=today, cancellation=cancellation, on_notice=notices.append)
+    kept = Notices(notices.append)
+    context = Context.of(config, today=today, cancellation=cancellation, on_notice=kept)
     require_there(context.root)
     report = VerifyReport(str(context.root.path))
     with Manifest(context.root.manifest_path, read_only=True) as manifest:
@@ -263,6 +270,7 @@ def verifying(
         notices.append(Notice(f"{what}: their ETags are not known"))
     while notices:
         yield Noticed(notices.popleft())
+    report.unknown_symbols = unknown_symbols(kept.kept)
     report.finish(time.monotonic() - started, interrupted_by=context.cancellation.signal_number)
     return report
 

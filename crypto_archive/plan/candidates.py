@@ -13,7 +13,7 @@ from crypto_archive.model import Absence, Action, Candidate, Notice, Notices, Pa
 from crypto_archive.plan.availability import ObjectDays, periods
 from crypto_archive.plan.awaited import earlier_groups, report_earlier, why_awaited
 from crypto_archive.plan.listed import ListedGroup
-from crypto_archive.plan.selection import ResolvedSelection, resolve_offline
+from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, resolve_offline
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -45,12 +45,15 @@ def calendar_objects(
         if any(map(is_glob, group.symbols)):
             what = "globs and filters" if group.filters else "globs"
             count = len(resolve_offline(context, group, known))
-            context.on_notice(
-                Notice(f"{group.label}: without a listing, {what} match only the matrix's {count} default symbols")
+            context.note(
+                Notice(
+                    f"{group.label}: without a listing, {what} match only the matrix's {count} default symbols",
+                    about=("symbols", "quote_assets", "contract", "settled"),
+                )
             )
         if group.consolidates:
             why = "planning daily objects only: the calendar does not know which monthly ones exist"
-            context.on_notice(Notice(f"{group.label}: {why}", Topic.PLANNING))
+            context.note(Notice(f"{group.label}: {why}", Topic.PLANNING, about=("data_types", "partition")))
         yield from by_calendar(context, group, known)
     report_earlier(context, "asking again", earlier)
     for item, since, _ in earlier:
@@ -88,9 +91,12 @@ def listed_objects(
         EndpointUnreachable: The listing failed.
     """
     listing.cancelled = context.cancelled
+    names = NamedSymbols(context.config)
     with listing:
         for group in selection.groups:
-            yield from _listed_group(context, group, listing, stored)
+            yield from _listed_group(context, group, listing, stored, names)
+        for notice in names.notices():
+            context.on_notice(notice)
         if earlier:
             yield from _listed_earlier(context, earlier, listing)
         if remark := listing.remark():
@@ -98,7 +104,11 @@ def listed_objects(
 
 
 def _listed_group(
-    context: Context, group: SeriesGroup, listing: BucketListing, stored: StoredFiles | None = None
+    context: Context,
+    group: SeriesGroup,
+    listing: BucketListing,
+    stored: StoredFiles | None = None,
+    names: NamedSymbols | None = None,
 ) -> Iterator[Candidate]:
     """Yield the objects of a group; where there are none, check that the server is an archive.
 
@@ -109,7 +119,7 @@ def _listed_group(
         EndpointUnreachable: The listing failed, or the server lists nothing at all.
     """
     found = False
-    for candidate in ListedGroup(context, group, listing, stored).objects():
+    for candidate in ListedGroup(context, group, listing, stored, names).objects():
         found = found or candidate.remote is not None
         yield candidate
     if not found:
@@ -168,7 +178,9 @@ def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRang
             yield replace(group, partition=partition, intervals=own, dates=dates, consolidates=False)
 
 
-def listed_days(context: Context, groups: Iterable[SeriesGroup], listing: BucketListing) -> dict[Series, ObjectDays]:
+def listed_days(
+    context: Context, groups: Iterable[SeriesGroup], listing: BucketListing, names: NamedSymbols
+) -> dict[Series, ObjectDays]:
     """Return the days of all objects that the archive lists of the groups of one row, by series.
 
     Raises:
@@ -178,10 +190,10 @@ def listed_days(context: Context, groups: Iterable[SeriesGroup], listing: Bucket
     notices = Notices()
     quiet = replace(context, on_notice=notices)
     for group in groups:
-        for candidate in _listed_group(quiet, group, listing):
+        for candidate in _listed_group(quiet, group, listing, names=names):
             if candidate.action is None:  # an object to wait for is not there yet
                 add_object(found, candidate.object)
-        # What one more partition lacks, such as a symbol, is not worth a notice.
+        # What one more partition lacks is not worth a notice.
         quiet = replace(context, on_notice=Notices())
     for notice in notices.kept:
         if not (found and notice.topic is Topic.NO_MATCH):

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crypto_archive.catalog.symbols import is_glob, is_settled
+from crypto_archive.catalog.symbols import in_capitals, is_glob, is_settled
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import (
     SIDECAR_SUFFIX,
@@ -26,14 +26,14 @@ from crypto_archive.model import (
 )
 from crypto_archive.plan.availability import PUBLICATION_DELAY, whole_months
 from crypto_archive.plan.prefixes import chunked, scopes, span_of
-from crypto_archive.plan.selection import resolve, unknown
+from crypto_archive.plan.selection import resolve, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from crypto_archive.model import ArchiveObject, OnNotice, Series
     from crypto_archive.plan.prefixes import Member, Scope, Span
-    from crypto_archive.plan.selection import SeriesGroup
+    from crypto_archive.plan.selection import NamedSymbols, SeriesGroup
     from crypto_archive.root.listing import BucketListing
     from crypto_archive.root.presence import StoredFiles
     from crypto_archive.root.session import Context
@@ -47,6 +47,8 @@ LEAST_PAYLOAD_BYTES = 1000
 """With less content per day, as in 1d klines, sizes prove nothing: joined, days pack better than one zip each."""
 SERIES_NAMED = 20
 """How many series without any object, or months that are not trusted, are named one by one."""
+_ASKED = ("symbols", "data_types", "intervals", "date_range")
+"""The fields that a notice about a series without objects comments on."""
 _LIVING = {Partition.DAILY: timedelta(days=7), Partition.MONTHLY: timedelta(days=62)}
 """How much longer ago than the archive's usual delay the newest object of a series may be, for more to be expected."""
 
@@ -59,17 +61,24 @@ class ListedGroup:
         group: The series.
         listing: Lists the bucket.
         stored: Knows monthly objects that were found to lack rows; None to trust all of them.
+        names: Takes in which of the named symbols there are.
     """
 
     def __init__(
-        self, context: Context, group: SeriesGroup, listing: BucketListing, stored: StoredFiles | None = None
+        self,
+        context: Context,
+        group: SeriesGroup,
+        listing: BucketListing,
+        stored: StoredFiles | None = None,
+        names: NamedSymbols | None = None,
     ) -> None:
         self._context = context
         self._group = group
         self._listing = listing
         self._stored = stored
+        self._names = names
         self._spans = _spans(context, group)
-        self._named = frozenset(symbol for symbol in group.symbols if not is_glob(symbol))
+        self._named: frozenset[str] = frozenset()
         self._found: set[str] = set()
         self._silent: list[Member] = []
         self._before: dict[Member, date] = {}
@@ -87,12 +96,14 @@ class ListedGroup:
         """
         if not self._spans:
             return
-        has_globs = any(map(is_glob, self._group.symbols))
-        folders = self._folders if has_globs else ()
+        needs_folders = any(is_glob(symbol) or symbol != in_capitals(symbol) for symbol in self._group.symbols)
+        folders = self._folders if needs_folders else ()
         if self._listing.is_cut_short:
             return
+        self._group = spelled(self._group, folders)
         symbols = resolve(self._context, self._group, folders)
-        for chunk in chunked(scopes(self._group, self._spans, symbols, len(folders) if has_globs else None)):
+        self._named = frozenset(symbols).intersection(self._group.symbols)
+        for chunk in chunked(scopes(self._group, self._spans, symbols, len(folders) if needs_folders else None)):
             prefixes = [prefix for scope in chunk for some in scope.prefixes.values() for prefix in some]
             if len(prefixes) > 1:
                 self._listing.prepare(prefixes)
@@ -208,7 +219,7 @@ class ListedGroup:
 
     def _report_oddities(self) -> None:
         """Report what was odd, such as unknown symbols and series without any object: by name, if they are few."""
-        label, on_notice, span = self._group.label, self._context.on_notice, self._spans[self._group.partition]
+        label, on_notice, span = self._group.label, self._context.note, self._spans[self._group.partition]
         if self._repeated:
             what = f"the archive lists {self._repeated} objects more than once; the first entry counts"
             on_notice(Notice(f"{label}: {what}"))
@@ -221,16 +232,16 @@ class ListedGroup:
             if self._listing.is_cut_short:
                 return
         strange = quiet.difference(folders) if folders else frozenset()
-        for notice in unknown(strange, folders, f"{label}, {self._group.partition}"):
-            on_notice(notice)
+        if self._names is not None:
+            self._names.note(self._group.row, self._found | quiet.intersection(folders), strange, folders)
         silent = sorted((member for member in self._silent if member[0] not in strange), key=str)
         what = f"no {self._group.partition} objects in the archive from {span.first} to {span.last}"
         if len(silent) > SERIES_NAMED:
-            on_notice(Notice(f"{label}: {what} for {len(silent)} series", Topic.PLANNING))
+            on_notice(Notice(f"{label}: {what} for {len(silent)} series", Topic.PLANNING, about=_ASKED))
         else:
             for symbol, interval in silent:
                 series = " ".join(filter(None, (label, symbol, interval)))
-                on_notice(Notice(f"{series}: {what}", Topic.PLANNING))
+                on_notice(Notice(f"{series}: {what}", Topic.PLANNING, about=_ASKED))
 
 
 def consolidated(

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from fnmatch import translate
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase, translate
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import is_symbol
 from crypto_archive.catalog.matrix import Status
-from crypto_archive.catalog.symbols import contract_of, is_glob, is_settled, quote_of
+from crypto_archive.catalog.symbols import contract_of, in_capitals, is_glob, is_settled, quote_of, symbol_of_pair
 from crypto_archive.config.run_config import Partitioning, SymbolFilter
-from crypto_archive.errors import nearest_phrase
-from crypto_archive.model import DateRange, Notice, Partition, Topic
+from crypto_archive.errors import nearest_few
+from crypto_archive.model import Absence, DateRange, Notice, Outcome, Partition, Topic, UnknownSymbol, UnknownSymbols
 from crypto_archive.plan.availability import bounds, whole_months, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from crypto_archive.catalog.matrix import Matrix, Row
-    from crypto_archive.config.run_config import Selection
+    from crypto_archive.config.run_config import RunConfig, Selection
+    from crypto_archive.events import ObjectFinished
     from crypto_archive.model import Market
     from crypto_archive.root.session import Context
 
@@ -80,17 +80,19 @@ def select(context: Context, selection: Selection) -> ResolvedSelection:
         for row in dict.fromkeys(row for row in rows.values() if row is not None):
             groups += _groups(context, row, selection, notices)
         if lacking := [name for name, row in rows.items() if row is None]:
-            notices.append(Notice(f"{market} does not have {', '.join(lacking)}; nothing to plan"))
-    return ResolvedSelection(tuple(groups), tuple(dict.fromkeys(notices)))
+            what = f"{market} does not have {', '.join(lacking)}; nothing to plan"
+            notices.append(Notice(what, about=("data_types",)))
+    return ResolvedSelection(tuple(groups), tuple(dict.fromkeys(filter(context.config.concerns, notices))))
 
 
 def _groups(context: Context, row: Row, selection: Selection, notices: list[Notice]) -> Iterator[SeriesGroup]:
     label = f"{row.market} {row.data_type}"
     if row.status is Status.NEVER_PUBLISHED:
-        notices.append(Notice(f"{label}: never published by the archive; nothing to plan"))
+        notices.append(Notice(f"{label}: never published by the archive; nothing to plan", about=("data_types",)))
         return
     if row.status is Status.REMOVED:
-        notices.append(Notice(f"{label}: removed from the archive, last day {row.last_date}; nothing to plan"))
+        what = f"{label}: removed from the archive, last day {row.last_date}; nothing to plan"
+        notices.append(Notice(what, about=("data_types",)))
         return
     symbols = _symbols(row, selection, context.matrix, notices)
     dates = within(row, selection.dates)
@@ -98,12 +100,16 @@ def _groups(context: Context, row: Row, selection: Selection, notices: list[Noti
     for partition, intervals in _by_partition(row, selection, notices):
         what = label if None in intervals or partition is preferred else f"{label} {', '.join(map(str, intervals))}"
         if bounds(partition, dates, context.today) is None:
-            notices.append(Notice(f"{what}: {_why_nothing(row, partition, selection.dates)}; nothing to plan"))
+            why = f"{what}: {_why_nothing(row, partition, selection.dates)}; nothing to plan"
+            about = ("data_types",) if row.last_date is not None else ("data_types", "date_range")
+            notices.append(Notice(why, about=about))
             continue
         if partition is not preferred:
-            notices.append(Notice(f"{what}: published {partition} only; planning {partition} objects", Topic.PLANNING))
+            why = f"{what}: published {partition} only; planning {partition} objects"
+            notices.append(Notice(why, Topic.PLANNING, about=("data_types", "partition")))
         if row.last_date is not None and (selection.dates.end is None or selection.dates.end > row.last_date):
-            notices.append(Notice(f"{what}: discontinued; planning up to its last day {row.last_date}", Topic.PLANNING))
+            why = f"{what}: discontinued; planning up to its last day {row.last_date}"
+            notices.append(Notice(why, Topic.PLANNING, about=("data_types", "date_range")))
         # Of intervals that both partitions have, whole months may be fetched as one object.
         both: tuple[str | None, ...] = ()
         if (
@@ -126,7 +132,8 @@ def _symbols(row: Row, selection: Selection, matrix: Matrix, notices: list[Notic
     renamed = [f"{symbol} for {name}" for name, symbol in symbols.items() if name != symbol]
     if renamed:
         more = f" and {len(renamed) - RENAMED_SHOWN} more" if len(renamed) > RENAMED_SHOWN else ""
-        notices.append(Notice(f"{row.market} {row.data_type}: using {', '.join(renamed[:RENAMED_SHOWN])}{more}"))
+        what = f"{row.market} {row.data_type}: using {', '.join(renamed[:RENAMED_SHOWN])}{more}"
+        notices.append(Notice(what, about=("symbols",)))
     return tuple(dict.fromkeys(symbols.values()))
 
 
@@ -138,12 +145,13 @@ def _by_partition(
     label = f"{row.market} {row.data_type}"
     if not row.has_intervals:
         if named := selection.intervals.get(row.data_type, ()):
-            notices.append(Notice(f"{label}: has no intervals; ignoring {', '.join(named)}"))
+            notices.append(Notice(f"{label}: has no intervals; ignoring {', '.join(named)}", about=("intervals",)))
         yield (preferred if preferred in row.partitions else preferred.other), (None,)
         return
     intervals = selection.intervals.get(row.data_type, selection.intervals.get("*", ())) or row.all_intervals
     if lacking := [interval for interval in intervals if interval not in row.all_intervals]:
-        notices.append(Notice(f"{label}: no interval {', '.join(lacking)}; nothing to plan for it"))
+        what = f"{label}: no interval {', '.join(lacking)}; nothing to plan for it"
+        notices.append(Notice(what, about=("intervals",)))
     here = tuple(interval for interval in intervals if interval in row.partitions.get(preferred, ()))
     there = tuple(interval for interval in intervals if interval in row.all_intervals and interval not in here)
     if here:
@@ -163,7 +171,10 @@ def _why_nothing(row: Row, partition: Partition, dates: DateRange) -> str:
 
 
 MOST_NAMED = 20
-"""How many unknown symbols are named one by one."""
+"""How many unknown symbols are compared with the known ones."""
+UNKNOWN_SHOWN = 5
+"""How many of them are named in one line."""
+MOST_NEAREST = 3
 _PATTERNS_SHOWN = 5
 
 
@@ -205,12 +216,13 @@ def resolve(context: Context, group: SeriesGroup, folders: Iterable[str]) -> tup
         more = f" and {len(group.symbols) - _PATTERNS_SHOWN} more" if len(group.symbols) > _PATTERNS_SHOWN else ""
         filters = f" ({group.filters})" if group.filters else ""
         what = f"no symbol in the archive matches {patterns}{more}{filters}; nothing to plan"
-        context.on_notice(Notice(f"{group.label}: {what}", Topic.NO_MATCH))
+        context.note(Notice(f"{group.label}: {what}", Topic.NO_MATCH, about=("symbols",)))
     return symbols
 
 
 def resolve_offline(context: Context, group: SeriesGroup, known: Iterable[str]) -> tuple[str, ...]:
     """Return the symbols of a group, its globs matched against symbols that are known without asking the archive."""
+    group = spelled(group, known := tuple(known))
     symbols = _chosen(group, known)
     if group.symbols and not symbols and not any(map(is_glob, group.symbols)):
         what = f"none of the symbols passes the filters ({group.filters}); nothing to plan"
@@ -218,14 +230,128 @@ def resolve_offline(context: Context, group: SeriesGroup, known: Iterable[str]) 
     return symbols
 
 
-def unknown(symbols: Iterable[str], folders: Collection[str], label: str) -> Iterator[Notice]:
-    """Yield a notice for each named symbol that has no folder in the archive, with the nearest that have one."""
-    real = list(filter(can_be_listed, folders))
-    strange = iter(sorted(set(symbols).difference(real)))
-    for symbol in islice(strange, MOST_NAMED):
-        yield Notice(f"{label}: the archive has no symbol {symbol!r}{nearest_phrase(symbol, real)}")
-    if rest := sum(1 for _ in strange):
-        yield Notice(f"{label}: the archive has none of {rest} more of the named symbols either")
+_Place = tuple[str, str]
+"""A market and a data type."""
+
+
+class NamedSymbols:
+    """Which of the symbols that the user named some selected market has, and which none of them has.
+
+    Symbols of the matrix's default list and of bundled presets are not named by the user, and globs name none.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        by_user = "symbols" not in config.bundled
+        symbols = config.request.selection.symbols if by_user else {}
+        self._names = {market: [name for name in names if not is_glob(name)] for market, names in symbols.items()}
+        self._matrix = config.matrix
+        self._by_row: dict[_Place, dict[str, set[str]]] = {}
+        self._found: dict[str, set[_Place]] = {}
+        self._lacking: dict[str, dict[_Place, tuple[str, ...]]] = {}
+
+    def note(self, row: Row, found: Iterable[str], lacking: Iterable[str] = (), known: Iterable[str] = ()) -> None:
+        """Take in which symbols, as keys spell them, were found in a row, and which are not among the known ones."""
+        names, place = self._named(row.market, row.data_type), (row.market, row.data_type)
+        for name in (name for symbol in found for name in names.get(symbol, ())):
+            self._found.setdefault(name, set()).add(place)
+        if strange := [name for symbol in lacking for name in names.get(symbol, ())]:
+            real = tuple(filter(can_be_listed, known))
+            for name in strange:
+                self._lacking.setdefault(name, {})[place] = real
+
+    def note_finished(self, event: ObjectFinished) -> None:
+        """Take in how an object ended that was planned without knowing whether the archive has its symbol."""
+        series = event.object.series
+        place = (series.market, series.data_type)
+        for name in self._named(*place).get(series.symbol, ()):
+            if event.outcome is not Outcome.ABSENT:
+                self._found.setdefault(name, set()).add(place)
+            elif event.reason != Absence.NOT_YET:
+                self._lacking.setdefault(name, {})[place] = ()
+
+    def notices(self) -> Iterator[Notice]:
+        """Yield where the archive lacks a symbol that it has elsewhere, then the symbols that it has nowhere."""
+        in_order = dict.fromkeys(name for names in self._names.values() for name in names)
+        unknown = [name for name in in_order if name in self._lacking and name not in self._found]
+        lacking = [
+            (place, name, known)
+            for name, places in sorted(self._lacking.items())
+            for place, known in places.items()
+            if name in self._found and place not in self._found[name]
+        ]
+        for place, name, known in lacking[:MOST_NAMED]:
+            yield Notice(
+                f"{' '.join(place)}: the archive has no symbol {name!r}{_ending(nearest_symbols(name, known))}"
+            )
+        if more := len(lacking[MOST_NAMED:]):
+            yield Notice(
+                f"the archive lacks {more:,} more named symbols in some of the selected markets and data types"
+            )
+        if unknown:
+            yield self._unknown(unknown)
+
+    def _unknown(self, names: Sequence[str]) -> UnknownSymbols:
+        symbols = []
+        for number, name in enumerate(names):
+            known = dict.fromkeys(symbol for some in self._lacking[name].values() for symbol in some)
+            known = known or dict.fromkeys(symbol for some in self._matrix.symbols.values() for symbol in some)
+            symbols.append(UnknownSymbol(name, nearest_symbols(name, known) if number < MOST_NAMED else ()))
+        if len(symbols) == 1:
+            listed = any(self._lacking[names[0]].values())
+            what = "the archive has no symbol" if listed else "the archive has no selected object of the symbol"
+            text = f"{what} {names[0]!r}{_ending(symbols[0].nearest)}"
+        else:
+            shown = "; ".join(f"{one.name!r}{_in_brackets(one.nearest)}" for one in symbols[:UNKNOWN_SHOWN])
+            more = f"; and {len(symbols) - UNKNOWN_SHOWN:,} more" if len(symbols) > UNKNOWN_SHOWN else ""
+            text = f"the archive has nothing of {len(symbols):,} named symbols: {shown}{more}"
+        return UnknownSymbols(text, symbols=tuple(symbols))
+
+    def _named(self, market: Market, data_type: str) -> dict[str, set[str]]:
+        """Return the names by the symbols that they become in the keys of a row."""
+        found = self._by_row.get((market, data_type))
+        if found is None:
+            found = self._by_row[market, data_type] = {}
+            row = self._matrix.row(market, data_type)
+            if row is not None:
+                for name in self._names.get(market, ()):
+                    for symbol in (row.symbol(name), row.symbol(in_capitals(name))):
+                        found.setdefault(symbol, set()).add(name)
+        return found
+
+
+def nearest_symbols(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the symbols that look most like a name; first the one that other programs write as ``BTC/USDT:USDT``."""
+    plain = symbol_of_pair(name)
+    known = dict.fromkeys(known)
+    near = nearest_few(name, known)
+    return tuple(dict.fromkeys((plain, *near)))[:MOST_NEAREST] if plain in known else near
+
+
+def _ending(near: Sequence[str]) -> str:
+    return f"; nearest {'is' if len(near) == 1 else 'are'} {', '.join(map(repr, near))}" if near else ""
+
+
+def _in_brackets(near: Sequence[str]) -> str:
+    return f" (nearest: {', '.join(map(repr, near))})" if near else ""
+
+
+def spelled(group: SeriesGroup, known: Iterable[str]) -> SeriesGroup:
+    """Return a group with symbols in capitals, as the archive has them, except those that are known as they are."""
+    if not any(symbol != in_capitals(symbol) for symbol in group.symbols):
+        return group
+    real = frozenset(known)
+    symbols = (symbol if _is_among(symbol, real) else _in_keys(group.row, symbol) for symbol in group.symbols)
+    return replace(group, symbols=tuple(dict.fromkeys(symbols)))
+
+
+def _is_among(symbol: str, known: frozenset[str]) -> bool:
+    pattern = symbol.removeprefix("!")
+    return pattern in known or (is_glob(pattern) and any(fnmatchcase(one, pattern) for one in known))
+
+
+def _in_keys(row: Row, symbol: str) -> str:
+    capitals = in_capitals(symbol)
+    return capitals if is_glob(symbol) else row.symbol(capitals)
 
 
 def can_be_listed(name: str) -> bool:

@@ -25,7 +25,7 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.jobs.report import REPORTED_AS_FAILURES
-from crypto_archive.model import Outcome, Verdict
+from crypto_archive.model import Outcome, UnknownSymbols, Verdict
 from crypto_archive.text import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
@@ -358,6 +358,8 @@ class Remarks:
         if isinstance(event, RunStarted):
             for notice in event.notices:
                 yield Remark(RemarkKind.NOTE, notice.text, "note")
+        elif isinstance(event, Noticed) and isinstance(event.notice, UnknownSymbols):
+            yield Remark(RemarkKind.FAILURE, event.notice.text, "unknown")
         elif isinstance(event, Noticed):
             yield Remark(RemarkKind.NOTE, event.notice.text, "note")
         elif isinstance(event, DaysKept):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from rich import box
@@ -10,13 +11,14 @@ from rich.panel import Panel
 from rich.text import Text
 
 from crypto_archive.errors import ExitCode
-from crypto_archive.model import Outcome, Verdict
+from crypto_archive.model import Outcome, UnknownSymbols, Verdict
+from crypto_archive.plan.selection import UNKNOWN_SHOWN
 from crypto_archive.render.console import RESULT_STYLES, STATUS_STYLES
 from crypto_archive.render.tables import facts_table, plain_table
 from crypto_archive.text import format_bytes, format_count, format_duration, format_rate, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.relayout import RelayoutReport
     from crypto_archive.jobs.report import Report
     from crypto_archive.jobs.verify import VerifyReport
+    from crypto_archive.model import Notice, UnknownSymbol
 
 Name = TypeVar("Name", Outcome, Verdict)
 
@@ -59,6 +62,7 @@ HEADLINES = {
 }
 CHECK_HEADLINES = {
     "bad": "Some files are bad or missing",
+    "partial": "Not all that is selected is here",
     "empty": "There was nothing to verify",
     "interrupted": "The verification was interrupted",
     "failed": "The verification failed",
@@ -70,12 +74,17 @@ def headline(report: Report) -> str:
     if report.error:
         return one_line(f"{report.status}: {report.error}")
     if report.status == "empty":
-        return "empty: the archive has none of the selected data"
+        return one_line("; ".join(("empty: the archive has none of the selected data", *_unknown(report.notices))))
     counts = report.outcomes
     parts = [format_count(sum(counts.values()), "object"), format_bytes(report.bytes)]
     parts += [f"{counts[outcome]:,} {outcome}" for outcome in _INCOMPLETE if counts[outcome]]
     first = next((f"; first: {one.object.key}: {one.reason}" for one in report.failures), "")
-    return one_line(f"{report.status}: {', '.join(parts)}{first}")
+    return one_line("; ".join((f"{report.status}: {', '.join(parts)}", *_unknown(report.notices))) + first)
+
+
+def _unknown(notices: Iterable[Notice]) -> Iterator[str]:
+    """Yield the texts of notices that name unknown symbols."""
+    return (notice.text for notice in notices if isinstance(notice, UnknownSymbols))
 
 
 def check_headline(report: VerifyReport) -> str:
@@ -84,7 +93,8 @@ def check_headline(report: VerifyReport) -> str:
         return one_line(f"verification {report.status}: {report.error}")
     objects = format_count(report.objects, "object")
     if not report.bad:
-        return f"verification {report.status}: {objects}"
+        unknown = f"; unknown symbols: {_names(report.unknown_symbols)}" if report.unknown_symbols else ""
+        return f"verification {report.status}: {objects}{unknown}"
     first = report.bad[0]
     why = ", ".join(filter(None, (first.verdict, first.reason)))
     bad = len(report.bad)
@@ -100,6 +110,8 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         failed_file: Where the copy commands of what failed were written.
     """
     facts = facts_table()
+    for text in _unknown(report.notices):
+        facts.add_row(Text("unknown", style="bold red"), text)
     _add_counts(facts, report.outcomes)
     facts.add_row("", "")
     facts.add_row("stored", Text(format_bytes(report.bytes)))
@@ -116,7 +128,7 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         facts.add_row("report", str(report_file))
     _add_notices(facts, report)
     there = sum(report.outcomes.values()) - report.outcomes[Outcome.ABSENT]
-    title = HEADLINES.get(report.status) or (
+    title = _title_of_unknown(report) or HEADLINES.get(report.status) or (
         f"All {format_count(there, 'file')} are in place" if there > 1
         else "The file is in place" if there else "There is nothing to download"
     )  # fmt: skip
@@ -127,9 +139,21 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     return Group(*parts, *_advice(_next_steps(report, failed_file), report.error))
 
 
+def _title_of_unknown(report: Report) -> str | None:
+    """Return the title of a run in which nothing is wrong but the names of symbols."""
+    if report.status != "partial" or report.failures or report.outcomes[Outcome.CANCELLED]:
+        return None
+    names = [one.name for one in report.unknown_symbols]
+    if len(names) == 1:
+        return one_line(f"The archive has nothing of the symbol {names[0]!r}")
+    return f"The archive has nothing of {len(names):,} named symbols"
+
+
 def verify_summary(report: VerifyReport) -> RenderableType:
     """Return how a verification went, what is bad and why, and what to do next."""
     facts = facts_table()
+    if report.unknown_symbols:
+        facts.add_row(Text("unknown", style="bold red"), _names(report.unknown_symbols))
     _add_counts(facts, report.verdicts)
     facts.add_row("", "")
     facts.add_row("verified", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
@@ -144,6 +168,13 @@ def verify_summary(report: VerifyReport) -> RenderableType:
         rows = ((str(checked.verdict), checked.object_key, checked.reason) for checked in report.bad)
         parts += _failures(rows, len(report.bad), "verdict")
     return Group(*parts, *_advice(_next_steps_after_check(report), report.error))
+
+
+def _names(symbols: Sequence[UnknownSymbol]) -> str:
+    """Return unknown symbols with the nearest known ones, the first few of them."""
+    shown = (repr(one.name) + (f" (nearest: {', '.join(one.nearest)})" if one.nearest else "") for one in symbols)
+    more = len(symbols) - UNKNOWN_SHOWN
+    return one_line(", ".join(islice(shown, UNKNOWN_SHOWN)) + (f" and {more:,} more" if more > 0 else ""))
 
 
 def relayout_summary(report: RelayoutReport) -> RenderableType:
@@ -229,9 +260,11 @@ def _advice(lines: Iterable[str], error: str | None) -> Iterator[Text]:
 def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
     refused = sum(failure.refused for failure in report.failures)
     incomplete = report.failures_omitted + len(report.failures) + report.outcomes[Outcome.CANCELLED]
-    hopeless = 0 < refused == incomplete or report.exit_code() is ExitCode.USAGE  # it would end in the same way
+    hopeless = refused == incomplete or report.exit_code() is ExitCode.USAGE  # it would end in the same way
     if not hopeless and report.status in {"partial", "failed", "interrupted"}:
         yield _CONTINUE
+    if report.unknown_symbols:
+        yield "Correct or remove the unknown symbols; `crypto-archive matrix symbols` lists those that the archive has."
     if refused:
         yield "The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
     if report.status == "empty":

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crypto_archive.catalog import days as dayset
-from crypto_archive.model import Partition
+from crypto_archive.model import Partition, UnknownSymbols
 from crypto_archive.plan.lockfile import Kind
 from crypto_archive.render.console import CHECK_STYLES, ROW_STYLES, SteadyConsole, is_terminal
 from crypto_archive.text import format_about, format_bytes, format_count, one_line
@@ -180,8 +180,9 @@ def folders_table(folders: Iterable[tuple[str, bool, bool]]) -> Table:
 
 
 def _notice_lines(notices: Iterable[Notice]) -> Iterator[Text]:
-    for notice in notices:
-        yield Text.assemble(("note  ", "cyan"), one_line(notice.text))
+    for notice in sorted(notices, key=lambda notice: not isinstance(notice, UnknownSymbols)):
+        label = ("error  ", "bold red") if isinstance(notice, UnknownSymbols) else ("note  ", "cyan")
+        yield Text.assemble(label, one_line(notice.text))
 
 
 def _dim_zero(count: int) -> Text:

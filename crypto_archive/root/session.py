@@ -82,6 +82,11 @@ class Context:
         """What the archive can hold."""
         return self.config.matrix
 
+    def note(self, notice: Notice) -> None:
+        """Report a notice, unless it only comments on what bundled presets say."""
+        if self.config.concerns(notice):
+            self.on_notice(notice)
+
     @property
     def cancelled(self) -> threading.Event:
         """Set once the job is asked to stop."""

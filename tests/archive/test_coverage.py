@@ -83,7 +83,7 @@ def test_what_is_on_disk_and_what_is_not(here: Runner) -> None:
 def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
     arguments = ("-m", "spot", "-m", "futures_um", "-t", "klines", "-t", "fundingRate", "-t", "bookDepth", "-i", "1d")
     code, stdout, stderr = here("matrix", "coverage", *arguments, "-s", "BTCUSDT", "-s", "NONEUSDT", *SUMMER)
-    assert (code, stderr) == (0, "")
+    assert (code, stderr) == (3, "")
     lines = [" ".join(line.split()) for line in stdout.splitlines()]
     assert [line for line in lines if line.startswith("BTCUSDT")] == [
         "BTCUSDT 1d ░░░ ××× ░░░ 0 % 55 d 2 d",
@@ -97,9 +97,8 @@ def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
     assert notes == [
         "note spot bookDepth: never published by the archive; nothing to plan",
         "note spot does not have fundingRate; nothing to plan",
-        "note spot klines, daily: the archive has no symbol 'NONEUSDT'",
-        "note futures_um fundingRate, monthly: the archive has no symbol 'NONEUSDT'",
     ]  # and nothing of what is planned in which form, or of what is not listed: the map shows it
+    assert "error the archive has no symbol 'NONEUSDT'" in [line.partition(";")[0] for line in lines]
     assert not (here.folder / "output").exists()
 
 

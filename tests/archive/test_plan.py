@@ -128,8 +128,11 @@ def test_the_table_has_totals_and_notices(run: Runner) -> None:
     assert code == 0
     assert ["futures_um", "klines", "36", "36", "72", "1", "unknown"] in words
     assert ["total", "161", "161", "322", "13", "unknown"] in words
-    assert "spot bookDepth: never published by the archive; nothing to plan" in stdout
+    assert "note" not in stdout  # a bundled preset is not the user's to correct
     assert stderr == ""
+    code, stdout, stderr = run("plan", *RESEARCH, *CALENDAR, "-t", "klines", "-t", "bookDepth")
+    assert "note  spot bookDepth: never published by the archive; nothing to plan" in stdout
+    assert "using BTCBVOLUSDT" not in stdout
 
 
 @needs_the_sample

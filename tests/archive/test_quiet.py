@@ -28,7 +28,7 @@ def test_objects_that_failed_are_one_line(run: Runner, proxy: FaultProxy) -> Non
 def test_nothing_found_is_one_line(run: Runner) -> None:
     nothing = (*SERIES[:-1], "NOSUCHUSDT", "--start", "2025-07-13", "--end", "2025-07-15")
     assert run("collect", *nothing, "-o", ROOT, "-q") == (
-        3, "", "Error: empty: the archive has none of the selected data\n",
+        3, "", "Error: empty: the archive has none of the selected data; the archive has no symbol 'NOSUCHUSDT'\n",
     )  # fmt: skip
 
 

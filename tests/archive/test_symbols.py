@@ -6,6 +6,8 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from crypto_archive.model import Market
 from tests.archive.results import collect
 from tests.archive.sample import NON_ASCII
@@ -110,15 +112,66 @@ def test_a_list_from_standard_input(run: Runner, tmp_path: Path) -> None:
 
 
 def test_a_misspelt_symbol_comes_with_the_nearest_real_ones(run: Runner) -> None:
-    document = planned(run, *UM, *HOURS, "-s", "BTCUSDT", "-s", "ADAUDST", "-s", "1000SHIBUSD", "-s", "币安USDT")
-    assert document["totals"]["objects"] == 1
-    start = "futures_um klines, daily: the archive has no symbol"
-    assert [text for text in document["notices"] if "has no symbol" in text] == document["notices"]
-    assert [text.partition("; ")[0] for text in document["notices"]] == [
-        f"{start} '1000SHIBUSD'", f"{start} 'ADAUDST'", f"{start} '币安USDT'",
-    ]  # fmt: skip
-    nearest = [text.partition("; nearest ")[2].partition(" ")[2].split(", ")[0] for text in document["notices"]]
-    assert nearest == ["'1000SHIBUSDT'", "'ADAUSDT'", f"'{NON_ASCII}'"]
+    names = ("1000SHIBUSD", "ADAUDST", "币安USDT")
+    words = [word for name in (*names, "BTCUSDT") for word in ("-s", name)]
+    code, stdout, stderr = run("plan", "--format", "json", *UM, *HOURS, *words)
+    document = json.loads(stdout)
+    assert (code, document["totals"]["objects"]) == (3, 1)
+    assert {one["symbol"]: one["nearest"][0] for one in document["unknown_symbols"]} == dict(
+        zip(names, ("1000SHIBUSDT", "ADAUSDT", NON_ASCII), strict=True)
+    )
+    assert stderr.startswith(
+        "Error: the archive has nothing of 3 named symbols: '1000SHIBUSD' (nearest: '1000SHIBUSDT'"
+    )
+
+
+UNKNOWN = "the archive has no symbol 'BTCUSDTT'; nearest "
+
+
+@pytest.mark.parametrize("source", ["option", "preset", "list"])
+def test_an_unknown_symbol_makes_a_collect_partial(run: Runner, source: str) -> None:
+    (run.folder / "mine.yaml").write_text("symbols: [BTCUSDT, BTCUSDTT]\n", "utf-8")
+    (run.folder / "symbols.txt").write_text("BTCUSDT\nBTCUSDTT\n", "utf-8")
+    words = {
+        "option": ("-s", "BTCUSDT", "-s", "BTCUSDTT"),
+        "preset": ("-p", "mine.yaml"),
+        "list": ("-s", "@symbols.txt"),
+    }
+    done = collect(run, *SPOT, *HOURS, *words[source])
+    assert (done.code, done.report["status"], done.outcomes) == (3, "partial", {"fetched": 1})
+    assert done.report["unknown_symbols"] == [{"symbol": "BTCUSDTT", "nearest": ["BTCUSDT", "ETHUSDT", "BNBUSDT"]}]
+    code, stdout, stderr = run("collect", *SPOT, *HOURS, *words[source], "-o", "archive", "-q")
+    assert (code, stdout) == (3, "")
+    assert stderr.startswith("Error: partial: 1 object, ")
+    assert f"; {UNKNOWN}" in stderr
+
+
+def test_an_unknown_symbol_is_an_error_everywhere(run: Runner) -> None:
+    selection = (*SPOT, *HOURS, "-s", "BTCUSDT", "-s", "BTCUSDTT")
+    collect(run, *SPOT, *HOURS, "-s", "BTCUSDT")
+    for words in (
+        ("plan", *selection, "--format", "jsonl", "-q"),
+        ("verify", *selection, "-o", "archive", "--discover", "listing"),
+        ("matrix", "coverage", *selection, "-o", "archive"),
+        ("matrix", "coverage", *selection, "-o", "archive", "-q", "--format", "json"),
+        ("matrix", "symbols", *SPOT[:2], "-t", "klines", "-i", "1h", "-s", "BTCUSDT", "-s", "BTCUSDTT"),
+    ):
+        code, stdout, stderr = run(*words)
+        assert (code, UNKNOWN in stdout + stderr) == (3, True), f"{words}: {stdout}{stderr}"
+
+
+def test_a_symbol_of_another_selected_market_is_no_error(run: Runner) -> None:
+    done = collect(run, "-m", "spot", *UM, *HOURS, "-s", "1000SHIBUSDT", "-s", "BTCUSDT")
+    assert (done.code, done.report["unknown_symbols"]) == (0, [])
+    assert "spot klines: the archive has no symbol '1000SHIBUSDT'" in " ".join(done.report["notices"])
+
+
+def test_without_a_listing_an_unknown_symbol_shows_in_the_end(run: Runner) -> None:
+    words = (*SPOT, *HOURS, "-s", "btcusdt", "-s", "BTCUSDTT", "--discover", "calendar")
+    done = collect(run, *words)
+    assert (done.code, done.report["status"], done.outcomes) == (3, "partial", {"fetched": 1, "absent": 1})
+    assert [one["symbol"] for one in done.report["unknown_symbols"]] == ["BTCUSDTT"]
+    assert run("plan", *words).code == 0
 
 
 def test_a_symbol_that_has_nothing_on_these_days_is_not_unknown(run: Runner) -> None:

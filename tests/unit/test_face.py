@@ -67,7 +67,7 @@ def test_importing_it_loads_nothing() -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """Of the package only the command line and the errors, and no heavy library: help should appear immediately."""
+    """Of the package only the command line, errors and text, and no heavy library: help should appear immediately."""
     program = (
         "import sys; sys.argv = ['crypto-archive', '--help']\n"
         "from crypto_archive.__main__ import main\n"
@@ -79,7 +79,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert "crypto_archive.cli.app" in loaded
     assert not loaded & {"pydantic", "sqlite3", "prefect", "dask", "distributed"}
     ours = {name for name in loaded if name.startswith("crypto_archive.") and not name.startswith("crypto_archive.cli")}
-    assert ours == {"crypto_archive.__main__", "crypto_archive.errors"}
+    assert ours == {"crypto_archive.__main__", "crypto_archive.errors", "crypto_archive.text"}
 
 
 def test_the_page_explains_every_name_in_one_section_and_uses_it_in_an_example() -> None:

@@ -296,17 +296,34 @@ def test_the_matrix_may_come_from_option_and_environment(here: Path, monkeypatch
     )
 
 
-def test_a_symbol_in_small_letters_gets_a_notice() -> None:
-    configured = load(markets=["spot"], symbols=["btcusdt", "1000SHIBUSDT", "币安人生USDT", "*USDT"])
-    assert notices(configured) == [
-        "symbol 'btcusdt' has lower-case letters, but the archive uses upper case; did you mean 'BTCUSDT'?"
-    ]
+@pytest.mark.parametrize(
+    ("word", "market"),
+    [
+        *((word, Market.FUTURES_UM) for word in ("um", "UM", "usdm", "USD-M", "usd_m", "futures/um", "Futures_UM")),
+        *((word, Market.FUTURES_CM) for word in ("cm", "coinm", "COIN-M", "coin_m", "futures/cm", "futures-cm")),
+        ("option", Market.OPTIONS),
+        ("SPOT", Market.SPOT),
+    ],
+)
+def test_other_words_for_markets(here: Path, word: str, market: Market) -> None:
+    assert load(markets=[word, str(market)]).request.selection.markets == (market,)
+    (here / "my.yaml").write_text(f"markets: [{word}]\nsymbols: {{{word}: [BTCUSDT], '*': [ETHUSDT]}}\n", "utf-8")
+    selection = load("my.yaml").request.selection
+    assert (selection.markets, selection.symbols) == ((market,), {market: ("BTCUSDT",)})
 
 
-def test_of_many_symbols_in_small_letters_some_are_told() -> None:
-    found = notices(load(markets=["spot"], symbols=[f"coin{number}usdt" for number in range(23)]))
-    assert len(found) == 21
-    assert found[-1] == "3 more symbols have lower-case letters, but the archive uses upper case"
+def test_a_market_under_two_words_is_a_contradiction() -> None:
+    with pytest.raises(ConfigError, match="'futures_um' is the same market as 'um'; keep one of them"):
+        load(symbols={"um": ["BTCUSDT"], "futures_um": ["ETHUSDT"]})
+
+
+def test_which_fields_a_bundled_preset_gives(here: Path) -> None:
+    (here / "mine.yaml").write_text("symbols: [BTCUSDT]\n", "utf-8")
+    assert load("backtest").bundled == {"description", "markets", "symbols", "data_types", "intervals", "date_range"}
+    assert load("backtest", "mine.yaml", markets=["spot"], start="2025-06-02").bundled == {
+        "description", "data_types", "intervals",
+    }  # fmt: skip
+    assert "symbols" in load("mine.yaml", "backtest").bundled
 
 
 def test_a_quote_asset_that_looks_like_a_known_one_gets_a_notice() -> None:

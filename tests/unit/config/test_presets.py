@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 
 from crypto_archive.config.preset_files import preset_folder
 from crypto_archive.config.presets import list_presets
-from crypto_archive.config.run_config import Access, Fetching, Selection
+from crypto_archive.config.run_config import Access, Fetching, Request, Selection
 from crypto_archive.errors import ConfigError
 from crypto_archive.model import DateRange, Market
+from crypto_archive.s5cmd.binary import Binary
+from crypto_archive.s5cmd.runfile import command_line
+from crypto_archive.transfer.concurrency import WORKERS
 from tests.unit.asking import load_run_config
 
 TODAY = date(2025, 7, 16)
@@ -134,7 +138,6 @@ def test_bundled_presets_say_what_the_seed_says() -> None:
 @pytest.mark.parametrize(
     ("overlay", "seed"),
     [
-        ("high-throughput", "high-performance.json"),
         ("low-memory", "memory-optimized.json"),
         ("resilient", "network-resilient.json"),
     ],
@@ -146,9 +149,28 @@ def test_bundled_overlays_say_what_the_seed_says_and_leave_the_selection_alone(o
     assert access("research", overlay).extra_args == extra_args
 
 
+@pytest.mark.parametrize("below", [(), ("research",), ("backtest",), ("pipeline",)])
+def test_high_throughput_is_faster_than_the_defaults_in_every_respect(below: tuple[str, ...]) -> None:
+    """The setup of that name in the older workflow is not: it halves the workers of each process."""
+    usual, fast = load_run_config(below, {}, today=TODAY).request, load_run_config(
+        (*below, "high-throughput"), {}, today=TODAY
+    ).request  # fmt: skip
+    assert fast.selection == usual.selection
+    assert transfers_of(fast) > transfers_of(usual)
+    assert fast.fetching.batch_size >= usual.fetching.batch_size
+    assert fast.fetching == replace(usual.fetching, jobs=fast.fetching.jobs, batch_size=fast.fetching.batch_size)
+
+
+def transfers_of(request: Request) -> int:
+    """How many objects are transferred in parallel, by the options that s5cmd gets."""
+    words = command_line(Binary(Path("s5cmd"), "2.3.0"), request.access, Path("x.s5cmd"), workers=WORKERS, retries=3)
+    text = " ".join(words).replace("--numworkers=", "--numworkers ")
+    return request.fetching.jobs * int(text.rpartition("--numworkers ")[2].split()[0])
+
+
 def test_overlays_can_be_laid_over_one_another() -> None:
     assert fetching("low-memory", "high-throughput", "resilient") == Fetching(
-        jobs=8, batch_size=100, part_size_mb=10, timeout_seconds=900
+        jobs=16, batch_size=100, part_size_mb=10, timeout_seconds=900
     )
 
 

@@ -100,7 +100,7 @@ WRONG: list[object] = [
     {"market": ["spot"]},
     {"markets": []},
     {"markets": "spot"},
-    {"markets": ["Spot"]},
+    {"markets": ["spott"]},
     {"markets": [None]},
     {"symbols": []},
     {"symbols": {}},

@@ -12,6 +12,7 @@ from crypto_archive.config.values import (
     byte_count,
     day_of,
     day_text,
+    nearest_interval,
     overlay,
     read_arguments,
     resolve,
@@ -19,6 +20,18 @@ from crypto_archive.config.values import (
     span_text,
 )
 from crypto_archive.model import DateRange
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("60m", "1h"), ("60min", "1h"), ("1hour", "1h"), ("1H", "1h"), ("24h", "1d"), ("1440m", "1d"), ("1day", "1d"),
+        ("7d", "1w"), ("1week", "1w"), ("30d", "1mo"), ("1Month", "1mo"), ("60s", "1m"), ("240m", "4h"), ("72h", "3d"),
+        ("10m", "1m"), ("1x", None), ("tick", None),
+    ],
+)  # fmt: skip
+def test_an_interval_is_suggested_by_its_length(word: str, meant: str | None) -> None:
+    assert nearest_interval(word, ("1s", "1m", "5m", "1h", "4h", "1d", "3d", "1w", "1mo")) == meant
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ DOCUMENT_KEYS = [
     "pruned",
     "failures",
     "failures_omitted",
+    "unknown_symbols",
     "notices",
     "presets",
     "selection",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.run_config import SymbolFilter
+from crypto_archive.config.run_config import Selection, SymbolFilter
 from crypto_archive.model import (
     SIDECAR_SUFFIX,
     Absence,
@@ -25,7 +25,7 @@ from crypto_archive.model import (
 from crypto_archive.plan.availability import PUBLICATION_DELAY
 from crypto_archive.plan.candidates import by_calendar, calendar_objects
 from crypto_archive.plan.listed import SERIES_NAMED, ListedGroup
-from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup
+from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, SeriesGroup
 from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, Files, a_context, row_of
 
@@ -71,6 +71,7 @@ class Bucket:
     folders_asked: list[str] = field(default_factory=list)
     said: list[Notice] = field(default_factory=list)
     is_cut_short: bool = False
+    names: NamedSymbols = field(default_factory=lambda: NamedSymbols(a_context().config))
 
     def __enter__(self) -> Self:
         return self
@@ -99,8 +100,10 @@ class Bucket:
         return None
 
     def candidates(self, group: SeriesGroup, today: date = TODAY) -> list[Candidate]:
-        context = a_context(today, self.said.append)
-        return list(ListedGroup(context, group, self, Files(short=self.short)).objects())
+        market = group.row.market
+        context = a_context(today, self.said.append, selection=Selection((market,), symbols={market: group.symbols}))
+        self.names = NamedSymbols(context.config)
+        return list(ListedGroup(context, group, self, Files(short=self.short), self.names).objects())
 
     @property
     def texts(self) -> list[str]:
@@ -314,12 +317,19 @@ def test_a_name_that_the_archive_does_not_have_comes_with_the_nearest_in_place_o
     assert bucket.folders_asked == ["data/spot/daily/klines/"]
     silent = [("BTCUSDT", "1d"), ("ETHUSDT", "1d"), ("ETHUSDT", "1h")]
     assert bucket.texts == [
-        "spot klines, daily: the archive has no symbol 'BTCUSD'; nearest are 'BTCUSDT', 'BTCUSDC', 'ETHUSDT'",
-        *(
-            f"spot klines {symbol} {interval}: no daily objects in the archive from 2025-07-01 to 2025-07-31"
-            for symbol, interval in silent
-        ),
+        f"spot klines {symbol} {interval}: no daily objects in the archive from 2025-07-01 to 2025-07-31"
+        for symbol, interval in silent
     ]
+    assert [notice.text for notice in bucket.names.notices()] == [
+        "the archive has no symbol 'BTCUSD'; nearest are 'BTCUSDT', 'BTCUSDC', 'ETHUSDT'"
+    ]
+
+
+def test_a_name_in_lower_case_is_looked_up_before_it_is_changed() -> None:
+    bucket = Bucket(with_sidecars(hour_key(15), hour_key(16, "lowusdt")))
+    found = bucket.candidates(a_group("btcusdt", "lowusdt", "nosuch"))
+    assert [item.series.symbol for item, *_ in found] == ["BTCUSDT", "lowusdt"]
+    assert [notice.text for notice in bucket.names.notices()] == ["the archive has no symbol 'nosuch'"]
 
 
 def test_what_globs_find_is_never_unknown() -> None:

@@ -9,21 +9,34 @@ from fnmatch import fnmatchcase
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.catalog.symbols import is_glob
-from crypto_archive.config.run_config import SymbolFilter
-from crypto_archive.model import Contract, DateRange, Market, Notice, Partition
+from crypto_archive.catalog.symbols import is_glob, symbol_of_pair
+from crypto_archive.config.run_config import Request, RunConfig, Selection, SymbolFilter
+from crypto_archive.events import ObjectFinished
+from crypto_archive.model import (
+    Absence,
+    Contract,
+    DateRange,
+    Market,
+    Notice,
+    Outcome,
+    Partition,
+    Period,
+    UnknownSymbols,
+)
 from crypto_archive.plan.candidates import calendar_objects
 from crypto_archive.plan.selection import (
     MOST_NAMED,
+    UNKNOWN_SHOWN,
+    NamedSymbols,
     ResolvedSelection,
     SeriesGroup,
     matching,
     passes,
     resolve,
     resolve_offline,
-    unknown,
+    spelled,
 )
-from tests.objects import a_context, row_of
+from tests.objects import a_context, bundled, row_of
 
 KNOWN = ("BTCUSDT", "ETHUSDT", "BTCDOWNUSDT", "ETHBTC", "1000SHIBUSDT", "币安人生USDT")
 
@@ -237,29 +250,125 @@ def test_the_calendar_filters_names_too() -> None:
 
 # Symbols that do not exist
 
+SPOT, UM, OPTIONS = Market.SPOT, Market.FUTURES_UM, Market.OPTIONS
 
-def reported(symbols: list[str], folders: list[str]) -> list[str]:
-    return [notice.text for notice in unknown(symbols, folders, "spot klines, daily")]
+
+def named(*names: str, by_user: bool = True, markets: tuple[Market, ...] = (SPOT, UM, OPTIONS)) -> NamedSymbols:
+    selection = Selection(markets, symbols=dict.fromkeys(markets, names))
+    given = frozenset() if by_user else frozenset({"symbols"})
+    return NamedSymbols(RunConfig(Request(selection), bundled(), (), (), {}, bundled=given))
+
+
+def unknown_of(names: NamedSymbols) -> dict[str, tuple[str, ...]]:
+    return {
+        one.name: one.nearest
+        for notice in names.notices() if isinstance(notice, UnknownSymbols)
+        for one in notice.symbols
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("symbol", "folders", "hint"),
     [
         ("BTCUSD", ["BTCUSDC", "BTCUSDT", "ETHBTC", "XRPRLUSD"], "; nearest are 'BTCUSDT', 'BTCUSDC'"),
-        ("btcusdt", ["BTCUSDT", "ADAEUR"], "; nearest is 'BTCUSDT'"),
+        ("btcusd", ["BTCUSDT", "ADAEUR"], "; nearest is 'BTCUSDT'"),
+        ("BTC-USDT", ["BTCUSDC", "BTCUSDT_250926", "BTCUSDT"], "; nearest are 'BTCUSDT', 'BTCUSDC', 'BTCUSDT_250926'"),
+        ("BTC_USDT", ["XBTC_USDT", "BTCUSDT"], "; nearest are 'BTCUSDT', 'XBTC_USDT'"),
         ("币安USDT", ["币安人生USDT", "ADAEUR"], "; nearest is '币安人生USDT'"),
         ("NOSUCH", ["BTCUSDT", "B*D"], ""),
     ],
 )
 def test_an_unknown_symbol_comes_with_the_nearest(symbol: str, folders: list[str], hint: str) -> None:
-    assert reported([symbol], folders) == [f"spot klines, daily: the archive has no symbol {symbol!r}{hint}"]
+    names = named(symbol)
+    names.note(row_of(SPOT, "klines"), (), [symbol], folders)
+    assert [notice.text for notice in names.notices()] == [f"the archive has no symbol {symbol!r}{hint}"]
 
 
-def test_symbols_that_exist_are_not_reported() -> None:
-    assert reported(["BTCUSDT"], ["BTCUSDT", "ETHUSDT"]) == []
+def test_a_symbol_of_another_selected_market_is_only_a_note() -> None:
+    names = named("BTC", "BTCUSDT", "NOSUCH")
+    names.note(row_of(SPOT, "klines"), ["BTCUSDT"], ["BTC", "NOSUCH"], ["BTCUSDT"])
+    names.note(row_of(OPTIONS, "BVOLIndex"), ["BTCBVOLUSDT"], ["NOSUCHBVOLUSDT"], ["BTCBVOLUSDT", "ETHBVOLUSDT"])
+    assert [notice.text for notice in names.notices()] == [
+        "spot klines: the archive has no symbol 'BTC'; nearest is 'BTCUSDT'",
+        "the archive has no symbol 'NOSUCH'",
+    ]
 
 
-def test_too_many_unknown_symbols_are_counted() -> None:
-    texts = reported([f"X{number}" for number in range(MOST_NAMED + 5)], ["BTCUSDT"])
-    assert len(texts) == MOST_NAMED + 1
-    assert texts[-1] == "spot klines, daily: the archive has none of 5 more of the named symbols either"
+def test_what_only_one_partition_of_a_type_has_is_known() -> None:
+    names = named("BTCUSDT")
+    names.note(row_of(SPOT, "klines"), ["BTCUSDT"])
+    names.note(row_of(SPOT, "klines"), (), ["BTCUSDT"], ["ETHUSDT"])
+    assert list(names.notices()) == []
+
+
+def test_symbols_that_the_user_did_not_name_are_never_unknown() -> None:
+    names = named("GONEUSDT", by_user=False)
+    names.note(row_of(SPOT, "klines"), (), ["GONEUSDT"], ["BTCUSDT"])
+    by_default = NamedSymbols(RunConfig(Request(Selection((SPOT,))), bundled(), (), (), {}))
+    by_default.note(row_of(SPOT, "klines"), (), ["MATICUSDT"], ["BTCUSDT"])
+    globs = named("GONE*", "!BTCUSDT")
+    globs.note(row_of(SPOT, "klines"), (), ["GONEUSDT"], ["BTCUSDT"])
+    assert [list(one.notices()) for one in (names, by_default, globs)] == [[], [], []]
+
+
+def test_many_unknown_symbols_are_one_line_and_all_in_the_report() -> None:
+    unknown = [f"NO{number}USDT" for number in range(MOST_NAMED + 5)]
+    names = named(*unknown)
+    names.note(row_of(SPOT, "klines"), (), unknown, ["NOUSDT"])
+    [notice] = names.notices()
+    assert notice.text.startswith("the archive has nothing of 25 named symbols: 'NO0USDT' (nearest: 'NOUSDT'); ")
+    assert notice.text.endswith(f"; and {25 - UNKNOWN_SHOWN} more")
+    found = unknown_of(names)
+    assert (list(found), found["NO0USDT"], found[unknown[-1]]) == (unknown, ("NOUSDT",), ())
+
+
+def finished(symbol: str, outcome: Outcome, reason: str = "", market: Market = SPOT) -> ObjectFinished:
+    period = Period(Partition.DAILY, date(2025, 7, 15))
+    return ObjectFinished(row_of(market, "klines").object(symbol, "1h", period), outcome, reason)
+
+
+def test_without_a_listing_a_symbol_is_unknown_if_nothing_of_it_is_found() -> None:
+    names = named("BTCUSDT", "BTCUSDTT", "NEWUSDT", "ETHUSDT", "FAILUSDT")
+    for event in (
+        finished("BTCUSDT", Outcome.ABSENT, Absence.HOLE),
+        finished("BTCUSDT", Outcome.FETCHED),
+        finished("BTCUSDTT", Outcome.ABSENT, Absence.HOLE),
+        finished("BTCUSDTT", Outcome.ABSENT, Absence.NOT_YET),
+        finished("NEWUSDT", Outcome.ABSENT, Absence.NOT_YET),
+        finished("ETHUSDT", Outcome.ABSENT, Absence.HOLE),
+        finished("ETHUSDT", Outcome.PRESENT, market=UM),
+        finished("FAILUSDT", Outcome.FAILED, "timeout"),
+    ):
+        names.note_finished(event)
+    assert unknown_of(names) == {"BTCUSDTT": ("BTCUSDT", "LTCUSDT", "BCHUSDT")}
+
+
+# Symbols in another spelling
+
+
+@pytest.mark.parametrize(
+    ("symbols", "known", "meant"),
+    [
+        (("btcusdt",), ("BTCUSDT",), ("BTCUSDT",)),
+        (("btcusdt",), ("btcusdt", "BTCUSDT"), ("btcusdt",)),
+        (("btcusdt", "BTCUSDT"), ("BTCUSDT",), ("BTCUSDT",)),
+        (("nosuch",), ("BTCUSDT",), ("NOSUCH",)),
+        (("*usdt", "!btc*"), ("BTCUSDT", "ETHUSDT"), ("*USDT", "!BTC*")),
+        (("*usdt",), ("newusdt", "ETHUSDT"), ("*usdt",)),
+        (("币安人生usdt", "ÄäUSDT"), ("币安人生USDT",), ("币安人生USDT", "ÄäUSDT")),
+    ],
+)
+def test_case_matters_only_where_the_archive_knows_it(
+    symbols: tuple[str, ...], known: tuple[str, ...], meant: tuple[str, ...]
+) -> None:
+    assert spelled(a_group(*symbols), known).symbols == meant
+
+
+def test_lower_case_becomes_the_symbol_of_the_keys() -> None:
+    group = SeriesGroup(row_of(OPTIONS, "BVOLIndex"), Partition.DAILY, ("btc",), (None,), DateRange())
+    assert resolve_offline(a_context(), group, ()) == ("BTCBVOLUSDT",)
+
+
+@pytest.mark.parametrize("name", ["BTC/USDT", "btc-usdt", "BTC_USDT", "BTC/USDT:USDT", "BTC USDT"])
+def test_pairs_as_other_programs_write_them(name: str) -> None:
+    assert symbol_of_pair(name) == "BTCUSDT"
