@@ -75,6 +75,7 @@ class Row:
         columns: The CSV columns in their order.
         header: Whether the CSV files name their columns.
         time_unit: How the CSV files write a time.
+        doubtful: What of this sources disagree on, or only one says; the listing decides. Empty where nothing is.
         note: What else a person should know.
         source: Where these facts come from.
     """
@@ -91,6 +92,7 @@ class Row:
     columns: tuple[str, ...] = ()
     header: Header = Header.UNKNOWN
     time_unit: TimeUnit = TimeUnit.UNKNOWN
+    doubtful: str = ""
     note: str = ""
     source: str = ""
 
@@ -149,6 +151,7 @@ class Matrix:
         rows: One row per market and data type.
         symbols: The default symbols per market, for a request that names none.
         interval_aliases: Other words for intervals, each with the archive's own.
+        notes: What is said of the archive that belongs to no row.
     """
 
     name: str
@@ -156,6 +159,7 @@ class Matrix:
     rows: tuple[Row, ...]
     symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict, hash=False)
     interval_aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    notes: tuple[str, ...] = ()
     _by_name: dict[tuple[Market, str], Row] = field(init=False, repr=False, compare=False)
     _by_folder: dict[str, tuple[Row, ...]] = field(init=False, repr=False, compare=False)
     _depths: tuple[int, ...] = field(init=False, repr=False, compare=False)

@@ -153,6 +153,7 @@ class _RowDocument(BaseModel):
     columns: tuple[_Name, ...] = ()
     header: Header = Header.UNKNOWN
     time_unit: TimeUnit = TimeUnit.UNKNOWN
+    doubtful: str = ""
     note: str = ""
     source: str = ""
 
@@ -170,6 +171,7 @@ class _MatrixDocument(BaseModel):
     description: str = ""
     symbols: dict[Market, tuple[_Name, ...]] = {}
     interval_aliases: dict[_Interval, _Interval] = {}
+    notes: tuple[_Name, ...] = ()
     rows: list[Any] = Field(min_length=1)
 
 
@@ -192,7 +194,7 @@ def parse_matrix(document: Document) -> Matrix:
             rows.append(row)
     if problems or head is None:
         raise ConfigError(problems, hint=_TEMPLATE_HINT)
-    return Matrix(head.name, head.version, tuple(rows), head.symbols, head.interval_aliases)
+    return Matrix(head.name, head.version, tuple(rows), head.symbols, head.interval_aliases, head.notes)
 
 
 def matrix_document(matrix: Matrix, rows: Iterable[Row] | None = None) -> dict[str, Any]:
@@ -202,6 +204,7 @@ def matrix_document(matrix: Matrix, rows: Iterable[Row] | None = None) -> dict[s
         "version": matrix.version,
         "symbols": {market.value: list(symbols) for market, symbols in matrix.symbols.items()},
         "interval_aliases": dict(matrix.interval_aliases),
+        "notes": list(matrix.notes),
         "rows": [_row_document(row) for row in (matrix.rows if rows is None else rows)],
     }
 
@@ -220,6 +223,7 @@ def _row_document(row: Row) -> dict[str, Any]:
         "columns": list(row.columns),
         "header": row.header.value,
         "time_unit": row.time_unit.value,
+        "doubtful": row.doubtful,
         "note": row.note,
         "source": row.source,
     }
@@ -296,7 +300,7 @@ def parse_seed_form(document: Document, bundled: Matrix) -> Matrix:
     if problems or head is None:
         raise ConfigError(problems, hint="Without --matrix and matrix_path, the bundled matrix is used.")
     symbols = {**bundled.symbols, **head.symbols}
-    return Matrix(bundled.name, head.last_updated, tuple(rows), symbols, bundled.interval_aliases)
+    return Matrix(bundled.name, head.last_updated, tuple(rows), symbols, bundled.interval_aliases, bundled.notes)
 
 
 def _bundled_row(entry: Any, bundled: Matrix) -> Row | None:

@@ -84,7 +84,7 @@ def show(
     elif format is MatrixFormat.MARKDOWN:
         sys.stdout.write(matrix_markdown(rows))
     else:
-        show_table(matrix_table(rows), sys.stdout)
+        show_table(matrix_table(rows, () if selection.data_types else matrix.notes), sys.stdout)
 
 
 @app.command()

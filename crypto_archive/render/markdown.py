@@ -17,13 +17,13 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("market", lambda row: str(row.market)),
     ("data type", lambda row: f"`{row.data_type}`"),
     ("aliases", lambda row: ", ".join(f"`{alias}`" for alias in row.aliases)),
-    ("status", lambda row: str(row.status)),
+    ("status", lambda row: f"{row.status}, doubtful" if row.doubtful else str(row.status)),
     ("daily", lambda row: _intervals(row, Partition.DAILY)),
     ("monthly", lambda row: _intervals(row, Partition.MONTHLY)),
     ("from", lambda row: str(row.first_date or "")),
     ("to", lambda row: str(row.last_date or "")),
     ("key", lambda row: f"`{row.key_pattern.template}`"),
-    ("note", lambda row: row.note),
+    ("note", lambda row: " ".join(filter(None, (row.note, row.doubtful and f"Doubtful: {row.doubtful}")))),
 )
 
 

@@ -136,10 +136,13 @@ def _plan_table(groups: Sequence[GroupTotals], columns: Sequence[str]) -> Table:
     return table
 
 
-def matrix_table(rows: Iterable[Row]) -> RenderableType:
-    """Return rows of the matrix, one line per market and data type; shorter on a narrow terminal."""
+def matrix_table(rows: Iterable[Row], notes: Iterable[str] = ()) -> RenderableType:
+    """Return rows of the matrix, one per line, and what is doubtful of them; shorter on a narrow terminal."""
     rows = tuple(rows)
-    return Fitting(_matrix_table(rows), _narrow_matrix_table(rows))
+    doubts = (f"{row.market} {row.data_type}: {row.doubtful}" for row in rows if row.doubtful)
+    remarks = [Text.assemble(("?  ", "yellow"), one_line(text)) for text in (*doubts, *notes)]
+    table = Fitting(_matrix_table(rows), _narrow_matrix_table(rows))
+    return Group(table, "", *remarks) if remarks else table
 
 
 def _matrix_table(rows: Iterable[Row]) -> Table:
@@ -151,7 +154,7 @@ def _matrix_table(rows: Iterable[Row]) -> Table:
             *(_intervals(row, partition, count=True) for partition in Partition),
             str(row.first_date or ""),
             str(row.last_date or ""),
-            Text(row.status, style=ROW_STYLES.get(row.status, "dim")),
+            Text(f"{row.status}{'?' if row.doubtful else ''}", style=ROW_STYLES.get(row.status, "dim")),
         )
     return table
 

@@ -116,6 +116,29 @@ def test_every_row_says_more_and_from_where(row: Row) -> None:
     assert len(row.source) > 20
 
 
+def test_what_is_doubtful_is_said() -> None:
+    assert [named(row) for row in MATRIX.rows if row.doubtful] == [
+        "futures_um-liquidationSnapshot", "futures_cm-liquidationSnapshot",
+    ]  # fmt: skip
+    [note] = MATRIX.notes
+    assert "data/option/daily/trades" in note
+
+
+@pytest.mark.parametrize(
+    ("market", "data_type", "fact", "issue"),
+    [
+        (Market.OPTIONS, "BVOLIndex", "missing from 2025-12-15 to 2026-01-04", "499"),
+        (UM, "aggTrades", "2026-01-11 and 2026-01-12 came a week late", "336"),
+        (UM, "klines", "Monthly 1w files are reported to end with 2024-02", "443"),
+        (SPOT, "klines", "BTT became BTTC and NANO became XNO", "311"),
+    ],
+)
+def test_reported_facts_come_with_their_issue(market: Market, data_type: str, fact: str, issue: str) -> None:
+    row = ROWS[market, data_type]
+    assert fact in row.note
+    assert issue in row.source
+
+
 @pytest.mark.parametrize("row", MATRIX.rows, ids=named)
 def test_only_the_kline_family_has_intervals(row: Row) -> None:
     family = row.data_type.lower().endswith("klines")

@@ -259,7 +259,7 @@ def test_all_that_is_wrong_with_a_matrix_is_said_at_once(tmp_path: Path) -> None
         f"m.yaml, symbols.spott: 'spott' {NO_MARKET}; did you mean 'spot'? {MARKETS}",
         (
             "m.yaml, row: unknown field 'row'; did you mean 'rows'? "
-            "(allowed: name, version, description, symbols, interval_aliases, rows)"
+            "(allowed: name, version, description, symbols, interval_aliases, notes, rows)"
         ),
         f"m.yaml, rows[1].market: 'spott' {NO_MARKET}; did you mean 'spot'? {MARKETS}",
         (
