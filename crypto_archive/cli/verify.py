@@ -46,7 +46,7 @@ def verify(
       crypto-archive verify --rebuild-manifest --output /data/binance
     """
     from crypto_archive.cli.output import configure, print_json, print_notices
-    from crypto_archive.cli.process import print_error, stopping
+    from crypto_archive.cli.process import print_error, print_line, stopping
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.repair import rebuild_manifest as rebuild, repair as fetch_again
     from crypto_archive.jobs.verify import verify as check
@@ -78,6 +78,8 @@ def verify(
     elif output.quiet:
         if report.exit_code():
             print_error(check_headline(report) if report.repair is None else headline(report.repair))
+        elif report.never_collected:
+            print_line(check_headline(report))
     else:
         show(verify_summary(report), sys.stdout)
         if report.repair is not None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config.run_config import RunConfig
     from crypto_archive.jobs.verify import VerifyReport
+    from crypto_archive.model import Notice
 
 SCHEMA_VERSION = 1
 NAME = "archive-collection"
@@ -97,10 +98,13 @@ def archive_collection_flow(
         presets = [preset] if isinstance(preset, str) else preset
         config: RunConfig = validate(presets, overrides or {}, shards, return_state=True).result()
         folder = shard_folder(config.request.root, str(flow_run.get_id()))
-        planned: dict[str, Path | None] = make_plan(config, shards, folder, return_state=True).result()
+        planned: dict[str, Path | None]
+        unknown: list[Notice]
+        planned, unknown = make_plan(config, shards, folder, return_state=True).result()
         with runner_for(dask_scheduler, dask_workers) as runner:
             ended = _collect_shards(runner, attempt, config, planned)
         report = combine_reports(config, ended.values())
+        report.notices += [notice for notice in unknown if notice not in report.notices]
         checks: VerifyReport | None = None
         if verify and report.interrupted_by is None and any(report.outcomes[outcome] for outcome in _IN_PLACE):
             checks = verify_collected(config, return_state=True).result()
@@ -127,7 +131,8 @@ def result_document(report: Report, checks: VerifyReport | None, shards: Mapping
     reason = headline(report)
     if collected and checks is not None:
         reason += f"; {check_headline(checks)}"
-    decisive = checks if collected and checks is not None else report
+    # What was never collected is not in the archive: that is what the collect has just found out.
+    decisive = checks if collected and checks is not None and checks.status != "incomplete" else report
     return {
         "schema_version": SCHEMA_VERSION,
         "status": decisive.status,

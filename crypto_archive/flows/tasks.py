@@ -22,7 +22,7 @@ from crypto_archive.flows.runners import cancellable
 from crypto_archive.jobs.collect import collect
 from crypto_archive.jobs.plan import plan, write_shards
 from crypto_archive.jobs.verify import verify
-from crypto_archive.model import Outcome
+from crypto_archive.model import Outcome, UnknownSymbols
 from crypto_archive.render.markdown import collection_markdown
 from crypto_archive.render.plain import PlainProgress
 from crypto_archive.render.stats import VERIFY
@@ -128,7 +128,10 @@ def validate(presets: list[str], overrides: dict[str, Any], shards: int) -> Any:
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
 @_failing_in_our_words
 def make_plan(config: RunConfig, shards: int, folder: Path) -> Any:
-    """Return the lock files of the shards by their names; a single shard has none, since it is the whole plan."""
+    """Return the lock files of the shards by their names, and what the shards cannot know: the unknown symbols.
+
+    A single shard has no lock file, since it is the whole plan.
+    """
     named: dict[str, Path | None] = {}
     with plan(config) as made:
         if shards > 1:
@@ -141,7 +144,8 @@ def make_plan(config: RunConfig, shards: int, folder: Path) -> Any:
         get_run_logger().info("note: %s", notice.text)
     totals = made.totals.overall
     message = f"objects: {totals['objects']:,}, to fetch: {totals['to_fetch']:,}"
-    return Completed(message=message, data=named or {WHOLE: None})
+    unknown = [notice for notice in made.notices if isinstance(notice, UnknownSymbols)]
+    return Completed(message=message, data=(named or {WHOLE: None}, unknown))
 
 
 def helps_to_try_again(report: Report) -> bool:

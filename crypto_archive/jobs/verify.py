@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,11 +51,13 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import RunConfig
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.report import Report
-    from crypto_archive.model import Candidate, Market, UnknownSymbol
+    from crypto_archive.model import Candidate, DateRange, Market, Series, UnknownSymbol
     from crypto_archive.root.proof import Proof
 
 BAD_KEPT = 1000
 """How many bad objects the document names."""
+SERIES_KEPT = 100
+"""How many series with days that were never collected it names."""
 THREADS = min(8, os.cpu_count() or 1)
 IN_FLIGHT = 4 * THREADS
 
@@ -129,18 +131,38 @@ class CheckedGroup:
     bytes: int = 0
 
 
+@dataclass(slots=True)
+class NeverCollected:
+    """The days of a series that were selected and never collected, as far as they may be in the archive.
+
+    Attributes:
+        first: The first of them.
+        last: The last one.
+        objects: How many objects have them.
+        days: How many they are.
+    """
+
+    first: date
+    last: date
+    objects: int = 0
+    days: int = 0
+
+
 @dataclass(eq=False, repr=False)
 class VerifyReport(JobReport):
     """What ``verify`` found.
 
-    ``status`` is ``success``, ``bad``, ``partial`` (a named symbol does not exist), ``empty`` (nothing to check),
-    ``interrupted`` or ``failed``; ``exit_code()`` is that of the command, and ``document()`` the JSON document of
+    ``status`` is ``success``, ``bad``, ``incomplete`` (what was collected is good, but some of the selection was
+    never collected), ``partial`` (a named symbol does not exist), ``empty`` (nothing to check), ``interrupted`` or
+    ``failed``; ``exit_code()`` is that of the command, and ``document()`` the JSON document of
     ``docs/verify.schema.json``, whose fields can also be read as ``report["objects"]``.
 
     Attributes:
         output_directory: The archive root.
         groups: Checks by market and data type, in the order in which they were made.
         bad: Every object that is missing, damaged or otherwise bad; ``repair`` takes them.
+        never_collected: The days that were selected and never collected, by series; not those that the archive is known
+            to lack, or has not published yet.
         unknown_symbols: The symbols that were named and that no selected market has; known only from the listing.
         repair: The report of the run that repaired them; None without one.
         started_at: When the check started, UTC.
@@ -160,6 +182,7 @@ class VerifyReport(JobReport):
     output_directory: str
     groups: dict[tuple[Market, str], CheckedGroup] = field(default_factory=dict)
     bad: list[Checked] = field(default_factory=list)
+    never_collected: dict[Series, NeverCollected] = field(default_factory=dict)
     unknown_symbols: list[UnknownSymbol] = field(default_factory=list)
     repair: Report | None = None
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -172,6 +195,22 @@ class VerifyReport(JobReport):
         group.bytes += checked.size
         if checked.verdict.is_bad:
             self.bad.append(checked)
+
+    def add_never_collected(self, item: ArchiveObject, wanted: DateRange) -> None:
+        """Take in an object that was never collected, of which these days are wanted."""
+        first = max(item.period.first_day, wanted.start or item.period.first_day)
+        last = min(item.period.last_day, wanted.end or item.period.last_day)
+        if first > last:  # of an earlier window, and still waited for
+            first, last = item.period.first_day, item.period.last_day
+        found = self.never_collected.setdefault(item.series, NeverCollected(first, last))
+        found.first, found.last = min(found.first, first), max(found.last, last)
+        found.objects += 1
+        found.days += (last - first).days + 1
+
+    @property
+    def days_never_collected(self) -> int:
+        """How many days were selected and never collected; a day counts once per series."""
+        return sum(found.days for found in self.never_collected.values())
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
@@ -196,7 +235,10 @@ class VerifyReport(JobReport):
             return "bad", ExitCode.VERIFICATION if self.repair is None else self.repair.exit_code()
         if not self.objects:
             return "empty", ExitCode.PARTIAL
-        return ("partial", ExitCode.PARTIAL) if self.unknown_symbols else ("success", ExitCode.OK)
+        if self.unknown_symbols:
+            return "partial", ExitCode.PARTIAL
+        # Not a failure: without --discover only what was collected is expected.
+        return "incomplete" if self.never_collected else "success", ExitCode.OK
 
     def document(self) -> dict[str, object]:
         """Return the report as ``docs/verify.schema.json`` describes it."""
@@ -235,6 +277,23 @@ class VerifyReport(JobReport):
                 for checked in self.bad[:BAD_KEPT]
             ],
             "bad_omitted": len(self.bad[BAD_KEPT:]),
+            "never_collected": {
+                "days": self.days_never_collected,
+                "objects": sum(found.objects for found in self.never_collected.values()),
+                "series": [
+                    {
+                        "market": str(series.market),
+                        "data_type": series.data_type,
+                        "symbol": series.symbol,
+                        "interval": series.interval,
+                        "days": found.days,
+                        "first": found.first.isoformat(),
+                        "last": found.last.isoformat(),
+                    }
+                    for series, found in islice(self.never_collected.items(), SERIES_KEPT)
+                ],
+                "series_omitted": max(0, len(self.never_collected) - SERIES_KEPT),
+            },
             "unknown_symbols": unknown_document(self.unknown_symbols),
             "repair": None if self.repair is None else self.repair.document(),
             "versions": {"crypto_archive": self.version},
@@ -258,7 +317,8 @@ def verifying(
     report = VerifyReport(str(context.root.path))
     with Manifest(context.root.manifest_path, read_only=True) as manifest:
         uncertain = 0
-        for expected, proof in check_files(context, _expected(context, manifest, expect, whole_root=whole_root)):
+        wanted = _expected(context, manifest, expect, report, whole_root=whole_root)
+        for expected, proof in check_files(context, wanted):
             finding = finding_of(expected, proof)
             uncertain += _is_uncertain(expected, finding, proof)
             report.add(finding)
@@ -276,10 +336,10 @@ def verifying(
 
 
 def _expected(
-    context: Context, manifest: Manifest, expect: Discovery | None, *, whole_root: bool
+    context: Context, manifest: Manifest, expect: Discovery | None, report: VerifyReport, *, whole_root: bool
 ) -> Iterator[Expected]:
     if not whole_root:
-        return _selected(context, manifest, expect)
+        return _selected(context, manifest, expect, report)
     return _with_listing(context, manifest) if expect is Discovery.LISTING else _everything(context, manifest)
 
 
@@ -361,11 +421,14 @@ def _with_listing(context: Context, manifest: Manifest) -> Iterator[Expected]:
         context.on_notice(Notice(f"{what}; nothing is done about that"))
 
 
-def _selected(context: Context, manifest: Manifest, expect: Discovery | None) -> Iterator[Expected]:
+def _selected(
+    context: Context, manifest: Manifest, expect: Discovery | None, report: VerifyReport
+) -> Iterator[Expected]:
     """Yield the objects of the selection that should be stored.
 
     Those are the objects on disk or in the manifest; if the listing is expected, also those that the bucket lists; if
-    the calendar is, also those that it allows and that the archive is not known to lack.
+    the calendar is, also those that it allows and that the archive is not known to lack. If nothing is, the report
+    takes in the latter.
     """
     request = context.request
     selection = select(context, request.selection)
@@ -378,7 +441,7 @@ def _selected(context: Context, manifest: Manifest, expect: Discovery | None) ->
         listing = open_listing(request, context.root.listings_path)
         found = listed_objects(context, selection, stored, listing, earlier)
     else:
-        found = _by_calendar(context, _with_months(selection) if either else selection, manifest)
+        found = _by_calendar(context, _with_months(selection) if either else selection, manifest, expect)
         report_earlier(context, "not collected yet", earlier)
     with closing(found):
         for candidate in chain(
@@ -388,22 +451,24 @@ def _selected(context: Context, manifest: Manifest, expect: Discovery | None) ->
             stat = stored.find(item.key)
             entry = stat.recorded if stat is not None else manifest.entry(item.key)
             wanted = stat is not None or entry is not None or candidate.remote is not None
-            if not wanted and expect is Discovery.CALENDAR:
-                wanted = not (
-                    _rightly_absent(context, item, manifest) or (either and _is_replaced(context, item, stored))
-                )
+            if not wanted and expect is not Discovery.LISTING:
+                due = not (_rightly_absent(context, item, manifest) or (either and _is_replaced(context, item, stored)))
+                wanted = due and expect is Discovery.CALENDAR
+                if due and not wanted:
+                    report.add_never_collected(item, request.selection.dates)
             if wanted:
                 yield Expected(item, entry, candidate.remote)
 
 
 def _by_calendar(
-    context: Context, selection: ResolvedSelection, manifest: Manifest
+    context: Context, selection: ResolvedSelection, manifest: Manifest, expect: Discovery | None
 ) -> Generator[Candidate, None, None]:
     """Yield every object that the calendar allows; globs match what is on disk or in the manifest."""
     on_disk = KeysOnDisk(context.root, manifest)
     for group in selection.groups:
         prefix = group.row.key_pattern.symbols_prefix(group.partition)
-        known = (*default_symbols(group, context.matrix), *on_disk.folders(prefix), *manifest.folders(prefix))
+        defaults = default_symbols(group, context.matrix) if expect is Discovery.CALENDAR else ()
+        known = (*defaults, *on_disk.folders(prefix), *manifest.folders(prefix))
         yield from by_calendar(context, group, filter(is_symbol, dict.fromkeys(known)))
 
 

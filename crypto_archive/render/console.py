@@ -40,6 +40,7 @@ RESULT_STYLES: Mapping[Outcome | Verdict, str] = {
 STATUS_STYLES: Mapping[str, str] = {
     "success": "green",
     "partial": "yellow",
+    "incomplete": "yellow",
     "empty": "yellow",
     "interrupted": "yellow",
     "failed": "red",

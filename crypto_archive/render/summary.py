@@ -62,7 +62,8 @@ HEADLINES = {
 }
 CHECK_HEADLINES = {
     "bad": "Some files are bad or missing",
-    "partial": "Not all that is selected is here",
+    "incomplete": "Part of the selection was never collected",
+    "partial": "Some symbols do not exist",
     "empty": "There was nothing to verify",
     "interrupted": "The verification was interrupted",
     "failed": "The verification failed",
@@ -93,8 +94,9 @@ def check_headline(report: VerifyReport) -> str:
         return one_line(f"verification {report.status}: {report.error}")
     objects = format_count(report.objects, "object")
     if not report.bad:
+        never = f"; {_never_collected(report)} never collected" if report.never_collected else ""
         unknown = f"; unknown symbols: {_names(report.unknown_symbols)}" if report.unknown_symbols else ""
-        return f"verification {report.status}: {objects}{unknown}"
+        return f"verification {report.status}: {objects}{never}{unknown}"
     first = report.bad[0]
     why = ", ".join(filter(None, (first.verdict, first.reason)))
     bad = len(report.bad)
@@ -155,6 +157,8 @@ def verify_summary(report: VerifyReport) -> RenderableType:
     if report.unknown_symbols:
         facts.add_row(Text("unknown", style="bold red"), _names(report.unknown_symbols))
     _add_counts(facts, report.verdicts)
+    if report.never_collected:
+        facts.add_row(Text("not there", style="yellow"), f"{_never_collected(report)} never collected")
     facts.add_row("", "")
     facts.add_row("verified", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
     if report.seconds:
@@ -168,6 +172,15 @@ def verify_summary(report: VerifyReport) -> RenderableType:
         rows = ((str(checked.verdict), checked.object_key, checked.reason) for checked in report.bad)
         parts += _failures(rows, len(report.bad), "verdict")
     return Group(*parts, *_advice(_next_steps_after_check(report), report.error))
+
+
+def _never_collected(report: VerifyReport) -> str:
+    """Return how many selected days were never collected, and of which series."""
+    (series, found), *_ = report.never_collected.items()
+    days = str(found.first) if found.first == found.last else f"{found.first} to {found.last}"
+    count = len(report.never_collected)
+    of = str(series) if count == 1 else f"{count:,} series, such as {series}"
+    return one_line(f"{format_count(report.days_never_collected, 'day')} of {of} ({days})")
 
 
 def _names(symbols: Sequence[UnknownSymbol]) -> str:
@@ -278,6 +291,11 @@ def _next_steps_after_check(report: VerifyReport) -> Iterator[str]:
         return
     if report.bad:
         yield "Download bad and missing files again: run the same command with --repair."
+    elif report.never_collected and report.status != "interrupted":
+        yield (
+            "Run `crypto-archive collect` with the same selection: it downloads what the archive has of the days that "
+            "were never collected, and remembers what it lacks."
+        )
     elif report.status == "interrupted":
         yield "Nothing was changed; run the same command again."
     elif report.status == "empty":

@@ -174,7 +174,21 @@ def test_what_was_never_fetched_is_missing_where_the_listing_has_it(run: Runner,
     ]
     code, document, _ = verify(run, *more, "--discover", "listing", "--partition", "daily")
     assert [bad["key"] for bad in document["bad"]] == [KEYS[0].replace("2025-07-13", "2025-01-01")]
-    assert verify(run, *more)[0] == 0
+    code, document, _ = verify(run, *more)
+    assert (code, document["status"], document["objects"]) == (0, "incomplete", 3)
+    never = document["never_collected"]
+    assert (never["days"], never["objects"]) == (209, 209)
+    assert [(one["symbol"], one["interval"], one["first"], one["last"]) for one in never["series"]] == [
+        ("BTCUSDT", "1h", "2025-01-01", "2025-07-31")
+    ]
+    stdout = run("verify", *more, "-o", ROOT).stdout
+    assert "Part of the selection was never collected" in stdout
+    assert "209 days of spot klines BTCUSDT 1h (2025-01-01 to 2025-07-31) never collected" in stdout
+    assert "good" not in stdout
+    code, _, stderr = run("verify", *more, "-o", ROOT, "-q")
+    assert (code, stderr.partition(" (")[0]) == (
+        0, "verification incomplete: 3 objects; 209 days of spot klines BTCUSDT 1h",
+    )  # fmt: skip
     assert stored(root) == set(KEYS)
 
 

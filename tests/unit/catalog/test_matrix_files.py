@@ -269,7 +269,7 @@ def test_all_that_is_wrong_with_a_matrix_is_said_at_once(tmp_path: Path) -> None
         (
             "m.yaml, rows[1].colums: unknown field 'colums'; did you mean 'columns'? "
             "(allowed: market, data_type, status, key_pattern, partitions, first_date, last_date, aliases, "
-            "symbol_rules, columns, header, time_unit, note, source)"
+            "symbol_rules, columns, header, time_unit, doubtful, note, source)"
         ),
         (
             "m.yaml, rows[2].key_pattern: the key pattern 'data/{symbol}/x.zip' cannot be used: "

@@ -33,6 +33,7 @@ DOCUMENT_KEYS = [
     "by_market_and_type",
     "bad",
     "bad_omitted",
+    "never_collected",
     "unknown_symbols",
     "repair",
     "versions",
