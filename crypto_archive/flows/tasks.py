@@ -28,6 +28,7 @@ from crypto_archive.render.plain import PlainProgress
 from crypto_archive.render.stats import VERIFY
 from crypto_archive.render.summary import check_headline, headline
 from crypto_archive.root.store import Root
+from crypto_archive.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +142,7 @@ def make_plan(config: RunConfig, shards: int, folder: Path) -> Any:
             made.consume()
     made.require_budget()
     for notice in made.notices:
-        get_run_logger().info("note: %s", notice.text)
+        get_run_logger().info("note: %s", one_line(notice.text))
     totals = made.totals.overall
     message = f"objects: {totals['objects']:,}, to fetch: {totals['to_fetch']:,}"
     unknown = [notice for notice in made.notices if isinstance(notice, UnknownSymbols)]
