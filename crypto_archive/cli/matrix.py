@@ -84,7 +84,7 @@ def show(
     elif format is MatrixFormat.MARKDOWN:
         sys.stdout.write(matrix_markdown(rows))
     else:
-        show_table(matrix_table(rows, () if selection.data_types else matrix.notes), sys.stdout)
+        show_table(matrix_table(rows, matrix.notes if len(rows) == len(matrix.rows) else ()), sys.stdout)
 
 
 @app.command()

@@ -325,7 +325,8 @@ _TABLE = (
     ),
     ConfigField(
         "markets", Annotated[_Names, BeforeValidator(_market_words), Written(_MARKETS_SCHEMA)], "selection.markets",
-        "Which markets; um and cm are short for futures_um and futures_cm.", "[spot, futures_um]", "all markets", selects=True,
+        "Which markets; um and cm are short for futures_um and futures_cm.", "[spot, futures_um]", "all markets",
+        selects=True,
     ),
     ConfigField(
         "symbols",

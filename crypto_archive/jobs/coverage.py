@@ -102,6 +102,8 @@ def coverage(
             for series, days in stored.items():
                 in_archive, dates = listed.get(series, ObjectDays()), request.selection.dates
                 report.add(series_coverage(series, row, in_archive, days, dates, context.today))
+        if bucket is not None:
+            names.look_elsewhere(bucket)
         for notice in names.notices():
             notices(notice)
         if bucket is not None and (remark := bucket.remark()):

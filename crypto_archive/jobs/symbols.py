@@ -95,6 +95,7 @@ def symbols(
                     history = SymbolHistory(series, days[series].covered())
                     if as_of is None or history.days & dayset.span(as_of, as_of):
                         yield history
+        names.look_elsewhere(bucket)
         for notice in names.notices():
             notices(notice)
         if remark := bucket.remark():

@@ -95,6 +95,7 @@ def listed_objects(
     with listing:
         for group in selection.groups:
             yield from _listed_group(context, group, listing, stored, names)
+        names.look_elsewhere(listing)
         for notice in names.notices():
             context.on_notice(notice)
         if earlier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase, translate
 from typing import TYPE_CHECKING
@@ -11,8 +12,18 @@ from crypto_archive.catalog.keys import is_symbol
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.symbols import contract_of, in_capitals, is_glob, is_settled, quote_of, symbol_of_pair
 from crypto_archive.config.run_config import Partitioning, SymbolFilter
-from crypto_archive.errors import nearest_few
-from crypto_archive.model import Absence, DateRange, Notice, Outcome, Partition, Topic, UnknownSymbol, UnknownSymbols
+from crypto_archive.errors import EndpointUnreachable, nearest_few
+from crypto_archive.model import (
+    Absence,
+    DateRange,
+    Market,
+    Notice,
+    Outcome,
+    Partition,
+    Topic,
+    UnknownSymbol,
+    UnknownSymbols,
+)
 from crypto_archive.plan.availability import bounds, whole_months, within
 
 if TYPE_CHECKING:
@@ -21,7 +32,7 @@ if TYPE_CHECKING:
     from crypto_archive.catalog.matrix import Matrix, Row
     from crypto_archive.config.run_config import RunConfig, Selection
     from crypto_archive.events import ObjectFinished
-    from crypto_archive.model import Market
+    from crypto_archive.root.listing import BucketListing
     from crypto_archive.root.session import Context
 
 RENAMED_SHOWN = 20
@@ -268,6 +279,15 @@ class NamedSymbols:
                 self._found.setdefault(name, set()).add(place)
             elif event.reason != Absence.NOT_YET:
                 self._lacking.setdefault(name, {})[place] = ()
+
+    def look_elsewhere(self, listing: BucketListing) -> None:
+        """Look for the symbols that no selected data type has among all of their markets; few LISTs, and seldom any."""
+        for market, names in self._names.items():
+            if (self._lacking.keys() - self._found.keys()).intersection(names):
+                with suppress(EndpointUnreachable):  # the plan is complete without the answer
+                    for row in self._matrix.rows_of(market):
+                        if row.data_type == "klines" or (market is Market.OPTIONS and row.partitions):
+                            self.note(row, listing.folders(row.key_pattern.symbols_prefix(Partition.DAILY)))
 
     def notices(self) -> Iterator[Notice]:
         """Yield where the archive lacks a symbol that it has elsewhere, then the symbols that it has nowhere."""

@@ -180,3 +180,10 @@ def test_a_symbol_that_has_nothing_on_these_days_is_not_unknown(run: Runner) -> 
     assert code == 3
     assert "futures_cm klines BTCUSD_250627 1h: no daily objects in the archive from 2024-07-15" in stdout
     assert "has no symbol" not in stdout
+
+
+def test_a_symbol_that_its_market_has_in_another_type_is_no_error(run: Runner) -> None:
+    days = ("--start", "2024-03-15", "--end", "2024-03-15")
+    done = collect(run, *CM, "-t", "liquidationSnapshot", *days, "-s", "BTCUSD_PERP", "-s", "ETHUSD_PERP")
+    assert (done.code, done.outcomes, done.report["unknown_symbols"]) == (0, {"fetched": 1}, [])
+    assert "futures_cm liquidationSnapshot: the archive has no symbol 'ETHUSD_PERP'" in " ".join(done.report["notices"])
