@@ -49,7 +49,7 @@ def answer(run: Runner, arguments: str) -> tuple[int, str]:
         ("-m spto", "Error: --market: 'spto' is not a valid market type; did you mean 'spot'? (allowed: "),
         ("-t kline", f"Error: --data-type: unknown data type 'kline'; did you mean 'klines'? {TYPES}"),
         ("-t fundingrate", "unknown data type 'fundingrate'; did you mean 'fundingRate'?"),
-        ("-i 1hour", "Error: --interval: unknown interval '1hour'; did you mean '1h'? (allowed: 1s, 1m, 3m, 5m, 15m, 30m, 1h,"),
+        ("-i 1hour", "Error: --interval: unknown interval '1hour'; did you mean '1h'? (allowed: 1s, 1m, 3m, 5m,"),
         ("-i 60m", "Error: --interval: unknown interval '60m'"),
         ("--start 2025-07-20 --end 2025-07-15", "Error: --start, --end: the start 2025-07-20 is after"),
         ("--start 15.07.2025", "Error: --start: '15.07.2025' is not a day; write YYYY-MM-DD, such as 2025-07-15, or"),
