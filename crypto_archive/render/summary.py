@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from crypto_archive.errors import ExitCode
+from crypto_archive.jobs.report import STORED
 from crypto_archive.model import Outcome, Verdict
 from crypto_archive.render.console import RESULT_STYLES, STATUS_STYLES
 from crypto_archive.render.tables import facts_table, plain_table
@@ -32,10 +33,13 @@ FAILURES_SHOWN = 10
 REASONS_SHOWN = 5
 LEFT_SHOWN = 10
 _INCOMPLETE = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
+_BROKEN = (
+    "The archive itself has a broken zip there; `crypto-archive collect` downloads it again once Binance replaces it."
+)
 _CONTINUE = "Run the same command again: it continues where it stopped."
 
 MEANINGS: Mapping[Outcome | Verdict, str] = {
-    Outcome.FETCHED: "downloaded and verified",
+    Outcome.FETCHED: "downloaded",
     Outcome.UPDATED: "replaced by the archive, downloaded again",
     Outcome.PRESENT: "already in place",
     Outcome.ABSENT: "not in the archive",
@@ -45,12 +49,26 @@ MEANINGS: Mapping[Outcome | Verdict, str] = {
     Verdict.OK: "verified",
     Verdict.MISSING: "not on disk",
     Verdict.CORRUPT: "the bytes on disk are wrong",
-    Verdict.SIDECAR_MISSING: "as downloaded; the archive has no checksum",
-    Verdict.SIDECAR_STALE: "as downloaded; the archive's checksum is stale",
+    Verdict.BAD_ZIP: "the archive's own zip is broken, or is not of this one CSV",
+    Verdict.SIDECAR_MISSING: "no checksum; the MD5 is as the archive lists it",
+    Verdict.SIDECAR_STALE: "as the archive lists it; its checksum is of other bytes",
+    Verdict.SIDECAR_MALFORMED: "as the archive lists it; its checksum cannot be read",
     Verdict.UNPROVEN: "nothing to verify them against",
-    Verdict.GAPS: "as downloaded; the archive's monthly file lacks rows of its daily ones",
+    Verdict.GAPS: "the archive's monthly file does not have exactly the rows of its daily ones",
     Verdict.REPLACED: "as downloaded; the archive has replaced them since",
 }
+DOUBTS: Mapping[Verdict, str] = {
+    Verdict.MISSING: "missing",
+    Verdict.CORRUPT: "corrupt",
+    Verdict.BAD_ZIP: "not a sound zip",
+    Verdict.SIDECAR_MISSING: "without a checksum",
+    Verdict.SIDECAR_STALE: "with a stale checksum",
+    Verdict.SIDECAR_MALFORMED: "with a malformed checksum",
+    Verdict.UNPROVEN: "unproven",
+    Verdict.GAPS: "with other rows than their days",
+    Verdict.REPLACED: "replaced in the archive",
+}
+"""What follows the number of files that have not simply been verified."""
 HEADLINES = {
     "partial": "Some files are not in place",
     "failed": "The run failed",
@@ -65,6 +83,11 @@ CHECK_HEADLINES = {
 }
 
 
+def doubts(verdicts: Mapping[Verdict, int]) -> str:
+    """Return how many files have not simply been verified, and why: ``2 with a stale checksum, 1 not a sound zip``."""
+    return ", ".join(f"{verdicts[verdict]:,} {words}" for verdict, words in DOUBTS.items() if verdicts.get(verdict))
+
+
 def headline(report: Report) -> str:
     """Return how a run went: ``partial: 12 objects, 1 failed; first: KEY: REASON``."""
     if report.error:
@@ -74,6 +97,7 @@ def headline(report: Report) -> str:
     counts = report.outcomes
     parts = [format_count(sum(counts.values()), "object"), format_bytes(report.bytes)]
     parts += [f"{counts[outcome]:,} {outcome}" for outcome in _INCOMPLETE if counts[outcome]]
+    parts += filter(None, [doubts(report.stored_verdicts)])
     first = next((f"; first: {one.object.key}: {one.reason}" for one in report.failures), "")
     return one_line(f"{report.status}: {', '.join(parts)}{first}")
 
@@ -82,13 +106,12 @@ def check_headline(report: VerifyReport) -> str:
     """Return how a verification went: ``verification bad: 12 objects, 1 bad; first: KEY: corrupt, REASON``."""
     if report.error:
         return one_line(f"verification {report.status}: {report.error}")
-    objects = format_count(report.objects, "object")
+    found = ", ".join(filter(None, (format_count(report.objects, "object"), doubts(report.verdicts))))
     if not report.bad:
-        return f"verification {report.status}: {objects}"
+        return f"verification {report.status}: {found}"
     first = report.bad[0]
     why = ", ".join(filter(None, (first.verdict, first.reason)))
-    bad = len(report.bad)
-    return one_line(f"verification {report.status}: {objects}, {bad:,} bad; first: {first.object_key}: {why}")
+    return one_line(f"verification {report.status}: {found}; first: {first.object_key}: {why}")
 
 
 def report_summary(report: Report, report_file: Path | None = None, failed_file: Path | None = None) -> RenderableType:
@@ -101,6 +124,10 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     """
     facts = facts_table()
     _add_counts(facts, report.outcomes)
+    doubtful = doubts(report.stored_verdicts)
+    if doubtful:
+        facts.add_row("", "")
+        _add_counts(facts, report.stored_verdicts)
     facts.add_row("", "")
     facts.add_row("stored", Text(format_bytes(report.bytes)))
     received = f"{format_bytes(report.bytes_fetched)}, {format_rate(report.rate)}"
@@ -115,8 +142,13 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     if report_file is not None:
         facts.add_row("report", str(report_file))
     _add_notices(facts, report)
-    there = sum(report.outcomes.values()) - report.outcomes[Outcome.ABSENT]
-    title = HEADLINES.get(report.status) or (
+    there = sum(report.outcomes[outcome] for outcome in STORED)
+    title = "" if _only_bad_zips(report) else HEADLINES.get(report.status, "")
+    if title and doubtful:
+        title = f"{title}; {doubtful}"
+    elif doubtful:
+        title = f"{report.stored_verdicts[Verdict.OK]:,} of {format_count(there, 'file')} verified; {doubtful}"
+    title = title or (
         f"All {format_count(there, 'file')} are in place" if there > 1
         else "The file is in place" if there else "There is nothing to download"
     )  # fmt: skip
@@ -127,16 +159,26 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     return Group(*parts, *_advice(_next_steps(report, failed_file), report.error))
 
 
+def _only_bad_zips(report: Report) -> bool:
+    """Whether a run is partial only since some zips are broken in the archive: all files are in place."""
+    complete = not any(report.outcomes[outcome] for outcome in _INCOMPLETE)
+    return report.status == "partial" and complete and report.stored_verdicts[Verdict.BAD_ZIP] > 0
+
+
 def verify_summary(report: VerifyReport) -> RenderableType:
     """Return how a verification went, what is bad and why, and what to do next."""
     facts = facts_table()
     _add_counts(facts, report.verdicts)
     facts.add_row("", "")
-    facts.add_row("verified", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
+    facts.add_row("checked", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
     if report.seconds:
         facts.add_row("took", f"{format_duration(report.seconds)}, {format_rate(report.bytes / report.seconds)}")
     facts.add_row("archive root", report.output_directory)
-    title = CHECK_HEADLINES.get(report.status) or (
+    title = CHECK_HEADLINES.get(report.status, "")
+    if doubtful := doubts(report.verdicts):
+        verified = f"{report.verdicts[Verdict.OK]:,} of {format_count(report.objects, 'file')} verified; {doubtful}"
+        title = f"{title}: {verified}" if title else verified
+    title = title or (
         f"All {format_count(report.objects, 'file')} are good" if report.objects > 1 else "The file is good"
     )
     parts: list[RenderableType] = [_panel(title, report.status, facts, "")]
@@ -228,12 +270,16 @@ def _advice(lines: Iterable[str], error: str | None) -> Iterator[Text]:
 
 def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
     refused = sum(failure.refused for failure in report.failures)
+    broken = report.stored_verdicts[Verdict.BAD_ZIP]
     incomplete = report.failures_omitted + len(report.failures) + report.outcomes[Outcome.CANCELLED]
-    hopeless = 0 < refused == incomplete or report.exit_code() is ExitCode.USAGE  # it would end in the same way
+    # What would end in the same way again.
+    hopeless = 0 < refused + broken == incomplete or report.exit_code() is ExitCode.USAGE
     if not hopeless and report.status in {"partial", "failed", "interrupted"}:
         yield _CONTINUE
     if refused:
         yield "The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
+    if broken:
+        yield _BROKEN
     if report.status == "empty":
         yield "Check the selection with `crypto-archive plan`, and what Binance publishes with `crypto-archive matrix`."
     if failed_file is not None and (report.failures or report.outcomes[Outcome.CANCELLED]):
@@ -243,9 +289,14 @@ def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
 def _next_steps_after_check(report: VerifyReport) -> Iterator[str]:
     if report.repair is not None:
         return
-    if report.bad:
+    broken = report.verdicts[Verdict.BAD_ZIP]
+    if len(report.bad) > broken:
         yield "Download bad and missing files again: run the same command with --repair."
-    elif report.status == "interrupted":
+    if broken:
+        yield _BROKEN
+    if report.bad:
+        return
+    if report.status == "interrupted":
         yield "Nothing was changed; run the same command again."
     elif report.status == "empty":
         yield "Check the folder and the selection; `crypto-archive collect` fills the folder."
