@@ -111,12 +111,14 @@ class ObjectFinished:
         reason: Why, for people; empty where the outcome says it all.
         size: Length of the stored file in bytes, 0 where there is none.
         bytes_fetched: Bytes of its last download, sidecar included; 0 when nothing was fetched.
-        sha256: Hexadecimal digest of the stored bytes, empty where it was not computed.
-        verdict: The result of the proof, None where nothing was proven.
-        remote: What the listing has of it, None without one.
+        sha256: Hexadecimal digest of the stored bytes, empty where it was not computed in this run.
+        verdict: The result of the proof, of an earlier one where the file was left alone; None where there was none.
+        remote: What the listing has of it, None without one, and where it is of other bytes than those that arrived.
         attempts: How many attempts it took.
         lane: The lane that fetched it, None where none had to.
-        etag: The ETag that the listing gave, the MD5 of the bytes without a listing, empty without bytes.
+        etag: The ETag that the listing gave, the MD5 of the bytes where that is of other bytes or there is no listing,
+            empty without bytes.
+        sidecar_etag: The ETag of the sidecar that the bytes were compared with, None without one.
         refused: Whether it failed because the archive lacks the locked bytes, so that no other attempt can help.
 
     Example:
@@ -141,6 +143,7 @@ class ObjectFinished:
     attempts: int = 0
     lane: int | None = None
     etag: str = ""
+    sidecar_etag: str | None = None
     refused: bool = False
 
 

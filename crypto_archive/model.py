@@ -146,6 +146,7 @@ class RemoteStat:
         last_modified: When the archive last wrote it, UTC.
         has_sidecar: Whether its ``.CHECKSUM`` is there too.
         sha256: The hexadecimal digest of these very bytes, None where it is unknown; a listing has none.
+        sidecar_etag: The ETag of its ``.CHECKSUM``, None where that is unknown or not there.
     """
 
     size: int
@@ -153,6 +154,7 @@ class RemoteStat:
     last_modified: datetime
     has_sidecar: bool = True
     sha256: str | None = None
+    sidecar_etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class Action(StrEnum):
 
     FETCH = "fetch"
     UPDATE = "update"
+    CHECK = "check"
+    """Only its sidecar is fetched, and the stored file is judged by that."""
     KEEP = "keep"
     WAIT = "wait"
     """The archive has not published it yet."""
@@ -184,8 +188,13 @@ class Action(StrEnum):
         """Whether anything is to be copied; the other actions finish an object immediately."""
         return self in _TRANSFERRING
 
+    @property
+    def downloads(self) -> bool:
+        """Whether the zip itself is to be copied."""
+        return self is Action.FETCH or self is Action.UPDATE
 
-_TRANSFERRING = frozenset({Action.FETCH, Action.UPDATE})
+
+_TRANSFERRING = frozenset({Action.FETCH, Action.UPDATE, Action.CHECK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +278,10 @@ class PlannedObject:
         covers: The daily objects that it replaces, None for most.
         pin: The exact bytes that are wanted, None where any proven bytes will do.
         awaited_since: Since when runs wait for it, though their dates have moved on; None for most.
+        verdict: What is known of the bytes of a file that stays, or is judged by another sidecar; None where the
+            manifest does not know it.
+        noted: The manifest entry of a file that stays with what the listing newly says of the same bytes, None where
+            that is nothing.
     """
 
     object: ArchiveObject
@@ -281,10 +294,14 @@ class PlannedObject:
     covers: Covered | None = None
     pin: RemoteStat | None = None
     awaited_since: date | None = None
+    verdict: Verdict | None = None
+    noted: ManifestEntry | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys to copy: the zip's and, if wanted, the sidecar's."""
+        """The keys to copy: the zip's, unless only its sidecar is needed, and, if wanted, the sidecar's."""
+        if self.action is Action.CHECK:
+            return (self.object.sidecar_key,)
         return (self.object.key, self.object.sidecar_key) if self.with_sidecar else (self.object.key,)
 
 
@@ -334,10 +351,12 @@ class Outcome(StrEnum):
 class Verdict(StrEnum):
     """The result of a check of an object's bytes: on arrival, or of the stored file.
 
-    ``ok``: SHA-256 as in the sidecar. ``missing``: the file does not exist. ``corrupt``: its bytes are wrong, and a new
-    download cures it. ``sidecar-missing`` and ``sidecar-stale``: the archive's checksum is at fault. ``unproven``:
-    nothing confirms its bytes. ``gaps``: a monthly file that lacks rows of its days, or
-    whose zip is broken. ``replaced``: sound, but the archive has other bytes by now.
+    ``ok``: SHA-256 as in the sidecar, and the zip opens. ``missing``: the file does not exist. ``corrupt``: its bytes
+    are wrong, and a new download cures it. ``bad-zip``: the archive's own bytes, which are not a zip of its one CSV.
+    ``sidecar-missing``: there is no sidecar, and the MD5 in the listing confirms the bytes. ``sidecar-stale``: the
+    archive's sidecar is of other bytes. ``sidecar-malformed``: it is not a checksum of this file. ``unproven``: nothing
+    but the size confirms the bytes. ``gaps``: a monthly file that does not hold exactly the rows of its days.
+    ``replaced``: sound, but the archive has other bytes by now.
 
     Example:
         >>> from crypto_archive import Verdict, collect, load_preset, verify
@@ -350,20 +369,38 @@ class Verdict(StrEnum):
     OK = "ok"
     MISSING = "missing"
     CORRUPT = "corrupt"
+    BAD_ZIP = "bad-zip"
     SIDECAR_MISSING = "sidecar-missing"
     SIDECAR_STALE = "sidecar-stale"
+    SIDECAR_MALFORMED = "sidecar-malformed"
     UNPROVEN = "unproven"
     GAPS = "gaps"
     REPLACED = "replaced"
 
     @property
     def is_bad(self) -> bool:
-        """Whether it makes a verification fail: a new download cures it.
+        """Whether it makes a verification fail.
 
-        What the archive itself got wrong (a missing or stale sidecar), and what cannot be proven, is counted and
-        shown, but no new download would cure it.
+        What is wrong with the archive's sidecars, and what cannot be proven, is counted and shown, but the bytes may be
+        right.
         """
-        return self in {Verdict.MISSING, Verdict.CORRUPT, Verdict.REPLACED}
+        return self in {Verdict.MISSING, Verdict.CORRUPT, Verdict.BAD_ZIP, Verdict.REPLACED}
+
+    @property
+    def is_upstream(self) -> bool:
+        """Whether the archive is at fault, so that no new download cures it until the archive replaces the object."""
+        return self in _UPSTREAM
+
+
+_UPSTREAM = frozenset(
+    {
+        Verdict.BAD_ZIP,
+        Verdict.SIDECAR_MISSING,
+        Verdict.SIDECAR_STALE,
+        Verdict.SIDECAR_MALFORMED,
+        Verdict.GAPS,
+    }
+)
 
 
 class Absence(StrEnum):
@@ -397,10 +434,13 @@ class ManifestEntry:
         size: Length in bytes.
         sha256: Hexadecimal digest of the stored bytes.
         verdict: What the proof said.
-        etag: The ETag from the listing; without a listing the MD5 of the bytes, which the ETag usually is.
-        last_modified: The archive's time stamp from the listing; None without one.
-        fetched_at: When it was published, UTC.
-        run_id: The run that fetched it.
+        etag: The ETag from the listing, if it is the MD5 of the bytes or says nothing of them; else the MD5 of the
+            bytes, which the ETag usually is.
+        last_modified: The archive's time stamp from the listing; None where the ETag is not from the listing.
+        fetched_at: When it was published, or judged by another sidecar, UTC.
+        run_id: The run that did that.
+        sidecar_etag: The ETag of the sidecar that the bytes were compared with; None where it is unknown, as in records
+            of earlier versions, or there was none.
     """
 
     key: str
@@ -411,6 +451,7 @@ class ManifestEntry:
     last_modified: datetime | None
     fetched_at: datetime
     run_id: str
+    sidecar_etag: str | None = None
 
 
 class Topic(StrEnum):

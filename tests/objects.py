@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from crypto_archive.root.session import Context
 from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container, Iterator, Mapping
     from typing import Any
 
     from crypto_archive.catalog.matrix import Matrix, Row
@@ -54,9 +55,16 @@ def an_object(
     return row.object(symbol, interval if row.has_intervals else None, period)
 
 
-def listed(size: int = 100, etag: str = "e" * 32, at: datetime = LISTED_AT, *, has_sidecar: bool = True) -> RemoteStat:
+def listed(
+    size: int = 100,
+    etag: str = "e" * 32,
+    at: datetime = LISTED_AT,
+    *,
+    has_sidecar: bool = True,
+    sidecar_etag: str | None = None,
+) -> RemoteStat:
     """What a listing says of an object."""
-    return RemoteStat(size, etag, at, has_sidecar)
+    return RemoteStat(size, etag, at, has_sidecar, sidecar_etag=sidecar_etag)
 
 
 def to_fetch(item: ArchiveObject, *, with_sidecar: bool = True, remote: RemoteStat | None = None) -> PlannedObject:
@@ -90,17 +98,24 @@ class Files:
     """
 
     def __init__(
-        self, look_up: Callable[[str], StoredStat | None] = lambda _: None, short: Container[str] = ()
+        self,
+        look_up: Callable[[str], StoredStat | None] = lambda _: None,
+        short: Container[str] = (),
+        sidecars: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.asked: list[str] = []
         self._look_up = look_up
         self._short = short
+        self.sidecars = sidecars
 
     def stat(self, key: str) -> StoredStat | None:
         self.asked.append(key)
         return self._look_up(key)
 
     find = stat
+
+    def sidecar_etag(self, key: str) -> str | None:
+        return self.sidecars.get(key)
 
     def is_short(self, key: str, _: RemoteStat) -> bool:
         return key in self._short

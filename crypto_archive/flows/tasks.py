@@ -22,7 +22,7 @@ from crypto_archive.flows.runners import cancellable
 from crypto_archive.jobs.collect import collect
 from crypto_archive.jobs.plan import plan, write_shards
 from crypto_archive.jobs.verify import verify
-from crypto_archive.model import Outcome, UnknownSymbols
+from crypto_archive.model import Outcome, UnknownSymbols, Verdict
 from crypto_archive.render.markdown import collection_markdown
 from crypto_archive.render.plain import PlainProgress
 from crypto_archive.render.stats import VERIFY
@@ -159,7 +159,9 @@ def helps_to_try_again(report: Report) -> bool:
         return False
     if report.error:
         return report.error_exit_code in {None, ExitCode.ENVIRONMENT}
-    return bool(report.outcomes[Outcome.CANCELLED]) or any(failure.attempts > 1 for failure in report.failures)
+    return bool(report.outcomes[Outcome.CANCELLED]) or any(
+        failure.attempts > 1 and failure.verdict is not Verdict.BAD_ZIP for failure in report.failures
+    )
 
 
 def _is_worth_a_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Move daily objects aside once a monthly one on disk is proven and holds all of their rows.
+"""Move daily objects aside once a monthly one on disk is proven and has exactly their rows.
 
 Nothing is deleted: at any moment a daily object is at its final path or below ``covered/``. The manifest forgets it
 just before it is moved, so that a run that is killed in between leaves a file without a row, which the next run adopts
@@ -14,12 +14,22 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from crypto_archive.events import Comparing, DaysCovered, DaysKept, ObjectFinished
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import ArchiveObject, Outcome, Verdict
-from crypto_archive.root.covered import BrokenZip, held, months_with_days, move_aside, prefix_of_days, stored_days
+from crypto_archive.root.covered import (
+    RowsDiffer,
+    equal_days,
+    months_with_days,
+    move_aside,
+    prefix_of_days,
+    stored_days,
+    time_column,
+)
 from crypto_archive.root.proof import check_stored
 from crypto_archive.root.store import DISK_FULL, root_unusable
+from crypto_archive.root.zips import BrokenZip, zip_fault
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
 
     from crypto_archive.events import Event
     from crypto_archive.model import ManifestEntry
@@ -65,17 +75,18 @@ class CoveringMonths:
 
 
 class _Finding(NamedTuple):
-    """The result of a comparison; the reason is None when all days are held."""
+    """The result of a comparison: a reason unless the rows of all days are equal, and a verdict on a month at fault."""
 
     reason: str | None = None
-    lacks_rows: bool = False
+    verdict: Verdict | None = None
 
 
 def prune(context: Context, manifest: Manifest, month: ArchiveObject) -> Iterator[Event]:
     """Prove a stored monthly object, compare it with the daily ones on disk, and move those aside.
 
-    All or nothing: if one day is not held, all stay. A monthly object that lacks rows of a proven day, or whose zip is
-    broken, is recorded with the verdict ``GAPS``; the verdict is cleared once it turns out to hold all of them.
+    All or nothing: if the rows of one day differ, all stay. A monthly object whose rows are not those of a proven day
+    is recorded with the verdict ``GAPS``, which is cleared once they turn out to be equal; one whose zip is broken,
+    with ``BAD_ZIP``.
 
     Yields ``Comparing`` while it compares, then ``DaysCovered`` or ``DaysKept``, or both when some could not be moved.
     Cancelled before anything is moved, it ends without either. Raises EnvironmentFailure when the disk is full, a
@@ -94,8 +105,8 @@ def prune(context: Context, manifest: Manifest, month: ArchiveObject) -> Iterato
     finding = yield from _compare(context, manifest, month, days)
     if finding is None:
         return
-    if finding.lacks_rows:
-        _mark(manifest, entry, Verdict.GAPS)
+    if finding.verdict is not None:
+        _mark(manifest, entry, finding.verdict)
     if finding.reason is not None:
         yield DaysKept(month, len(days), finding.reason)
         return
@@ -116,29 +127,45 @@ def _compare(
     context: Context, manifest: Manifest, month: ArchiveObject, days: Sequence[ArchiveObject]
 ) -> Generator[Event, None, _Finding | None]:
     """Compare a monthly file with daily ones; None when it was cancelled."""
-    root = context.root
-    monthly, done = root.file(month.key), 0
+    root, monthly = context.root, context.root.file(month.key)
+    row = context.matrix.row(month.series.market, month.series.data_type)
+    column = time_column(row.columns) if row is not None else None
+    if column is None:
+        return _Finding("the matrix does not say which of its columns has the time, so its days cannot be told apart")
+    files = {day.period.first_day: root.file(day.key) for day in days}
+    if len(files) < len(days):  # one known key has a date without a leading zero
+        return _Finding("two of its daily objects are of the same day")
     try:
-        for _ in held(monthly, (root.file(day.key) for day in days)):
-            done += 1
+        for done, _ in enumerate(equal_days(monthly, files, column), 1):
             yield Comparing(month, len(days), done)
             if context.cancelled.is_set():
                 return None
+    except RowsDiffer as difference:
+        return _blame(root, manifest, monthly, next(day for day in days if day.period.first_day == difference.day))
     except BrokenZip as error:
-        lacks_rows = error.path == monthly
-        return _Finding(error.reason if lacks_rows else f"of {error.path.name}, {error.reason}", lacks_rows)
+        if error.path == monthly:
+            return _Finding(error.reason, Verdict.BAD_ZIP)
+        return _Finding(f"of {error.path.name}, {error.reason}")
     except OSError as error:
         return _Finding(f"{error.filename or monthly} cannot be read: {error.strerror or error}")
-    return _Finding() if done == len(days) else _blame(root, manifest, days[done])
+    return _Finding()
 
 
-def _blame(root: Root, manifest: Manifest, day: ArchiveObject) -> _Finding:
-    """Decide whether a month is at fault for lacking rows of a day: only if the day itself is proven."""
-    lacks = f"it lacks rows of {_name(day.key)}"
+def _blame(root: Root, manifest: Manifest, monthly: Path, day: ArchiveObject) -> _Finding:
+    """Decide whether a month is at fault for other rows than a day has: only if the day itself is proven.
+
+    Broken zips come first: of a garbled one, other rows than it had are read before its CRC fails.
+    """
+    if (fault := zip_fault(monthly, monthly.name, read=True)) is not None:
+        return _Finding(fault, Verdict.BAD_ZIP)
+    daily = root.file(day.key)
+    if (fault := zip_fault(daily, daily.name, read=True)) is not None:
+        return _Finding(f"of {daily.name}, {fault}")
+    differs = f"its rows are not those of {_name(day.key)}"
     proof = check_stored(root, day.key, manifest.entry(day.key))
     if proof.verdict is Verdict.OK:
-        return _Finding(lacks, lacks_rows=True)
-    return _Finding(f"{lacks}, which is {proof.verdict}: {proof.reason}")
+        return _Finding(differs, Verdict.GAPS)
+    return _Finding(f"{differs}, which is {proof.verdict}: {proof.reason}")
 
 
 def _mark(manifest: Manifest, entry: ManifestEntry, verdict: Verdict) -> None:

@@ -55,7 +55,7 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
     line: dict[str, object] = {"event": _NAMES[type(event)]}
     if at is not None:
         line["at"] = at.isoformat()
-    if isinstance(event, ObjectFinished) and event.outcome is Outcome.PRESENT:
+    if isinstance(event, ObjectFinished) and event.outcome is Outcome.PRESENT and not event.sha256:
         return compact_json(line | {"key": event.object.key, "outcome": event.outcome, "size": event.size})
     return compact_json(line | _plain_fields(event))
 
@@ -201,8 +201,8 @@ class Record:
             self._journal.write(line + "\n")
         if isinstance(event, ObjectFinished):
             self._remember(event)
-        elif isinstance(event, ObjectPlanned) and event.planned.adopted is not None:
-            self.manifest.record(event.planned.adopted)
+        elif isinstance(event, ObjectPlanned) and (known := event.planned.adopted or event.planned.noted) is not None:
+            self.manifest.record(known)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self._flush()
 
@@ -213,7 +213,8 @@ class Record:
 
     def _remember(self, event: ObjectFinished) -> None:
         now = datetime.now(UTC)
-        if event.outcome in {Outcome.FETCHED, Outcome.UPDATED}:
+        judged = event.outcome is Outcome.PRESENT and event.sha256  # by another sidecar
+        if judged or event.outcome in {Outcome.FETCHED, Outcome.UPDATED}:
             self.manifest.record(_entry(event, now, self._run_id))
         elif event.outcome is Outcome.ABSENT:
             self.manifest.record_absent(event.object.key, Absence(event.reason), now)
@@ -261,4 +262,5 @@ def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:
         last_modified=event.remote.last_modified if event.remote else None,
         fetched_at=now,
         run_id=run_id,
+        sidecar_etag=event.sidecar_etag,
     )

@@ -40,6 +40,8 @@ REPAIR_PURPOSE = "verify --repair"
 REBUILD_PURPOSE = "verify --rebuild-manifest"
 REBUILT_RUN_ID = "rebuilt"
 """The run id of entries that no run has written."""
+_KEPT_IN_PLACE = {Verdict.REPLACED: Action.UPDATE, Verdict.BAD_ZIP: Action.FETCH}
+"""What is done about files of the archive's own bytes, which stay until there is something better."""
 _SUFFIXES = ("", "-wal", "-shm")
 
 
@@ -116,7 +118,7 @@ def repairing(
                 file = session.root.file(finding.object_key)
             except NoPlace:  # the layout has no path for it, so there is no file either
                 continue
-            if file.is_file() and finding.verdict is not Verdict.REPLACED:
+            if file.is_file() and finding.verdict not in _KEPT_IN_PLACE:
                 quarantine(session.root, file, finding.object_key, finding.reason, "verify")
     found = ((config.matrix.object_of(finding.object_key), finding) for finding in bad)
     source = tuple(_to_repair(item, finding) for item, finding in found if item is not None)
@@ -130,8 +132,7 @@ def repairing(
 
 def _to_repair(item: ArchiveObject, finding: Checked) -> Candidate:
     """Return a bad object as what to fetch; a sound file may look to the plan as if it were the archive's own."""
-    action = Action.UPDATE if finding.verdict is Verdict.REPLACED else None
-    return Candidate(item, finding.remote, action=action, why=finding.reason)
+    return Candidate(item, finding.remote, action=_KEPT_IN_PLACE.get(finding.verdict), why=finding.reason)
 
 
 def rebuilding(
@@ -157,7 +158,7 @@ def rebuilding(
                 for one in _awaited_so_far(root):
                     manifest.record_awaited(one)
                 for expected, proof in check_files(context, stored_objects(context, StoredFiles(root))):
-                    if not proof.verdict.is_bad:
+                    if not proof.verdict.is_bad or proof.verdict.is_upstream:
                         manifest.record(_entry(root, expected.object, proof))
                     finding = finding_of(expected, proof)
                     report.add(finding)
@@ -182,7 +183,10 @@ def _awaited_so_far(root: Root) -> list[Awaited]:
 def _entry(root: Root, item: ArchiveObject, proof: Proof) -> ManifestEntry:
     written = datetime.fromtimestamp(root.file(item.key).stat().st_mtime, UTC)
     digest = proof.digest
-    return ManifestEntry(item.key, digest.size, digest.sha256, proof.verdict, digest.md5, None, written, REBUILT_RUN_ID)
+    return ManifestEntry(
+        item.key, digest.size, digest.sha256, proof.verdict, digest.md5, None, written, REBUILT_RUN_ID,
+        proof.sidecar_etag,
+    )  # fmt: skip
 
 
 def _replace_manifest(root: Root, draft: Path) -> Path | None:

@@ -43,9 +43,17 @@ UNPRUNED_KEPT = 1000
 SUCCESSFUL = (Outcome.FETCHED, Outcome.UPDATED)
 SKIPPED = (Outcome.PRESENT, Outcome.ABSENT)
 UNSUCCESSFUL = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
-REPORTED_AS_FAILURES = (Outcome.FAILED, Outcome.QUARANTINED)
 STORED = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
 UNEXPLAINED = "unexplained"
+
+
+def is_failure(event: ObjectFinished) -> bool:
+    """Whether a report names an object: it could not be stored, or what is stored is not a zip."""
+    if event.outcome in STORED:
+        return event.verdict is Verdict.BAD_ZIP
+    return event.outcome in {Outcome.FAILED, Outcome.QUARANTINED}
+
+
 ABSENCE_REASONS = (*map(str, Absence), UNEXPLAINED)
 
 
@@ -199,7 +207,7 @@ class Report(JobReport):
         folder: Where the run keeps its files, such as ``report.json``; None before the run has started.
         started_at: When it started, UTC.
         groups: Totals by market and data type, in the order of the plan.
-        failures: The first objects that failed or were quarantined.
+        failures: The first objects that failed or were quarantined, and those whose zip is broken in the archive.
         failures_omitted: How many more there were.
         notices: What a person should know about the plan, and why daily objects were not moved aside.
         pruned: What happened to daily objects that a monthly one may replace.
@@ -229,6 +237,7 @@ class Report(JobReport):
     notices: list[Notice] = field(default_factory=list)
     pruned: Pruning = field(default_factory=Pruning)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
+    stored_verdicts: Counter[Verdict] = field(default_factory=Counter)
     absences: Counter[str] = field(default_factory=Counter)
 
     def add(self, event: Event) -> None:
@@ -265,11 +274,13 @@ class Report(JobReport):
         group.bytes_fetched += event.bytes_fetched
         if event.outcome in STORED:
             group.bytes += event.size
-        if event.verdict is not None:
+            if event.verdict is not None:
+                self.stored_verdicts[event.verdict] += 1
+        if event.verdict is not None and (event.sha256 or event.outcome is not Outcome.PRESENT):
             self.verdicts[event.verdict] += 1
         if event.outcome is Outcome.ABSENT:
             self.absences[event.reason if event.reason in ABSENCE_REASONS else UNEXPLAINED] += 1
-        elif event.outcome in REPORTED_AS_FAILURES:
+        if is_failure(event):
             self._keep([event])
 
     def _group(self, market: Market, data_type: str) -> Group:
@@ -326,11 +337,15 @@ class Report(JobReport):
     def _result(self) -> tuple[str, ExitCode]:
         """``success`` if everything planned is stored or rightly absent; ``empty`` if the archive has nothing of it.
 
+        What the archive has only as a broken zip is stored, but not a success.
+
         An archive that has nothing yet, since all of it is still to come, is a success.
         """
         counts, absent = self._stats(), self.outcomes[Outcome.ABSENT]
         if counts["failed_tasks"]:
             return "failed" if counts["failed_tasks"] == counts["total_tasks"] else "partial", ExitCode.PARTIAL
+        if self.stored_verdicts[Verdict.BAD_ZIP]:
+            return "partial", ExitCode.PARTIAL
         if counts["total_tasks"] == absent and self.absences[Absence.NOT_YET] < max(absent, 1):
             return "empty", ExitCode.PARTIAL
         return ("partial", ExitCode.PARTIAL) if self.unknown_symbols else ("success", ExitCode.OK)
@@ -369,6 +384,7 @@ class Report(JobReport):
             "outcomes": by_name(self.outcomes, Outcome),
             "absences": {reason: self.absences[reason] for reason in ABSENCE_REASONS},
             "verdicts": by_name(self.verdicts, Verdict),
+            "stored_verdicts": by_name(self.stored_verdicts, Verdict),
             "by_market_and_type": [
                 {
                     "market": str(market),
@@ -418,6 +434,7 @@ class Report(JobReport):
         self.notices += [notice for notice in other.notices if notice not in self.notices]
         self.pruned = Pruning(**Counter(asdict(self.pruned)) + Counter(asdict(other.pruned)))
         self.verdicts += other.verdicts
+        self.stored_verdicts += other.stored_verdicts
         self.absences += other.absences
         if self.interrupted_by is None:
             self.interrupted_by = other.interrupted_by

@@ -271,6 +271,7 @@ class VerifyReport(JobReport):
                     "market": str(checked.market),
                     "data_type": checked.data_type,
                     "verdict": str(checked.verdict),
+                    "at_fault": "archive" if checked.verdict.is_upstream else "local",
                     "reason": checked.reason,
                     "size": checked.size,
                 }
@@ -369,7 +370,8 @@ def finding_of(expected: Expected, proof: Proof) -> Checked:
     """Return a proof as an event; a sound file that the archive has replaced since is ``REPLACED``."""
     item, series, remote = expected.object, expected.object.series, expected.remote
     verdict, reason = proof.verdict, proof.reason
-    if remote is not None and not verdict.is_bad and (change := replaced_since(proof.digest, expected.entry, remote)):
+    outdated = not verdict.is_bad or verdict is Verdict.BAD_ZIP  # of either, the archive may have something else by now
+    if remote is not None and outdated and (change := replaced_since(proof.digest, expected.entry, remote)):
         verdict, reason = Verdict.REPLACED, change
     return Checked(item.key, series.market, series.data_type, verdict, proof.digest.size, reason, remote)
 
@@ -496,7 +498,7 @@ def _is_replaced(context: Context, item: ArchiveObject, stored: StoredFiles) -> 
         return series.interval is None or series.interval in row.intervals(Partition.DAILY)
     month = Period.containing(item.period.first_day, Partition.MONTHLY)
     stat = stored.find(row.object(series.symbol, series.interval, month).key)
-    return stat is not None and (stat.recorded is None or stat.recorded.verdict is not Verdict.GAPS)
+    return stat is not None and (stat.recorded is None or stat.recorded.verdict not in {Verdict.GAPS, Verdict.BAD_ZIP})
 
 
 def _rightly_absent(context: Context, item: ArchiveObject, manifest: Manifest) -> bool:

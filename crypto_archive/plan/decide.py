@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.keys import sidecar_key
-from crypto_archive.model import Action, Batch, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict
-from crypto_archive.root.proof import prove
+from crypto_archive.model import Action, Batch, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict, is_md5
+from crypto_archive.root.proof import prove, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from crypto_archive.root.presence import StoredFiles
     from crypto_archive.root.session import Context
 
-Decision = tuple[Action, str, ManifestEntry | None]
-"""What to do, why, and the new manifest entry of a file that has just been proven."""
+
+class Decision(NamedTuple):
+    """What to do, why, and what is to be recorded of a file that stays: as ``PlannedObject`` has them."""
+
+    action: Action
+    why: str
+    adopted: ManifestEntry | None = None
+    noted: ManifestEntry | None = None
 
 
 def decide(
@@ -44,38 +50,71 @@ def decide(
             yield PlannedObject(item, Action.REFUSE, str(error), with_sidecar, remote, pin=pin)
             continue
         if pin is None:
-            action, why, adopted = _decide(context, candidate, file, run_id)
+            action, why, adopted, noted = _decide(context, candidate, file, stored, run_id, with_sidecar=with_sidecar)
         else:
-            action, why, adopted = _decide_pinned(context, candidate, pin, file, run_id)
+            action, why, adopted, noted = _decide_pinned(context, candidate, pin, file, run_id)
         size = file.size if file else 0
         remote = _with_digest(remote, file)
-        since = candidate.awaited_since
-        yield PlannedObject(item, action, why, with_sidecar, remote, size, adopted, candidate.covers, pin, since)
+        known = adopted or (file.recorded if file else None)
+        verdict = known.verdict if known is not None and not action.downloads else None
+        yield PlannedObject(
+            item, action, why, with_sidecar, remote, size, adopted, candidate.covers, pin,
+            candidate.awaited_since, verdict, noted,
+        )  # fmt: skip
 
 
-def _decide(context: Context, candidate: Candidate, file: StoredStat | None, run_id: str | None) -> Decision:
+def _decide(
+    context: Context,
+    candidate: Candidate,
+    file: StoredStat | None,
+    stored: StoredFiles,
+    run_id: str | None,
+    *,
+    with_sidecar: bool,
+) -> Decision:
     """Decide on an object of which any proven bytes will do."""
     remote, fetching = candidate.remote, context.request.fetching
     if candidate.action is not None and (file is None or candidate.action.transfers):
-        return candidate.action, candidate.why, None
+        return Decision(candidate.action, candidate.why)
     if file is None:
-        return Action.FETCH, candidate.why or "not there", None
+        return Decision(Action.FETCH, candidate.why or "not there")
     recorded = file.recorded
     if remote is not None and (change := _change(remote, file)):
-        return Action.UPDATE, change, None
+        return Decision(Action.UPDATE, change)
     if recorded is not None and recorded.size != file.size:
-        return Action.FETCH, f"{file.size} bytes on disk, {recorded.size} in the manifest", None
-    lacks_sidecar = recorded is not None and recorded.verdict is Verdict.SIDECAR_MISSING
-    if remote is not None and remote.has_sidecar and fetching.download_checksum and lacks_sidecar:
-        return Action.FETCH, "its sidecar is available now", None
+        return Decision(Action.FETCH, f"{file.size} bytes on disk, {recorded.size} in the manifest")
     if not fetching.skips_present:
-        return Action.FETCH, "forced" if fetching.force else "resume is off", None
-    if recorded is not None or run_id is None:
-        return Action.KEEP, "there", None
-    adopted = adopt(context, candidate.object.key, remote, run_id)
-    if adopted is None:
-        return Action.FETCH, "on disk, but its bytes do not match sidecar or listing", None
-    return Action.KEEP, "there", adopted
+        return Decision(Action.FETCH, "forced" if fetching.force else "resume is off")
+    if recorded is not None:
+        return _decide_recorded(recorded, remote, candidate.object.key, stored, with_sidecar=with_sidecar)
+    if run_id is None:
+        return Decision(Action.KEEP, "there, not verified yet")
+    return _adopt(context, candidate.object.key, remote, run_id, with_sidecar=with_sidecar)
+
+
+def _decide_recorded(
+    known: ManifestEntry, remote: RemoteStat | None, key: str, stored: StoredFiles, *, with_sidecar: bool
+) -> Decision:
+    """Decide on a file of the archive's bytes: its sidecar may be new, and the listing may say more of them."""
+    if remote is None:
+        return _THERE
+    noted = known
+    if known.last_modified != remote.last_modified and is_md5(remote.etag) and known.etag == remote.etag:
+        noted = replace(noted, last_modified=remote.last_modified)
+    if with_sidecar and known.sidecar_etag is None and known.verdict in _WITHOUT_SIDECAR:
+        return Decision(Action.CHECK, "its sidecar is available now")
+    if with_sidecar and remote.sidecar_etag is not None and known.sidecar_etag != remote.sidecar_etag:
+        # What earlier versions recorded lacks the ETag, but the sidecar on disk has it as its MD5: nothing is fetched.
+        etag = known.sidecar_etag or stored.sidecar_etag(key)
+        if etag is not None and etag != remote.sidecar_etag and (known.sidecar_etag or is_md5(remote.sidecar_etag)):
+            return Decision(Action.CHECK, "another sidecar in the archive")
+        if etag is not None:
+            noted = replace(noted, sidecar_etag=remote.sidecar_etag)
+    return _THERE if noted is known else Decision(Action.KEEP, "there", noted=noted)
+
+
+_THERE = Decision(Action.KEEP, "there")
+_WITHOUT_SIDECAR = frozenset({Verdict.SIDECAR_MISSING, Verdict.UNPROVEN})
 
 
 def _decide_pinned(
@@ -87,18 +126,20 @@ def _decide_pinned(
     if file is not None and file.recorded is None and file.size == pin.size:
         is_pinned = run_id is None
         # Proven without the listing, which may know other bytes by now: by the digest, or by the MD5 in the ETag.
-        entry = adopt(context, candidate.object.key, None, run_id) if run_id is not None else None
-        if entry is not None and has_pinned_bytes(StoredStat(file.size, entry), pin):
-            is_pinned, adopted = True, replace(entry, etag=pin.etag, last_modified=pin.last_modified)
+        found = _adopt(context, candidate.object.key, None, run_id, with_sidecar=False) if run_id is not None else None
+        if found and found.adopted and has_pinned_bytes(StoredStat(file.size, found.adopted), pin):
+            is_pinned, adopted = True, found.adopted
+            if not is_md5(pin.etag) or pin.etag == adopted.etag:
+                adopted = replace(adopted, etag=pin.etag, last_modified=pin.last_modified)
     if is_pinned and (candidate.action is not None or fetching.skips_present):
-        return Action.KEEP, "there, as locked", adopted
+        return Decision(Action.KEEP, "there, as locked", adopted)
     if candidate.action is not None:
-        return candidate.action, candidate.why, None
+        return Decision(candidate.action, candidate.why)
     if is_pinned:
-        return Action.FETCH, "forced" if fetching.force else "resume is off", None
+        return Decision(Action.FETCH, "forced" if fetching.force else "resume is off")
     if file is not None:
-        return Action.UPDATE, "not known to be the locked bytes", None
-    return Action.FETCH, "not there", None
+        return Decision(Action.UPDATE, "not known to be the locked bytes")
+    return Decision(Action.FETCH, "not there")
 
 
 def has_pinned_bytes(file: StoredStat | None, pin: RemoteStat) -> bool:
@@ -119,7 +160,9 @@ def _with_digest(remote: RemoteStat | None, file: StoredStat | None) -> RemoteSt
         return remote
     if (known.size, known.etag) != (remote.size, remote.etag) or file.size != known.size:
         return remote
-    return RemoteStat(remote.size, remote.etag, remote.last_modified, remote.has_sidecar, known.sha256)
+    return RemoteStat(
+        remote.size, remote.etag, remote.last_modified, remote.has_sidecar, known.sha256, remote.sidecar_etag
+    )
 
 
 def _change(remote: RemoteStat, file: StoredStat) -> str | None:
@@ -133,31 +176,47 @@ def _change(remote: RemoteStat, file: StoredStat) -> str | None:
     comparable = known.last_modified is not None or "-" not in remote.etag
     if known.etag and comparable and known.etag != remote.etag:
         return "another ETag in the archive"
-    if known.last_modified is not None and known.last_modified != remote.last_modified:
+    if known.last_modified is not None and known.last_modified != remote.last_modified and not is_md5(remote.etag):
         return "another LastModified in the archive"
     return None
 
 
-def adopt(context: Context, key: str, remote: RemoteStat | None, run_id: str) -> ManifestEntry | None:
-    """Prove a file that the manifest does not know; return its new entry, None if sidecar or listing contradict it."""
+def _adopt(context: Context, key: str, remote: RemoteStat | None, run_id: str, *, with_sidecar: bool) -> Decision:
+    """Decide on a file that the manifest does not know, of a run that was killed or of another tool.
+
+    It stays if its own sidecar and the listing confirm it. Without a sidecar, or with another than the archive has,
+    that is fetched first, and the file is hashed when it has arrived.
+    """
     path, sidecar = context.root.file(key), context.root.file(sidecar_key(key))
-    wanted = context.request.fetching.download_checksum
+    has_sidecar = sidecar.is_file()
+    if with_sidecar and not has_sidecar:
+        return Decision(Action.CHECK, "on disk without its sidecar")
     try:
-        proof = prove(path, sidecar if sidecar.is_file() else None, path.name, remote, wanted=wanted)
+        proof = prove(path, sidecar if has_sidecar else None, path.name, remote)
     except OSError:  # gone, or unreadable: a new download is the cure
-        return None
+        return Decision(Action.FETCH, "on disk, but it cannot be read")
+    if proof.as_listed is False and proof.sidecar is Verdict.OK:
+        return Decision(Action.UPDATE, "on disk with other bytes than the archive has now")
+    listed = remote.sidecar_etag if remote is not None and with_sidecar else None
+    if proof.as_listed is not False and listed and is_md5(listed) and proof.sidecar_etag != listed:
+        return Decision(Action.CHECK, "another sidecar in the archive")
+    if proof.verdict is Verdict.CORRUPT and proof.as_listed and listed:
+        proof = settled(proof, path, path.name)  # zip and sidecar are both what the archive has
     if proof.verdict is Verdict.CORRUPT:
-        return None
-    return ManifestEntry(
+        return Decision(Action.FETCH, "on disk, but its bytes do not match sidecar or listing")
+    known = proof.provenance(remote)
+    adopted = ManifestEntry(
         key=key,
         size=proof.digest.size,
         sha256=proof.digest.sha256,
         verdict=proof.verdict,
-        etag=remote.etag if remote else proof.digest.md5,
-        last_modified=remote.last_modified if remote else None,
+        etag=known.etag if known else proof.digest.md5,
+        last_modified=known.last_modified if known else None,
         fetched_at=datetime.now(UTC),
         run_id=run_id,
+        sidecar_etag=proof.sidecar_etag,
     )
+    return Decision(Action.KEEP, "there", adopted)
 
 
 def batches(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Batch]:

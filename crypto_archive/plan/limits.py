@@ -128,7 +128,7 @@ def _counted(
     for item in planned:
         if cancelled is not None and cancelled.is_set():
             return
-        if item.action.transfers:
+        if item.action.downloads:
             known = known_size(item)
             objects += 1
             size += known or 0

@@ -163,7 +163,7 @@ class ListedGroup:
         for entry in listed:
             if entry.key.endswith(SIDECAR_SUFFIX):
                 if last is not None and entry.key == last.key + SIDECAR_SUFFIX:
-                    yield last.key, last.stat
+                    yield last.key, replace(last.stat, sidecar_etag=entry.stat.etag or None)
                     last = None
             elif last is not None and entry.key == last.key:
                 self._repeated += 1

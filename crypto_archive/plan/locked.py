@@ -119,7 +119,7 @@ def _answered(context: Context, waiting: list[Candidate], prefixes: list[str]) -
     """Yield candidates once the archive has answered about those that have no ``remote`` yet."""
     wanted = {one.object.key for one in waiting if one.remote is None}
     listed: dict[str, RemoteStat] = {}
-    sidecars: set[str] = set()
+    sidecars: dict[str, str | None] = {}
     if prefixes:
         access = context.request.access
         # Never from remembered listings: what matters is what the archive has now.
@@ -127,7 +127,7 @@ def _answered(context: Context, waiting: list[Candidate], prefixes: list[str]) -
             if entry.key in wanted:
                 listed.setdefault(entry.key, entry.stat)
             elif (key := entry.key.removesuffix(SIDECAR_SUFFIX)) in wanted:
-                sidecars.add(key)
+                sidecars[key] = entry.stat.etag or None
     for one in waiting:
         key, pin = one.object.key, one.pin
         if one.remote is not None or pin is None:
@@ -135,7 +135,8 @@ def _answered(context: Context, waiting: list[Candidate], prefixes: list[str]) -
         elif (now := listed.get(key)) is None:
             yield one._replace(action=Action.REFUSE, why=GONE)
         else:
-            remote = RemoteStat(now.size, now.etag, now.last_modified, key in sidecars)
+            has_sidecar, etag = key in sidecars, sidecars.get(key)
+            remote = RemoteStat(now.size, now.etag, now.last_modified, has_sidecar, sidecar_etag=etag)
             why = _replaced(pin, remote)
             yield one._replace(remote=remote, action=Action.REFUSE if why else None, why=why or "")
 

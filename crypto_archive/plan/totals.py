@@ -25,6 +25,8 @@ def known_size(item: PlannedObject) -> int | None:
 def added_bytes(item: PlannedObject) -> int:
     """Return by how many bytes fetching an object changes the disk: negative if it shrinks, 0 if unknown."""
     size = known_size(item)
+    if item.action is Action.CHECK:
+        return SIDECAR_BYTES
     if not item.action.transfers or size is None:
         return 0
     sidecar = SIDECAR_BYTES if item.with_sidecar and not item.stored_size else 0
@@ -44,7 +46,7 @@ class GroupTotals:
         batches: Batches of commands.
         bytes: The bytes of the objects whose size is known, without sidecars.
         sized: How many objects have a known size.
-        present: Objects that are already present and left alone.
+        present: Objects that are already present and left alone; of some, only the sidecar is to be fetched.
         updates: Objects that are present but were replaced in the archive.
         waiting: Objects that the archive has not published yet.
         refused: Objects that cannot be had as they are wanted.
@@ -81,7 +83,7 @@ class GroupTotals:
 COUNTS = tuple(field.name for field in fields(GroupTotals) if field.name not in {"market", "data_type"})
 """The names of what is counted."""
 
-_STAYING = {Action.KEEP: "present", Action.WAIT: "waiting", Action.REFUSE: "refused"}
+_STAYING = {Action.KEEP: "present", Action.CHECK: "present", Action.WAIT: "waiting", Action.REFUSE: "refused"}
 
 
 class PlanTotals:
@@ -126,15 +128,16 @@ def _count(item: PlannedObject, counts: Counter[str]) -> None:
         counts["consolidated"] += 1
         counts["saved_objects"] += item.covers.objects - 1
         counts["saved_bytes"] += item.covers.bytes - (known_size(item) or 0)
-    if not item.action.transfers:
+    if item.action.transfers:
+        counts["sidecars"] += item.with_sidecar
+        counts["commands"] += len(item.keys)
+        counts["added_bytes"] += added_bytes(item)
+    if not item.action.downloads:
         counts[_STAYING[item.action]] += 1
         return
     counts["to_fetch"] += 1
     counts["updates"] += item.action is Action.UPDATE
-    counts["sidecars"] += item.with_sidecar
-    counts["commands"] += len(item.keys)
     size = known_size(item)
     if size is not None:
         counts["bytes_to_fetch"] += size
         counts["sized_to_fetch"] += 1
-        counts["added_bytes"] += added_bytes(item)

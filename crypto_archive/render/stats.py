@@ -24,7 +24,7 @@ from crypto_archive.events import (
     PlanFinished,
     RunStarted,
 )
-from crypto_archive.jobs.report import REPORTED_AS_FAILURES
+from crypto_archive.jobs.report import is_failure
 from crypto_archive.model import Outcome, UnknownSymbols, Verdict
 from crypto_archive.text import format_bytes, format_count, format_duration
 
@@ -251,7 +251,7 @@ class ProgressStats:
 
     def _plan(self, planned: PlannedObject) -> None:
         self.total = (self.total or 0) + 1
-        if not planned.action.transfers:
+        if not planned.action.downloads:
             return
         self._to_fetch += 1
         if planned.remote is None:
@@ -374,8 +374,9 @@ class Remarks:
             text = f"attempt {event.attempt} left {format_count(event.objects, 'object')}"
             wait = f"next attempt in {format_duration(event.wait_seconds)}"
             yield Remark(RemarkKind.RETRY, text, label, "; ".join(filter(None, (event.reason, wait))))
-        elif isinstance(event, ObjectFinished) and event.outcome in REPORTED_AS_FAILURES:
-            yield Remark(RemarkKind.FAILURE, event.object.key, event.outcome, event.reason)
+        elif isinstance(event, ObjectFinished) and is_failure(event):
+            bad = event.verdict if event.verdict is Verdict.BAD_ZIP else event.outcome
+            yield Remark(RemarkKind.FAILURE, event.object.key, bad, event.reason)
         elif isinstance(event, Checked) and event.verdict.is_bad:
             yield Remark(RemarkKind.FAILURE, event.object_key, event.verdict, event.reason)
         elif isinstance(event, LeftAlone) and event.in_the_way:

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from crypto_archive.errors import ExitCode
+from crypto_archive.jobs.report import STORED
 from crypto_archive.model import Outcome, UnknownSymbols, Verdict
 from crypto_archive.plan.selection import UNKNOWN_SHOWN
 from crypto_archive.render.console import RESULT_STYLES, STATUS_STYLES
@@ -35,10 +36,13 @@ FAILURES_SHOWN = 10
 REASONS_SHOWN = 5
 LEFT_SHOWN = 10
 _INCOMPLETE = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
+_BROKEN = (
+    "The archive itself has a broken zip there; `crypto-archive collect` downloads it again once Binance replaces it."
+)
 _CONTINUE = "Run the same command again: it continues where it stopped."
 
 MEANINGS: Mapping[Outcome | Verdict, str] = {
-    Outcome.FETCHED: "downloaded and verified",
+    Outcome.FETCHED: "downloaded",
     Outcome.UPDATED: "replaced by the archive, downloaded again",
     Outcome.PRESENT: "already in place",
     Outcome.ABSENT: "not in the archive",
@@ -48,12 +52,26 @@ MEANINGS: Mapping[Outcome | Verdict, str] = {
     Verdict.OK: "verified",
     Verdict.MISSING: "not on disk",
     Verdict.CORRUPT: "the bytes on disk are wrong",
-    Verdict.SIDECAR_MISSING: "as downloaded; the archive has no checksum",
-    Verdict.SIDECAR_STALE: "as downloaded; the archive's checksum is stale",
+    Verdict.BAD_ZIP: "the archive's own zip is broken, or is not of this one CSV",
+    Verdict.SIDECAR_MISSING: "no checksum; the MD5 is as the archive lists it",
+    Verdict.SIDECAR_STALE: "as the archive lists it; its checksum is of other bytes",
+    Verdict.SIDECAR_MALFORMED: "as the archive lists it; its checksum cannot be read",
     Verdict.UNPROVEN: "nothing to verify them against",
-    Verdict.GAPS: "as downloaded; the archive's monthly file lacks rows of its daily ones",
+    Verdict.GAPS: "the archive's monthly file does not have exactly the rows of its daily ones",
     Verdict.REPLACED: "as downloaded; the archive has replaced them since",
 }
+DOUBTS: Mapping[Verdict, str] = {
+    Verdict.MISSING: "missing",
+    Verdict.CORRUPT: "corrupt",
+    Verdict.BAD_ZIP: "not a sound zip",
+    Verdict.SIDECAR_MISSING: "without a checksum",
+    Verdict.SIDECAR_STALE: "with a stale checksum",
+    Verdict.SIDECAR_MALFORMED: "with a malformed checksum",
+    Verdict.UNPROVEN: "unproven",
+    Verdict.GAPS: "with other rows than their days",
+    Verdict.REPLACED: "replaced in the archive",
+}
+"""What follows the number of files that have not simply been verified."""
 HEADLINES = {
     "partial": "Some files are not in place",
     "failed": "The run failed",
@@ -70,6 +88,11 @@ CHECK_HEADLINES = {
 }
 
 
+def doubts(verdicts: Mapping[Verdict, int]) -> str:
+    """Return how many files have not simply been verified, and why: ``2 with a stale checksum, 1 not a sound zip``."""
+    return ", ".join(f"{verdicts[verdict]:,} {words}" for verdict, words in DOUBTS.items() if verdicts.get(verdict))
+
+
 def headline(report: Report) -> str:
     """Return how a run went: ``partial: 12 objects, 1 failed; first: KEY: REASON``."""
     if report.error:
@@ -79,6 +102,7 @@ def headline(report: Report) -> str:
     counts = report.outcomes
     parts = [format_count(sum(counts.values()), "object"), format_bytes(report.bytes)]
     parts += [f"{counts[outcome]:,} {outcome}" for outcome in _INCOMPLETE if counts[outcome]]
+    parts += filter(None, [doubts(report.stored_verdicts)])
     first = next((f"; first: {one.object.key}: {one.reason}" for one in report.failures), "")
     return one_line("; ".join((f"{report.status}: {', '.join(parts)}", *_unknown(report.notices))) + first)
 
@@ -92,15 +116,14 @@ def check_headline(report: VerifyReport) -> str:
     """Return how a verification went: ``verification bad: 12 objects, 1 bad; first: KEY: corrupt, REASON``."""
     if report.error:
         return one_line(f"verification {report.status}: {report.error}")
-    objects = format_count(report.objects, "object")
+    found = ", ".join(filter(None, (format_count(report.objects, "object"), doubts(report.verdicts))))
     if not report.bad:
         never = f"; {_never_collected(report)} never collected" if report.never_collected else ""
         unknown = f"; unknown symbols: {_names(report.unknown_symbols)}" if report.unknown_symbols else ""
-        return f"verification {report.status}: {objects}{never}{unknown}"
+        return f"verification {report.status}: {found}{never}{unknown}"
     first = report.bad[0]
     why = ", ".join(filter(None, (first.verdict, first.reason)))
-    bad = len(report.bad)
-    return one_line(f"verification {report.status}: {objects}, {bad:,} bad; first: {first.object_key}: {why}")
+    return one_line(f"verification {report.status}: {found}; first: {first.object_key}: {why}")
 
 
 def report_summary(report: Report, report_file: Path | None = None, failed_file: Path | None = None) -> RenderableType:
@@ -115,6 +138,10 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     for text in _unknown(report.notices):
         facts.add_row(Text("unknown", style="bold red"), text)
     _add_counts(facts, report.outcomes)
+    doubtful = doubts(report.stored_verdicts)
+    if doubtful:
+        facts.add_row("", "")
+        _add_counts(facts, report.stored_verdicts)
     facts.add_row("", "")
     facts.add_row("stored", Text(format_bytes(report.bytes)))
     received = f"{format_bytes(report.bytes_fetched)}, {format_rate(report.rate)}"
@@ -129,8 +156,13 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     if report_file is not None:
         facts.add_row("report", str(report_file))
     _add_notices(facts, report)
-    there = sum(report.outcomes.values()) - report.outcomes[Outcome.ABSENT]
-    title = _title_of_unknown(report) or HEADLINES.get(report.status) or (
+    there = sum(report.outcomes[outcome] for outcome in STORED)
+    title = _title_of_unknown(report) or ("" if _only_bad_zips(report) else HEADLINES.get(report.status, ""))
+    if title and doubtful:
+        title = f"{title}; {doubtful}"
+    elif doubtful:
+        title = f"{report.stored_verdicts[Verdict.OK]:,} of {format_count(there, 'file')} verified; {doubtful}"
+    title = title or (
         f"All {format_count(there, 'file')} are in place" if there > 1
         else "The file is in place" if there else "There is nothing to download"
     )  # fmt: skip
@@ -142,13 +174,19 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
 
 
 def _title_of_unknown(report: Report) -> str | None:
-    """Return the title of a run in which nothing is wrong but the names of symbols."""
-    if report.status != "partial" or report.failures or report.outcomes[Outcome.CANCELLED]:
-        return None
+    """Return the title of a run in which all that can be had is in place, but names of symbols are unknown."""
     names = [one.name for one in report.unknown_symbols]
+    if report.status != "partial" or not names or any(report.outcomes[outcome] for outcome in _INCOMPLETE):
+        return None
     if len(names) == 1:
         return one_line(f"The archive has nothing of the symbol {names[0]!r}")
     return f"The archive has nothing of {len(names):,} named symbols"
+
+
+def _only_bad_zips(report: Report) -> bool:
+    """Whether a run is partial only since some zips are broken in the archive: all files are in place."""
+    complete = not any(report.outcomes[outcome] for outcome in _INCOMPLETE)
+    return report.status == "partial" and complete and report.stored_verdicts[Verdict.BAD_ZIP] > 0
 
 
 def verify_summary(report: VerifyReport) -> RenderableType:
@@ -160,11 +198,15 @@ def verify_summary(report: VerifyReport) -> RenderableType:
     if report.never_collected:
         facts.add_row(Text("not there", style="yellow"), f"{_never_collected(report)} never collected")
     facts.add_row("", "")
-    facts.add_row("verified", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
+    facts.add_row("checked", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
     if report.seconds:
         facts.add_row("took", f"{format_duration(report.seconds)}, {format_rate(report.bytes / report.seconds)}")
     facts.add_row("archive root", report.output_directory)
-    title = CHECK_HEADLINES.get(report.status) or (
+    title = CHECK_HEADLINES.get(report.status, "")
+    if doubtful := doubts(report.verdicts):
+        verified = f"{report.verdicts[Verdict.OK]:,} of {format_count(report.objects, 'file')} verified; {doubtful}"
+        title = f"{title}: {verified}" if title else verified
+    title = title or (
         f"All {format_count(report.objects, 'file')} are good" if report.objects > 1 else "The file is good"
     )
     parts: list[RenderableType] = [_panel(title, report.status, facts, "")]
@@ -272,14 +314,19 @@ def _advice(lines: Iterable[str], error: str | None) -> Iterator[Text]:
 
 def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
     refused = sum(failure.refused for failure in report.failures)
+    broken = report.stored_verdicts[Verdict.BAD_ZIP]
     incomplete = report.failures_omitted + len(report.failures) + report.outcomes[Outcome.CANCELLED]
-    hopeless = refused == incomplete or report.exit_code() is ExitCode.USAGE  # it would end in the same way
+    # What would end in the same way again.
+    lasting = bool(refused or broken or report.unknown_symbols) and refused + broken == incomplete
+    hopeless = lasting or report.exit_code() is ExitCode.USAGE
     if not hopeless and report.status in {"partial", "failed", "interrupted"}:
         yield _CONTINUE
     if report.unknown_symbols:
         yield "Correct or remove the unknown symbols; `crypto-archive matrix symbols` lists those that the archive has."
     if refused:
         yield "The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
+    if broken:
+        yield _BROKEN
     if report.status == "empty":
         yield "Check the selection with `crypto-archive plan`, and what Binance publishes with `crypto-archive matrix`."
     if failed_file is not None and (report.failures or report.outcomes[Outcome.CANCELLED]):
@@ -289,9 +336,14 @@ def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
 def _next_steps_after_check(report: VerifyReport) -> Iterator[str]:
     if report.repair is not None:
         return
-    if report.bad:
+    broken = report.verdicts[Verdict.BAD_ZIP]
+    if len(report.bad) > broken:
         yield "Download bad and missing files again: run the same command with --repair."
-    elif report.never_collected and report.status != "interrupted":
+    if broken:
+        yield _BROKEN
+    if report.bad:
+        return
+    if report.never_collected and report.status != "interrupted":
         yield (
             "Run `crypto-archive collect` with the same selection: it downloads what the archive has of the days that "
             "were never collected, and remembers what it lacks."

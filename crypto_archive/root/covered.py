@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
-import zipfile
 from collections import deque
-from contextlib import contextmanager
+from datetime import date
 from functools import partial
-from itertools import chain
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import sidecar_key
@@ -17,9 +15,10 @@ from crypto_archive.catalog.layouts import NoPlace
 from crypto_archive.files import free_name
 from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
 from crypto_archive.root.store import Root, explain_root_errors, leads_outside, scan_folder
+from crypto_archive.root.zips import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from crypto_archive.catalog.matrix import Matrix
@@ -112,74 +111,72 @@ def _sidecar_of(path: Path) -> Path:
     return path.with_name(path.name + SIDECAR_SUFFIX)
 
 
-LONGEST_ROW = 1 << 16
-"""In bytes. The archive's rows have a few hundred at most; a longer one is not CSV."""
-_BUFFER_BYTES = 1 << 20
+_TIME_COLUMNS = ("open_time", "transact_time", "time", "event_time", "calc_time", "create_time", "timestamp", "date")
+"""What the archive calls the time of a row; in files that have several, the first of these counts."""
+_SECONDS_A_DAY = 86_400
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
-class BrokenZip(Exception):
-    """A file is not a zip of one CSV, or breaks off.
+class RowsDiffer(Exception):
+    """A monthly file does not have exactly the rows of a daily one.
 
     Attributes:
-        path: The file.
-        reason: What is wrong with it, for people.
+        day: The day of the daily file.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+    def __init__(self, day: date) -> None:
+        super().__init__(str(day))
+        self.day = day
 
 
-def rows(path: Path) -> Iterator[bytes]:
-    """Yield the rows of the CSV in a zip, without line ends, column names and empty lines.
+def time_column(columns: Sequence[str]) -> int | None:
+    """Return which column of a CSV has the time of its rows, None if that is unknown."""
+    return next((columns.index(name) for name in _TIME_COLUMNS if name in columns), None)
 
-    Column names are recognised by their first letter: rows begin with a digit. Reading to the end also checks the zip's
-    own checksum. May raise ``BrokenZip`` or ``OSError`` half way.
+
+def equal_days(monthly: Path, days: Mapping[date, Path], column: int) -> Iterator[Path]:
+    """Yield daily files, in the order of their dates, whose rows are exactly those that a monthly one has of their day.
+
+    The rows of a day have to be equal, in the same order, and in one place of the month: neither more nor fewer, since
+    the archive has months with rows twice, or mixed. Column names and line ends do not count, nor do rows of days that
+    are not asked for. All files are read once, and the monthly one to its end: only when the iteration is over is it
+    certain that no day comes twice.
+
+    Raises:
+        RowsDiffer: They are not, or the month has a row without a time.
+        BrokenZip: A file cannot be read to its end.
+        OSError: A file cannot be read.
     """
-    with _named(path), zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/")]
-        if len(names) != 1:
-            raise BrokenZip(path, f"the zip holds {len(names)} files, not one CSV")
-        with archive.open(names[0]) as packed, io.BufferedReader(packed, _BUFFER_BYTES) as stream:  # type: ignore[type-var]
-            read_line = partial(stream.readline, LONGEST_ROW)
-            first = read_line()
-            for line in chain([] if first[:1].isalpha() else [first], iter(read_line, b"")):
-                row = line.rstrip(b"\r\n")
-                if len(row) == LONGEST_ROW:
-                    raise BrokenZip(path, f"it has a row of {LONGEST_ROW} bytes or more, so it is not a CSV file")
-                if row:
-                    yield row
+    expected = deque(sorted(days))
+    for day, rows_of_day in groupby(rows(monthly), key=partial(_day_of, column)):
+        if day is None:
+            raise RowsDiffer(expected[0] if expected else max(days))
+        if day not in days:
+            continue
+        while expected and expected[0] < day:
+            yield _without_rows(days, expected.popleft())
+        if not expected or expected.popleft() != day:
+            raise RowsDiffer(day)
+        if not all(one == other for one, other in zip_longest(rows_of_day, rows(days[day]))):
+            raise RowsDiffer(day)
+        yield days[day]
+    for day in expected:
+        yield _without_rows(days, day)
 
 
-def held(monthly: Path, dailies: Iterable[Path]) -> Iterator[Path]:
-    """Yield daily files, in the order of their dates, as long as a monthly one holds all of their rows in that order.
-
-    Each daily row needs a monthly row of its own; the month may have more. The first day that is not held ends the
-    iteration. All files are read once, and the monthly one to its end: only when the iteration is over is it certain
-    that the monthly file does not break off. Raises ``BrokenZip`` or ``OSError``.
-    """
-    rest = rows(monthly)
-    for daily in dailies:
-        if not all(row in rest for row in rows(daily)):  # ``in`` moves ``rest`` behind the row that it finds
-            return
-        yield daily
-    deque(rest, maxlen=0)
+def _without_rows(days: Mapping[date, Path], day: date) -> Path:
+    """Return the daily file of a day of which the month has nothing."""
+    if any(True for _ in rows(days[day])):
+        raise RowsDiffer(day)
+    return days[day]
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Turn what reading a broken zip raises into one error that names the file.
-
-    That can be anything: each decompressor has an error of its own, and nonsense sizes or offsets raise others.
-    """
+def _day_of(column: int, row: bytes) -> date | None:
+    """Return the UTC day of a row whose time is in seconds or smaller units since 1970, or is text; else None."""
     try:
-        yield
-    except BrokenZip:
-        raise
-    except OSError as error:
-        if error.errno not in {None, errno.EINVAL}:  # EINVAL: it seeks to before the beginning
-            raise
-        raise BrokenZip(path, f"the zip is broken: {error}") from error
-    except Exception as error:
-        raise BrokenZip(path, f"the zip is broken: {error}") from error
+        text = row.split(b",", column + 1)[column].strip(b'"').decode("ascii")
+        if text.isdecimal():  # seconds have ten digits from 2001 to 2286
+            return date.fromordinal(_EPOCH + int(text[:10]) // _SECONDS_A_DAY)
+        return date.fromisoformat(text[:10])
+    except (IndexError, ValueError, OverflowError):
+        return None

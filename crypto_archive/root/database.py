@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIDE_FILES = ("-wal", "-shm")
 """What SQLite appends to the name of a database for the files that it keeps next to it."""
 
-FIELDS = "key, size, sha256, verdict, etag, last_modified, fetched_at, run_id"
+FIELDS = "key, size, sha256, verdict, etag, last_modified, fetched_at, run_id, sidecar_etag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,25 @@ _UPGRADES = (
             """,
         ),
         stand_ins=("CREATE TEMP TABLE awaited (key TEXT, wanted_by TEXT, since TEXT, came TEXT)",),
+    ),
+    _Upgrade(
+        change=(
+            "ALTER TABLE object ADD COLUMN sidecar_etag TEXT",
+            "ALTER TABLE history ADD COLUMN sidecar_etag TEXT",
+            "DROP TRIGGER keep_former",
+            """
+            CREATE TRIGGER keep_former AFTER UPDATE ON object WHEN old.sha256 <> new.sha256 BEGIN
+                INSERT INTO history (
+                    key, size, sha256, verdict, etag, last_modified, fetched_at, run_id, sidecar_etag) VALUES (
+                    old.key, old.size, old.sha256, old.verdict, old.etag, old.last_modified, old.fetched_at,
+                    old.run_id, old.sidecar_etag);
+            END
+            """,
+        ),
+        stand_ins=(
+            "CREATE TEMP VIEW object AS SELECT *, NULL AS sidecar_etag FROM main.object",
+            "CREATE TEMP VIEW history AS SELECT *, NULL AS sidecar_etag FROM main.history",
+        ),
     ),
 )
 SCHEMA_VERSION = len(_UPGRADES)
@@ -301,6 +320,7 @@ def examine(path: Path, seconds: float) -> Examined:
 
 def _examined(path: Path, seconds: float) -> Examined:
     with explain_sqlite_errors(path), closing(connect_onlooker(path)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         deadline = time.monotonic() + seconds
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
         objects = None
@@ -310,7 +330,7 @@ def _examined(path: Path, seconds: float) -> Examined:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
-            return Examined(SCHEMA_VERSION, objects, complete=False)
+            return Examined(version, objects, complete=False)
         if verdict != "ok":
             raise UnreadableRow(verdict)
-    return Examined(SCHEMA_VERSION, objects, complete=True)
+    return Examined(version or SCHEMA_VERSION, objects, complete=True)

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_archive.model import SIDECAR_SUFFIX, RemoteStat
+from crypto_archive.model import RemoteStat
 from crypto_archive.root.database import require_own_files
 from crypto_archive.s5cmd.output import Listed
 
@@ -30,7 +30,7 @@ LARGEST_PAGE = 1 << 22
 """Its size in bytes, unpacked; as a rule 30,000."""
 _HUGE = 1 << 63
 
-VERSION = 2
+VERSION = 3
 # Numbers are never reused (AUTOINCREMENT): a recording that another process evicted must not continue as a new one.
 # Keys are bytes, so that prefix + 0xFF, a byte that UTF-8 never contains, sorts after all keys with that prefix.
 _SCHEMA = f"""
@@ -227,12 +227,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _packed(entries: list[Listed]) -> bytes:
-    """Pack entries; of sidecars only the existence matters, and their ETags do not compress."""
-    etags = ("" if entry.key.endswith(SIDECAR_SUFFIX) else entry.stat.etag for entry in entries)
-    rows = [
-        [entry.key, entry.stat.size, etag, entry.stat.last_modified.timestamp()]
-        for entry, etag in zip(entries, etags, strict=True)
-    ]
+    rows = [[entry.key, entry.stat.size, entry.stat.etag, entry.stat.last_modified.timestamp()] for entry in entries]
     return zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 1)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-Row = tuple[str, int, str, str, str, str | None, str, str]
+Row = tuple[str, int, str, str, str, str | None, str, str, str | None]
 """A stored object, in the order of ``database.FIELDS``."""
 AbsenceRow = tuple[str, str, str]
 """An object that the archive did not have: key, reason, time."""
@@ -59,13 +59,15 @@ class Awaited:
 def row_of(entry: ManifestEntry) -> Row:
     """Return the row of an entry."""
     modified = None if entry.last_modified is None else text_of(entry.last_modified)
-    fetched = text_of(entry.fetched_at)
-    return (entry.key, entry.size, entry.sha256, entry.verdict.value, entry.etag, modified, fetched, entry.run_id)
+    fetched, verdict = text_of(entry.fetched_at), entry.verdict.value
+    return (
+        entry.key, entry.size, entry.sha256, verdict, entry.etag, modified, fetched, entry.run_id, entry.sidecar_etag
+    )  # fmt: skip
 
 
 def entry_of(row: Row) -> ManifestEntry:
     """Return the entry of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
-    key, size, sha256, verdict, etag, modified, fetched, run_id = row
+    key, size, sha256, verdict, etag, modified, fetched, run_id, sidecar_etag = row
     try:
         # SQLite keeps any type in any column.
         if not (isinstance(size, int) and size >= 0 and isinstance(key, str) and isinstance(sha256, str)
@@ -80,6 +82,7 @@ def entry_of(row: Row) -> ManifestEntry:
             last_modified=_moment_of(modified) if modified else None,
             fetched_at=_moment_of(fetched),
             run_id=run_id,
+            sidecar_etag=sidecar_etag,
         )
     except (ValueError, TypeError) as error:
         raise UnreadableRow(str(error)) from error
@@ -122,20 +125,23 @@ def text_of(moment: datetime) -> str:
 
 
 _RECORD = f"""
-INSERT INTO object ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO object ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
     size = excluded.size, sha256 = excluded.sha256, verdict = excluded.verdict, etag = excluded.etag,
-    last_modified = excluded.last_modified, fetched_at = excluded.fetched_at, run_id = excluded.run_id
+    last_modified = excluded.last_modified, fetched_at = excluded.fetched_at, run_id = excluded.run_id,
+    sidecar_etag = excluded.sidecar_etag
 """
 _RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
 _RECORD_AWAITED = "INSERT OR IGNORE INTO awaited (key, wanted_by, since, came) VALUES (?, ?, ?, ?)"
 _NOT_AWAITED = "DELETE FROM awaited WHERE key = ?"
 _TO_HISTORY = f"INSERT INTO history ({FIELDS}) SELECT {FIELDS} FROM object WHERE key = ?"
 
-_MERGE_OBJECT = f"{_RECORD} WHERE excluded.fetched_at > object.fetched_at"
+# Of the same download, the other manifest has the newer record: it may have noted what a later listing said.
+_MERGE_OBJECT = f"""{_RECORD} WHERE excluded.fetched_at > object.fetched_at
+    OR (excluded.fetched_at = object.fetched_at AND excluded.sha256 = object.sha256)"""
 _MERGE_NOT_ABSENT = "DELETE FROM absence WHERE key = ? AND seen_at <= ?"
 _MERGE_HISTORY = f"""
-INSERT INTO history ({FIELDS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS (
+INSERT INTO history ({FIELDS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (
     SELECT 1 FROM history WHERE key = ?1 AND sha256 = ?3 AND fetched_at = ?7 AND run_id = ?8)
 """
 _MERGE_ABSENCE = """

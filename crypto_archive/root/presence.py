@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.layouts import plain_parts
-from crypto_archive.model import StoredStat, Verdict, is_md5
+from crypto_archive.model import SIDECAR_SUFFIX, StoredStat, Verdict, is_md5
+from crypto_archive.root.proof import sidecar_etag
 from crypto_archive.root.store import scan_folder
 
 if TYPE_CHECKING:
@@ -77,11 +79,25 @@ class StoredFiles:
         except ValueError:
             return None
 
+    def sidecar_etag(self, key: str) -> str | None:
+        """Return the ETag that the sidecar on disk would have in the archive, None if there is none.
+
+        Raises ``ValueError`` as ``stat`` does.
+        """
+        folder, _, name = self._path(key).rpartition("/")
+        place, name = self._folder(folder), name + SIDECAR_SUFFIX
+        if name not in place.names:
+            return None
+        try:
+            return sidecar_etag(Path(place.path, name))
+        except OSError:  # gone since, or not readable
+            return None
+
     def is_short(self, key: str, remote: RemoteStat) -> bool:
-        """Whether exactly the listed bytes are stored, and known to lack rows of their days."""
+        """Whether exactly the listed bytes are stored, and known not to hold the rows of their days."""
         there = self.find(key)
         known = there.recorded if there is not None else None
-        if known is None or known.verdict is not Verdict.GAPS or known.size != remote.size:
+        if known is None or known.verdict not in {Verdict.GAPS, Verdict.BAD_ZIP} or known.size != remote.size:
             return False
         # Without a listing the ETag of a record is the MD5; an object that was uploaded in parts has a different ETag.
         return known.etag == remote.etag or (known.last_modified is None and not is_md5(remote.etag))

@@ -234,6 +234,15 @@ def publish(root: Root, staged: Path, key: str, sidecar: Path | None = None) -> 
     return final
 
 
+def publish_sidecar(root: Root, staged: Path, key: str) -> None:
+    """Rename a sidecar from staging to its final path, next to the zip that it was compared with; raise ``Refused``."""
+    final = root.file(sidecar_key(key))
+    with explain_root_errors(root):
+        _refuse_odd(root, final)
+        with _nothing_in_the_way(final):
+            staged.replace(final)
+
+
 def quarantine(root: Root, staged: Path, key: str, reason: str, run_id: str) -> Path:
     """Move bytes that failed a check aside, with the reason in ``<name>.reason.json``; return where they are now.
 
@@ -366,7 +375,8 @@ def _drop_outdated_sidecar(sidecar: Path, staged: Path) -> None:
     if not sidecar.exists():
         return
     with suppress(ValueError):
-        if read_sidecar(sidecar).digest == digest_file(staged).sha256:
+        sha256 = digest_file(staged).sha256
+        if any(line.digest == sha256 for line in read_sidecar(sidecar)):
             return
     sidecar.unlink()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import ObjectFinished
+from crypto_archive.model import Action
 from crypto_archive.s5cmd.output import Copied, Failed, Fault, Message, fault_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ObjectState:
         reason: The same in words.
         proof: The proof under way; its result tells whether the object is finished.
         finished: Whether it has its outcome.
+        in_place: Whether the stored file is to be judged, so that only its sidecar is needed.
     """
 
     planned: PlannedObject
@@ -42,12 +44,13 @@ class ObjectState:
     reason: str = ""
     proof: Future[bool] | None = None
     finished: bool = False
+    in_place: bool = False
 
     @property
     def missing_keys(self) -> tuple[str, ...]:
         """The keys that still have to be copied; only files count, never what s5cmd reported."""
         item = self.planned.object
-        keys = [] if self.file.exists() else [item.key]
+        keys = [] if self.in_place or self.file.exists() else [item.key]
         if self.planned.with_sidecar and not self.sidecar_absent and not self.sidecar.exists():
             keys.append(item.sidecar_key)
         return tuple(keys)
@@ -60,15 +63,17 @@ class ObjectState:
     @property
     def arrived_bytes(self) -> int:
         """The bytes of zip and sidecar in staging."""
-        return sum(path.stat().st_size for path in (self.file, self.arrived_sidecar) if path is not None)
+        zip_path = None if self.in_place else self.file
+        return sum(path.stat().st_size for path in (zip_path, self.arrived_sidecar) if path is not None)
 
     def begin(self, attempt: int) -> None:
         """Forget what went wrong in the previous attempt."""
         self.attempts, self.fault, self.reason = attempt, None, ""
 
     def reject(self, sha256: str, reason: str) -> None:
-        """Delete the downloaded files, so that the next attempt downloads them again."""
+        """Delete the downloaded files, so that the next attempt downloads them again; or the zip, where none was."""
         self.rejected.add(sha256)
+        self.in_place = False
         self.file.unlink(missing_ok=True)
         self.sidecar.unlink(missing_ok=True)
         self.sidecar_absent = False
@@ -88,14 +93,17 @@ class BatchState:
         """Begin a batch whose files arrive below the folder ``staging``."""
         self.staging = staging
         self.objects = [
-            ObjectState(item, staging / item.object.key, staging / item.object.sidecar_key) for item in batch.items
+            ObjectState(
+                item, staging / item.object.key, staging / item.object.sidecar_key, in_place=item.action is Action.CHECK
+            )
+            for item in batch.items
         ]
         # s5cmd repeats a failed command without its flags and without quotes (measured with v2.3.0), so the text is
         # known beforehand and never has to be parsed.
         self._by_source: dict[str, ObjectState] = {}
         self._by_command: dict[str, tuple[ObjectState, bool]] = {}
         for state in self.objects:
-            for key in state.planned.keys:
+            for key in (state.planned.object.key, state.planned.object.sidecar_key):
                 source = f"s3://{bucket}/{key}"
                 self._by_source[source] = state
                 self._by_command[f"cp {source} {key}"] = (state, key != state.planned.object.key)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from crypto_archive.errors import EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, PlanFinished
 from crypto_archive.files import DiskQueue
-from crypto_archive.model import Action, Batch, Outcome
+from crypto_archive.model import Action, Batch, Outcome, Verdict
 from crypto_archive.plan.decide import batches
 from crypto_archive.root.store import explain_root_errors
 from crypto_archive.s5cmd.child import AwakeClock
@@ -295,11 +295,14 @@ class Engine:
 
 def _finished_without_transfer(item: PlannedObject) -> ObjectFinished:
     reason = "" if item.action is Action.KEEP else item.why
+    if item.verdict is Verdict.BAD_ZIP:
+        reason = "the archive's own zip is broken, and has not been replaced since"
     return ObjectFinished(
         item.object,
         _WITHOUT_TRANSFER[item.action],
         reason,
         size=item.stored_size,
+        verdict=item.verdict,
         remote=item.remote,
         refused=item.action is Action.REFUSE,
     )

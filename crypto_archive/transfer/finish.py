@@ -6,10 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
-from crypto_archive.root.proof import prove
-from crypto_archive.root.store import Refused, publish, quarantine
+from crypto_archive.root.proof import as_listed, prove, settled
+from crypto_archive.root.store import Refused, publish, publish_sidecar, quarantine
 from crypto_archive.s5cmd.listing import list_objects
 
 if TYPE_CHECKING:
@@ -40,12 +41,11 @@ def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectSt
 
     May be called from several threads. Raises RootUnusable when the disk is full or the root cannot be written to.
     """
-    planned, sidecar, wanted = state.planned, state.arrived_sidecar, context.request.fetching.download_checksum
-    remote = planned.remote
-    if remote is None and sidecar is None and wanted:
-        # A plan from the calendar and no sidecar: without the listing nothing would speak against damaged bytes.
-        remote = listed_now(context, binary, planned.object.key)
-    proof = prove(state.file, sidecar, _name(planned), remote, wanted=wanted)
+    if state.in_place:
+        return _finish_stored(context, binary, state)
+    planned, sidecar = state.planned, state.arrived_sidecar
+    remote = _listed(context, binary, state)
+    proof = prove(state.file, sidecar, _name(planned), remote)
     agreed = proof.digest.sha256 in state.rejected  # with an earlier download: the fault is upstream, not on the way
     if proof.verdict is Verdict.CORRUPT and agreed:
         proof, remote = _second_opinion(context, binary, state, proof)
@@ -59,13 +59,52 @@ def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectSt
     return _quarantine(context.root, run_id, state, proof)
 
 
+def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> ObjectFinished | RetryDownload:
+    """Judge a stored file by the sidecar that has arrived; what is not certainly the archive's is downloaded."""
+    root, planned, sidecar = context.root, state.planned, state.arrived_sidecar
+    path = root.file(planned.object.key)
+    remote = _listed(context, binary, state)
+    try:
+        proof = prove(path, sidecar, path.name, remote)
+    except OSError as error:  # gone or unreadable, and it was not downloaded: a new download is the cure
+        return RetryDownload("", f"the stored file cannot be read: {error.strerror or error}")
+    if proof.as_listed is False:
+        return RetryDownload(proof.digest.sha256, f"the stored file is not that of the listing: {proof.reason}")
+    if proof.verdict is Verdict.CORRUPT and proof.as_listed and remote and proof.sidecar_etag == remote.sidecar_etag:
+        proof = settled(proof, path, path.name)  # zip and sidecar are both what the archive has
+    if proof.verdict is Verdict.CORRUPT:
+        return RetryDownload(proof.digest.sha256, f"the stored file is not proven: {proof.reason}")
+    if proof.verdict is Verdict.OK and planned.verdict in {Verdict.GAPS, Verdict.BAD_ZIP}:
+        proof = replace(proof, verdict=planned.verdict)  # its rows were read before, which a sidecar does not change
+    fetched = state.arrived_bytes
+    if sidecar is not None:
+        try:
+            publish_sidecar(root, sidecar, planned.object.key)
+        except Refused as error:
+            return replace(state.ended(Outcome.FAILED, f"{error}; {error.hint}"), bytes_fetched=fetched)
+    reason = f"only its sidecar was downloaded; {proof.reason}" if sidecar is not None else proof.reason
+    return _stored(state.ended(Outcome.PRESENT, reason), proof, remote, fetched)
+
+
+def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat | None:
+    """Return what is listed of an object; without a sidecar it is listed now where the plan had no listing."""
+    remote, wanted = state.planned.remote, context.request.fetching.download_checksum
+    if remote is None and state.arrived_sidecar is None and wanted:
+        # Nothing else would speak against damaged bytes.
+        return listed_now(context, binary, state.planned.object.key)
+    return remote
+
+
 def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:
     """List one object; None when the bucket does not list it, or the server cannot be asked."""
+    stats: dict[str, RemoteStat] = {}
     with suppress(EndpointUnreachable, ValueError):
         for listed in list_objects(binary, context.request.access, [key], cancelled=context.cancelled):
-            if listed.key == key:
-                return listed.stat
-    return None
+            stats[listed.key] = listed.stat
+    found, sidecar = stats.get(key), stats.get(sidecar_key(key))
+    if found is None:
+        return None
+    return replace(found, has_sidecar=sidecar is not None, sidecar_etag=sidecar.etag if sidecar is not None else None)
 
 
 def _second_opinion(
@@ -76,12 +115,14 @@ def _second_opinion(
     Either the archive replaced the object after it was listed (then the sidecar confirms the bytes), or the sidecar is
     stale (then the listing does).
     """
-    planned, sidecar = state.planned, state.arrived_sidecar
-    if sidecar is not None and prove(state.file, sidecar, _name(planned), None).verdict is Verdict.OK:
-        return replace(proof, verdict=Verdict.OK, reason="replaced by the archive after it was listed"), None
+    planned = state.planned
+    name = _name(planned)
+    if proof.sidecar is Verdict.OK:
+        return settled(replace(proof, reason="replaced by the archive after it was listed"), state.file, name), None
     remote = planned.remote or listed_now(context, binary, planned.object.key)
-    if remote is not None and prove(state.file, None, _name(planned), remote).verdict is not Verdict.CORRUPT:
-        return replace(proof, verdict=Verdict.SIDECAR_STALE), remote
+    proof = replace(proof, as_listed=as_listed(proof.digest, remote))
+    if remote is not None and proof.as_listed is not False:
+        return settled(proof, state.file, name), remote
     return proof, remote
 
 
@@ -115,12 +156,22 @@ def _publish(root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | 
         reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
         return replace(state.ended(Outcome.FAILED, reason), bytes_fetched=fetched, remote=remote)
     outcome = Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED
+    reason = proof.reason if state.rejected or proof.verdict is not Verdict.OK else ""
+    return _stored(state.ended(outcome, reason), proof, remote, fetched)
+
+
+def _stored(ended: ObjectFinished, proof: Proof, remote: RemoteStat | None, fetched: int) -> ObjectFinished:
+    """Return the event of an object that is at its final path, with what was seen to agree with its bytes."""
+    remote = proof.provenance(remote)
+    listed = remote.sidecar_etag if remote is not None else None
+    unlike_md5 = proof.sidecar is not None and listed is not None and not is_md5(listed)
     return replace(
-        state.ended(outcome, proof.reason if state.rejected or proof.verdict is not Verdict.OK else ""),
+        ended,
         size=proof.digest.size,
         bytes_fetched=fetched,
         sha256=proof.digest.sha256,
         etag=remote.etag if remote else proof.digest.md5,
+        sidecar_etag=listed if unlike_md5 else proof.sidecar_etag,
         verdict=proof.verdict,
         remote=remote,
     )

@@ -23,6 +23,7 @@ from tests.archive.results import (
     preset,
     processes_of,
     stored,
+    validate,
 )
 from tests.archive.sample import DEFECTS, NON_ASCII, SIDECAR, Defect
 from tests.archive.served import needs_the_sample
@@ -86,10 +87,13 @@ def _assert_the_run_folder_tells_it(done: Collected, expected: set[str]) -> None
 @needs_the_sample
 def test_every_object_of_the_sample_can_be_had(run: Runner, archive: Archive) -> None:
     """Two runs: the daily objects with what is monthly only, and the monthly ones with what is daily only."""
+    broken = 0
     for partition in ("daily", "monthly"):
         done = collect(run, "-s", "*", "--partition", partition)
-        assert done.code == 0
+        broken += done.report["stored_verdicts"]["bad-zip"]
+        assert done.code == (3 if done.report["stored_verdicts"]["bad-zip"] else 0)
         assert set(done.outcomes) <= {"fetched", "present"}
+    assert broken == 1
     assert stored(done.root) == set(archive.spec.keys)
     assert_same_bytes(done.root, archive.bucket, archive.spec.keys)
 
@@ -105,7 +109,7 @@ def test_without_json_a_person_reads_a_summary(run: Runner) -> None:
     code, stdout, stderr = run("collect", *THREE, "-o", ROOT)
     assert code == 0
     assert "All 3 files are in place" in stdout
-    assert "3  downloaded and verified" in stdout
+    assert "3  downloaded" in stdout
     assert all(line[:4].isdigit() and line[19] == "Z" for line in stderr.splitlines()), stderr
     assert "3 fetched" in stderr.splitlines()[-1]
     assert "\x1b" not in stdout + stderr
@@ -189,11 +193,24 @@ def test_a_stale_sidecar_is_marked_and_the_next_run_is_content(run: Runner, arch
     assert (by_calendar.code, by_calendar.outcomes, by_calendar.verdicts) == (0, done.outcomes, done.verdicts)
 
 
-def test_a_zip_that_was_broken_before_its_checksum_was_made_is_fetched(run: Runner, archive: Archive) -> None:
+def test_a_zip_that_was_broken_before_its_checksum_was_made_is_kept_and_never_good(
+    run: Runner, archive: Archive
+) -> None:
     key, options = defect(archive, Defect.BROKEN_ZIP)
     done = collect(run, *options)
-    assert (done.outcomes, done.verdicts) == ({"fetched": 1}, {"ok": 1})
+    assert (done.code, done.outcomes, done.verdicts) == (3, {"fetched": 1}, {"bad-zip": 1})
     assert_same_bytes(done.root, archive.bucket, [key])
+    assert f"bad-zip: {key}: the zip " in done.stderr
+    again = collect(run, *options)
+    assert (again.code, again.outcomes, again.report["stored_verdicts"]["bad-zip"]) == (3, {"present": 1}, 1)
+    code, stdout, _ = run("verify", "--all", "-o", done.root, "--json")
+    found = json.loads(stdout)
+    validate(found, "verify.schema.json")
+    assert (code, [(bad["key"], bad["at_fault"]) for bad in found["bad"]]) == (4, [(key, "archive")])
+    code, stdout, _ = run("verify", "--all", "-o", done.root, "--repair", "--json")
+    assert (code, json.loads(stdout)["repair"]["outcomes"]["fetched"]) == (3, 1)
+    assert_same_bytes(done.root, archive.bucket, [key])
+    assert files_below(done.root / ".crypto-archive" / "quarantine") == []
     assert set(DEFECTS) == set(archive.spec.defects)
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.archive.fake_s3 import FakeS3, entry, folder
 from tests.archive.results import FOLDER, KEYS, THREE, collect, files_below, stored
 from tests.archive.sample import SIDECAR
+from tests.zips import zip_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from tests.archive.results import Collected
     from tests.archive.running import Runner
 
-ZIP = b"PK, more or less"
 START = FOLDER + "BTCUSDT-1h-2025-07-"
 HOSTILE = (
     f"{START}../../../../../../../../escaped.zip",
@@ -49,10 +49,12 @@ HOSTILE = (
 ODD_FOLDERS = ("..", ".", "A*B", "A?", "A\nB", "x" * 300, "")
 
 
-def with_sidecar(server: FakeS3, key: str, content: bytes = ZIP, size: int | None = None) -> list[str]:
+def with_sidecar(server: FakeS3, key: str, size: int | None = None) -> list[str]:
     """Hold an object with its sidecar, and return their entries."""
+    name = key.rpartition("/")[2]
+    content = zip_of(name)
     server.hold(key, content)
-    text = f"{hashlib.sha256(content).hexdigest()}  {key.rpartition('/')[2]}\n".encode()
+    text = f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
     server.hold(key + SIDECAR, text)
     return [entry(key, len(content) if size is None else size), entry(key + SIDECAR, len(text))]
 

@@ -91,7 +91,8 @@ def test_a_short_month_moves_nothing_and_is_marked(run: Runner, serve: Callable[
     assert (done.report["pruned"]["months"], done.report["pruned"]["kept_months"]) == (1, 1)
     (notice,) = done.report["notices"]
     assert notice == (
-        f"{SHORT.key} does not stand for 30 daily objects, which stay: it lacks rows of BTCUSDT-1h-2025-06-09.zip"
+        f"{SHORT.key} does not stand for 30 daily objects, which stay: "
+        f"its rows are not those of BTCUSDT-1h-2025-06-09.zip"
     )
     assert f"note: {notice}" in done.stderr
     assert stored(done.root) == MONTHLY_KEYS | {key for key in DAILY_KEYS if "BTCUSDT" in key}

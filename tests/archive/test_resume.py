@@ -178,7 +178,8 @@ def test_a_sidecar_that_turns_up_later_is_fetched(run: Runner, private_archive: 
     assert collect(run, *THREE).outcomes == {"present": 3}
     sidecar.write_bytes(content)
     late = collect(run, *THREE, "--refresh")
-    assert (late.outcomes, late.verdicts) == ({"present": 2, "fetched": 1}, {"ok": 1})
+    assert (late.outcomes, late.verdicts, late.report["bytes_fetched"]) == ({"present": 3}, {"ok": 1}, len(content))
+    assert (late.root / (KEYS[0] + SIDECAR)).read_bytes() == content
     assert collect(run, *THREE).outcomes == {"present": 3}
 
 

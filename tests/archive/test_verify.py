@@ -142,14 +142,17 @@ def test_globs_match_what_is_on_disk_or_in_the_manifest(run: Runner, archive: Ar
 
 
 @needs_the_sample
-def test_the_archives_own_faults_are_counted_but_are_not_bad(run: Runner, archive: Archive) -> None:
+def test_the_archives_own_faults_are_counted_but_only_its_broken_zips_are_bad(run: Runner, archive: Archive) -> None:
     collect(run, "-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")
     code, document, _ = verify(run, "--all")
-    assert (code, verdicts(document)) == (0, {"ok": 1, "sidecar-missing": 1, "sidecar-stale": 1})
-    stale = next(key for key, defect in archive.spec.defects.items() if defect is Defect.STALE_SIDECAR)
+    assert (code, verdicts(document)) == (4, {"bad-zip": 1, "sidecar-missing": 1, "sidecar-stale": 1})
+    of = {defect: key for key, defect in archive.spec.defects.items()}
+    broken, stale = of[Defect.BROKEN_ZIP], of[Defect.STALE_SIDECAR]
+    assert [(bad["key"], bad["at_fault"]) for bad in document["bad"]] == [(broken, "archive")]
     spoil(run.folder / ROOT / stale)
     code, document, _ = verify(run, "--all")
-    assert (code, [bad["key"] for bad in document["bad"]]) == (4, [stale])
+    assert code == 4
+    assert {bad["key"]: bad["at_fault"] for bad in document["bad"]} == {broken: "archive", stale: "local"}
 
 
 def test_a_selection_by_preset(run: Runner, archive: Archive) -> None:

@@ -81,7 +81,7 @@ def test_a_verification_decides_where_all_was_collected() -> None:
     whole, partial = report_of((Outcome.PRESENT, 0)), report_of((Outcome.FAILED, 1), (Outcome.PRESENT, 0))
     result = result_document(whole, bad, {"1-of-1": whole})
     assert (result["status"], result["exit_code"]) == ("bad", ExitCode.VERIFICATION)
-    assert "; verification bad: 1 object, 1 bad; first: " in result["reason"]
+    assert "; verification bad: 1 object, 1 corrupt; first: " in result["reason"]
     result = result_document(partial, bad, {"1-of-1": partial})
     assert (result["status"], result["exit_code"]) == ("partial", ExitCode.PARTIAL)
 

@@ -248,7 +248,7 @@ def test_what_a_writer_has_in_its_log_counts(root: Root) -> None:
     path = manifest(root)
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("INSERT INTO object VALUES ('k', 1, '', 'ok', '', NULL, '', '')")
+        writer.execute("INSERT INTO object VALUES ('k', 1, '', 'ok', '', NULL, '', '', NULL)")
         writer.commit()
         assert examine(path, 10).objects == 1
 
@@ -265,7 +265,7 @@ def test_damage_that_only_a_whole_look_finds(root: Root) -> None:
     path = manifest(root)
     with closing(sqlite3.connect(path)) as writer:
         rows = [(f"{number:0>500}", 1, "", "ok", "", None, "", "") for number in range(200)]
-        writer.executemany(f"INSERT INTO history ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        writer.executemany(f"INSERT INTO history ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", rows)
         writer.commit()
     whole = path.read_bytes()
     path.write_bytes(whole[:-4096] + bytes(4096))  # the last page, which is one of the history

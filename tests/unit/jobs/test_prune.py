@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,8 @@ KEYS = tuple(day.key for day in DAYS)
 
 
 def rows_of(day: ArchiveObject) -> list[str]:
-    return [f"{day.period.first_day.toordinal()}{hour:02},{hour * 1.5}" for hour in range(24)]
+    midnight = datetime.combine(day.period.first_day, time(), UTC)
+    return [f"{int(midnight.timestamp() + hour * 3600)}000,{hour * 1.5}" for hour in range(24)]
 
 
 ALL_ROWS = [row for day in DAYS for row in rows_of(day)]
@@ -72,7 +73,8 @@ def put(root: Root, manifest: Manifest | None, item: ArchiveObject, rows: Sequen
         content = path.read_bytes()
         moment = datetime(2025, 8, 1, tzinfo=UTC)
         digest = hashlib.sha256(content).hexdigest()
-        manifest.record(ManifestEntry(item.key, len(content), digest, verdict, "e" * 32, moment, moment, RUN))
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        manifest.record(ManifestEntry(item.key, len(content), digest, verdict, md5, moment, moment, RUN))
     return path
 
 
@@ -173,11 +175,35 @@ def test_a_day_has_no_days(root: Root, manifest: Manifest, days: list[bytes]) ->
     assert nothing_moved(root, manifest, days)
 
 
+def test_a_month_with_its_rows_twice_keeps_all_days(root: Root, manifest: Manifest, days: list[bytes]) -> None:
+    put(root, manifest, MONTH, [row for row in ALL_ROWS for _ in range(2)])
+    assert pruned(root, manifest) == [DaysKept(MONTH, COUNT, "its rows are not those of BTCUSDT-1h-2025-07-01.zip")]
+    assert nothing_moved(root, manifest, days)
+    assert verdict_of(manifest) is Verdict.GAPS
+
+
+def test_rows_of_days_that_are_not_on_disk_do_not_count(root: Root, manifest: Manifest, days: list[bytes]) -> None:
+    del days
+    put(root, manifest, MONTH, [*ALL_ROWS, *rows_of(an_object(JULY + timedelta(days=COUNT + 4)))])
+    assert isinstance(pruned(root, manifest)[0], DaysCovered)
+
+
+def test_a_day_that_is_there_twice_keeps_all_days(root: Root, manifest: Manifest, days: list[bytes]) -> None:
+    """One known key has a date without a leading zero."""
+    odd = bundled().object_of(DAYS[0].key.replace("2025-07-01", "2025-7-1"))
+    assert odd is not None
+    put(root, manifest, odd, rows_of(DAYS[0]))
+    put(root, manifest, MONTH, ALL_ROWS)
+    (event,) = pruned(root, manifest)
+    assert event == DaysKept(MONTH, COUNT + 1, "two of its daily objects are of the same day")
+    assert nothing_moved(root, manifest, days)
+
+
 def test_one_row_that_is_missing_keeps_all_days_and_marks_the_month(
     root: Root, manifest: Manifest, days: list[bytes]
 ) -> None:
     put(root, manifest, MONTH, [row for row in ALL_ROWS if row != rows_of(DAYS[1])[7]])
-    reason = "it lacks rows of BTCUSDT-1h-2025-07-02.zip"
+    reason = "its rows are not those of BTCUSDT-1h-2025-07-02.zip"
     before = manifest.entry(MONTH.key)
     assert pruned(root, manifest) == [DaysKept(MONTH, COUNT, reason)]
     assert nothing_moved(root, manifest, days)
@@ -198,7 +224,7 @@ def test_a_day_that_is_not_proven_is_no_reason_to_blame_the_month(
     days[1] = root.file(KEYS[1]).read_bytes()
     (event,) = pruned(root, manifest)
     assert isinstance(event, DaysKept)
-    assert event.reason.startswith("it lacks rows of BTCUSDT-1h-2025-07-02.zip, which is corrupt: SHA-256 is")
+    assert event.reason.startswith("its rows are not those of BTCUSDT-1h-2025-07-02.zip, which is corrupt: SHA-256 is")
     assert nothing_moved(root, manifest, days)
     assert verdict_of(manifest) is known_as
 
@@ -218,7 +244,7 @@ def test_a_month_whose_zip_is_broken_moves_nothing(root: Root, manifest: Manifes
     assert isinstance(event, DaysKept)
     assert event.reason.startswith("the zip is broken: ")
     assert nothing_moved(root, manifest, days)
-    assert verdict_of(manifest) is Verdict.GAPS
+    assert verdict_of(manifest) is Verdict.BAD_ZIP
 
 
 @pytest.mark.parametrize("known_as", [Verdict.OK, Verdict.GAPS])

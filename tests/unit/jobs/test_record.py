@@ -385,6 +385,7 @@ def test_a_settled_object() -> None:
         "attempts": 2,
         "lane": 3,
         "etag": "abc",
+        "sidecar_etag": None,
         "refused": False,
     }
     assert line is not None
@@ -413,7 +414,14 @@ def test_of_a_file_that_is_adopted_both_are_told() -> None:
     assert line["adopted"] == {
         "key": OBJECT.key, "size": 10, "sha256": "ff", "verdict": "ok", "etag": "abc", "run_id": "run",
         "last_modified": "2025-07-16T12:00:00+00:00", "fetched_at": "2025-07-16T12:00:00+00:00",
+        "sidecar_etag": None,
     }  # fmt: skip
+
+
+def test_of_a_file_that_was_judged_by_a_new_sidecar_all_is_told() -> None:
+    judged = ObjectFinished(OBJECT, Outcome.PRESENT, "only its sidecar was downloaded", 10, 101, "ff", Verdict.OK)
+    line = read(event_line(judged))
+    assert (line["outcome"], line["verdict"], line["bytes_fetched"]) == ("present", "ok", 101)
 
 
 def test_the_frame_of_a_run() -> None:
@@ -438,7 +446,7 @@ def test_what_is_moved_aside_and_what_stays() -> None:
     assert read(event_line(DaysCovered(OBJECT, ("a", "b"), 7))) == {
         "event": "days-covered", "key": OBJECT.key, "moved": ["a", "b"], "bytes": 7
     }  # fmt: skip
-    assert read(event_line(DaysKept(OBJECT, 31, "it lacks rows"))) == {
-        "event": "days-kept", "key": OBJECT.key, "days": 31, "reason": "it lacks rows"
+    assert read(event_line(DaysKept(OBJECT, 31, "its rows are not those"))) == {
+        "event": "days-kept", "key": OBJECT.key, "days": 31, "reason": "its rows are not those"
     }  # fmt: skip
     assert event_line(Comparing(OBJECT, 31, 12)) is None

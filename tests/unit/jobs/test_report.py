@@ -59,6 +59,7 @@ DOCUMENT_KEYS = [
     "outcomes",
     "absences",
     "verdicts",
+    "stored_verdicts",
     "by_market_and_type",
     "pruned",
     "failures",
@@ -144,7 +145,7 @@ def test_whatever_happens_the_outcomes_add_up_to_the_plan(stream: list[Event]) -
     assert sum(group["objects"] for group in document["by_market_and_type"]) == total
     assert all(sum(group["outcomes"].values()) == group["objects"] for group in document["by_market_and_type"])
     assert sum(document["absences"].values()) == document["outcomes"]["absent"]
-    bad = document["outcomes"]["failed"] + document["outcomes"]["quarantined"]
+    bad = document["outcomes"]["failed"] + document["outcomes"]["quarantined"] + document["stored_verdicts"]["bad-zip"]
     assert len(document["failures"]) + document["failures_omitted"] == bad
     assert json.loads(json.dumps(document)) == document
 
@@ -193,6 +194,7 @@ def test_the_schema_knows_the_same_words_as_the_model() -> None:
     assert SCHEMA["$defs"]["market"]["enum"] == list(Market)
     assert SCHEMA["$defs"]["outcomes"]["required"] == list(Outcome)
     assert SCHEMA["properties"]["verdicts"]["required"] == list(Verdict)
+    assert SCHEMA["properties"]["stored_verdicts"]["required"] == list(Verdict)
     assert SCHEMA["properties"]["absences"]["required"] == [*Absence, "unexplained"]
 
 
@@ -202,7 +204,7 @@ def test_a_document_in_full() -> None:
         report.add(ObjectPlanned(PlannedObject(archive_object(number), Action.FETCH, "not there")))
     report.add(STARTED)
     report.add(settled(Outcome.FETCHED, 0, size=1024, bytes_fetched=1100, verdict=Verdict.OK))
-    report.add(settled(Outcome.PRESENT, 1, size=512))
+    report.add(settled(Outcome.PRESENT, 1, size=512, verdict=Verdict.SIDECAR_STALE))
     report.add(settled(Outcome.ABSENT, 2, reason=Absence.HOLE))
     report.add(settled(Outcome.QUARANTINED, 3, reason="wrong digest", bytes_fetched=99, attempts=4))
     report.add(RunFinished(1.5))
@@ -223,7 +225,10 @@ def test_a_document_in_full() -> None:
         "processing_time_seconds": 1.5,
     }
     assert document["absences"]["hole"] == 1
-    assert document["verdicts"]["ok"] == 1
+    assert {name: count for name, count in document["verdicts"].items() if count} == {"ok": 1}
+    assert {name: count for name, count in document["stored_verdicts"].items() if count} == {
+        "ok": 1, "sidecar-stale": 1
+    }  # fmt: skip
     assert document["failures"] == [
         {
             "key": archive_object(3).key,
@@ -320,14 +325,14 @@ def test_what_was_moved_aside_adds_up_and_what_stays_is_named() -> None:
     report.add(Comparing(archive_object(), 31, 7))
     report.add(DaysCovered(archive_object(), ("a", "b"), 100))
     report.add(DaysCovered(archive_object(), ("c",), 11))
-    report.add(DaysKept(archive_object(), 30, "it lacks rows of x.zip"))
+    report.add(DaysKept(archive_object(), 30, "its rows are not those of x.zip"))
     report.add(RunFinished(2.0))
     document = report.document()
     VALIDATOR.validate(document)
     assert document["pruned"] == {"months": 2, "objects": 3, "bytes": 111, "kept_months": 1}
     assert document["notices"] == [
         "spot bookDepth: never",
-        f"{archive_object().key} does not stand for 30 daily objects, which stay: it lacks rows of x.zip",
+        f"{archive_object().key} does not stand for 30 daily objects, which stay: its rows are not those of x.zip",
     ]
     assert report.exit_code() is ExitCode.OK
 
@@ -335,7 +340,20 @@ def test_what_was_moved_aside_adds_up_and_what_stays_is_named() -> None:
 def test_notices_of_months_that_stay_are_limited() -> None:
     report = new_report()
     for number in range(UNPRUNED_KEPT + 5):
-        report.add(DaysKept(archive_object(number), 1, "it lacks rows"))
+        report.add(DaysKept(archive_object(number), 1, "its rows are not those"))
     assert len(report.notices) == UNPRUNED_KEPT
     assert report.pruned.kept_months == UNPRUNED_KEPT + 5
     assert "does not stand for a daily object, which stays: it" in report.notices[0].text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT])
+def test_a_broken_zip_of_the_archive_is_in_place_but_no_success(outcome: Outcome) -> None:
+    report = new_report()
+    report.add(settled(outcome, 0, size=10, sha256="ff", verdict=Verdict.BAD_ZIP, reason="not a zip"))
+    report.add(settled(Outcome.PRESENT, 1, size=10, verdict=Verdict.OK))
+    report.add(RunFinished(1.0))
+    document = report.document()
+    VALIDATOR.validate(document)
+    assert (document["status"], document["exit_code"], document["success_rate"]) == ("partial", 3, 100.0)
+    assert [(one["outcome"], one["reason"]) for one in document["failures"]] == [(outcome, "not a zip")]
+    assert (document["verdicts"]["bad-zip"], document["verdicts"]["ok"]) == (1, 0)

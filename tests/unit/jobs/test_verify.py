@@ -88,6 +88,7 @@ def test_the_document_has_exactly_these_keys() -> None:
             "market": "spot",
             "data_type": "klines",
             "verdict": "corrupt",
+            "at_fault": "local",
             "reason": "because",
             "size": 10,
         }
@@ -107,6 +108,8 @@ def test_the_schema_knows_the_same_words_as_the_model() -> None:
     [
         ([Verdict.OK], "success", ExitCode.OK),
         ([Verdict.OK, Verdict.SIDECAR_MISSING, Verdict.SIDECAR_STALE, Verdict.UNPROVEN], "success", ExitCode.OK),
+        ([Verdict.SIDECAR_MALFORMED, Verdict.GAPS], "success", ExitCode.OK),
+        ([Verdict.OK, Verdict.BAD_ZIP], "bad", ExitCode.VERIFICATION),
         ([Verdict.OK, Verdict.MISSING], "bad", ExitCode.VERIFICATION),
         ([Verdict.CORRUPT], "bad", ExitCode.VERIFICATION),
         ([], "empty", ExitCode.PARTIAL),
@@ -115,6 +118,11 @@ def test_the_schema_knows_the_same_words_as_the_model() -> None:
 def test_status_and_exit_code(verdicts: list[Verdict], status: str, code: ExitCode) -> None:
     report = report_of(*verdicts)
     assert (report.status, report.exit_code()) == (status, code)
+
+
+def test_the_archive_is_at_fault_for_a_broken_zip() -> None:
+    (bad,) = report_of(Verdict.BAD_ZIP).document()["bad"]
+    assert (bad["verdict"], bad["at_fault"]) == ("bad-zip", "archive")
 
 
 def test_an_early_end_is_told() -> None:

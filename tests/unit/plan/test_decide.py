@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -14,9 +15,13 @@ from crypto_archive.config.run_config import Fetching
 from crypto_archive.model import Action, Candidate, ManifestEntry, Market, PlannedObject, StoredStat, Verdict
 from crypto_archive.plan import decide as module
 from crypto_archive.plan.decide import batches, decide
+from crypto_archive.root.presence import StoredFiles
 from tests.objects import LISTED_AT, Files, a_context, an_object, listed, many_to_fetch, to_fetch
+from tests.zips import zip_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crypto_archive.model import Batch, PlannedObject, RemoteStat
 
 ITEM = an_object()
@@ -46,7 +51,7 @@ KEPT = (KEEP, "there")
 FETCHED = (FETCH, "not there")
 LONGER = (UPDATE, "100 bytes so far, 101 in the archive")
 ETAG = (UPDATE, "another ETag in the archive")
-TIME = (UPDATE, "another LastModified in the archive")
+UNSEEN = (KEEP, "there, not verified yet")
 CUT = (FETCH, "99 bytes on disk, 100 in the manifest")
 GROWN = (FETCH, "101 bytes on disk, 100 in the manifest")
 UNLIKE = (UPDATE, "100 bytes on disk, 101 in the archive")
@@ -55,12 +60,12 @@ UNLIKE_TOO = (UPDATE, "101 bytes on disk, 100 in the archive")
 # One row for what is stored, one column for what the listing says, in the order of REMOTES.
 DECISIONS = {
     "nothing": [FETCHED] * 7,
-    "unrecorded": [KEPT, KEPT, UNLIKE, KEPT, KEPT, KEPT, KEPT],
-    "unrecorded, longer": [KEPT, UNLIKE_TOO, KEPT, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO],
-    "recorded": [KEPT, KEPT, LONGER, ETAG, TIME, TIME, KEPT],
+    "unrecorded": [UNSEEN, UNSEEN, UNLIKE, UNSEEN, UNSEEN, UNSEEN, UNSEEN],
+    "unrecorded, longer": [UNSEEN, UNLIKE_TOO, UNSEEN, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO, UNLIKE_TOO],
+    "recorded": [KEPT, KEPT, LONGER, ETAG, KEPT, KEPT, KEPT],
     "recorded from the calendar": [KEPT, KEPT, LONGER, ETAG, KEPT, KEPT, KEPT],
-    "recorded, cut": [CUT, CUT, LONGER, ETAG, TIME, TIME, CUT],
-    "recorded, longer": [GROWN, GROWN, LONGER, ETAG, TIME, TIME, GROWN],
+    "recorded, cut": [CUT, CUT, LONGER, ETAG, CUT, CUT, CUT],
+    "recorded, longer": [GROWN, GROWN, LONGER, ETAG, GROWN, GROWN, GROWN],
 }
 TABLE = [
     pytest.param(REMOTES[remote], STORED[stored], decision, id=f"{stored} - {remote}")
@@ -105,7 +110,7 @@ def test_force_and_no_resume_fetch_what_would_be_kept_and_change_nothing_else(
     why: str,
 ) -> None:
     result = planned(remote, stored, fetching)
-    assert (result.action, result.why) == ((FETCH, why) if decision == KEPT else decision)
+    assert (result.action, result.why) == ((FETCH, why) if decision in {KEPT, UNSEEN} else decision)
 
 
 @pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
@@ -137,52 +142,176 @@ def test_the_md5_of_a_calendar_run_says_nothing_of_an_upload_in_parts() -> None:
     assert planned(listed(etag="f" * 32 + "-3"), StoredStat(100, RECORDED), Fetching()).action is UPDATE
 
 
-def adopted(monkeypatch: pytest.MonkeyPatch, entry: ManifestEntry | None) -> list[tuple[str, RemoteStat | None, str]]:
-    """Let every file be adopted with an entry, and return what is asked for."""
-    asked: list[tuple[str, RemoteStat | None, str]] = []
+# What the listing newly says of the same bytes
 
-    def adopt(_: object, key: str, remote: RemoteStat | None, run_id: str) -> ManifestEntry | None:
-        asked.append((key, remote, run_id))
-        return entry
-
-    monkeypatch.setattr(module, "adopt", adopt)
-    return asked
+IN_PARTS = "0" * 32 + "-3"
 
 
-@pytest.mark.parametrize("remote", [None, listed()], ids=["calendar", "listing"])
-def test_a_file_that_the_manifest_does_not_know_is_adopted(
-    monkeypatch: pytest.MonkeyPatch, remote: RemoteStat | None
+@pytest.mark.parametrize("at", [LATER, EARLIER])
+@pytest.mark.parametrize("known_at", [LISTED_AT, None], ids=["listed", "from the calendar"])
+def test_another_time_of_the_same_bytes_is_noted(at: datetime, known_at: datetime | None) -> None:
+    result = planned(listed(at=at), StoredStat(100, replace(RECORDED, last_modified=known_at)), Fetching())
+    assert (result.action, result.noted) == (KEEP, replace(RECORDED, last_modified=at))
+    assert planned(listed(), StoredStat(100, RECORDED), Fetching()).noted is None
+
+
+def test_another_time_of_an_upload_in_parts_is_an_update() -> None:
+    stored = StoredStat(100, replace(RECORDED, etag=IN_PARTS))
+    result = planned(listed(etag=IN_PARTS, at=LATER), stored, Fetching())
+    assert (result.action, result.why) == (UPDATE, "another LastModified in the archive")
+
+
+def test_what_is_known_of_a_file_that_stays_is_passed_on() -> None:
+    stale = StoredStat(100, replace(RECORDED, verdict=Verdict.SIDECAR_STALE))
+    assert planned(listed(), stale, Fetching()).verdict is Verdict.SIDECAR_STALE
+    assert planned(listed(), stale, Fetching(force=True)).verdict is None
+
+
+# Sidecars that are new
+
+OLD, NEW = "1" * 32, "2" * 32
+AVAILABLE, ANOTHER = "its sidecar is available now", "another sidecar in the archive"
+SIDECARS = {
+    "the same": (Verdict.OK, OLD, None, OLD, KEPT),
+    "mended": (Verdict.SIDECAR_STALE, OLD, None, NEW, (Action.CHECK, ANOTHER)),
+    "another": (Verdict.OK, OLD, None, NEW, (Action.CHECK, ANOTHER)),
+    "late": (Verdict.SIDECAR_MISSING, None, None, NEW, (Action.CHECK, AVAILABLE)),
+    "late, unproven": (Verdict.UNPROVEN, None, None, NEW, (Action.CHECK, AVAILABLE)),
+    "late, without an ETag": (Verdict.SIDECAR_MISSING, None, None, None, (Action.CHECK, AVAILABLE)),
+    "unknown, as on disk": (Verdict.OK, None, OLD, OLD, KEPT),
+    "unknown, not as on disk": (Verdict.SIDECAR_STALE, None, OLD, NEW, (Action.CHECK, ANOTHER)),
+    "unknown, not on disk": (Verdict.OK, None, None, NEW, KEPT),
+    "unknown, and the ETag says nothing": (Verdict.OK, None, OLD, IN_PARTS, KEPT),
+    "without an ETag": (Verdict.OK, OLD, OLD, None, KEPT),
+}
+
+
+@pytest.mark.parametrize(("verdict", "known", "on_disk", "now", "decision"), SIDECARS.values(), ids=SIDECARS)
+def test_a_sidecar_that_is_new_is_fetched_alone(
+    verdict: Verdict, known: str | None, on_disk: str | None, now: str | None, decision: tuple[Action, str]
 ) -> None:
-    asked = adopted(monkeypatch, RECORDED)
-    files = Files(lambda _: StoredStat(100))
-    [result] = decide(a_context(), [Candidate(ITEM, remote)], files, run_id="run")
-    assert (result.action, result.adopted) == (KEEP, RECORDED)
-    assert asked == [(ITEM.key, remote, "run")]
+    stored = StoredStat(100, replace(RECORDED, verdict=verdict, sidecar_etag=known))
+    files = Files(lambda _: stored, sidecars={ITEM.key: on_disk} if on_disk else {})
+
+    def decided(remote: RemoteStat | None, **fetching: bool) -> PlannedObject:
+        [result] = decide(a_context(fetching=Fetching(**fetching)), [Candidate(ITEM, remote)], files)
+        return result
+
+    result = decided(listed(sidecar_etag=now))
+    assert (result.action, result.why) == decision
+    assert result.verdict is verdict
+    if result.action is Action.CHECK:
+        assert result.keys == (ITEM.sidecar_key,)
+    elif known is None and on_disk is not None:  # learned without any request
+        assert result.noted == replace(stored.recorded or RECORDED, sidecar_etag=now)
+    assert decided(listed(has_sidecar=False)).action is KEEP
+    assert decided(listed(sidecar_etag=now), download_checksum=False).action is KEEP
+    assert decided(None).action is KEEP
+    assert decided(listed(sidecar_etag=now), force=True).action is FETCH
 
 
-def test_a_file_that_cannot_be_proven_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    adopted(monkeypatch, None)
-    [result] = decide(a_context(), [Candidate(ITEM, listed())], Files(lambda _: StoredStat(100)), run_id="run")
-    assert (result.action, result.adopted) == (FETCH, None)
-    assert result.why == "on disk, but its bytes do not match sidecar or listing"
+# Files that the manifest does not know
+
+NAME = ITEM.key.rpartition("/")[2]
+BYTES = zip_of(NAME)
+SHA256 = hashlib.sha256(BYTES).hexdigest()
+MD5 = hashlib.md5(BYTES, usedforsecurity=False).hexdigest()
+OWN, WRONG = f"{SHA256}  {NAME}", f"{'0' * 64}  {NAME}"
+
+
+def etag_of(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def adoption(
+    folder: Path, sidecar: str | None, remote: RemoteStat | None, content: bytes = BYTES, **fetching: bool
+) -> PlannedObject:
+    context = a_context(root=folder, fetching=Fetching(**fetching))
+    path = context.root.file(ITEM.key)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    if sidecar is not None:
+        context.root.file(ITEM.sidecar_key).write_text(sidecar, encoding="utf-8")
+    stored = StoredFiles(context.root)
+    [result] = decide(context, [Candidate(ITEM, remote)], stored, run_id="run")
+    return result
+
+
+def the_listing(etag: str = MD5, sidecar: str | None = OWN) -> RemoteStat:
+    return listed(
+        len(BYTES), etag, has_sidecar=sidecar is not None, sidecar_etag=None if sidecar is None else etag_of(sidecar)
+    )
+
+
+UNLISTED = "on disk with other bytes than the archive has now"
+BAD = "on disk, but its bytes do not match sidecar or listing"
+NO_SIDECAR = "on disk without its sidecar"
+ADOPTIONS = {
+    "all agrees": (OWN, the_listing(), KEPT, Verdict.OK),
+    "the calendar": (OWN, None, KEPT, Verdict.OK),
+    "uploaded in parts": (OWN, the_listing(IN_PARTS), KEPT, Verdict.OK),
+    "older, with its own sidecar": (OWN, the_listing("f" * 32, "new"), (UPDATE, UNLISTED), None),
+    "older, the sidecar as it was": (OWN, the_listing("f" * 32), (UPDATE, UNLISTED), None),
+    "spoilt": (WRONG, the_listing("f" * 32), (FETCH, BAD), None),
+    "spoilt, the calendar": (WRONG, None, (FETCH, BAD), None),
+    "older, without a sidecar": (None, the_listing("f" * 32), (Action.CHECK, NO_SIDECAR), None),
+    "without a sidecar": (None, the_listing(), (Action.CHECK, NO_SIDECAR), None),
+    "without a sidecar, the calendar": (None, None, (Action.CHECK, NO_SIDECAR), None),
+    "another sidecar now": (OWN, the_listing(sidecar="new"), (Action.CHECK, ANOTHER), None),
+    "another sidecar now, in parts": (OWN, the_listing(IN_PARTS, "new"), (Action.CHECK, ANOTHER), None),
+    "mended since": (WRONG, the_listing(), (Action.CHECK, ANOTHER), None),
+    "the archive's is stale": (WRONG, the_listing(sidecar=WRONG), KEPT, Verdict.SIDECAR_STALE),
+    "the archive's is a page": ("<html>", the_listing(sidecar="<html>"), KEPT, Verdict.SIDECAR_MALFORMED),
+    "stale, in parts": (WRONG, the_listing(IN_PARTS, WRONG), (FETCH, BAD), None),
+    "none in the archive": (None, the_listing(sidecar=None), KEPT, Verdict.SIDECAR_MISSING),
+    "none in the archive, in parts": (None, the_listing(IN_PARTS, None), KEPT, Verdict.UNPROVEN),
+    "none in the archive, other bytes": (None, the_listing("f" * 32, None), (FETCH, BAD), None),
+}
+
+
+@pytest.mark.parametrize(("sidecar", "remote", "decision", "verdict"), ADOPTIONS.values(), ids=ADOPTIONS)
+def test_a_file_that_the_manifest_does_not_know(
+    tmp_path: Path,
+    sidecar: str | None,
+    remote: RemoteStat | None,
+    decision: tuple[Action, str],
+    verdict: Verdict | None,
+) -> None:
+    result = adoption(tmp_path, sidecar, remote)
+    assert (result.action, result.why, result.verdict) == (*decision, verdict)
+    assert (result.adopted is None) == (verdict is None)
+    if result.adopted is not None:
+        entry = result.adopted
+        assert (entry.size, entry.sha256, entry.verdict, entry.run_id) == (len(BYTES), SHA256, verdict, "run")
+        assert entry.etag == (remote.etag if remote else MD5)
+        assert entry.last_modified == (LISTED_AT if remote else None)
+        assert entry.sidecar_etag == (None if sidecar is None else etag_of(sidecar))
+
+
+def test_a_file_that_is_no_zip_is_kept_as_what_the_archive_has(tmp_path: Path) -> None:
+    page = b"<html>".ljust(len(BYTES))
+    own = f"{hashlib.sha256(page).hexdigest()}  {NAME}"
+    remote = the_listing(hashlib.md5(page, usedforsecurity=False).hexdigest(), own)
+    result = adoption(tmp_path, own, remote, page)
+    assert (result.action, result.verdict) == (KEEP, Verdict.BAD_ZIP)
+
+
+def test_without_wanted_sidecars_the_listing_proves_a_file(tmp_path: Path) -> None:
+    result = adoption(tmp_path, None, the_listing(), download_checksum=False)
+    assert (result.action, result.verdict) == (KEEP, Verdict.SIDECAR_MISSING)
 
 
 @pytest.mark.parametrize("stored", [None, StoredStat(100, RECORDED), StoredStat(101)], ids=["none", "known", "longer"])
-def test_only_files_that_would_be_kept_are_adopted(monkeypatch: pytest.MonkeyPatch, stored: StoredStat | None) -> None:
-    asked = adopted(monkeypatch, RECORDED)
+def test_only_files_that_would_be_kept_are_read(monkeypatch: pytest.MonkeyPatch, stored: StoredStat | None) -> None:
+    monkeypatch.setattr(module, "prove", lambda *_: pytest.fail("it was read"))
     for fetching in (Fetching(), Fetching(force=True)):
         context = a_context(fetching=fetching)
         assert len(list(decide(context, [Candidate(ITEM, listed())], Files(lambda _: stored), run_id="run"))) == 1
-    assert asked == []
 
 
-def test_a_sidecar_that_turns_up_later_is_fetched() -> None:
-    stored = StoredStat(100, replace(RECORDED, verdict=Verdict.SIDECAR_MISSING))
-    late = planned(listed(), stored, Fetching())
-    assert (late.action, late.why, late.with_sidecar) == (FETCH, "its sidecar is available now", True)
-    assert planned(listed(has_sidecar=False), stored, Fetching()).action is KEEP
-    assert planned(listed(), stored, Fetching(download_checksum=False)).action is KEEP
-    assert planned(None, stored, Fetching()).action is KEEP
+def test_a_plan_reads_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "prove", lambda *_: pytest.fail("it was read"))
+    assert planned(listed(), StoredStat(100), Fetching()).why == "there, not verified yet"
 
 
 KINDS = ((Market.SPOT, "klines"), (Market.SPOT, "trades"), (Market.FUTURES_UM, "klines"))

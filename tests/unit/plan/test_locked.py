@@ -23,11 +23,13 @@ from crypto_archive.plan import decide as deciding, locked as module
 from crypto_archive.plan.decide import decide, has_pinned_bytes
 from crypto_archive.plan.locked import locked_objects
 from crypto_archive.plan.lockfile import LockedObject
+from crypto_archive.root.proof import Digest, Proof
 from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, Files, a_context, an_object, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from crypto_archive.model import ArchiveObject, PlannedObject
 
@@ -83,9 +85,14 @@ class Lock:
 
 
 def in_bucket(item: ArchiveObject, remote: RemoteStat | None = None) -> list[Listed]:
+    """The object and its sidecar as they are listed; of the latter, ``seen`` has the ETag."""
     remote = remote or listed()
     zipped = Listed(item.key, remote)
     return [zipped, Listed(item.sidecar_key, SIDECAR)] if remote.has_sidecar else [zipped]
+
+
+def seen(remote: RemoteStat) -> RemoteStat:
+    return replace(remote, sidecar_etag=SIDECAR.etag if remote.has_sidecar else None)
 
 
 # Whether a file is the locked one
@@ -137,7 +144,7 @@ def test_all_are_asked_for_when_they_are_to_be_fetched_again() -> None:
     bucket = Bucket(*in_bucket(ITEM))
     [found] = bucket.candidates([ITEM], lambda _: StoredStat(100, entry()), fetching=Fetching(force=True))
     assert bucket.asked == [(ITEM.key,)]
-    assert found == Candidate(ITEM, listed(), pin=PIN)
+    assert found == Candidate(ITEM, seen(listed()), pin=PIN)
 
 
 @given(
@@ -185,7 +192,7 @@ ANSWERS = {
 def test_what_the_archive_has_instead_is_said(pin: RemoteStat, remote: RemoteStat, why: str) -> None:
     [found] = Bucket(*in_bucket(ITEM, remote)).candidates([ITEM], pin=pin)
     assert found.why == (f"replaced in the archive since it was locked: {why}" if why else "")
-    assert found == Candidate(ITEM, remote, pin=pin, action=REFUSED if why else None, why=found.why)
+    assert found == Candidate(ITEM, seen(remote), pin=pin, action=REFUSED if why else None, why=found.why)
 
 
 def test_what_the_archive_does_not_list_is_gone() -> None:
@@ -260,18 +267,22 @@ def test_a_file_that_the_manifest_does_not_know_is_proven(
 ) -> None:
     asked = []
 
-    def adopt(_: object, key: str, remote: RemoteStat | None, run_id: str) -> ManifestEntry | None:
-        asked.append((key, remote))  # without the listing, which may know other bytes by now
-        return replace(proven, last_modified=None) if proven else None
+    def prove(path: Path, sidecar: Path | None, name: str, remote: RemoteStat | None) -> Proof:
+        asked.append((name, sidecar, remote))  # without the listing, which may know other bytes by now
+        if proven is None:
+            return Proof(Verdict.CORRUPT, Digest("0" * 64, "0" * 32, 100), "")
+        return Proof(Verdict.OK, Digest(proven.sha256, proven.etag, 100), "")
 
-    monkeypatch.setattr(deciding, "adopt", adopt)
+    monkeypatch.setattr(deciding, "prove", prove)
     files = Files(lambda _: StoredStat(100))
     [planned] = decide(a_context(), [candidate._replace(pin=pin)], files, run_id="run")
-    assert asked == [(ITEM.key, None)]
+    assert asked == [(ITEM.key.rpartition("/")[2], None, None)]
     if adopted:
         assert proven is not None
         assert (planned.action, planned.why) == KEEP
-        assert planned.adopted == replace(proven, etag=pin.etag, last_modified=LISTED_AT)
+        assert planned.adopted is not None
+        assert planned.adopted.sha256 == proven.sha256
+        assert (planned.adopted.etag, planned.adopted.last_modified) == (pin.etag, LISTED_AT)
     else:
         assert (planned.action, planned.adopted) == (candidate.action or Action.UPDATE, None)
 

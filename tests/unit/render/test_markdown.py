@@ -95,9 +95,21 @@ def test_a_run_in_a_line(report: Report, said: str) -> None:
     assert headline(report) == said
 
 
+def test_a_run_in_a_line_says_what_was_not_simply_verified() -> None:
+    report = report_of(Outcome.FETCHED)
+    for number, verdict in enumerate((Verdict.SIDECAR_STALE, Verdict.SIDECAR_STALE, Verdict.BAD_ZIP), 1):
+        report.add(ObjectFinished(an_object(number), Outcome.PRESENT, "not a zip", verdict=verdict))
+    assert headline(report) == (
+        f"partial: 4 objects, 2.0 KiB, 1 not a sound zip, 2 with a stale checksum; first: {an_object(3).key}: not a zip"
+    )
+
+
 def test_a_verification_in_a_line() -> None:
     assert check_headline(checked(Verdict.OK)) == "verification success: 1 object"
+    assert check_headline(checked(Verdict.OK, Verdict.SIDECAR_STALE, Verdict.UNPROVEN)) == (
+        "verification success: 3 objects, 1 with a stale checksum, 1 unproven"
+    )
     key = an_object(1).key
     assert check_headline(checked(Verdict.OK, Verdict.MISSING)) == (
-        f"verification bad: 2 objects, 1 bad; first: {key}: missing, the sidecar says a|b"
+        f"verification bad: 2 objects, 1 missing; first: {key}: missing, the sidecar says a|b"
     )

@@ -157,11 +157,11 @@ def test_daily_objects_that_are_moved_aside_and_those_that_stay() -> None:
     screen.time.seconds = 6.0
     screen.progress.show(Comparing(archive_object(), 31, 12))
     screen.progress.show(DaysCovered(archive_object(), ("a", "b"), 100))
-    screen.progress.show(DaysKept(archive_object(), 31, "it lacks rows of x.zip"))
+    screen.progress.show(DaysKept(archive_object(), 31, "it is too short"))
     assert screen.lines == [
         f"2025-07-16T12:00:06Z comparing {key} with 31 daily objects, 12 held so far",
         f"2025-07-16T12:00:06Z moved aside: 2 daily objects, held by {key}",
-        f"2025-07-16T12:00:06Z note: {key} does not stand for 31 daily objects, which stay: it lacks rows of x.zip",
+        f"2025-07-16T12:00:06Z note: {key} does not stand for 31 daily objects, which stay: it is too short",
     ]
 
 

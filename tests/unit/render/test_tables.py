@@ -140,7 +140,7 @@ def test_the_matrix_as_markdown() -> None:
 def test_the_summary_of_a_good_run() -> None:
     lines = text_of(report_summary(report_of(Outcome.FETCHED, Outcome.PRESENT), Path("output/report.json")))
     assert "All 2 files are in place" in lines
-    assert "fetched  1  downloaded and verified" in lines.replace("   ", "  ")
+    assert "fetched  1  downloaded" in lines.replace("   ", "  ")
     assert "20 B" in lines
     assert "20 B, 10 B/s" in lines
     assert "output/report.json" in lines
@@ -229,11 +229,43 @@ def verified(*verdicts: Verdict) -> VerifyReport:
 
 def test_the_summary_of_a_verification() -> None:
     lines = text_of(verify_summary(verified(Verdict.OK, Verdict.OK, Verdict.SIDECAR_STALE)))
-    assert "All 3 files are good" in lines
+    assert "2 of 3 files verified; 1 with a stale checksum" in lines
+    assert "good" not in lines
     assert "3 objects, 3.0 KiB" in lines
     assert "2.0 s, 1.5 KiB/s" in lines
-    assert "the archive's checksum is stale" in lines
+    assert "as the archive lists it; its checksum is of other bytes" in lines
     assert "→" not in lines
+    assert "All 2 files are good" in text_of(verify_summary(verified(Verdict.OK, Verdict.OK)))
+
+
+def test_the_summary_of_a_verification_with_a_broken_zip_of_the_archive() -> None:
+    lines = text_of(verify_summary(verified(Verdict.OK, Verdict.BAD_ZIP)))
+    assert "Some files are bad or missing: 1 of 2 files verified; 1 not a sound zip" in lines
+    assert "→ The archive itself has a broken zip there" in lines
+    assert "--repair" not in lines
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FETCHED, Outcome.PRESENT])
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (Verdict.OK, "All 2 files are in place"),
+        (Verdict.SIDECAR_STALE, "1 of 2 files verified; 1 with a stale checksum"),
+        (Verdict.SIDECAR_MALFORMED, "1 of 2 files verified; 1 with a malformed checksum"),
+        (Verdict.SIDECAR_MISSING, "1 of 2 files verified; 1 without a checksum"),
+        (Verdict.UNPROVEN, "1 of 2 files verified; 1 unproven"),
+        (Verdict.BAD_ZIP, "1 of 2 files verified; 1 not a sound zip"),
+    ],
+)
+def test_the_summary_of_a_run_says_what_was_not_simply_verified(outcome: Outcome, verdict: Verdict, said: str) -> None:
+    report = report_of()
+    for number, one in enumerate((Verdict.OK, verdict)):
+        report.add(ObjectFinished(archive_object(number), outcome, "why", size=10, verdict=one))
+    lines = text_of(report_summary(report))
+    assert said in lines
+    assert ("All" in lines) == (verdict is Verdict.OK)
+    assert "Run the same command again" not in lines
+    assert ("The archive itself has a broken zip" in lines) == (verdict is Verdict.BAD_ZIP)
 
 
 def test_the_summary_of_a_bad_verification() -> None:

@@ -223,7 +223,7 @@ def test_the_title_shows_a_comparison_and_a_note_what_stays() -> None:
     progress = progress_of(PlanFinished(), Comparing(archive_object(), 31, 12), width=120)
     assert drawn(progress, 120)[0].startswith("Comparing  BTCUSDT-1h-2020-01-01.zip with its days, 12 of 31 held")
     progress.show(DaysCovered(archive_object(), ("a",), 100))
-    progress.show(DaysKept(archive_object(), 31, "it lacks rows of x.zip"))
+    progress.show(DaysKept(archive_object(), 31, "its rows are not those of x.zip"))
     written = progress._console.file
     assert isinstance(written, io.StringIO)
-    assert "which stay: it lacks rows of x.zip" in written.getvalue()
+    assert "which stay: its rows are not those of x.zip" in written.getvalue()

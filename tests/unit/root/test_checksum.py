@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.root.proof import Sidecar, digest_file, parse_sidecar, read_sidecar
+from crypto_archive.root.proof import Sidecar, digest_file, parse_sidecar, read_sidecar, sidecar_etag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,12 +25,24 @@ names = st.text(alphabet=string.ascii_letters + string.digits + "-_. 币安人�
 
 @given(digest=digests, name=names, mark=st.sampled_from(["  ", " *", "\t"]), end=st.sampled_from(["", "\n", "\r\n"]))
 def test_a_sidecar_reads_back_as_it_was_written(digest: str, name: str, mark: str, end: str) -> None:
-    assert parse_sidecar(f"{digest}{mark}{name}{end}") == Sidecar(digest, name)
+    assert parse_sidecar(f"{digest}{mark}{name}{end}") == (Sidecar(digest, name),)
 
 
 @given(digest=digests)
 def test_uppercase_digits_are_fine(digest: str) -> None:
-    assert parse_sidecar(f"{digest.upper()}  {NAME}").digest == digest
+    assert parse_sidecar(f"{digest.upper()}  {NAME}") == (Sidecar(digest, NAME),)
+
+
+@given(digest=digests)
+def test_a_bare_digest_is_of_any_file(digest: str) -> None:
+    assert parse_sidecar(f"{digest}\n") == (Sidecar(digest, None),)
+    assert Sidecar(digest, None).is_of(NAME)
+
+
+def test_a_sidecar_may_be_of_several_files() -> None:
+    text = f"{'0' * 64}  other.zip\n{DIGEST} *./{NAME}\r\n\n"
+    others, ours = parse_sidecar(text.replace("\n\n", "\n"))
+    assert (others.is_of(NAME), ours.is_of(NAME)) == (False, True)
 
 
 @given(st.text())
@@ -39,8 +51,8 @@ def test_any_text_is_a_sidecar_or_a_value_error(text: str) -> None:
         said = parse_sidecar(text)
     except ValueError:
         return
-    assert len(said.digest) == 64
-    assert said.name
+    assert said
+    assert all(len(line.digest) == 64 for line in said)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +60,13 @@ def test_any_text_is_a_sidecar_or_a_value_error(text: str) -> None:
     [
         "",
         "\n",
-        DIGEST,
+        f"\ufeff{DIGEST}  {NAME}",
+        f"SHA256 ({NAME}) = {DIGEST}",
         f"{DIGEST[:-1]}  {NAME}",
         f"{DIGEST}0  {NAME}",
         f"{DIGEST}{NAME}",
         f"{DIGEST[:-1]}g  {NAME}",
-        f"{DIGEST}  {NAME}\n{DIGEST}  {NAME}\n",
+        f"{DIGEST}  {NAME}\nand more\n",
         "<html>404 Not Found</html>",
     ],
 )
@@ -70,7 +83,7 @@ def test_long_text_is_quoted_only_in_part() -> None:
 def test_a_sidecar_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / f"{NAME}.CHECKSUM"
     path.write_text(f"{DIGEST}  {NAME}", encoding="utf-8")
-    assert read_sidecar(path) == Sidecar(DIGEST, NAME)
+    assert read_sidecar(path) == (Sidecar(DIGEST, NAME),)
 
 
 def test_a_sidecar_file_that_is_not_text_is_a_value_error(tmp_path: Path) -> None:
@@ -96,3 +109,10 @@ def test_digests_at_the_edges_of_a_chunk(tmp_path: Path, size: int) -> None:
     assert digest.sha256 == hashlib.sha256(content).hexdigest()
     assert digest.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest()
     assert digest.size == size
+
+
+@pytest.mark.parametrize("content", [b"", b"a line\n", b"<html>" * 5000])
+def test_the_etag_of_a_sidecar_is_its_md5(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "sidecar"
+    path.write_bytes(content)
+    assert sidecar_etag(path) == hashlib.md5(content, usedforsecurity=False).hexdigest()

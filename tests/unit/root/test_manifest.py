@@ -615,6 +615,17 @@ def test_a_writer_upgrades_an_older_manifest_and_keeps_its_rows(version_1: Path)
         assert connection.execute("PRAGMA user_version").fetchone() == (database.SCHEMA_VERSION,)
 
 
+def test_after_an_upgrade_the_etag_of_a_sidecar_is_kept(version_1: Path) -> None:
+    known = replace(entry(), sidecar_etag="c" * 32)
+    with Manifest(version_1) as manifest:
+        manifest.record(known)
+        manifest.flush()
+        assert manifest.entry(entry().key) == known
+        assert dict(manifest.entries_in(FOLDER)) == {entry().key: known}
+        manifest.record(replace(known, sha256="d" * 64))
+        assert manifest.former(entry().key) == (entry(sha256="b" * 64), known)
+
+
 def test_an_upgrade_that_fails_changes_nothing(version_1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = (
         *database._UPGRADES[:-1],

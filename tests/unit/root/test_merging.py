@@ -103,6 +103,16 @@ def test_the_same_bytes_with_a_newer_etag_replace_the_row_and_are_no_history(who
     assert former(whole) == []
 
 
+def test_what_a_part_noted_of_the_same_download_is_taken(whole: Path, part: Path) -> None:
+    written(whole, [entry()])
+    noted = replace(entry(), last_modified=NOON, sidecar_etag="c" * 32)
+    written(part, [noted])
+    for _ in range(2):
+        merge(part, whole)
+        assert known(whole) == {KEYS[0]: noted}
+        assert former(whole) == []
+
+
 def test_both_histories_are_kept_in_the_order_of_time(whole: Path, part: Path) -> None:
     written(whole, [entry(sha256="a" * 64), entry(sha256="b" * 64, at=NOON + HOUR)])
     written(part, [entry(sha256=letter * 64, at=NOON + n * HOUR) for n, letter in enumerate("cde", 2)])

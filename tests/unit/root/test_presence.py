@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from contextlib import contextmanager
 from dataclasses import replace
@@ -244,6 +245,26 @@ def test_what_is_not_on_disk_or_not_known_is_not_short(root: Root) -> None:
     with opened(root) as stored:
         assert not stored.is_short(MONTH, RemoteStat(5, "etag", LATER))
         assert not stored.is_short(KEY, RemoteStat(5, "etag", LATER))
+
+
+def test_a_month_that_is_a_broken_zip_holds_no_days(root: Root) -> None:
+    put(root, MONTH)
+    with Manifest(root.manifest_path) as manifest:
+        manifest.record(replace(entry(MONTH), verdict=Verdict.BAD_ZIP))
+    with opened(root) as stored:
+        known = stored.stat(MONTH)
+        assert known is not None
+        assert known.recorded is not None
+        assert stored.is_short(MONTH, RemoteStat(known.recorded.size, known.recorded.etag, LATER))
+
+
+def test_the_etag_of_a_sidecar_on_disk(root: Root) -> None:
+    put(root, KEY)
+    with opened(root) as stored:
+        assert stored.sidecar_etag(KEY) is None
+    root.file(KEY + ".CHECKSUM").write_bytes(b"a line")
+    with opened(root) as stored:
+        assert stored.sidecar_etag(KEY) == hashlib.md5(b"a line", usedforsecurity=False).hexdigest()
 
 
 @pytest.fixture

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from crypto_archive.model import ManifestEntry, RemoteStat, Verdict
-from crypto_archive.root.proof import Digest, check_stored, prove
+from crypto_archive.root.proof import Digest, check_stored, prove, settled
 from crypto_archive.root.store import Root
+from tests.zips import spoilt, zip_of
 
 NAME = "BTCUSDT-1h-2025-07-15.zip"
 KEY = f"data/spot/daily/klines/BTCUSDT/1h/{NAME}"
-CONTENT = b"the bytes of a zip"
+CONTENT = zip_of(NAME)
+SIZE = len(CONTENT)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 OTHER = "0123456789ab" + "0" * 52
@@ -85,28 +88,108 @@ def test_a_folder_in_a_sidecar_does_not_matter(fetched: Path, tmp_path: Path, na
 
 def test_a_size_that_is_not_listed_makes_bytes_corrupt(fetched: Path, tmp_path: Path) -> None:
     proof = prove(fetched, sidecar(tmp_path, f"{SHA256}  {NAME}"), NAME, remote(size=99))
-    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, "has 18 bytes, the listing says 99")
+    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, f"has {SIZE} bytes, the listing says 99")
 
 
 @pytest.mark.parametrize(
-    ("listing", "wanted", "verdict", "reason"),
+    ("listing", "verdict", "reason"),
     [
-        (None, True, Verdict.SIDECAR_MISSING, "no sidecar and no listing to verify it"),
-        (None, False, Verdict.UNPROVEN, "no sidecar and no listing to verify it"),
-        (remote(), True, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing"),
-        (remote(etag=MD5.upper()), False, Verdict.OK, "no sidecar; size and MD5 as in the listing"),
-        (remote(etag=MD5 + "-2"), True, Verdict.SIDECAR_MISSING, "no sidecar; size as in the listing"),
-        (remote(etag=""), False, Verdict.UNPROVEN, "no sidecar; size as in the listing"),
-        (remote(size=1), True, Verdict.CORRUPT, "has 18 bytes, the listing says 1"),
-        (remote(etag="0" * 32), True, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
-        (remote(etag="0" * 32), False, Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
+        (None, Verdict.UNPROVEN, "no sidecar and no listing to verify it"),
+        (remote(), Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing"),
+        (remote(etag=MD5.upper()), Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing"),
+        (remote(etag=MD5 + "-2"), Verdict.UNPROVEN, "no sidecar; size as in the listing"),
+        (remote(etag=""), Verdict.UNPROVEN, "no sidecar; size as in the listing"),
+        (remote(size=1), Verdict.CORRUPT, f"has {SIZE} bytes, the listing says 1"),
+        (remote(etag="0" * 32), Verdict.CORRUPT, f"MD5 is {MD5[:12]}…, the listing says 000000000000…"),
     ],
 )
 def test_without_a_sidecar_the_listing_speaks(
-    fetched: Path, listing: RemoteStat | None, wanted: bool, verdict: Verdict, reason: str
+    fetched: Path, listing: RemoteStat | None, verdict: Verdict, reason: str
 ) -> None:
-    proof = prove(fetched, None, NAME, listing, wanted=wanted)
+    proof = prove(fetched, None, NAME, listing)
     assert (proof.verdict, proof.reason) == (verdict, reason)
+
+
+BROKEN = {"a page": b"<html>", "empty": b"", "spoilt inside": spoilt(CONTENT)}
+
+
+@pytest.mark.parametrize(
+    ("content", "listing", "verdict"),
+    [
+        (BROKEN["a page"], True, Verdict.BAD_ZIP),
+        (BROKEN["empty"], True, Verdict.BAD_ZIP),
+        (BROKEN["spoilt inside"], True, Verdict.BAD_ZIP),
+        (BROKEN["a page"], False, Verdict.CORRUPT),
+        (BROKEN["spoilt inside"], False, Verdict.CORRUPT),
+    ],
+)
+def test_without_a_sidecar_a_zip_is_read_to_its_end(
+    fetched: Path, content: bytes, listing: bool, verdict: Verdict
+) -> None:
+    """The archive is at fault only where the bytes are known to be its own."""
+    fetched.write_bytes(content)
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    proof = prove(fetched, None, NAME, remote(len(content), md5) if listing else None)
+    assert proof.verdict is verdict
+    assert proof.reason.startswith("the zip is broken: ")
+
+
+@pytest.mark.parametrize("listing", [None, remote()])
+def test_a_page_with_its_own_checksum_is_a_bad_zip(fetched: Path, tmp_path: Path, listing: RemoteStat | None) -> None:
+    page = b"<html>".ljust(SIZE)
+    fetched.write_bytes(page)
+    proof = prove(fetched, sidecar(tmp_path, f"{hashlib.sha256(page).hexdigest()}  {NAME}"), NAME, listing)
+    assert (proof.verdict, proof.reason) == (
+        Verdict.BAD_ZIP, "the zip is broken: File is not a zip file; SHA-256 as in the sidecar",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (f"{SHA256}  {NAME}", Verdict.OK),
+        (SHA256, Verdict.OK),
+        (f"{OTHER}  other.zip\n{SHA256}  {NAME}\n", Verdict.OK),
+        (f"{SHA256}  {NAME}\n{OTHER}  other.zip\n", Verdict.OK),
+        (OTHER, Verdict.SIDECAR_STALE),
+        (f"{OTHER}  {NAME}", Verdict.SIDECAR_STALE),
+        (f"{SHA256}  other.zip\n{OTHER}  {NAME}\n", Verdict.SIDECAR_STALE),
+        (f"\ufeff{SHA256}  {NAME}", Verdict.SIDECAR_MALFORMED),
+        ("<html>", Verdict.SIDECAR_MALFORMED),
+        ("", Verdict.SIDECAR_MALFORMED),
+        (f"{SHA256}  other.zip", Verdict.SIDECAR_MALFORMED),
+    ],
+)
+def test_bytes_that_are_the_archives_own_get_the_verdict_of_its_sidecar(
+    fetched: Path, tmp_path: Path, text: str, verdict: Verdict
+) -> None:
+    proof = prove(fetched, sidecar(tmp_path, text), NAME, remote())
+    assert proof.sidecar is verdict
+    assert proof.verdict is (Verdict.OK if verdict is Verdict.OK else Verdict.CORRUPT)
+    assert settled(proof, fetched, NAME).verdict is verdict
+    assert proof.sidecar_etag == hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    fetched.write_bytes(spoilt(CONTENT))
+    expected = Verdict.OK if verdict is Verdict.OK else Verdict.BAD_ZIP  # only its directory is looked at
+    assert settled(proof, fetched, NAME).verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("listing", "agrees"),
+    [
+        (None, None),
+        (remote(), True),
+        (remote(etag=MD5.upper()), True),
+        (remote(etag=MD5 + "-2"), None),
+        (remote(etag=""), None),
+        (remote(etag="0" * 32), False),
+    ],
+)
+def test_the_listing_is_recorded_only_where_it_does_not_contradict_the_bytes(
+    fetched: Path, tmp_path: Path, listing: RemoteStat | None, agrees: bool | None
+) -> None:
+    proof = prove(fetched, sidecar(tmp_path, f"{SHA256}  {NAME}"), NAME, listing)
+    assert (proof.verdict, proof.as_listed) == (Verdict.OK, agrees)
+    assert proof.provenance(listing) == (None if agrees is False else listing)
 
 
 def test_a_fetched_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
@@ -159,7 +242,7 @@ def test_a_sidecar_that_changed_under_known_bytes_is_reported(root: Root) -> Non
 def test_a_stale_sidecar_stays_stale_as_long_as_the_bytes_do(root: Root, text: str) -> None:
     put_sidecar(root, text)
     assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.SIDECAR_STALE
-    root.file(KEY).write_bytes(b"bit rot of sorts, ")
+    root.file(KEY).write_bytes(b"bit rot of sorts".ljust(SIZE))
     assert check_stored(root, KEY, entry(Verdict.SIDECAR_STALE)).verdict is Verdict.CORRUPT
 
 
@@ -182,7 +265,7 @@ def test_without_a_sidecar_other_bytes_are_corrupt(root: Root) -> None:
 
 def test_another_size_is_corrupt_without_reading(root: Root) -> None:
     proof = check_stored(root, KEY, entry(size=5))
-    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, "has 18 bytes, the manifest says 5")
+    assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, f"has {SIZE} bytes, the manifest says 5")
     assert proof.digest.sha256 == ""
 
 
@@ -216,3 +299,50 @@ def test_bytes_that_are_known_to_lack_rows_have_gaps_even_with_a_sidecar(root: R
 def test_other_bytes_than_those_with_gaps_have_none(root: Root) -> None:
     put_sidecar(root, f"{SHA256}  {NAME}")
     assert check_stored(root, KEY, entry(Verdict.GAPS, sha256=OTHER)).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SIDECAR_STALE, Verdict.SIDECAR_MALFORMED, Verdict.BAD_ZIP])
+def test_known_faults_of_the_archive_stay_what_they_are(root: Root, verdict: Verdict) -> None:
+    put_sidecar(root, f"{OTHER}  {NAME}")
+    assert check_stored(root, KEY, entry(verdict)).verdict is verdict
+
+
+@pytest.mark.parametrize("known", [None, entry(), entry(Verdict.GAPS)])
+def test_a_stored_page_with_its_own_checksum_is_a_bad_zip(root: Root, known: ManifestEntry | None) -> None:
+    page = b"<html>".ljust(SIZE)
+    root.file(KEY).write_bytes(page)
+    put_sidecar(root, f"{hashlib.sha256(page).hexdigest()}  {NAME}")
+    assert check_stored(root, KEY, known).verdict is Verdict.BAD_ZIP
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SIDECAR_STALE, Verdict.SIDECAR_MISSING, Verdict.UNPROVEN])
+def test_what_has_no_matching_sidecar_is_read_to_its_end(root: Root, verdict: Verdict) -> None:
+    """Also where an earlier version recorded it without looking."""
+    content = spoilt(CONTENT)
+    root.file(KEY).write_bytes(content)
+    if verdict is Verdict.SIDECAR_STALE:
+        put_sidecar(root, f"{OTHER}  {NAME}")
+    proof = check_stored(root, KEY, entry(verdict, sha256=hashlib.sha256(content).hexdigest()))
+    assert proof.verdict is Verdict.BAD_ZIP
+
+
+def test_a_broken_zip_that_nothing_knows_may_be_cured_by_a_download(root: Root) -> None:
+    root.file(KEY).write_bytes(b"<html>")
+    proof = check_stored(root, KEY, None)
+    assert proof.verdict is Verdict.CORRUPT
+    assert proof.reason == (
+        "the zip is broken: File is not a zip file; neither a sidecar nor the manifest has its SHA-256"
+    )
+
+
+@pytest.mark.parametrize("with_sidecar", [True, False])
+def test_a_record_of_other_bytes_than_the_listed_ones_is_found(root: Root, with_sidecar: bool) -> None:
+    """Earlier versions adopted an older file of the same size with the ETag of the newer one."""
+    if with_sidecar:
+        put_sidecar(root, f"{SHA256}  {NAME}")
+    known = replace(entry(), etag="0" * 32, last_modified=NOW)
+    proof = check_stored(root, KEY, known)
+    assert proof.verdict is Verdict.CORRUPT
+    assert proof.reason == f"MD5 is {MD5[:12]}…, that of the archive's object was 000000000000…"
+    for right in (MD5, MD5.upper(), MD5 + "-2", ""):
+        assert check_stored(root, KEY, replace(known, etag=right)).verdict is Verdict.OK

@@ -20,6 +20,7 @@ from crypto_archive.transfer import finish as finish_module
 from crypto_archive.transfer.batch import ObjectState
 from crypto_archive.transfer.finish import RetryDownload, finish_object
 from tests.objects import LISTED_AT, an_object, context_of, listed
+from tests.zips import spoilt, zip_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,10 +30,16 @@ BINARY = Binary(Path("/s5cmd"), "2.3.0")
 
 ITEM = an_object(14)
 NAME = ITEM.key.rpartition("/")[2]
-GOOD = b"the bytes of the zip"
-OTHER = b"some other bytes 123"
+GOOD = zip_of(NAME)
+OTHER = zip_of(NAME, "3,4\n")
+
+
+def md5_of(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 SHA256 = hashlib.sha256(GOOD).hexdigest()
-MD5 = hashlib.md5(GOOD, usedforsecurity=False).hexdigest()
+MD5 = md5_of(GOOD)
 RIGHT = f"{SHA256}  {NAME}"
 WRONG = f"{'0123456789ab' + '0' * 52}  {NAME}"
 MISMATCH = f"SHA-256 is {SHA256[:12]}…, the sidecar says 0123456789ab…"
@@ -128,9 +135,9 @@ GOOD_ARRIVALS = {
         None, AS_LISTED, Verdict.SIDECAR_MISSING, "no sidecar; size and MD5 as in the listing",
     ),
     "no sidecar, uploaded in parts": (
-        None, IN_PARTS, Verdict.SIDECAR_MISSING, "no sidecar; size as in the listing",
+        None, IN_PARTS, Verdict.UNPROVEN, "no sidecar; size as in the listing",
     ),
-    "no sidecar, no listing": (None, None, Verdict.SIDECAR_MISSING, "no sidecar and no listing to verify it"),
+    "no sidecar, no listing": (None, None, Verdict.UNPROVEN, "no sidecar and no listing to verify it"),
 }  # fmt: skip
 
 
@@ -156,7 +163,7 @@ def test_good_bytes_are_published(
 
 @pytest.mark.parametrize(
     ("remote", "verdict"),
-    [(None, Verdict.UNPROVEN), (AS_LISTED, Verdict.OK), (IN_PARTS, Verdict.UNPROVEN)],
+    [(None, Verdict.UNPROVEN), (AS_LISTED, Verdict.SIDECAR_MISSING), (IN_PARTS, Verdict.UNPROVEN)],
     ids=["no listing", "listing", "in parts"],
 )
 def test_without_wanted_sidecars_the_listing_proves(root: Root, remote: RemoteStat | None, verdict: Verdict) -> None:
@@ -222,13 +229,23 @@ AGREED = frozenset({SHA256})
 
 @pytest.mark.parametrize("last_attempt", [False, True], ids=["second", "last"])
 @pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS], ids=["listing", "in parts"])
-@pytest.mark.parametrize("sidecar", [WRONG, "<html>", OF_ANOTHER], ids=["wrong", "malformed", "another"])
-def test_a_stale_sidecar_is_the_fault_of_the_archive(
-    root: Root, finishing: Finishing, sidecar: str, remote: RemoteStat, last_attempt: bool
+@pytest.mark.parametrize(
+    ("sidecar", "verdict"),
+    [
+        (WRONG, Verdict.SIDECAR_STALE),
+        ("<html>", Verdict.SIDECAR_MALFORMED),
+        ("", Verdict.SIDECAR_MALFORMED),
+        (OF_ANOTHER, Verdict.SIDECAR_MALFORMED),
+    ],
+    ids=["wrong", "malformed", "empty", "another"],
+)
+def test_a_wrong_sidecar_is_the_fault_of_the_archive(
+    root: Root, finishing: Finishing, sidecar: str, verdict: Verdict, remote: RemoteStat, last_attempt: bool
 ) -> None:
     event = finish(finishing, arrive(root, sidecar, remote, rejected=AGREED, last_attempt=last_attempt))
-    assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
+    assert (event.outcome, event.verdict) == (Outcome.FETCHED, verdict)
     assert "sidecar" in event.reason
+    assert event.sidecar_etag == md5_of(sidecar.encode())
     assert event.remote == remote
     is_published(root, sidecar)
 
@@ -304,6 +321,181 @@ def test_a_good_download_after_a_bad_one_needs_no_second_opinion(root: Root, fin
     rejected = frozenset({hashlib.sha256(OTHER).hexdigest()})
     event = finish(finishing, arrive(root, RIGHT, rejected=rejected))
     assert (event.outcome, event.verdict, event.remote) == (Outcome.FETCHED, Verdict.OK, AS_LISTED)
+
+
+# Zips that are broken in the archive
+
+PAGE = b"<html>".ljust(len(GOOD))
+SPOILT = spoilt(GOOD)
+
+
+def own_sidecar(content: bytes) -> str:
+    return f"{hashlib.sha256(content).hexdigest()}  {NAME}"
+
+
+@pytest.mark.parametrize("action", [Action.FETCH, Action.UPDATE])
+@pytest.mark.parametrize(("content", "sidecar"), [(PAGE, own_sidecar(PAGE)), (b"", own_sidecar(b"")), (SPOILT, None)])
+def test_a_broken_zip_that_is_what_the_archive_has_is_kept_and_marked(
+    root: Root, finishing: Finishing, content: bytes, sidecar: str | None, action: Action
+) -> None:
+    remote = listed(len(content), md5_of(content), has_sidecar=sidecar is not None)
+    event = finish(finishing, arrive(root, sidecar, remote, content, action=action))
+    expected = Outcome.UPDATED if action is Action.UPDATE else Outcome.FETCHED
+    assert (event.outcome, event.verdict, event.remote) == (expected, Verdict.BAD_ZIP, remote)
+    assert event.reason.startswith("the zip is broken: ")
+    assert root.file(ITEM.key).read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [PAGE, SPOILT], ids=["page", "spoilt"])
+@pytest.mark.parametrize("sidecar", [RIGHT, "<html>"], ids=["of the sound file", "malformed"])
+def test_a_zip_spoilt_upstream_is_no_stale_sidecar(
+    root: Root, finishing: Finishing, content: bytes, sidecar: str
+) -> None:
+    remote, digest = listed(len(content), md5_of(content)), hashlib.sha256(content).hexdigest()
+    assert isinstance(finishing(arrive(root, sidecar, remote, content)), RetryDownload)
+    event = finish(finishing, arrive(root, sidecar, remote, content, rejected={digest}))
+    assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.BAD_ZIP)
+    assert event.reason.startswith("the zip is broken: ")
+    assert "sidecar" in event.reason
+
+
+def test_a_broken_zip_that_nothing_confirms_may_have_been_spoilt_on_its_way(root: Root) -> None:
+    finishing = Finishing(root, lambda _: None)
+    assert isinstance(finishing(arrive(root, None, None, PAGE)), RetryDownload)
+    event = finish(finishing, arrive(root, None, None, PAGE, last_attempt=True))
+    assert (event.outcome, event.verdict) == (Outcome.QUARANTINED, Verdict.CORRUPT)
+    digest = hashlib.sha256(PAGE).hexdigest()
+    event = finish(finishing, arrive(root, None, IN_PARTS, PAGE, rejected={digest}))
+    assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.BAD_ZIP)
+
+
+# What is recorded of the listing
+
+
+@pytest.mark.parametrize(
+    ("remote", "etag", "kept"),
+    [
+        (AS_LISTED, MD5, True),
+        (IN_PARTS, IN_PARTS.etag, True),
+        (OTHER_ETAG, MD5, False),
+        (None, MD5, False),
+    ],
+    ids=["the MD5", "in parts", "another MD5", "no listing"],
+)
+def test_the_listing_is_recorded_only_where_it_does_not_contradict_the_bytes(
+    root: Root, finishing: Finishing, remote: RemoteStat | None, etag: str, kept: bool
+) -> None:
+    event = finish(finishing, arrive(root, RIGHT, remote))
+    assert (event.verdict, event.etag, event.remote) == (Verdict.OK, etag, remote if kept else None)
+    assert event.sidecar_etag == md5_of(RIGHT.encode())
+
+
+def test_an_etag_of_a_sidecar_that_says_nothing_is_recorded_as_it_is(root: Root, finishing: Finishing) -> None:
+    event = finish(finishing, arrive(root, RIGHT, replace(AS_LISTED, sidecar_etag="0" * 32 + "-1")))
+    assert event.sidecar_etag == "0" * 32 + "-1"
+
+
+# Stored files that are judged by a sidecar that was fetched alone
+
+
+def stored(
+    root: Root, sidecar: str | None, remote: RemoteStat | None = AS_LISTED, content: bytes | None = GOOD
+) -> ObjectState:
+    """Store a file with an old sidecar, and put a new one into staging."""
+    final = root.file(ITEM.key)
+    final.parent.mkdir(parents=True)
+    if content is not None:
+        final.write_bytes(content)
+    root.file(ITEM.sidecar_key).write_text("old", encoding="utf-8")
+    file = root.staging / "00001" / ITEM.key
+    file.parent.mkdir(parents=True)
+    beside = file.with_name(file.name + ".CHECKSUM")
+    if sidecar is not None:
+        beside.write_text(sidecar, encoding="utf-8")
+    planned = PlannedObject(ITEM, Action.CHECK, "", remote=remote)
+    return ObjectState(planned, file, beside, 1, sidecar is None, in_place=True)
+
+
+def with_sidecar(remote: RemoteStat, sidecar: str) -> RemoteStat:
+    return replace(remote, sidecar_etag=md5_of(sidecar.encode()))
+
+
+JUDGED = {
+    "proven": (RIGHT, with_sidecar(AS_LISTED, RIGHT), GOOD, Verdict.OK),
+    "proven without a listing": (RIGHT, None, GOOD, Verdict.OK),
+    "proven, in parts": (RIGHT, IN_PARTS, GOOD, Verdict.OK),
+    "stale": (WRONG, with_sidecar(AS_LISTED, WRONG), GOOD, Verdict.SIDECAR_STALE),
+    "malformed": ("<html>", with_sidecar(AS_LISTED, "<html>"), GOOD, Verdict.SIDECAR_MALFORMED),
+    "broken": (own_sidecar(PAGE), listed(len(PAGE), md5_of(PAGE)), PAGE, Verdict.BAD_ZIP),
+    "broken, stale": (
+        WRONG, with_sidecar(listed(len(SPOILT), md5_of(SPOILT)), WRONG), SPOILT, Verdict.BAD_ZIP,
+    ),
+    "no sidecar": (None, AS_LISTED, GOOD, Verdict.SIDECAR_MISSING),
+    "no sidecar, in parts": (None, IN_PARTS, GOOD, Verdict.UNPROVEN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sidecar", "remote", "content", "verdict"), JUDGED.values(), ids=JUDGED)
+def test_a_stored_file_is_judged_where_it_is(
+    root: Root, finishing: Finishing, sidecar: str | None, remote: RemoteStat | None, content: bytes, verdict: Verdict
+) -> None:
+    event = finish(finishing, stored(root, sidecar, remote, content))
+    assert (event.outcome, event.verdict, event.remote) == (Outcome.PRESENT, verdict, remote)
+    assert (event.size, event.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert event.bytes_fetched == len(sidecar or "")
+    assert ("only its sidecar was downloaded" in event.reason) == (sidecar is not None)
+    assert root.file(ITEM.key).read_bytes() == content
+    assert root.file(ITEM.sidecar_key).read_text(encoding="utf-8") == ("old" if sidecar is None else sidecar)
+
+
+@pytest.mark.parametrize("known", [Verdict.GAPS, Verdict.BAD_ZIP])
+def test_a_new_sidecar_does_not_mend_rows(root: Root, finishing: Finishing, known: Verdict) -> None:
+    state = stored(root, RIGHT)
+    state.planned = replace(state.planned, verdict=known)
+    event = finish(finishing, state)
+    assert (event.outcome, event.verdict) == (Outcome.PRESENT, known)
+
+
+DOWNLOADED = {
+    "older than the listing": (RIGHT, OTHER_ETAG, GOOD),
+    "another size": (RIGHT, OTHER_SIZE, GOOD),
+    "the sidecar contradicts": (WRONG, None, GOOD),
+    "the sidecar contradicts, in parts": (WRONG, IN_PARTS, GOOD),
+    "the sidecar is not the listed one": (WRONG, with_sidecar(AS_LISTED, RIGHT), GOOD),
+    "no sidecar, other bytes": (None, OTHER_ETAG, GOOD),
+    "broken, and nothing confirms it": (None, IN_PARTS, PAGE),
+    "gone": (RIGHT, AS_LISTED, None),
+}
+
+
+@pytest.mark.parametrize(("sidecar", "remote", "content"), DOWNLOADED.values(), ids=DOWNLOADED)
+def test_a_stored_file_that_is_not_certainly_the_archives_is_downloaded(
+    root: Root, finishing: Finishing, sidecar: str | None, remote: RemoteStat | None, content: bytes | None
+) -> None:
+    state = stored(root, sidecar, remote, content)
+    answer = finishing(state)
+    assert isinstance(answer, RetryDownload)
+    assert answer.reason.startswith("the stored file ")
+    assert state.missing_keys == ()
+    state.reject(answer.sha256, answer.reason)
+    assert state.missing_keys == (ITEM.key, ITEM.sidecar_key)
+    assert root.file(ITEM.sidecar_key).read_text(encoding="utf-8") == "old"
+
+
+def test_a_stored_file_and_a_download_that_agree_are_two_witnesses(root: Root, finishing: Finishing) -> None:
+    state = stored(root, WRONG, IN_PARTS)
+    answer = finishing(state)
+    assert isinstance(answer, RetryDownload)
+    state.reject(answer.sha256, answer.reason)
+    state.file.write_bytes(GOOD)
+    state.sidecar.write_text(WRONG, encoding="utf-8")
+    event = finish(finishing, state)
+    assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
+
+
+def test_without_listing_and_sidecar_a_stored_file_is_listed(root: Root) -> None:
+    finishing = Finishing(root, {ITEM.key: OTHER_ETAG}.get)
+    assert isinstance(finishing(stored(root, None, None)), RetryDownload)
 
 
 # What stands in the way
