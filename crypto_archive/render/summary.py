@@ -113,7 +113,7 @@ def _unknown(notices: Iterable[Notice]) -> Iterator[str]:
 
 
 def check_headline(report: VerifyReport) -> str:
-    """Return how a verification went: ``verification bad: 12 objects, 1 bad; first: KEY: corrupt, REASON``."""
+    """Return how a verification went: ``verification bad: 12 objects, 1 corrupt; first: KEY: corrupt, REASON``."""
     if report.error:
         return one_line(f"verification {report.status}: {report.error}")
     found = ", ".join(filter(None, (format_count(report.objects, "object"), doubts(report.verdicts))))

@@ -37,7 +37,7 @@ def test_bad_objects_are_one_line(run: Runner) -> None:
     (run.folder / ROOT / KEYS[1]).write_bytes(b"spoilt")
     code, stdout, stderr = run("verify", "--all", "-o", ROOT, "-q")
     assert (code, stdout, stderr.count("\n")) == (4, "", 1)
-    assert stderr.startswith(f"Error: verification bad: 3 objects, 1 bad; first: {KEYS[1]}: corrupt")
+    assert stderr.startswith(f"Error: verification bad: 3 objects, 1 corrupt; first: {KEYS[1]}: corrupt")
     assert run("verify", "--all", "-o", ROOT, "-q", "--repair") == (0, "", "")
 
 

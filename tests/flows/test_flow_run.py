@@ -137,7 +137,7 @@ def test_a_bad_verification_is_a_failed_flow_run(run: Runner, flow: Runner, pref
     flow_run = prefect.run_named_in(ended.stderr)
     assert flow_run.state is not None
     assert (flow_run.state_name, flow_run.state.message) == ("Failed", result["reason"])
-    assert f"verification bad: 3 objects, 1 bad; first: {KEYS[1]}: corrupt" in result["reason"]
+    assert f"verification bad: 3 objects, 1 corrupt; first: {KEYS[1]}: corrupt" in result["reason"]
     assert f"| {KEYS[1]} | corrupt | " in prefect.artifact(flow_run)
 
 
