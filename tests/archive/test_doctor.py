@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
+from crypto_archive.root.database import SCHEMA_VERSION
 from tests.archive.proxy import Skewed, Stall, Status
 from tests.archive.results import KEYS, ROOT, THREE, collect, files_below, validate
 
@@ -74,7 +75,7 @@ def test_a_root_in_use_is_looked_at_and_left_as_it_is(run: Runner) -> None:
     before = state_of(collected.root)
     done = examine(run, "-o", ROOT)
     assert (done.code, done.not_ok()) == (0, {})
-    assert done["manifest"]["found"] == "sound, version 1, 3 objects"
+    assert done["manifest"]["found"] == f"sound, version {SCHEMA_VERSION}, 3 objects"
     assert state_of(collected.root) == before
 
 

@@ -79,8 +79,8 @@ def test_without_checksums_no_sidecar_is_fetched(
     off = preset(tmp_path, "download_checksum: false\n")
     done = collect(run.at(proxy.endpoint_url), *THREE, "-p", off, "--discover", discovery)
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
-    # The listing's ETag proves the bytes; the calendar has nothing that could.
-    assert done.verdicts == ({"ok": 3} if discovery == "listing" else {"unproven": 3})
+    # The listing's ETag confirms the bytes, but only a sidecar would make them verified; the calendar has nothing.
+    assert done.verdicts == ({"sidecar-missing": 3} if discovery == "listing" else {"unproven": 3})
     assert proxy.count("GET", f"*{SIDECAR}") == 0
     assert stored(done.root) == set(KEYS)
     assert [name for name in files_below(done.root / "data") if name.endswith(SIDECAR)] == []

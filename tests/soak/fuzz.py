@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -368,7 +369,10 @@ class Fuzz:
             hang.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         unit = 1 if sys.platform == "darwin" else 1024
-        return process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit
+        # A process starts with the peak of the one that forked it; below that, its own is not known.
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = usage.ru_maxrss if usage.ru_maxrss > own else 0
+        return process.returncode, usage.ru_utime + usage.ru_stime, peak * unit
 
     def _environment(self, folder: Path) -> dict[str, str]:
         inherited = {name: value for name, value in clean_environment().items() if not leaks(name)}
