@@ -287,14 +287,11 @@ def test_names_ask_for_no_folders() -> None:
     assert (bucket.folders_asked, len(bucket.asked)) == ([], 1)
 
 
-def test_a_name_that_the_archive_does_not_have_comes_with_the_nearest_in_place_of_its_silence() -> None:
+def test_each_named_series_has_an_answer() -> None:
     keys = [hour_key(15), hour_key("2020-01-01", "BTCUSDC"), hour_key("2020-01-01", "ETHUSDT")]
     bucket = Bucket(with_sidecars(*keys))
     bucket.candidates(a_group("BTCUSDT", "BTCUSD", "ETHUSDT", "!ETHBTC", intervals=("1h", "1d")))
     assert bucket.folders_asked == ["data/spot/daily/klines/"]
-    assert bucket.texts == [
-        "spot klines, daily: the archive has no symbol 'BTCUSD'; nearest are 'BTCUSDT', 'BTCUSDC', 'ETHUSDT'"
-    ]
     assert {(one.series.symbol, one.series.interval): one.summary.rpartition(" ")[2] for one in bucket.days} == {
         ("BTCUSDT", "1h"): "late",  # nothing goes on after July 15th
         ("BTCUSDT", "1d"): "never-published",
