@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from hypothesis import given, strategies as st
@@ -78,6 +78,12 @@ class Bucket:
     said: list[Notice] = field(default_factory=list)
     days: list[SeriesDays] = field(default_factory=list)
     is_cut_short: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def prepare(self, prefixes: Sequence[str]) -> None:
         self.prepared.append(list(prefixes))
