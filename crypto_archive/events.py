@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crypto_archive.errors import ExitCode
-    from crypto_archive.model import ArchiveObject, Market, Notice, Outcome, PlannedObject, RemoteStat, Verdict
+    from crypto_archive.model import (
+        ArchiveObject,
+        Market,
+        Notice,
+        Outcome,
+        PlannedObject,
+        RemoteStat,
+        SeriesDays,
+        Verdict,
+    )
 
 NO_SIGNAL = 0
 """Instead of a signal's number where a program asked a run to end."""
@@ -40,6 +49,13 @@ class Noticed:
     """A person should know something that came up while the plan was made."""
 
     notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAnswered:
+    """It is known which of the wanted days of a series can be had; a later answer of the same series replaces it."""
+
+    days: SeriesDays
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +136,9 @@ class ObjectFinished:
             empty without bytes.
         sidecar_etag: The ETag of the sidecar that the bytes were compared with, None without one.
         refused: Whether it failed because the archive lacks the locked bytes, so that no other attempt can help.
+        month_days: The days of which a monthly object has rows, one bit per day of the month; None where that is not
+            known, or of no interest.
+        lacks: The days that it should have had and lacks, likewise.
 
     Example:
         >>> from crypto_archive import ObjectFinished, collect, load_preset
@@ -145,6 +164,8 @@ class ObjectFinished:
     etag: str = ""
     sidecar_etag: str | None = None
     refused: bool = False
+    month_days: int | None = None
+    lacks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +240,7 @@ class RunFinished:
 Event = (
     RunStarted
     | Noticed
+    | SeriesAnswered
     | ObjectPlanned
     | PlanFinished
     | BatchStarted

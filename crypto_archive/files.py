@@ -227,6 +227,11 @@ class DiskQueue(Generic[T]):
             self._ended = True
             self._changed.notify_all()
 
+    def reopen(self) -> None:
+        """Declare that items may follow after all."""
+        with self._changed:
+            self._ended = False
+
     def __iter__(self) -> Iterator[T]:
         """Take the items, oldest first, waiting for the next one until the end was declared."""
         while True:

@@ -204,10 +204,12 @@ class Covered:
     Attributes:
         objects: How many they are.
         bytes: Their bytes, without sidecars.
+        days: Their days, one bit for each day of the month, if sizes tell that it holds them all; else 0.
     """
 
     objects: int
     bytes: int
+    days: int = 0
 
 
 GONE = "gone from the archive since it was locked"
@@ -246,6 +248,7 @@ class Candidate(NamedTuple):
         object: The object.
         remote: Its entry in the listing; None without a listing.
         covers: The daily objects that it replaces; None unless it is a monthly object chosen for that.
+        look: The days that it should hold, one bit for each day of the month, where only its rows tell; else 0.
         pin: The exact bytes that are wanted, as a lock file has them; None where any proven bytes will do.
         action: What to do where it is not on disk, and for an update even where it is, if that is certain already; None
             leaves it to ``decide``.
@@ -260,6 +263,7 @@ class Candidate(NamedTuple):
     action: Action | None = None
     why: str = ""
     awaited_since: date | None = None
+    look: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +286,8 @@ class PlannedObject:
             manifest does not know it.
         noted: The manifest entry of a file that stays with what the listing newly says of the same bytes, None where
             that is nothing.
+        look: The days that a monthly object should hold, one bit for each day of the month, where only its rows tell;
+            else 0.
     """
 
     object: ArchiveObject
@@ -296,6 +302,7 @@ class PlannedObject:
     awaited_since: date | None = None
     verdict: Verdict | None = None
     noted: ManifestEntry | None = None
+    look: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -404,15 +411,27 @@ _UPSTREAM = frozenset(
 
 
 class Absence(StrEnum):
-    """Why the archive does not have an object."""
+    """Why a day, or an object, cannot be had from the archive.
+
+    ``not-yet``: it may still come, within the usual delay of its type. ``late``: later than that, while the symbol
+    lives. ``hole``: missing, with data after it. ``monthly-only``: only a monthly object has it, and daily objects are
+    wanted. ``before-first``: before the first data of the symbol. ``delisted``: after its last. ``discontinued`` and
+    ``never-published``: of the data type as a whole.
+    """
 
     NOT_YET = "not-yet"
+    LATE = "late"
+    HOLE = "hole"
+    MONTHLY_ONLY = "monthly-only"
     BEFORE_FIRST = "before-first"
-    AFTER_LAST = "after-last"
     DELISTED = "delisted"
     DISCONTINUED = "discontinued"
     NEVER_PUBLISHED = "never-published"
-    HOLE = "hole"
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the day may still come, so that a run waits for it."""
+        return self in {Absence.NOT_YET, Absence.LATE}
 
     @property
     def is_final(self) -> bool:
@@ -420,9 +439,69 @@ class Absence(StrEnum):
         return self in _FINAL
 
 
-_FINAL = frozenset({
-    Absence.BEFORE_FIRST, Absence.AFTER_LAST, Absence.DELISTED, Absence.DISCONTINUED, Absence.NEVER_PUBLISHED,
-})  # fmt: skip
+_FINAL = frozenset({Absence.BEFORE_FIRST, Absence.DELISTED, Absence.DISCONTINUED, Absence.NEVER_PUBLISHED})
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentDays:
+    """Consecutive days that cannot be had, for one reason.
+
+    Attributes:
+        reason: Why.
+        first: The first of them.
+        last: The last one.
+    """
+
+    reason: Absence
+    first: date
+    last: date
+
+    @property
+    def count(self) -> int:
+        """How many days they are."""
+        return (self.last - self.first).days + 1
+
+    def __str__(self) -> str:
+        days = str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+        return f"{days} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDays:
+    """Which of the wanted days of a series can be had, and why not the others.
+
+    Attributes:
+        series: The series.
+        first: The first wanted day.
+        last: The last one.
+        available: How many of the wanted days the archive has.
+        newest: The newest day that the archive is known to have of the series, wanted or not; None without any.
+        absent: The other days, oldest first.
+    """
+
+    series: Series
+    first: date
+    last: date
+    available: int
+    newest: date | None = None
+    absent: tuple[AbsentDays, ...] = ()
+
+    @property
+    def wanted(self) -> int:
+        """How many days are wanted."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def summary(self) -> str:
+        """The absent days in one line: how many, which, and why."""
+        lacking = sum(one.count for one in self.absent)
+        shown = ", ".join(map(str, self.absent[:RANGES_SHOWN]))
+        more = f" and {len(self.absent) - RANGES_SHOWN} more ranges" if len(self.absent) > RANGES_SHOWN else ""
+        return f"{self.series}: {lacking:,} of {self.wanted:,} days not available: {shown}{more}"
+
+
+RANGES_SHOWN = 4
+"""How many ranges of absent days are named in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,6 +584,8 @@ class UnknownSymbols(Notice):
 
 OnNotice = Callable[[Notice], None]
 """Takes each notice as it comes up."""
+OnDays = Callable[[SeriesDays], None]
+"""Takes what is known of the wanted days of each series."""
 
 
 class Notices:

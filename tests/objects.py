@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
     from typing import Any
 
+    from crypto_archive.catalog.days import Days
     from crypto_archive.catalog.matrix import Matrix, Row
     from crypto_archive.model import ArchiveObject, Notice, OnNotice, StoredStat
 
@@ -102,7 +103,9 @@ class Files:
         look_up: Callable[[str], StoredStat | None] = lambda _: None,
         short: Container[str] = (),
         sidecars: Mapping[str, str] = MappingProxyType({}),
+        rows: Mapping[str, Days] | None = None,
     ) -> None:
+        self._rows = rows or {}
         self.asked: list[str] = []
         self._look_up = look_up
         self._short = short
@@ -119,6 +122,9 @@ class Files:
 
     def is_short(self, key: str, _: RemoteStat) -> bool:
         return key in self._short
+
+    def month_days(self, item: ArchiveObject, _: RemoteStat | None) -> Days | None:
+        return self._rows.get(item.key)
 
 
 def not_a_word(notice: Notice) -> None:

@@ -36,6 +36,11 @@ def of_period(period: Period) -> Days:
     return span(period.first_day, period.last_day)
 
 
+def of_month(month: Period, bits: int) -> Days:
+    """Return days of a month that are given as one bit per day."""
+    return Days(bits << (month.first_day.toordinal() - _FIRST))
+
+
 def count(days: Days) -> int:
     """Return the number of days in a set."""
     return days.bit_count()
@@ -70,6 +75,13 @@ def runs(days: Days) -> Iterator[DateRange]:
         ones = (~days & (days + 1)).bit_length() - 1
         yield DateRange(_day(offset), _day(offset + ones - 1))
         days, offset = Days(days >> ones), offset + ones
+
+
+def ends(days: Days) -> Iterator[tuple[date, date]]:
+    """Yield the first and last day of each stretch of consecutive days, oldest first."""
+    for run in runs(days):
+        if run.start is not None and run.end is not None:
+            yield run.start, run.end
 
 
 @lru_cache(maxsize=256)

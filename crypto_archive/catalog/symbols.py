@@ -7,6 +7,7 @@ to be delivered on 2026-09-25. ``ICPUSDTSETTLED``, ``BTCSTUSDT_SETTLED`` and ``T
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from crypto_archive.model import Contract, Market
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
 
 # Binance's own ``exchangeInfo`` says it for pairs that trade today. These are the assets that it has named on spot and
 # USD-M since 2017, as several public projects have copied them from there between 2021 and 2026.
@@ -100,6 +102,17 @@ def is_settled(symbol: str) -> bool:
     A dated contract that has been delivered keeps its name and does not count.
     """
     return bool(_part(symbol, "settled"))
+
+
+def delivery_day(symbol: str) -> date | None:
+    """Return the day on which a dated contract is delivered, None for any other symbol."""
+    ending = _part(symbol, "contract")
+    if not ending or ending == _PERPETUAL:
+        return None
+    try:
+        return datetime.strptime(ending, "%y%m%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        return None
 
 
 def contract_of(market: Market, symbol: str) -> Contract | None:

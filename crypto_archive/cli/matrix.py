@@ -227,7 +227,7 @@ def symbols(
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", metavar="DAY", rich_help_panel=SELECTION,
-                     help="Only symbols that had data on this day, UTC: 2021-06-30."),
+                     help="Only symbols that lived on this day, UTC: 2021-06-30."),
     ] = None,
     refresh: Refresh = False,
     output_directory: OutputDirectory = None,
@@ -241,7 +241,7 @@ def symbols(
 ) -> None:  # fmt: skip
     """List the symbols that have data, with their first and last day; with --as-of those of one day.
 
-    A symbol without data for 30 days or more between two days with data is flagged: its name may have been reused.
+    A symbol without data for 3 days or more that other symbols have is flagged: its name may have been reused.
 
     \b
     Examples:

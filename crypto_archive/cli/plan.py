@@ -110,9 +110,9 @@ def _plan(
     if format is PlanFormat.JSON:
         print_json(plan.document())
     elif format is PlanFormat.TABLE:
-        show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stdout)
+        show(plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days), sys.stdout)
     elif not output.quiet:
-        show(plan_table(plan.totals.groups, plan.notices, plan.needs()), sys.stderr)
+        show(plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days), sys.stderr)
     if format is PlanFormat.JSON or (output.quiet and format is not PlanFormat.TABLE):
         for notice in plan.notices:
             if isinstance(notice, UnknownSymbols):

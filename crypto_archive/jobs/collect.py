@@ -9,13 +9,25 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
-from crypto_archive.config.run_config import Discovery
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
+from crypto_archive.config.run_config import Discovery, SymbolFilter
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure, UsageError
-from crypto_archive.events import NO_SIGNAL, Cancellation, Event, Noticed, ObjectFinished, RunFinished, RunStarted
+from crypto_archive.events import (
+    NO_SIGNAL,
+    Cancellation,
+    Event,
+    Noticed,
+    ObjectFinished,
+    RunFinished,
+    RunStarted,
+    SeriesAnswered,
+)
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.jobs.record import Awaiting, Record
 from crypto_archive.jobs.report import Report
 from crypto_archive.jobs.run import Run, run_in_thread
+from crypto_archive.model import Partition
 from crypto_archive.plan.awaited import awaited_earlier
 from crypto_archive.plan.candidates import calendar_objects, listed_objects
 from crypto_archive.plan.decide import decide
@@ -33,11 +45,11 @@ from crypto_archive.transfer.concurrency import concurrency_for
 from crypto_archive.transfer.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
     from crypto_archive.config.run_config import Request, RunConfig
-    from crypto_archive.model import Candidate, Notice, PlannedObject
+    from crypto_archive.model import ArchiveObject, Candidate, Notice, PlannedObject, Series
 
 
 def collect(
@@ -193,7 +205,8 @@ def collecting(
         record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report, awaiting))
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
-        selected = select(context, request.selection) if source is None else source
+        is_listed = request.discovery is Discovery.LISTING
+        selected = select(context, request.selection, listed=is_listed) if source is None else source
         names = NamedSymbols(config) if config.request.discovery is Discovery.CALENDAR and source is None else None
         notices = [*session.notices, *_notices(config, selected)]
         if concurrency.notice is not None:
@@ -202,17 +215,24 @@ def collecting(
         try:
             yield record.take(RunStarted(record.folder.name, datetime.now(UTC), tuple(notices), binary.version))
             # The plan lists, decides and limits in the planner's thread; the engine batches, fetches and finishes.
-            with closing(engine.run(_planned(engine, selected))) as events:
-                for event in events:
-                    try:  # ``_ending_run`` without its cost: there are very many events
-                        record.take(event)
-                        if months is not None:
-                            months.note(event)
-                        if names is not None and isinstance(event, ObjectFinished):
-                            names.note_finished(event)
-                    except EnvironmentFailure as error:
-                        engine.abort(error)
-                    yield event
+            short: dict[ArchiveObject, int] = {}
+            for planned in (_planned(engine, selected), _days_of_short_months(engine, selected, short)):
+                with closing(engine.run(planned)) as events:
+                    for event in events:
+                        try:  # ``_ending_run`` without its cost: there are very many events
+                            record.take(event)
+                            if months is not None:
+                                months.note(event)
+                            if names is not None and isinstance(event, ObjectFinished):
+                                names.note_finished(event)
+                        except EnvironmentFailure as error:
+                            engine.abort(error)
+                        if isinstance(event, ObjectFinished) and event.lacks:
+                            short[event.object] = event.lacks
+                        yield event
+                if not short or cancelled.is_set():
+                    break
+                record.manifest.flush()  # the second plan reads of which days the months have rows
             with _ending_run(engine):
                 sweep_staging(root)
                 for month in months or ():
@@ -255,10 +275,13 @@ def _notices(config: RunConfig, selected: ResolvedSelection | LockFile | tuple[C
 
 
 def _planned(
-    engine: Engine, selected: ResolvedSelection | LockFile | tuple[Candidate, ...]
+    engine: Engine,
+    selected: ResolvedSelection | LockFile | tuple[Candidate, ...],
+    context: Context | None = None,
 ) -> Generator[PlannedObject, None, None]:
     """List, decide and limit, against what is on disk; all of it in the planner's thread, as SQLite wants it."""
-    context = replace(engine.context, on_notice=lambda notice: engine.emit(Noticed(notice)))
+    context = context or replace(engine.context, on_notice=lambda notice: engine.emit(Noticed(notice)))
+    context = replace(context, on_days=lambda days: engine.emit(SeriesAnswered(days)))
     root = context.root
     with ExitStack() as opened:
         own = opened.enter_context(Manifest(root.manifest_path, read_only=True))
@@ -267,6 +290,37 @@ def _planned(
         candidates = opened.enter_context(closing(_candidates(context, selected, stored, own)))
         planned = check_disk_space(decide(context, candidates, stored, run_id=engine.folder.name), root)
         yield from within_budget(planned, context.request.budget, engine.staging, context.cancelled)
+
+
+def _days_of_short_months(
+    engine: Engine,
+    selected: ResolvedSelection | LockFile | tuple[Candidate, ...],
+    short: Mapping[ArchiveObject, int],
+) -> Generator[PlannedObject, None, None]:
+    """Plan the series anew whose months turned out to lack days: the daily objects of those days, where there are any.
+
+    Their answers are given again, now that it is known what the months hold.
+    """
+    if not isinstance(selected, ResolvedSelection):
+        return
+    lacking: dict[Series, Days] = {}
+    for month, bits in short.items():
+        days = dayset.of_month(month.period, bits)
+        lacking[month.series] = Days(lacking.get(month.series, dayset.NONE) | days)
+    groups = tuple(
+        replace(group, symbols=(series.symbol,), intervals=(series.interval,), filters=SymbolFilter())
+        for series in lacking
+        for group in selected.groups
+        if (group.row.market, group.row.data_type) == (series.market, series.data_type)
+        and series.interval in group.intervals
+    )
+    context = replace(engine.context, on_notice=lambda _: None)  # each was given before
+    planned = _planned(engine, ResolvedSelection(groups, ()), context)
+    with closing(planned):
+        for item in planned:
+            days = dayset.of_period(item.object.period)
+            if item.object.period.partition is Partition.DAILY and days & lacking.get(item.object.series, dayset.NONE):
+                yield item
 
 
 def _candidates(

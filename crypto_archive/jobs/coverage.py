@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
 from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.keys import is_symbol
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode
 from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, selection_document, unknown_document, unknown_symbols
-from crypto_archive.model import SIDECAR_SUFFIX, Absence, DateRange, Notices, Series, Topic, Verdict
-from crypto_archive.plan.availability import ObjectDays, series_coverage, total, within
-from crypto_archive.plan.candidates import add_object, expected_days, listed_days, whole
-from crypto_archive.plan.selection import NamedSymbols, matching, passes, select, spelled
+from crypto_archive.model import SIDECAR_SUFFIX, Absence, DateRange, Notices, Partition, Series, Topic, Verdict
+from crypto_archive.plan.availability import ObjectDays, newest_partition, series_coverage, total, within
+from crypto_archive.plan.candidates import endings_of, expected_days, listed_days, whole
+from crypto_archive.plan.selection import NamedSymbols, matching, partitions_of, passes, select, spelled
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
-from crypto_archive.root.presence import KeysOnDisk
+from crypto_archive.root.presence import KeysOnDisk, StoredFiles
 from crypto_archive.root.session import Context
 from crypto_archive.text import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from crypto_archive.catalog.days import Days
     from crypto_archive.catalog.matrix import Row
     from crypto_archive.config.run_config import Request, RunConfig
     from crypto_archive.model import Market, Notice
@@ -70,15 +70,17 @@ def coverage(
     request, root = context.request, context.root
     report = CoverageReport(request, context.matrix.version)
     # Series are listed as a whole, whatever dates are wanted: only so their first and last days are known.
-    selection = select(context, replace(request.selection, dates=DateRange()))
+    is_listed = request.discovery is Discovery.LISTING
+    selection = select(context, replace(request.selection, dates=DateRange()), listed=is_listed)
     for notice in (*config.notices, *selection.notices):
         notices(notice)
     groups = {row: list(of_row) for row, of_row in groupby(selection.groups, key=lambda group: group.row)}
     with ExitStack() as stack:
         manifest = stack.enter_context(Manifest(root.manifest_path, read_only=True))
-        on_disk = _DaysOnDisk(KeysOnDisk(root, manifest), frozenset(manifest.keys_with(Verdict.GAPS)))
+        on_disk = _DaysOnDisk(KeysOnDisk(root, manifest), manifest)
+        files = StoredFiles(root, manifest)
         bucket = None
-        if request.discovery is Discovery.LISTING:
+        if is_listed:
             # Listings are cached in the archive root if it exists; this does not create one.
             path = root.listings_path if root.path.is_dir() else None
             bucket = stack.enter_context(open_listing(request, path))
@@ -86,22 +88,27 @@ def coverage(
         for row in _selected_rows(context):
             listed: dict[Series, ObjectDays] = {}
             stored: dict[Series, ObjectDays] = {}
+            endings: dict[Series, Absence] = {}
             if row in groups:
                 group = groups[row][0]
                 intervals = tuple(dict.fromkeys(one for some in groups[row] for one in some.intervals))
                 if bucket is None:
                     listed = expected_days(context, whole(group, intervals, within(row, DateRange())))
                 else:
-                    listed = listed_days(context, whole(group, intervals, DateRange()), bucket, names)
+                    listed = listed_days(context, whole(group, intervals, DateRange()), bucket, names, files)
+                    endings = endings_of(context, row, listed, request.selection.dates, bucket)
                 order = {interval: place for place, interval in enumerate(row.all_intervals or (None,))}
-                found = dict(on_disk.series(group, intervals, listed))
+                found = dict(on_disk.series(group, intervals, listed, seen=bucket is not None))
                 in_order = sorted(found, key=lambda one: (one.symbol, order.get(one.interval, 0)))
                 stored = {series: found[series] for series in in_order}
             elif row.status in UNPUBLISHED:
                 stored = {series: on_disk.days(row, series) for series in _named_series(context, row)}
             for series, days in stored.items():
                 in_archive, dates = listed.get(series, ObjectDays()), request.selection.dates
-                report.add(series_coverage(series, row, in_archive, days, dates, context.today))
+                report.add(series_coverage(
+                    series, row, in_archive, days, dates, context.today, ending=endings.get(series, Absence.LATE),
+                    partitions=partitions_of(row, series.interval, request.selection.partition),
+                ))  # fmt: skip
         if bucket is not None:
             names.look_elsewhere(bucket)
         for notice in names.notices():
@@ -131,16 +138,20 @@ def _named_series(context: Context, row: Row) -> Iterator[Series]:
 
 
 class _DaysOnDisk:
-    """The days of the objects on disk; the months in ``short`` are known to lack rows, and do not count."""
+    """The days of the objects on disk; months that are known to lack rows of their days do not count."""
 
-    def __init__(self, keys: KeysOnDisk, short: frozenset[str]) -> None:
+    def __init__(self, keys: KeysOnDisk, manifest: Manifest) -> None:
         self._keys = keys
-        self._short = short
+        self._manifest = manifest
+        self._short = frozenset(manifest.keys_with(Verdict.GAPS))
 
     def series(
-        self, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Iterable[Series]
+        self, group: SeriesGroup, intervals: tuple[str | None, ...], listed: Mapping[Series, ObjectDays], *, seen: bool
     ) -> Iterator[tuple[Series, ObjectDays]]:
-        """Yield the series that are named, listed or on disk, each with its days on disk."""
+        """Yield the series that are named, listed or on disk, each with its days on disk.
+
+        ``seen`` tells whether the archive was asked, so that what it lists tells what its months hold.
+        """
         row = group.row
         prefixes = map(row.key_pattern.symbols_prefix, row.partitions)
         folders = {name for prefix in prefixes for name in self._keys.folders(prefix) if is_symbol(name)}
@@ -149,20 +160,34 @@ class _DaysOnDisk:
         named = set(symbols).intersection(group.symbols)
         asked = (Series(row.market, row.data_type, symbol, interval) for symbol in symbols for interval in intervals)
         for series in dict.fromkeys((*listed, *asked)):
-            days = self.days(row, series) if series.symbol in folders else ObjectDays()
+            in_archive = listed.get(series, ObjectDays()) if seen else ObjectDays()
+            days = self.days(row, series, in_archive) if series.symbol in folders else ObjectDays()
             if days != ObjectDays() or series in listed or series.symbol in named:
                 yield series, days
 
-    def days(self, row: Row, series: Series) -> ObjectDays:
+    def days(self, row: Row, series: Series, listed: ObjectDays | None = None) -> ObjectDays:
         """Return the days of a series on disk."""
-        found: dict[Series, ObjectDays] = {}
+        found, listed = ObjectDays(), listed or ObjectDays()
+        is_sole = newest_partition(row, series.interval) is Partition.MONTHLY
         for partition in row.partitions if row.has_intervals == (series.interval is not None) else ():
             prefix = row.key_pattern.series_prefix(partition, series.symbol, series.interval).rpartition("/")[0] + "/"
+            looked_into = self._manifest.month_days(prefix) if partition is Partition.MONTHLY else {}
             for name in self._keys.files(prefix):
                 item = None if name.endswith(SIDECAR_SUFFIX) else row.parse(prefix + name)
-                if item is not None and item.series == series and item.key not in self._short:
-                    add_object(found, item)
-        return found.get(series, ObjectDays())
+                if item is None or item.series != series or item.key in self._short:
+                    continue
+                days = dayset.of_period(item.period)
+                if partition is Partition.DAILY:
+                    found |= ObjectDays(daily=days)
+                elif item.key in looked_into:
+                    found |= ObjectDays(monthly=dayset.of_month(item.period, looked_into[item.key]))
+                elif is_sole:
+                    found |= ObjectDays(monthly=days)
+                elif listed.known & days:
+                    found |= ObjectDays(monthly=Days(days & listed.monthly), unopened=Days(days & listed.unopened))
+                else:
+                    found |= ObjectDays(monthly=days, unopened=days)
+        return found
 
 
 SELECTED = ("markets", "data_types", "symbols", "intervals", "start", "end", "discovery")
@@ -268,6 +293,7 @@ def counts_document(counts: DayCounts) -> dict[str, object]:
         "stored": counts.stored,
         "listed": counts.listed,
         "to_fetch": counts.to_fetch,
+        "unopened": counts.unopened,
         "missing": {str(reason): days for reason, days in counts.missing.items()},
     }
 

@@ -6,6 +6,7 @@ Each run replaces the file of the one before; the times of the last successes ar
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -89,6 +90,17 @@ def metrics_text(report: Report, former: Mapping[tuple[str, ...], float] | None 
         fetched.labels(*labels).set(group.bytes_fetched)
         if whole and ended is not None and not any(outcomes[outcome] for outcome in UNSUCCESSFUL):
             successes[labels] = ended
+    newest = gauge(
+        "newest_data_timestamp_seconds",
+        "When the newest day ended that the archive has of the selected series.",
+        *_GROUP,
+    )
+    for (market, data_type), day in report.days.newest().items():
+        over = datetime.combine(day + timedelta(days=1), time(), UTC)
+        newest.labels(preset, str(market), data_type).set(over.timestamp())
+    absent = gauge("absent_days", "Wanted days of the last run that the archive lacks, by reason.", "preset", "reason")
+    for reason, days in report.days.absent.items():
+        absent.labels(preset, str(reason)).set(days)
     success = gauge(
         "last_success_timestamp_seconds", "When the last run without a failure in this group ended.", *_GROUP
     )

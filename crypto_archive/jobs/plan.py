@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode, FileUnusable
 from crypto_archive.files import LineSorter, explain_os_errors
-from crypto_archive.jobs.report import unknown_document, unknown_symbols
+from crypto_archive.jobs.report import DaysReport, unknown_document, unknown_symbols
 from crypto_archive.model import Notices
 from crypto_archive.plan.awaited import awaited_earlier
 from crypto_archive.plan.candidates import calendar_objects, listed_objects
@@ -97,14 +97,15 @@ def plan(
         config, lock_file = locked_config(config, locked)
     request, notices = config.request, Notices()
     require_sizes(request)
-    context = Context.of(config, today=today, on_notice=notices)
+    days = DaysReport()
+    context = replace(Context.of(config, today=today, on_notice=notices), on_days=days.add)
     for notice in config.notices:
         notices(notice)
     listing = None
     if lock_file is not None:
         objects = _decided(context, lock_file)
     else:
-        selection = select(context, request.selection)
+        selection = select(context, request.selection, listed=request.discovery is Discovery.LISTING)
         for notice in selection.notices:
             notices(notice)
         if request.discovery is Discovery.LISTING:
@@ -113,7 +114,7 @@ def plan(
     if lock is not None:
         require_listing(request)
         prepare_lock(lock)
-    return Plan(context, notices, objects, listing, lock)
+    return Plan(context, notices, objects, listing, lock, days)
 
 
 def _decided(
@@ -141,6 +142,7 @@ class Plan:
         objects: Every object with what to do about it.
         totals: The totals so far, per market and data type.
         notices: What a person should know, so far.
+        days: Which of the wanted days the archive has, series by series, and why not the others, so far.
         locked: How many objects were written to a lock file; None where none is to be written, or not yet.
 
     Example:
@@ -158,6 +160,7 @@ class Plan:
         objects: Generator[PlannedObject, None, None],
         listing: BucketListing | None = None,
         lock: Path | None = None,
+        days: DaysReport | None = None,
     ) -> None:
         """Begin a plan.
 
@@ -167,7 +170,9 @@ class Plan:
             objects: Its objects.
             listing: The listing that they come from.
             lock: A lock file to write in the end.
+            days: Takes the answers for the wanted days of the context.
         """
+        self.days = days or DaysReport()
         self.request = context.request
         self.totals = PlanTotals()
         self.notices: list[Notice] = notices.kept
@@ -258,6 +263,7 @@ class Plan:
             "schema_version": SCHEMA_VERSION,
             "totals": self.totals.overall,
             "by_market_and_type": [asdict(group) for group in self.totals.groups],
+            "days": self.days.document(),
             "batch_size": self.request.fetching.batch_size,
             "budget": self.needs().document(),
             "unknown_symbols": unknown_document(self.unknown_symbols),

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import IO, TYPE_CHECKING, get_args
 
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
-from crypto_archive.events import BytesArrived, Comparing, Event, ObjectFinished, ObjectPlanned
+from crypto_archive.events import BytesArrived, Comparing, Event, ObjectFinished, ObjectPlanned, SeriesAnswered
 from crypto_archive.files import atomic_write
 from crypto_archive.model import (
     Absence,
@@ -47,10 +47,12 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
 
     The event's name comes first (``ObjectFinished`` is ``object-finished``), then its fields under their own names; an
     object is its ``key``. Arriving bytes and the steps of a comparison are left out: they are of no use afterwards. So
-    is the plan to leave an object alone, and of its end all but key, outcome and size: a root that is up to date has
-    very many of them, and the manifest has the rest.
+    are series that have all their days, the plan to leave an object alone, and of its end all but key, outcome and
+    size: a root that is up to date has very many of them, and the manifest has the rest.
     """
     if isinstance(event, BytesArrived | Comparing) or (isinstance(event, ObjectPlanned) and _stays(event.planned)):
+        return None
+    if isinstance(event, SeriesAnswered) and not event.days.absent:
         return None
     line: dict[str, object] = {"event": _NAMES[type(event)]}
     if at is not None:
@@ -201,6 +203,8 @@ class Record:
             self._journal.write(line + "\n")
         if isinstance(event, ObjectFinished):
             self._remember(event)
+        elif isinstance(event, SeriesAnswered):
+            self.manifest.record_days(event.days, datetime.now(UTC))
         elif isinstance(event, ObjectPlanned) and (known := event.planned.adopted or event.planned.noted) is not None:
             self.manifest.record(known)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
@@ -222,6 +226,8 @@ class Record:
             self._note_failed(event)
         if self._awaiting is not None:
             self._awaiting.note(self.manifest, event)
+        if event.month_days is not None:
+            self.manifest.record_month(event.object.key, event.month_days)
 
     def _note_failed(self, event: ObjectFinished) -> None:
         """Add an object to ``failed.s5cmd``, which can be run by hand with s5cmd in the archive root."""

@@ -20,13 +20,14 @@ from crypto_archive.events import (
     ObjectPlanned,
     RunFinished,
     RunStarted,
+    SeriesAnswered,
 )
-from crypto_archive.model import Absence, Notice, Outcome, UnknownSymbols, Verdict
+from crypto_archive.model import Absence, Notice, Outcome, Series, SeriesDays, UnknownSymbols, Verdict
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date, datetime
     from enum import StrEnum
     from pathlib import Path
 
@@ -147,6 +148,76 @@ def by_name(counts: Mapping[Any, int], kinds: type[StrEnum]) -> dict[str, int]:
     return {str(kind): counts.get(kind, 0) for kind in kinds}
 
 
+class DaysReport:
+    """Which of the wanted days of each series can be had, and why not the others.
+
+    Wanted days are available or absent for exactly one reason. A series takes a few hundred bytes, however many
+    objects it has.
+    """
+
+    def __init__(self) -> None:
+        self._series: dict[Series, SeriesDays] = {}
+
+    def __iter__(self) -> Iterator[SeriesDays]:
+        """Yield all series, in the order in which they were first answered."""
+        return iter(self._series.values())
+
+    def add(self, days: SeriesDays) -> None:
+        """Take in the answer of a series, instead of an earlier one."""
+        self._series[days.series] = days
+
+    def include(self, other: DaysReport) -> None:
+        """Take in the answers of another job."""
+        self._series |= other._series
+
+    @property
+    def lacking(self) -> list[SeriesDays]:
+        """The series that lack wanted days."""
+        return [one for one in self if one.absent]
+
+    @property
+    def absent(self) -> dict[Absence, int]:
+        """How many days are absent for which reason; has only reasons that occur."""
+        counts: Counter[Absence] = Counter()
+        for one in self:
+            for absent in one.absent:
+                counts[absent.reason] += absent.count
+        return {reason: counts[reason] for reason in Absence if counts[reason]}
+
+    def newest(self) -> dict[tuple[Market, str], date]:
+        """Return the newest day that the archive is known to have of each market and data type."""
+        found: dict[tuple[Market, str], date] = {}
+        for one in self:
+            if one.newest is not None:
+                place = one.series.market, one.series.data_type
+                found[place] = max(one.newest, found.get(place, one.newest))
+        return found
+
+    def document(self) -> dict[str, object]:
+        """Return the totals, and each series that lacks days, as a document."""
+        return {
+            "wanted": sum(one.wanted for one in self),
+            "available": sum(one.available for one in self),
+            "absent": by_name(self.absent, Absence),
+            "series": [
+                {
+                    "market": str(one.series.market),
+                    "data_type": one.series.data_type,
+                    "symbol": one.series.symbol,
+                    "interval": one.series.interval,
+                    "wanted": one.wanted,
+                    "available": one.available,
+                    "absent": [
+                        {"reason": str(absent.reason), "first": str(absent.first), "last": str(absent.last),
+                         "days": absent.count}
+                        for absent in one.absent
+                    ],
+                }
+                for one in self.lacking
+            ],
+        }  # fmt: skip
+
+
 @dataclass(slots=True)
 class Group:
     """The totals of one market and data type.
@@ -211,6 +282,7 @@ class Report(JobReport):
         failures_omitted: How many more there were.
         notices: What a person should know about the plan, and why daily objects were not moved aside.
         pruned: What happened to daily objects that a monthly one may replace.
+        days: Which of the wanted days the archive has, series by series, and why not the others.
         seconds: How long it took; 0 while it runs.
         interrupted_by: The signal that ended it early, 0 if a program did; None if it ran to its end.
         error: What stopped it early; None if nothing did.
@@ -239,6 +311,7 @@ class Report(JobReport):
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     stored_verdicts: Counter[Verdict] = field(default_factory=Counter)
     absences: Counter[str] = field(default_factory=Counter)
+    days: DaysReport = field(default_factory=DaysReport)
 
     def add(self, event: Event) -> None:
         """Take in one event; those that change no figure are ignored."""
@@ -248,6 +321,8 @@ class Report(JobReport):
             case ObjectPlanned():
                 series = event.planned.object.series
                 self._group(series.market, series.data_type).planned += 1
+            case SeriesAnswered():
+                self.days.add(event.days)
             case Noticed():
                 self.notices.append(event.notice)
             case RunStarted():
@@ -383,6 +458,7 @@ class Report(JobReport):
             | {"total_size_bytes": self.bytes, "processing_time_seconds": round(self.seconds, 3)},
             "outcomes": by_name(self.outcomes, Outcome),
             "absences": {reason: self.absences[reason] for reason in ABSENCE_REASONS},
+            "days": self.days.document(),
             "verdicts": by_name(self.verdicts, Verdict),
             "stored_verdicts": by_name(self.stored_verdicts, Verdict),
             "by_market_and_type": [
@@ -436,6 +512,7 @@ class Report(JobReport):
         self.verdicts += other.verdicts
         self.stored_verdicts += other.stored_verdicts
         self.absences += other.absences
+        self.days.include(other.days)
         if self.interrupted_by is None:
             self.interrupted_by = other.interrupted_by
         if not self.error:

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from itertools import pairwise
+from operator import or_
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.errors import UsageError
-from crypto_archive.model import DateRange, Notice, Notices
-from crypto_archive.plan.availability import SymbolHistory
-from crypto_archive.plan.candidates import listed_days, whole
-from crypto_archive.plan.selection import NamedSymbols, select
+from crypto_archive.model import Absence, DateRange, Notice, Notices, Partition
+from crypto_archive.plan.availability import ObjectDays, SymbolHistory, answers, gaps_of, reuse_gaps
+from crypto_archive.plan.candidates import endings_of, listed_days, whole
+from crypto_archive.plan.endings import ENOUGH_SYMBOLS
+from crypto_archive.plan.selection import NamedSymbols, SeriesGroup, select
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from crypto_archive.catalog.matrix import Row
     from crypto_archive.config.run_config import RunConfig, Selection
-    from crypto_archive.model import OnNotice
+    from crypto_archive.model import OnNotice, Series
+    from crypto_archive.root.listing import BucketListing
 
 SCHEMA_VERSION = 1
 EVERY_SYMBOL = ("*",)
 DATA_TYPE = "klines"
 """The data type that is listed where none is selected."""
+ENDED = timedelta(days=40)
+"""After so many days without data a series counts as ended, unless data come again."""
+LIVING = frozenset({Absence.HOLE, Absence.NOT_YET, Absence.LATE})
+"""Why the archive may lack a day of a symbol that lived on it."""
 INTERVAL = "1d"
 """The interval that is listed where none is named: the smallest objects."""
 
@@ -42,7 +53,8 @@ def symbols(
 
     Args:
         config: What is asked about.
-        as_of: Only symbols that had data on this UTC day; None for all that ever had.
+        as_of: Only symbols that lived on this UTC day: that had data, or of which the archive merely lacks the day;
+            None for all that ever had.
         on_notice: Takes what a person should know, as it comes up.
         today: The current UTC day; read from the clock when not given.
 
@@ -89,17 +101,89 @@ def symbols(
                 intervals={"*": (interval,)} if interval else {},
                 symbols={row.market: selection.symbols.get(row.market) or EVERY_SYMBOL},
             )  # fmt: skip
-            for group in select(context, of_row).groups[:1]:
+            for group in select(context, of_row, listed=True).groups[:1]:
                 days = listed_days(context, whole(group, (interval,), DateRange()), bucket, names)
-                for series in sorted(days):
-                    history = SymbolHistory(series, days[series].covered())
-                    if as_of is None or history.days & dayset.span(as_of, as_of):
-                        yield history
+                yield from _histories(context, row, days, as_of, bucket)
         names.look_elsewhere(bucket)
         for notice in names.notices():
             notices(notice)
         if remark := bucket.remark():
             notices(remark)
+
+
+def _histories(
+    context: Context, row: Row, found: Mapping[Series, ObjectDays], as_of: date | None, bucket: BucketListing
+) -> Iterator[SymbolHistory]:
+    """Yield the histories of the series of a row, or those that had data, or should have had it, on a day."""
+    gaps = {series: lacking for series, there in found.items() if (lacking := gaps_of(there))}
+    shared = _shared_gaps(context, row, found, gaps, bucket)
+    endings: dict[Series, Absence] = {}
+    if as_of is not None:  # a series that stopped long before the day does not need to be asked about
+        near = dayset.span(as_of - ENDED, context.today)
+        living = {series: there for series, there in found.items() if there.known & near}
+        endings = endings_of(context, row, living, DateRange(as_of, as_of), bucket)
+    for series in sorted(found):
+        there = found[series]
+        own = reuse_gaps(gaps.get(series, dayset.NONE), shared)
+        if as_of is None:
+            yield SymbolHistory(series, there.known, own)
+            continue
+        ending = endings.get(series, Absence.DELISTED)
+        day = dayset.span(as_of, as_of)
+        answer = answers(series, row, day, there, context.today, ending=ending)
+        reason = next(iter(answer.absent), None)
+        in_gap = any(gap.start and gap.end and gap.start <= as_of <= gap.end for gap in own)
+        if not in_gap and (reason is None or reason in LIVING):
+            have = Partition.DAILY if answer.daily else Partition.MONTHLY
+            yield SymbolHistory(series, there.known, own, str(reason or have))
+
+
+def _shared_gaps(
+    context: Context, row: Row, found: Mapping[Series, ObjectDays], gaps: Mapping[Series, Days], bucket: BucketListing
+) -> Days:
+    """Return the days that most symbols lack; where few are listed, those that a well-known symbol lacks."""
+    if not any(map(reuse_gaps, gaps.values())):
+        return dayset.NONE
+    changes: Counter[date] = Counter()
+    lacking: Counter[date] = Counter()
+    for series, there in found.items():
+        _count_ends(changes, dayset.enclosed(there.known))
+        _count_ends(lacking, gaps.get(series, dayset.NONE))
+    shared, few, living, without = 0, 0, 0, 0
+    days = sorted({*changes, *lacking})
+    for day, following in pairwise(days):
+        living, without = living + changes[day], without + lacking[day]
+        stretch = dayset.span(day, following - timedelta(days=1))
+        if living < ENOUGH_SYMBOLS:
+            few |= stretch
+        elif 2 * without > living:
+            shared |= stretch
+    defaults = context.matrix.symbols.get(row.market, ())
+    if few & _union(gaps.values()) and defaults:
+        one = next(iter(found))
+        known = replace(one, symbol=row.symbol(defaults[0]))
+        if known not in found:
+            group = SeriesGroup(row, Partition.DAILY, (known.symbol,), (one.interval,), DateRange())
+            quiet = replace(context, on_notice=lambda _: None)
+            listed = listed_days(
+                quiet, whole(group, (one.interval,), DateRange()), bucket, NamedSymbols(context.config)
+            )
+            there = listed.get(known, ObjectDays())
+            shared |= few & gaps_of(there)
+        else:
+            shared |= few & gaps.get(known, dayset.NONE)
+    return Days(shared)
+
+
+def _count_ends(changes: Counter[date], days: Days) -> None:
+    """Count one more from the first day of each stretch, and one less after its last."""
+    for first, last in dayset.ends(days):
+        changes[first] += 1
+        changes[last + timedelta(days=1)] -= 1
+
+
+def _union(some: Iterable[Days]) -> int:
+    return reduce(or_, some, 0)
 
 
 def _interval(row: Row, selection: Selection) -> str | None:
@@ -128,6 +212,7 @@ def _symbol_document(history: SymbolHistory) -> dict[str, object]:
         "first_day": str(history.first_day),
         "last_day": str(history.last_day),
         "days": dayset.count(history.days),
+        "answer": history.answer,
         "reused": bool(history.gaps),
         "gaps": [[str(gap.start), str(gap.end)] for gap in history.gaps],
     }

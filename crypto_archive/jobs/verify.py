@@ -9,11 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive import __version__
+from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.keys import is_symbol
 from crypto_archive.config.run_config import Discovery, Partitioning
 from crypto_archive.errors import ExitCode
@@ -433,12 +435,14 @@ def _selected(
     takes in the latter.
     """
     request = context.request
-    selection = select(context, request.selection)
+    # What is on disk counts, whatever the dates of the matrix; the calendar alone is asked within them.
+    selection = select(context, request.selection, listed=True)
     for notice in selection.notices:
         context.on_notice(notice)
     stored = StoredFiles(context.root, manifest)
     either = request.selection.partition is Partitioning.AUTO
     earlier = awaited_earlier(context, manifest, with_came=True)
+    known = _Known(context, manifest, stored)
     if expect is Discovery.LISTING:
         listing = open_listing(request, context.root.listings_path)
         found = listed_objects(context, selection, stored, listing, earlier)
@@ -454,7 +458,7 @@ def _selected(
             entry = stat.recorded if stat is not None else manifest.entry(item.key)
             wanted = stat is not None or entry is not None or candidate.remote is not None
             if not wanted and expect is not Discovery.LISTING:
-                due = not (_rightly_absent(context, item, manifest) or (either and _is_replaced(context, item, stored)))
+                due = not (known.is_absent(item) or (either and known.is_replaced(item)))
                 wanted = due and expect is Discovery.CALENDAR
                 if due and not wanted:
                     report.add_never_collected(item, request.selection.dates)
@@ -486,25 +490,42 @@ def _with_months(selection: ResolvedSelection) -> ResolvedSelection:
     return ResolvedSelection(tuple(groups), selection.notices)
 
 
-def _is_replaced(context: Context, item: ArchiveObject, stored: StoredFiles) -> bool:
-    """Whether the other partition may hold the days of an object: days instead of a month, or a month instead of a day.
+class _Known:
+    """Why an object that the calendar allows need not be stored, by what earlier runs found; series by series."""
 
-    A month that is known to lack rows of its days does not replace them.
-    """
-    row, series = context.matrix.row(item.series.market, item.series.data_type), item.series
-    if row is None or len(row.partitions) < len(Partition):
-        return False
-    if item.period.partition is Partition.MONTHLY:
-        return series.interval is None or series.interval in row.intervals(Partition.DAILY)
-    month = Period.containing(item.period.first_day, Partition.MONTHLY)
-    stat = stored.find(row.object(series.symbol, series.interval, month).key)
-    return stat is not None and (stat.recorded is None or stat.recorded.verdict not in {Verdict.GAPS, Verdict.BAD_ZIP})
+    def __init__(self, context: Context, manifest: Manifest, stored: StoredFiles) -> None:
+        self._context = context
+        self._manifest = manifest
+        self._stored = stored
+        self._absent_days = lru_cache(maxsize=1)(manifest.absent_days)
 
+    def is_absent(self, item: ArchiveObject) -> bool:
+        """Whether an object is not due yet, or was seen to be absent when it could have been there."""
+        row = self._context.matrix.row(item.series.market, item.series.data_type)
+        if row is not None and absence(row, item, self._context.today) is not Absence.HOLE:
+            return True
+        seen = self._manifest.absence(item.key)
+        if seen is not None and seen.reason is not Absence.NOT_YET:
+            return True
+        absent = self._absent_days(item.series)
+        days = dayset.of_period(item.period)
+        # A day of a month that the archive does not have may lie outside of what was wanted.
+        found = (of_reason & days for reason, of_reason in absent.items() if reason is not Absence.NOT_YET)
+        return any(found) if item.period.partition is Partition.MONTHLY else days in found
 
-def _rightly_absent(context: Context, item: ArchiveObject, manifest: Manifest) -> bool:
-    """Whether an object is not published yet, or was seen to be absent when it could have been."""
-    row = context.matrix.row(item.series.market, item.series.data_type)
-    if row is not None and absence(row, item, context.today) is Absence.NOT_YET:
-        return True
-    seen = manifest.absence(item.key)
-    return seen is not None and seen.reason is not Absence.NOT_YET
+    def is_replaced(self, item: ArchiveObject) -> bool:
+        """Whether the other partition may hold the days of an object: days for a month, or a month for a day.
+
+        A month that is known to lack rows of its days does not replace them, nor one that has none of the day.
+        """
+        row, series = self._context.matrix.row(item.series.market, item.series.data_type), item.series
+        if row is None or len(row.partitions) < len(Partition):
+            return False
+        if item.period.partition is Partition.MONTHLY:
+            return series.interval is None or series.interval in row.intervals(Partition.DAILY)
+        month = row.object(series.symbol, series.interval, Period.containing(item.period.first_day, Partition.MONTHLY))
+        stat = self._stored.find(month.key)
+        if stat is None or (stat.recorded is not None and stat.recorded.verdict in {Verdict.GAPS, Verdict.BAD_ZIP}):
+            return False
+        rows = self._stored.month_days(month, None)
+        return rows is None or bool(rows & dayset.of_period(item.period))

@@ -1,19 +1,23 @@
-"""Which days are available, and if not, why: from the calendar, and from what the listing shows of a series."""
+"""The one answer to "can this day be had, and if not, why?": from what the archive lists, for everybody who asks.
+
+Plan, collect, coverage, symbols, verify and metrics differ in what they list and in what they show. Which object has a
+day, and why no object has it, is decided here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.matrix import Status
-from crypto_archive.model import Absence, DateRange, Partition, Period
+from crypto_archive.model import Absence, AbsentDays, DateRange, Partition, Period, SeriesDays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from crypto_archive.catalog.matrix import Row
     from crypto_archive.model import ArchiveObject, Series
@@ -57,30 +61,288 @@ def _day(ordinal: int) -> Period:
 
 
 def within(row: Row, dates: DateRange) -> DateRange:
-    """Return the part of ``dates`` in which the archive publishes a row, as the matrix knows it."""
+    """Return the part of ``dates`` in which the archive publishes a row, as the matrix knows it.
+
+    Only what is planned without a listing is cut to it: the bucket may have more.
+    """
     starts = [day for day in (dates.start, row.first_date) if day is not None]
     ends = [day for day in (dates.end, row.last_date) if day is not None]
     return DateRange(max(starts, default=None), min(ends, default=None))
 
 
 def absence(row: Row, item: ArchiveObject, today: date) -> Absence:
-    """Return why the archive answers that it does not have an object."""
+    """Return why the archive answers that it does not have an object which the calendar allows."""
     if row.status in {Status.NEVER_PUBLISHED, Status.REMOVED}:
         return Absence.NEVER_PUBLISHED if row.status is Status.NEVER_PUBLISHED else Absence.DISCONTINUED
     period = item.period
     if row.first_date is not None and period.last_day < row.first_date:
         return Absence.BEFORE_FIRST
     if row.last_date is not None and period.first_day > row.last_date:
-        return Absence.DISCONTINUED if row.status is Status.DISCONTINUED else Absence.AFTER_LAST
+        return Absence.DISCONTINUED
     if period.last_day + PUBLICATION_DELAY[period.partition] >= today:
         return Absence.NOT_YET
     return Absence.HOLE
 
 
-T = TypeVar("T")
+EVERYTHING = Days(-1)
+BOTH = frozenset(Partition)
 
-GAP_DAYS = 30
-"""After so many days in a row without data, a symbol may name another coin."""
+
+@dataclass(frozen=True, slots=True)
+class ObjectDays:
+    """The days of a series for which there are objects, in the archive or on disk.
+
+    Attributes:
+        daily: The days of daily objects.
+        monthly: The days for which monthly objects answer.
+        unopened: Those of them of which only the rows of the month could tell.
+    """
+
+    daily: Days = dayset.NONE
+    monthly: Days = dayset.NONE
+    unopened: Days = dayset.NONE
+
+    def __or__(self, other: ObjectDays) -> ObjectDays:
+        """Return the days of both."""
+        return ObjectDays(
+            Days(self.daily | other.daily), Days(self.monthly | other.monthly), Days(self.unopened | other.unopened)
+        )
+
+    @property
+    def known(self) -> Days:
+        """The days for which there is any object."""
+        return Days(self.daily | self.monthly)
+
+
+# What a monthly object holds
+
+SHORT_SHARE = 0.6
+"""A monthly object with less than this share of its days' bytes does not hold all of them."""
+ZIP_OVERHEAD_BYTES = 150
+"""What a zip of one CSV takes besides its content, with names of the archive's length."""
+LEAST_PAYLOAD_BYTES = 1000
+"""With less content per day, as in 1d klines, rows of many days pack far better than those of one."""
+TELLING_PAYLOAD_BYTES = 100_000
+"""With so much content per day, months pack as days do, so that a day more or less shows in the size."""
+LACKS_ROWS = "the monthly object is known to lack rows"
+LARGEST_LOOKED_INTO = 1 << 24
+"""In bytes. The rows of a larger monthly object are not read: its days are fetched where sizes leave a doubt."""
+
+
+class MonthEvidence(NamedTuple):
+    """What is known of a month of a series that has a monthly object.
+
+    Attributes:
+        size: The size of the monthly object; None where it is unknown.
+        days: The days of the daily objects.
+        payload: The content of the daily objects, in bytes.
+        least: The content of the smallest of them.
+        rows: The days of which the monthly object is known to have rows; None while it was not looked into.
+        is_sole: Whether the archive has no daily objects of such a series, so that no day can speak against the month.
+        lacks_rows: Whether it is known to lack rows of its days.
+    """
+
+    size: int | None = None
+    days: Days = dayset.NONE
+    payload: int = 0
+    least: int = 0
+    rows: Days | None = None
+    is_sole: bool = False
+    lacks_rows: bool = False
+
+
+class MonthAnswer(NamedTuple):
+    """What a monthly object holds, as far as that is known.
+
+    Attributes:
+        holds: The days that it certainly holds.
+        may_hold: Further days that it may hold; only its rows can tell.
+        doubt: Why it does not replace its daily objects; None where it may.
+        by_size: Whether its size tells that it holds its days.
+    """
+
+    holds: Days
+    may_hold: Days
+    doubt: str | None = None
+    by_size: bool = False
+
+
+def month_answer(month: Days, known: MonthEvidence) -> MonthAnswer:
+    """Return for which days a monthly object answers. Daily evidence wins wherever there is any.
+
+    Sizes prove little: a month may be told from its days only where those are large. It speaks for itself once its rows
+    were looked into.
+    """
+    if known.rows is not None:
+        return MonthAnswer(Days(known.rows & month), dayset.NONE, LACKS_ROWS if known.lacks_rows else None)
+    if known.is_sole:
+        return MonthAnswer(month, dayset.NONE)
+    there = dayset.count(known.days)
+    others = Days(month & ~known.days)
+    if known.size is None or not there:
+        return MonthAnswer(dayset.NONE, month)
+    content = known.size - ZIP_OVERHEAD_BYTES
+    packs_alike = known.payload >= LEAST_PAYLOAD_BYTES * there
+    least_for_all = known.payload * dayset.count(month) / there * (0.9 if packs_alike else 0.5)
+    if content <= 1.05 * known.payload and content < least_for_all:
+        others = dayset.NONE  # no more than its days, and too little for the whole month
+    if known.lacks_rows:
+        return MonthAnswer(dayset.NONE, others, LACKS_ROWS)
+    if packs_alike and content < SHORT_SHARE * known.payload:
+        what = f"the monthly object is too small, {known.size:,} bytes where its days have {known.payload:,}"
+        return MonthAnswer(dayset.NONE, others, what)
+    if known.payload >= TELLING_PAYLOAD_BYTES * there and content >= known.payload - known.least / 2:
+        return MonthAnswer(known.days, others, by_size=True)
+    if known.size > LARGEST_LOOKED_INTO:
+        what = f"sizes do not tell whether the monthly object holds its days, {known.size:,} bytes"
+        return MonthAnswer(dayset.NONE, others, f"{what} where they have {known.payload:,}")
+    return MonthAnswer(dayset.NONE, Days(known.days | others))
+
+
+# The answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answer for every wanted day of a series: obtainable as which object, or absent for which reason.
+
+    Attributes:
+        series: The series.
+        wanted: The selected days that are over.
+        daily: Those that daily objects have.
+        monthly: Those for which monthly objects answer; a day may have both.
+        unopened: Those of them that no daily object has, and of which only the rows of the month can tell.
+        absent: The other days, each under exactly one reason, in the order of the reasons' declaration.
+        newest: The newest day that the archive is known to have of the series, wanted or not.
+    """
+
+    series: Series
+    wanted: Days
+    daily: Days
+    monthly: Days
+    unopened: Days
+    absent: Mapping[Absence, Days]
+    newest: date | None = None
+
+    @property
+    def available(self) -> Days:
+        """The days that can be had."""
+        return Days(self.daily | self.monthly)
+
+    def summed(self) -> SeriesDays | None:
+        """Return it in ranges, for reports and the manifest; None where no day is wanted."""
+        first, last = dayset.first(self.wanted), dayset.last(self.wanted)
+        if first is None or last is None:
+            return None
+        ranges = [AbsentDays(why, *run) for why, days in self.absent.items() for run in dayset.ends(days)]
+        ranges.sort(key=lambda one: one.first)
+        available = self.available
+        return SeriesDays(self.series, first, last, dayset.count(available), self.newest, tuple(ranges))
+
+
+def wanted_days(row: Row, dates: DateRange, today: date, known: Days = dayset.NONE) -> Days:
+    """Return the days of a selection that are over; an open start means the first day of the row, or what is older."""
+    yesterday = today - timedelta(days=1)
+    start = dates.start or min(filter(None, (row.first_date or EARLIEST, dayset.first(known))))
+    return dayset.span(start, min(dates.end or yesterday, yesterday))
+
+
+def answers(
+    series: Series,
+    row: Row,
+    wanted: Days,
+    there: ObjectDays,
+    today: date,
+    *,
+    ending: Absence = Absence.LATE,
+    partitions: Collection[Partition] = BOTH,
+) -> Answers:
+    """Return the answer for every wanted day of a series.
+
+    Args:
+        series: The series.
+        row: Its row of the matrix.
+        wanted: The wanted days.
+        there: What the archive has of the series, also on other days.
+        today: The current UTC day.
+        ending: What the days after its last one are, if their objects are due: ``late``, or ``delisted``.
+        partitions: In which partitions objects are wanted.
+    """
+    daily = Days(wanted & there.daily) if Partition.DAILY in partitions else dayset.NONE
+    monthly = Days(wanted & there.monthly) if Partition.MONTHLY in partitions else dayset.NONE
+    rest, absent = Days(wanted & ~(daily | monthly)), dict[Absence, Days]()
+    for reason, explained in _claims(row, there, series.interval, today, ending, partitions):
+        if days := Days(rest & explained):
+            absent[reason] = Days(absent.get(reason, dayset.NONE) | days)
+            rest = Days(rest & ~days)
+    unopened = Days(monthly & there.unopened & ~daily)
+    return Answers(series, wanted, daily, monthly, unopened, ordered(absent), dayset.last(there.known))
+
+
+def newest_partition(row: Row, interval: str | None, partitions: Collection[Partition] = BOTH) -> Partition:
+    """Return in which partition the newest days of a series come: in daily objects where there are any."""
+    publishes_days = Partition.DAILY in row.partitions and (
+        interval is None or interval in row.intervals(Partition.DAILY)
+    )
+    return Partition.DAILY if publishes_days and Partition.DAILY in partitions else Partition.MONTHLY
+
+
+def due_before(partition: Partition, today: date) -> Days:
+    """Return the days whose objects should be there by now."""
+    return dayset.before(Period.containing(today - PUBLICATION_DELAY[partition], partition).first_day)
+
+
+def _claims(
+    row: Row, there: ObjectDays, interval: str | None, today: date, ending: Absence, partitions: Collection[Partition]
+) -> Iterator[tuple[Absence, Days]]:
+    """Yield reasons with the days that they explain, the strongest first; the last one explains all that is left.
+
+    What the series itself shows comes before what the matrix says of the row, which is true of its oldest symbol.
+    """
+    known = there.known if Partition.DAILY in partitions else there.monthly
+    if row.status is Status.NEVER_PUBLISHED:
+        yield Absence.NEVER_PUBLISHED, EVERYTHING
+    if Partition.MONTHLY not in partitions:
+        yield Absence.MONTHLY_ONLY, there.monthly
+    due = due_before(newest_partition(row, interval, partitions), today)
+    first = dayset.first(known)
+    if first is None:
+        if row.first_date is not None:
+            yield Absence.BEFORE_FIRST, dayset.before(row.first_date)
+        if row.last_date is not None:
+            yield Absence.DISCONTINUED, Days(~dayset.before(row.last_date + timedelta(days=1)))
+        yield Absence.DISCONTINUED if row.status is Status.REMOVED else Absence.NEVER_PUBLISHED, EVERYTHING
+        return
+    yield Absence.NOT_YET, Days(dayset.enclosed(known) & ~due)
+    yield Absence.HOLE, dayset.enclosed(known)
+    if row.status is Status.REMOVED:
+        yield Absence.DISCONTINUED, EVERYTHING
+    yield Absence.BEFORE_FIRST, dayset.before(first)
+    if row.status is Status.DISCONTINUED:
+        yield Absence.DISCONTINUED, EVERYTHING
+    if row.last_date is not None:
+        yield Absence.DISCONTINUED, Days(~dayset.before(row.last_date + timedelta(days=1)))
+    if not (due & ~dayset.before(first) & ~dayset.enclosed(known)):  # nothing after the last day is due yet
+        yield Absence.NOT_YET, EVERYTHING
+    if ending is Absence.LATE:
+        yield Absence.NOT_YET, Days(~due)
+    yield ending, EVERYTHING
+
+
+def stop_of(
+    known: Days, row: Row, interval: str | None, today: date, partitions: Collection[Partition] = BOTH
+) -> date | None:
+    """Return the last day of a series after which more is due; None where it goes on, or never began."""
+    last = dayset.last(known)
+    if last is None or row.status in {Status.DISCONTINUED, Status.REMOVED}:
+        return None
+    due = due_before(newest_partition(row, interval, partitions), today)
+    return last if due & ~dayset.before(last + timedelta(days=1)) else None
+
+
+# Counts
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +351,11 @@ class DayCounts:
 
     Attributes:
         days: How many days are wanted.
-        stored: Days on disk, in a daily or a monthly object.
+        stored: Days on disk, in a daily object, or in a monthly one that is known to hold them.
         listed: Days that the archive has, in either.
         to_fetch: Days that the archive has and that are not on disk.
         missing: Days in neither place, by reason; every reason that occurs.
+        unopened: Days of monthly objects on disk of which only their rows can tell.
     """
 
     days: int = 0
@@ -100,11 +363,12 @@ class DayCounts:
     listed: int = 0
     to_fetch: int = 0
     missing: Mapping[Absence, int] = field(default_factory=dict)
+    unopened: int = 0
 
     @property
     def available(self) -> int:
         """How many days are in the archive or on disk."""
-        return self.stored + self.to_fetch
+        return self.stored + self.to_fetch + self.unopened
 
     @property
     def holes(self) -> int:
@@ -119,14 +383,14 @@ class DayCounts:
 
 def total(counts: Iterable[DayCounts]) -> DayCounts:
     """Return the sum of counts."""
-    days = stored = listed = to_fetch = 0
+    days = stored = listed = to_fetch = unopened = 0
     missing: dict[Absence, int] = {}
     for one in counts:
         days, stored, listed = days + one.days, stored + one.stored, listed + one.listed
-        to_fetch += one.to_fetch
+        to_fetch, unopened = to_fetch + one.to_fetch, unopened + one.unopened
         for reason, lacking in one.missing.items():
             missing[reason] = missing.get(reason, 0) + lacking
-    return DayCounts(days, stored, listed, to_fetch, ordered(missing))
+    return DayCounts(days, stored, listed, to_fetch, ordered(missing), unopened)
 
 
 def ordered(by_reason: Mapping[Absence, T]) -> dict[Absence, T]:
@@ -136,14 +400,15 @@ def ordered(by_reason: Mapping[Absence, T]) -> dict[Absence, T]:
 
 @dataclass(frozen=True, slots=True)
 class SeriesCoverage:
-    """How the wanted days of one series are covered. ``stored``, ``listed`` and ``missing`` are within ``wanted``.
+    """How the wanted days of one series are covered. All sets of days are within ``wanted``.
 
     Attributes:
         series: The series.
         wanted: The selected days that are over.
         stored: Those on disk.
+        unopened: Those of months on disk of which only their rows can tell.
         listed: Those that the archive has.
-        missing: Those in neither place, each under exactly one reason, in the order of the reasons' declaration.
+        missing: Those in no place, each under exactly one reason, in the order of the reasons' declaration.
         first_day: The first day that the archive has of the series, wanted or not; None where it has nothing.
         last_day: The last one.
     """
@@ -151,6 +416,7 @@ class SeriesCoverage:
     series: Series
     wanted: Days
     stored: Days
+    unopened: Days
     listed: Days
     missing: Mapping[Absence, Days]
     first_day: date | None = None
@@ -159,7 +425,7 @@ class SeriesCoverage:
     @property
     def to_fetch(self) -> Days:
         """The days that the archive has and that are not on disk."""
-        return Days(self.listed & ~self.stored)
+        return Days(self.listed & ~self.stored & ~self.unopened)
 
     @property
     def only_stored(self) -> Days:
@@ -170,9 +436,10 @@ class SeriesCoverage:
         """Count the wanted days among ``days``."""
         stored, listed = self.stored & days, self.listed & days
         found = ((reason, (lacking & days).bit_count()) for reason, lacking in self.missing.items())
+        to_fetch, unopened = self.to_fetch & days, self.unopened & days
         return DayCounts(
-            (self.wanted & days).bit_count(), stored.bit_count(), listed.bit_count(),
-            (listed & ~stored).bit_count(), {reason: count for reason, count in found if count},
+            (self.wanted & days).bit_count(), stored.bit_count(), listed.bit_count(), to_fetch.bit_count(),
+            {reason: count for reason, count in found if count}, unopened.bit_count(),
         )  # fmt: skip
 
     def counts(self) -> DayCounts:
@@ -185,6 +452,41 @@ class SeriesCoverage:
             yield month, self.within(days)
 
 
+def series_coverage(
+    series: Series,
+    row: Row,
+    listed: ObjectDays,
+    stored: ObjectDays,
+    dates: DateRange,
+    today: date,
+    *,
+    ending: Absence = Absence.LATE,
+    partitions: Collection[Partition] = BOTH,
+) -> SeriesCoverage:
+    """Return how the days in ``dates`` are covered, and why the archive lacks those that it lacks.
+
+    ``listed`` and ``stored`` are all objects of the series, whatever days are wanted. What the archive lists decides;
+    of a series that it does not list at all, what is left of it on disk.
+    """
+    wanted = wanted_days(row, dates, today, listed.known)
+    known, ending = (listed, ending) if listed.known else (stored, Absence.DELISTED)
+    answer = answers(series, row, wanted, known, today, ending=ending, partitions=partitions)
+    sure = Days((stored.daily | (stored.monthly & ~stored.unopened)) & wanted)
+    unopened = Days(stored.unopened & wanted & ~sure)
+    in_archive = Days(answers(series, row, wanted, listed, today, partitions=partitions).available)
+    there = sure | unopened | in_archive
+    missing = {why: left for why, days in answer.absent.items() if (left := Days(days & ~there))}
+    return SeriesCoverage(
+        series, wanted, sure, unopened, in_archive, missing, dayset.first(listed.known), dayset.last(listed.known)
+    )
+
+
+# Lives and gaps of symbols
+
+GAP_DAYS = 3
+"""After so many days without data that other symbols have, a name may have been given to another coin."""
+
+
 @dataclass(frozen=True, slots=True)
 class SymbolHistory:
     """When the archive has data of a series.
@@ -192,10 +494,14 @@ class SymbolHistory:
     Attributes:
         series: The series.
         days: The days in the archive, at least one.
+        gaps: Gaps that other symbols do not share, after which data come again: signs of a reused name.
+        answer: What a day that was asked for is: ``daily``, ``monthly``, or why the archive lacks it; None if none was.
     """
 
     series: Series
     days: Days
+    gaps: tuple[DateRange, ...] = ()
+    answer: str | None = None
 
     @property
     def first_day(self) -> date | None:
@@ -207,120 +513,33 @@ class SymbolHistory:
         """The last day with data."""
         return dayset.last(self.days)
 
-    @property
-    def gaps(self) -> tuple[DateRange, ...]:
-        """The gaps of at least ``GAP_DAYS`` between days with data: signs of a reused name."""
-        between = Days(dayset.enclosed(self.days) & ~self.days)
-        return tuple(gap for gap in dayset.runs(between) if _length(gap) >= GAP_DAYS)
+
+def gaps_of(there: ObjectDays) -> Days:
+    """Return the days between the first and the last one that the daily evidence shows to be without data.
+
+    A month that has daily objects does not count for its other days between them.
+    """
+    lacking = Days(dayset.enclosed(there.known) & ~there.daily)
+    only_monthly = Days(lacking & there.monthly)
+    shown = dayset.enclosed(there.daily)
+    for _, days in dayset.months(only_monthly) if only_monthly else ():
+        if not days & there.daily:
+            shown = Days(shown & ~days)
+    return Days(lacking & ~(only_monthly & ~shown))
+
+
+def reuse_gaps(gaps: Days, shared: Days = dayset.NONE) -> tuple[DateRange, ...]:
+    """Return the gaps of a symbol that are long enough, without what is an outage that most symbols share."""
+    own = (run for run in dayset.runs(gaps) if _length(run) >= GAP_DAYS)
+    return tuple(gap for gap in own if dayset.count(Days(_span(gap) & ~shared)) >= GAP_DAYS)
+
+
+def _span(days: DateRange) -> Days:
+    return dayset.span(days.start, days.end) if days.start is not None and days.end is not None else dayset.NONE
 
 
 def _length(days: DateRange) -> int:
-    return (days.end - days.start).days + 1 if days.start is not None and days.end is not None else 0
-
-
-LATE = timedelta(days=7)
-"""How long after its publication delay the next object of a series may be missing before the series counts as ended:
-now and then the archive is some days late."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectDays:
-    """The days of a series for which there are objects, in the archive or on disk.
-
-    Attributes:
-        daily: The days of daily objects.
-        monthly: The days of the months of monthly objects.
-    """
-
-    daily: Days = dayset.NONE
-    monthly: Days = dayset.NONE
-
-    def __or__(self, other: ObjectDays) -> ObjectDays:
-        """Return the days of both."""
-        return ObjectDays(Days(self.daily | other.daily), Days(self.monthly | other.monthly))
-
-    def covered(self, seen: ObjectDays | None = None) -> Days:
-        """Return the days of which the objects have data.
-
-        A monthly object counts for its whole month, with one exception: a symbol may come or go in the middle of the
-        first or last month of a stretch, and where that month has daily objects, they show on which day. ``seen`` are
-        the objects by which to find those ends, if there are more than these.
-        """
-        return Days((self.daily | self.monthly) & ~_outside(seen or self))
-
-
-def _outside(objects: ObjectDays) -> Days:
-    """Return the days of months at the ends of stretches that lie before the first or after the last daily object."""
-    everything = Days(objects.daily | objects.monthly)
-    outside = 0
-    for days in dayset.runs(objects.monthly):
-        assert days.start is not None
-        assert days.end is not None
-        first = Period.containing(days.start, Partition.MONTHLY)
-        last = Period.containing(days.end, Partition.MONTHLY)
-        before = dayset.of_period(Period.containing(first.first_day - timedelta(days=1), Partition.MONTHLY))
-        after = dayset.of_period(last.next())
-        if not everything & before and (day := dayset.first(Days(objects.daily & dayset.of_period(first)))):
-            outside |= dayset.of_period(first) & dayset.before(day)
-        if not everything & after and (day := dayset.last(Days(objects.daily & dayset.of_period(last)))):
-            outside |= dayset.of_period(last) & ~dayset.before(day + timedelta(days=1))
-    return Days(outside)
-
-
-def series_coverage(
-    series: Series, row: Row, listed: ObjectDays, stored: ObjectDays, dates: DateRange, today: date
-) -> SeriesCoverage:
-    """Return how the days in ``dates`` are covered, and why the archive lacks those that it lacks.
-
-    ``listed`` and ``stored`` are all objects of the series, whatever days are wanted. An open start means the row's
-    first day, an open end yesterday.
-    """
-    yesterday = today - timedelta(days=1)
-    wanted = dayset.span(dates.start or row.first_date or EARLIEST, min(dates.end or yesterday, yesterday))
-    seen = listed | stored
-    in_archive, on_disk = listed.covered(seen), stored.covered(seen)
-    known = Days(in_archive | on_disk)
-    missing: dict[Absence, Days] = {}
-    rest = Days(wanted & ~known)
-    for reason, explained in _claims(row, known, series.interval, today):
-        if days := Days(rest & explained):
-            missing[reason] = Days(missing.get(reason, dayset.NONE) | days)
-            rest = Days(rest & ~days)
-    return SeriesCoverage(
-        series, wanted, Days(on_disk & wanted), Days(in_archive & wanted), ordered(missing),
-        dayset.first(in_archive), dayset.last(in_archive),
-    )  # fmt: skip
-
-
-def _claims(row: Row, known: Days, interval: str | None, today: date) -> Iterator[tuple[Absence, Days]]:
-    """Yield reasons with the days that they explain, the strongest first; the last one explains all that is left.
-
-    What the series itself shows comes before what the matrix says of the row, which is true of its oldest symbol.
-    """
-    everything = Days(-1)
-    if row.status in {Status.NEVER_PUBLISHED, Status.REMOVED}:
-        yield (Absence.NEVER_PUBLISHED if row.status is Status.NEVER_PUBLISHED else Absence.DISCONTINUED), everything
-    # The newest days of a series come in daily objects where there are any.
-    daily = Partition.DAILY in row.partitions and (interval is None or interval in row.intervals(Partition.DAILY))
-    partition = Partition.DAILY if daily else Partition.MONTHLY
-    due_until = Period.containing(today - PUBLICATION_DELAY[partition], partition).first_day
-    yield Absence.NOT_YET, Days(dayset.enclosed(known) & ~dayset.before(due_until))
-    yield Absence.HOLE, dayset.enclosed(known)
-    if row.first_date is not None:
-        yield Absence.BEFORE_FIRST, dayset.before(row.first_date)
-    if row.last_date is not None:
-        after = Days(~dayset.before(row.last_date + timedelta(days=1)))
-        yield (Absence.DISCONTINUED if row.status is Status.DISCONTINUED else Absence.AFTER_LAST), after
-    first, last = dayset.first(known), dayset.last(known)
-    if first is None or last is None:
-        yield Absence.NEVER_PUBLISHED, everything
-        return
-    yield Absence.BEFORE_FIRST, dayset.before(first)
-    if row.status is Status.DISCONTINUED:
-        yield Absence.DISCONTINUED, everything
-    following = Period.containing(last + timedelta(days=1), partition)
-    ended = following.last_day + PUBLICATION_DELAY[partition] + LATE < today
-    yield (Absence.DELISTED if ended else Absence.NOT_YET), everything
+    return dayset.count(_span(days))
 
 
 def whole_months(row: Row, dates: DateRange, today: date) -> tuple[Period, Period] | None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import Absence, Action, Candidate, Notice, Notices, Partition, Topic
-from crypto_archive.plan.availability import ObjectDays, periods
+from crypto_archive.plan.availability import ObjectDays, newest_partition, periods, stop_of, wanted_days, whole_months
 from crypto_archive.plan.awaited import earlier_groups, report_earlier, why_awaited
+from crypto_archive.plan.endings import Endings, Stop
 from crypto_archive.plan.listed import ListedGroup
 from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, resolve_offline
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from crypto_archive.catalog.matrix import Matrix
+    from crypto_archive.catalog.matrix import Matrix, Row
     from crypto_archive.model import ArchiveObject, DateRange, Series
     from crypto_archive.plan.awaited import Earlier
     from crypto_archive.plan.selection import SeriesGroup
@@ -51,7 +53,7 @@ def calendar_objects(
                     about=("symbols", "quote_assets", "contract", "settled"),
                 )
             )
-        if group.consolidates:
+        if group.consolidates and whole_months(group.row, group.dates, context.today) is not None:
             why = "planning daily objects only: the calendar does not know which monthly ones exist"
             context.note(Notice(f"{group.label}: {why}", Topic.PLANNING, about=("data_types", "partition")))
         yield from by_calendar(context, group, known)
@@ -93,8 +95,9 @@ def listed_objects(
     listing.cancelled = context.cancelled
     names = NamedSymbols(context.config)
     with listing:
+        endings = Endings(context, listing)
         for group in selection.groups:
-            yield from _listed_group(context, group, listing, stored, names)
+            yield from _listed_group(context, group, listing, stored, names, endings)
         names.look_elsewhere(listing)
         for notice in names.notices():
             context.on_notice(notice)
@@ -110,20 +113,18 @@ def _listed_group(
     listing: BucketListing,
     stored: StoredFiles | None = None,
     names: NamedSymbols | None = None,
+    endings: Endings | None = None,
 ) -> Iterator[Candidate]:
     """Yield the objects of a group; where there are none, check that the server is an archive.
-
-    The page of a captive portal, sent with status 200, looks like an empty listing to s5cmd (measured, v2.3.0); but an
-    archive has folders.
 
     Raises:
         EndpointUnreachable: The listing failed, or the server lists nothing at all.
     """
     found = False
-    for candidate in ListedGroup(context, group, listing, stored, names).objects():
+    for candidate in ListedGroup(context, group, listing, stored, names, endings).objects():
         found = found or candidate.remote is not None
         yield candidate
-    if not found:
+    if not found and group.row.partitions:
         require_archive(context, listing, group.row.key_pattern.symbols_prefix(group.partition))
 
 
@@ -148,7 +149,8 @@ def _listed_earlier(context: Context, earlier: Sequence[Earlier], listing: Bucke
     waiting = {one.object.key: one for one in earlier}
     found: list[Earlier] = []
     reasons: dict[str, Absence] = {}
-    quiet = replace(context, on_notice=Notices())  # what else these days lack has been reported in its time
+    # What else these days lack has been reported in its time.
+    quiet = replace(context, on_notice=Notices(), on_days=lambda _: None)
     for group in earlier_groups(context, earlier):
         for candidate in _listed_group(quiet, group, listing):
             key = candidate.object.key
@@ -171,16 +173,25 @@ def _listed_earlier(context: Context, earlier: Sequence[Earlier], listing: Bucke
 
 
 def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRange) -> Iterator[SeriesGroup]:
-    """Yield a group for each partition that the archive publishes, whatever partition is preferred."""
+    """Yield the groups of all that the archive publishes of a row, whatever partition is preferred."""
     row = group.row
-    for partition in (one for one in Partition if one in row.partitions):
-        own = tuple(one for one in intervals if one is None or one in row.intervals(partition))
-        if own:
-            yield replace(group, partition=partition, intervals=own, dates=dates, consolidates=False)
+    by_partitions: dict[frozenset[Partition], tuple[str | None, ...]] = {}
+    for interval in intervals:
+        partitions = frozenset(one for one in row.partitions if interval is None or interval in row.intervals(one))
+        by_partitions[partitions] = (*by_partitions.get(partitions, ()), interval)
+    for partitions, own in by_partitions.items():
+        if partitions:
+            partition = Partition.DAILY if Partition.DAILY in partitions else Partition.MONTHLY
+            both = len(partitions) > 1
+            yield replace(group, partition=partition, intervals=own, dates=dates, consolidates=both)
 
 
 def listed_days(
-    context: Context, groups: Iterable[SeriesGroup], listing: BucketListing, names: NamedSymbols
+    context: Context,
+    groups: Iterable[SeriesGroup],
+    listing: BucketListing,
+    names: NamedSymbols,
+    stored: StoredFiles | None = None,
 ) -> dict[Series, ObjectDays]:
     """Return the days of all objects that the archive lists of the groups of one row, by series.
 
@@ -191,15 +202,36 @@ def listed_days(
     notices = Notices()
     quiet = replace(context, on_notice=notices)
     for group in groups:
-        for candidate in _listed_group(quiet, group, listing, names=names):
-            if candidate.action is None:  # an object to wait for is not there yet
-                add_object(found, candidate.object)
+        of_group = dict(ListedGroup(quiet, group, listing, stored, names).days())
+        found |= of_group
+        if not of_group and group.row.partitions:
+            require_archive(context, listing, group.row.key_pattern.symbols_prefix(group.partition))
         # What one more partition lacks is not worth a notice.
         quiet = replace(context, on_notice=Notices())
     for notice in notices.kept:
         if not (found and notice.topic is Topic.NO_MATCH):
             context.on_notice(notice)
     return found
+
+
+def endings_of(
+    context: Context, row: Row, found: Mapping[Series, ObjectDays], dates: DateRange, listing: BucketListing
+) -> dict[Series, Absence]:
+    """Return for each series of a row that stops before the wanted days end whether it is late or delisted.
+
+    All its objects are known.
+    """
+    endings, stops = Endings(context, listing), dict[Partition, list[Stop]]()
+    for series, there in found.items():
+        stop = stop_of(there.known, row, series.interval, context.today)
+        endings.note(series, stop or context.today - timedelta(days=1))
+        if stop is not None and wanted_days(row, dates, context.today) & ~dayset.before(stop + timedelta(days=1)):
+            stops.setdefault(newest_partition(row, series.interval), []).append(Stop(series, stop))
+    return {
+        series: ending
+        for partition, of_partition in stops.items()
+        for series, ending in endings.of(row, partition, of_partition).items()
+    }
 
 
 def expected_days(context: Context, groups: Iterable[SeriesGroup]) -> dict[Series, ObjectDays]:

@@ -59,7 +59,7 @@ def decide(
         verdict = known.verdict if known is not None and not action.downloads else None
         yield PlannedObject(
             item, action, why, with_sidecar, remote, size, adopted, candidate.covers, pin,
-            candidate.awaited_since, verdict, noted,
+            candidate.awaited_since, verdict, noted, candidate.look,
         )  # fmt: skip
 
 
@@ -219,13 +219,13 @@ def _adopt(context: Context, key: str, remote: RemoteStat | None, run_id: str, *
     return Decision(Action.KEEP, "there", adopted)
 
 
-def batches(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Batch]:
+def batches(planned: Iterable[PlannedObject], batch_size: int, numbers: Iterator[int] | None = None) -> Iterator[Batch]:
     """Yield batches of at most ``batch_size`` copy commands, zip and sidecar each counted.
 
     A batch never mixes market and data type. An object is never split: where ``batch_size`` is 1, a batch is one
-    object, and its commands go to run-files of one command each.
+    object, and its commands go to run-files of one command each. ``numbers`` are theirs, by default from 1.
     """
-    numbers = count(1)
+    numbers = numbers or count(1)
     items: list[PlannedObject] = []
     commands = 0
     for item in planned:

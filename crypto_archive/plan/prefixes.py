@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import KEYS_A_REQUEST
 from crypto_archive.model import DateRange, Partition, Period
-from crypto_archive.plan.availability import bounds, within
+from crypto_archive.plan.availability import EARLIEST, bounds, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,6 +79,12 @@ def span_of(group: SeriesGroup, partition: Partition, today: date) -> Span | Non
     begins, ends = published[0].first_day, published[1].last_day
     dates, requests = _date_prefixes(*wanted, begins, ends)
     return Span(*wanted, dates, requests, _count(partition, begins, ends))
+
+
+def dates_between(row: Row, partition: Partition, first: date, last: date) -> tuple[str, ...]:
+    """Return beginnings of dates that cover all periods from one day to another, for the fewest requests."""
+    begin, end = Period.containing(first, partition), Period.containing(last, partition)
+    return _date_prefixes(begin, end, row.first_date or EARLIEST, last)[0]
 
 
 def scopes(
@@ -204,8 +210,11 @@ def _pages(objects: int) -> int:
 def _date_prefixes(first: Period, last: Period, begins: date, ends: date) -> tuple[tuple[str, ...], int]:
     """Return beginnings of dates that cover all periods between two, and how many requests they cost.
 
-    One beginning for all, unless that lists so many other years too that one a year costs less.
+    One beginning for all, unless that lists so many other years too that one a year costs less. Months are listed
+    from the first to the last: that takes a single request, and shows when a symbol came and went.
     """
+    if first.partition is Partition.MONTHLY:
+        return ("",), _pages(_count(first.partition, begins, ends))
     common = _common_start(first, last)
     if len(common) > len("2025"):  # within a year, which is less than a request
         return (common,), 1
@@ -226,12 +235,11 @@ def _within_year(first: Period, last: Period, year: int) -> tuple[Period, Period
 
 
 def _common_start(first: Period, last: Period) -> str:
-    """Return what the dates of all objects between two periods begin with: ``2025-07-`` for days of one month.
+    """Return what the dates of all days between two begin with: ``2025-07-`` for days of one month.
 
-    Of months only the year counts: one known key has a month of one digit (``ADABKRW-1h-2020-8.zip``).
+    Never more than a month: days without their leading zero sort elsewhere.
     """
-    length = len("2025-") if first.partition is Partition.MONTHLY else None
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(str(first)[:length], str(last), strict=False))
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(str(first)[: len("2025-07-")], str(last), strict=False))
     return "".join(character for character, _ in same)
 
 

@@ -24,7 +24,7 @@ from crypto_archive.model import (
     UnknownSymbol,
     UnknownSymbols,
 )
-from crypto_archive.plan.availability import bounds, whole_months, within
+from crypto_archive.plan.availability import bounds, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,8 +49,8 @@ class SeriesGroup:
         symbols: Names and globs, as the row's keys spell them.
         intervals: The intervals; ``(None,)`` where the row has no interval layer.
         dates: The days wanted, cut to those in which the row is published.
-        consolidates: Whether the listed monthly object of a whole month replaces its daily ones; ``partition`` is daily
-            then.
+        consolidates: Whether monthly objects may have the days, in place of daily ones or where those lack them;
+            ``partition`` is daily then.
         filters: Which of the symbols count, as the row's keys spell them.
     """
 
@@ -61,6 +61,11 @@ class SeriesGroup:
     dates: DateRange
     consolidates: bool = False
     filters: SymbolFilter = field(default_factory=SymbolFilter)
+
+    @property
+    def partitions(self) -> frozenset[Partition]:
+        """In which partitions its objects are wanted."""
+        return frozenset(Partition) if self.consolidates else frozenset({self.partition})
 
     @property
     def label(self) -> str:
@@ -81,32 +86,37 @@ class ResolvedSelection:
     notices: tuple[Notice, ...]
 
 
-def select(context: Context, selection: Selection) -> ResolvedSelection:
-    """Resolve a selection against the matrix."""
+def select(context: Context, selection: Selection, *, listed: bool = False) -> ResolvedSelection:
+    """Resolve a selection against the matrix.
+
+    Args:
+        context: The context of the job.
+        selection: What is wanted.
+        listed: Whether the bucket is listed, which has the last word then; else the dates and the status of a row
+            decide what it has.
+    """
     groups: list[SeriesGroup] = []
     notices: list[Notice] = []
     for market in selection.markets:
         names = selection.data_types or tuple(row.data_type for row in context.matrix.rows_of(market))
         rows = {name: context.matrix.row(market, name) for name in names}
         for row in dict.fromkeys(row for row in rows.values() if row is not None):
-            groups += _groups(context, row, selection, notices)
+            groups += _groups(context, row, selection, notices, listed=listed)
         if lacking := [name for name, row in rows.items() if row is None]:
             what = f"{market} does not have {', '.join(lacking)}; nothing to plan"
             notices.append(Notice(what, about=("data_types",)))
     return ResolvedSelection(tuple(groups), tuple(dict.fromkeys(filter(context.config.concerns, notices))))
 
 
-def _groups(context: Context, row: Row, selection: Selection, notices: list[Notice]) -> Iterator[SeriesGroup]:
+def _groups(
+    context: Context, row: Row, selection: Selection, notices: list[Notice], *, listed: bool
+) -> Iterator[SeriesGroup]:
     label = f"{row.market} {row.data_type}"
-    if row.status is Status.NEVER_PUBLISHED:
-        notices.append(Notice(f"{label}: never published by the archive; nothing to plan", about=("data_types",)))
-        return
-    if row.status is Status.REMOVED:
-        what = f"{label}: removed from the archive, last day {row.last_date}; nothing to plan"
-        notices.append(Notice(what, about=("data_types",)))
+    if row.status in {Status.NEVER_PUBLISHED, Status.REMOVED}:
+        yield from _unpublished(context, row, selection, notices, listed=listed)
         return
     symbols = _symbols(row, selection, context.matrix, notices)
-    dates = within(row, selection.dates)
+    dates = selection.dates if listed else within(row, selection.dates)
     preferred = selection.partition.preferred
     for partition, intervals in _by_partition(row, selection, notices):
         what = label if None in intervals or partition is preferred else f"{label} {', '.join(map(str, intervals))}"
@@ -118,16 +128,15 @@ def _groups(context: Context, row: Row, selection: Selection, notices: list[Noti
         if partition is not preferred:
             why = f"{what}: published {partition} only; planning {partition} objects"
             notices.append(Notice(why, Topic.PLANNING, about=("data_types", "partition")))
-        if row.last_date is not None and (selection.dates.end is None or selection.dates.end > row.last_date):
+        if not listed and row.last_date is not None and (dates.end is None or dates.end >= row.last_date):
             why = f"{what}: discontinued; planning up to its last day {row.last_date}"
             notices.append(Notice(why, Topic.PLANNING, about=("data_types", "date_range")))
-        # Of intervals that both partitions have, whole months may be fetched as one object.
+        # Of intervals that both partitions have, either may have a day.
         both: tuple[str | None, ...] = ()
         if (
             selection.partition is Partitioning.AUTO
             and partition is Partition.DAILY
             and Partition.MONTHLY in row.partitions
-            and whole_months(row, dates, context.today) is not None
         ):
             monthly = row.intervals(Partition.MONTHLY)
             both = tuple(interval for interval in intervals if interval is None or interval in monthly)
@@ -135,6 +144,21 @@ def _groups(context: Context, row: Row, selection: Selection, notices: list[Noti
         for some, consolidates in ((both, True), (rest, False)):
             if some:
                 yield SeriesGroup(row, partition, symbols, some, dates, consolidates, selection.filters)
+
+
+def _unpublished(
+    context: Context, row: Row, selection: Selection, notices: list[Notice], *, listed: bool
+) -> Iterator[SeriesGroup]:
+    """Yield the group of a row of which nothing should be in the bucket; where it is listed, it may be there again."""
+    label = f"{row.market} {row.data_type}"
+    never = row.status is Status.NEVER_PUBLISHED
+    if never or not listed:
+        what = "never published by the archive" if never else f"removed from the archive, last day {row.last_date}"
+        notices.append(Notice(f"{label}: {what}; nothing to plan", about=("data_types",)))
+    symbols = _symbols(row, selection, context.matrix, notices) if listed else ()
+    partition = next(iter(row.partitions), Partition.DAILY)
+    if symbols and not row.has_intervals and bounds(partition, selection.dates, context.today) is not None:
+        yield SeriesGroup(row, partition, symbols, (None,), selection.dates, filters=selection.filters)
 
 
 def _symbols(row: Row, selection: Selection, matrix: Matrix, notices: list[Notice]) -> tuple[str, ...]:
@@ -169,6 +193,13 @@ def _by_partition(
         yield preferred, here
     if there:
         yield preferred.other, there
+
+
+def partitions_of(row: Row, interval: str | None, preferred: Partitioning) -> frozenset[Partition]:
+    """Return in which partitions the objects of a series are wanted: the preferred one, or the one that there is."""
+    there = frozenset(one for one in row.partitions if interval is None or interval in row.intervals(one))
+    wanted = there & {preferred.preferred}
+    return there if preferred is Partitioning.AUTO or not wanted else wanted
 
 
 def _why_nothing(row: Row, partition: Partition, dates: DateRange) -> str:

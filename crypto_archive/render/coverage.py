@@ -39,12 +39,13 @@ MOST_NAMED_MONTHS = 12
 MOST_WIDE_MONTHS = 40
 """The longest span whose months are two characters wide."""
 
-WHOLE, MOST, SOME, NOTHING, HOLED = "█", "▓", "▒", "░", "×"
+WHOLE, MOST, SOME, NOTHING, HOLED, UNOPENED = "█", "▓", "▒", "░", "×", "?"
 _ON_DISK, _PARTLY, _TO_FETCH, _LACKING, _FAINT = "#4f9fdf", "#8fb5cf", "#cca300", "bold #d96f86", "bright_black"
 _ABSENCE_SIGNS = {
     Absence.NOT_YET: "~",
     Absence.BEFORE_FIRST: "·",
-    Absence.AFTER_LAST: ">",
+    Absence.LATE: "!",
+    Absence.MONTHLY_ONLY: "m",
     Absence.DELISTED: "-",
     Absence.DISCONTINUED: "=",
     Absence.NEVER_PUBLISHED: "/",
@@ -55,7 +56,8 @@ _MEANINGS = {
     Absence.HOLE: "the archive has a hole",
     Absence.NOT_YET: "not published yet",
     Absence.BEFORE_FIRST: "before the first day",
-    Absence.AFTER_LAST: "after the last day",
+    Absence.LATE: "late",
+    Absence.MONTHLY_ONLY: "only in a monthly object",
     Absence.DELISTED: "delisted",
     Absence.DISCONTINUED: "discontinued",
     Absence.NEVER_PUBLISHED: "never published",
@@ -153,6 +155,8 @@ def sign_of(counts: DayCounts, *, shows_holes: bool = True) -> tuple[str, str]:
             return " ", ""
         return _ABSENCE_SIGNS[reason], _LACKING if reason is Absence.HOLE else _FAINT
     style = _ON_DISK if share == 1 else _PARTLY if share > 0 else _TO_FETCH
+    if counts.unopened and counts.unopened + counts.stored == counts.available:
+        return UNOPENED, _PARTLY
     if counts.holes and shows_holes:
         return HOLED, f"bold {style}"
     return (WHOLE if share == 1 else MOST if share >= 0.5 else SOME if share > 0 else NOTHING), style
@@ -242,6 +246,8 @@ def _legend(counts: DayCounts) -> Text:
     entries = [(WHOLE, _ON_DISK, "on disk")] if counts.stored else []
     if counts.stored and counts.to_fetch:
         entries += [(MOST, _PARTLY, "most of it"), (SOME, _PARTLY, "some of it")]
+    if counts.unopened:
+        entries.append((UNOPENED, _PARTLY, "in a month, not looked into"))
     if counts.to_fetch:
         entries.append((NOTHING, _TO_FETCH, "to fetch"))
     for reason, meaning in _MEANINGS.items():
@@ -252,17 +258,19 @@ def _legend(counts: DayCounts) -> Text:
 
 def _totals(series: int, counts: DayCounts) -> Text:
     stored = f"{series:,} series: {counts.available:,} days available, {format_share(counts)} of them on disk"
-    return Text(f"{stored}, {counts.to_fetch:,} to fetch; {counts.holes:,} in holes", style="bold")
+    unopened = f", {counts.unopened:,} in months that were not looked into" if counts.unopened else ""
+    return Text(f"{stored}{unopened}, {counts.to_fetch:,} to fetch; {counts.holes:,} in holes", style="bold")
 
 
 DATA = "/*DATA*/"
 """The placeholder for the data in the template."""
 
-STORED, ONLY_STORED, TO_FETCH, UNWANTED = "s", "o", "f", "u"
+STORED, ONLY_STORED, TO_FETCH, UNWANTED, NOT_LOOKED_INTO = "s", "o", "f", "u", "q"
 ABSENCE_LETTERS = {
     Absence.NOT_YET: "n",
     Absence.BEFORE_FIRST: "b",
-    Absence.AFTER_LAST: "a",
+    Absence.LATE: "l",
+    Absence.MONTHLY_ONLY: "m",
     Absence.DELISTED: "e",
     Absence.DISCONTINUED: "d",
     Absence.NEVER_PUBLISHED: "v",
@@ -291,6 +299,7 @@ def stretches(one: SeriesCoverage, shown: Days) -> str:
         (STORED, Days(one.stored & one.listed)),
         (ONLY_STORED, one.only_stored),
         (TO_FETCH, one.to_fetch),
+        (NOT_LOOKED_INTO, one.unopened),
         *((ABSENCE_LETTERS[reason], days) for reason, days in one.missing.items()),
         (UNWANTED, Days(dayset.enclosed(shown) & ~known)),
     ]

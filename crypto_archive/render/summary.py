@@ -12,10 +12,10 @@ from rich.text import Text
 
 from crypto_archive.errors import ExitCode
 from crypto_archive.jobs.report import STORED
-from crypto_archive.model import Outcome, UnknownSymbols, Verdict
+from crypto_archive.model import Absence, Outcome, UnknownSymbols, Verdict
 from crypto_archive.plan.selection import UNKNOWN_SHOWN
 from crypto_archive.render.console import RESULT_STYLES, STATUS_STYLES
-from crypto_archive.render.tables import facts_table, plain_table
+from crypto_archive.render.tables import absent_lines, facts_table, plain_table
 from crypto_archive.text import format_bytes, format_count, format_duration, format_rate, one_line
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ HEADLINES = {
     "empty": "Nothing was found",
     "interrupted": "The run was interrupted",
 }
+_EXPECTED = frozenset(
+    {Absence.NOT_YET, Absence.BEFORE_FIRST, Absence.DELISTED, Absence.DISCONTINUED, Absence.NEVER_PUBLISHED}
+)
+"""Why days are lacking that nobody can have, or not yet; not worth a headline."""
 CHECK_HEADLINES = {
     "bad": "Some files are bad or missing",
     "incomplete": "Part of the selection was never collected",
@@ -102,6 +106,7 @@ def headline(report: Report) -> str:
     counts = report.outcomes
     parts = [format_count(sum(counts.values()), "object"), format_bytes(report.bytes)]
     parts += [f"{counts[outcome]:,} {outcome}" for outcome in _INCOMPLETE if counts[outcome]]
+    parts += [f"{days:,} days {reason}" for reason, days in report.days.absent.items() if reason not in _EXPECTED]
     parts += filter(None, [doubts(report.stored_verdicts)])
     first = next((f"; first: {one.object.key}: {one.reason}" for one in report.failures), "")
     return one_line("; ".join((f"{report.status}: {', '.join(parts)}", *_unknown(report.notices))) + first)
@@ -155,6 +160,8 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         facts.add_row("moved", f"{moved}, to .crypto-archive/covered; monthly objects hold their rows")
     if report_file is not None:
         facts.add_row("report", str(report_file))
+    for number, line in enumerate(absent_lines(report.days)):
+        facts.add_row("" if number else "absent", Text(line))
     _add_notices(facts, report)
     there = sum(report.outcomes[outcome] for outcome in STORED)
     title = _title_of_unknown(report) or ("" if _only_bad_zips(report) else HEADLINES.get(report.status, ""))
@@ -165,7 +172,7 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
     title = title or (
         f"All {format_count(there, 'file')} are in place" if there > 1
         else "The file is in place" if there else "There is nothing to download"
-    )  # fmt: skip
+    ) + _lacking(report)  # fmt: skip
     parts: list[RenderableType] = [_panel(title, report.status, facts, report.run_id)]
     if report.failures:
         rows = ((str(event.outcome), event.object.key, event.reason) for event in report.failures)
@@ -187,6 +194,15 @@ def _only_bad_zips(report: Report) -> bool:
     """Whether a run is partial only since some zips are broken in the archive: all files are in place."""
     complete = not any(report.outcomes[outcome] for outcome in _INCOMPLETE)
     return report.status == "partial" and complete and report.stored_verdicts[Verdict.BAD_ZIP] > 0
+
+
+def _lacking(report: Report) -> str:
+    """Return how many wanted days the archive lacks, and why, for a headline; empty where it has all."""
+    absent = {reason: days for reason, days in report.days.absent.items() if reason not in _EXPECTED}
+    if not absent:
+        return ""
+    counts = ", ".join(f"{days:,} {reason}" for reason, days in absent.items())
+    return f"; days that the archive lacks: {counts}"
 
 
 def verify_summary(report: VerifyReport) -> RenderableType:

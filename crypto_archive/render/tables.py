@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crypto_archive.catalog import days as dayset
-from crypto_archive.model import Partition, UnknownSymbols
+from crypto_archive.model import Absence, Partition, UnknownSymbols
 from crypto_archive.plan.lockfile import Kind
 from crypto_archive.render.console import CHECK_STYLES, ROW_STYLES, SteadyConsole, is_terminal
 from crypto_archive.text import format_about, format_bytes, format_count, one_line
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.load import EffectiveField
     from crypto_archive.config.presets import PresetInfo
     from crypto_archive.jobs.doctor import Check
+    from crypto_archive.jobs.report import DaysReport
     from crypto_archive.model import DateRange, Notice
     from crypto_archive.plan.availability import SymbolHistory
     from crypto_archive.plan.estimate import Estimate, Needs
@@ -90,22 +92,52 @@ class Fitting:
         yield next(fitting, self._choices[-1])
 
 
+ABSENT_SHOWN = 20
+"""How many series that lack days are shown; reports name all."""
+_OF_THE_TYPE = {Absence.DISCONTINUED, Absence.NEVER_PUBLISHED}
+
+
+def absent_lines(days: DaysReport) -> list[str]:
+    """Return one line for each series that lacks wanted days, up to a number that people read.
+
+    Series that lack all of them because the archive does not publish their type share a line.
+    """
+    lines: list[str] = []
+    unpublished: Counter[tuple[str, Absence]] = Counter()
+    for one in days.lacking:
+        reasons = {absent.reason for absent in one.absent}
+        if not one.available and len(reasons) == 1 and reasons <= _OF_THE_TYPE:
+            unpublished[f"{one.series.market} {one.series.data_type}", one.absent[0].reason] += 1
+        else:
+            lines.append(one.summary)
+    shown = [one_line(line) for line in lines[:ABSENT_SHOWN]]
+    if (more := len(lines) - ABSENT_SHOWN) > 0:
+        shown.append(f"and {more:,} more series that lack days; --json lists them")
+    shown += [f"{what}: {count:,} series, all days {reason}" for (what, reason), count in unpublished.items()]
+    return shown
+
+
 def plan_table(
-    groups: Sequence[GroupTotals], notices: Iterable[Notice] = (), needs: Needs | None = None
+    groups: Sequence[GroupTotals],
+    notices: Iterable[Notice] = (),
+    needs: Needs | None = None,
+    days: DaysReport | None = None,
 ) -> RenderableType:
     """Return the totals of a plan per market and data type, what a collect of it would need, and its notices.
 
-    Columns without a figure are left out, and on a narrow terminal those that matter least.
+    Columns without a figure are left out, and on a narrow terminal those that matter least. ``days`` tells which of the
+    wanted days cannot be had.
     """
+    absent = [Text.assemble(("absent  ", "yellow"), line) for line in (absent_lines(days) if days else ())]
     if not groups:
-        return Group(Text("The plan has no objects.", style="yellow"), *_notice_lines(notices))
+        return Group(Text("The plan has no objects.", style="yellow"), *absent, *_notice_lines(notices))
     names = [name for name, count in _PLAN_COLUMNS.items() if name == "objects" or any(map(count, groups))]
     choices = [names]
     for least in ("sidecars", "commands", "batches"):
         choices.append([name for name in choices[-1] if name != least])
     table = Fitting(*(_plan_table(groups, columns) for columns in choices))
     facts = () if needs is None else (Text(), needs_table(needs))
-    lines = [*_notice_lines(notices)]
+    lines = [*absent, *_notice_lines(notices)]
     return Group(table, *facts, *([Text()] if facts and lines else []), *lines)
 
 
@@ -325,12 +357,16 @@ def symbols_table(histories: Sequence[SymbolHistory]) -> RenderableType:
     """Return the symbols with their first and last day; a long gap is flagged, since the name may have been reused."""
     if not histories:
         return Text("No symbol matches.", style="yellow")
-    columns = ("market", "symbol", "first day", "last day", "days", "without data")
-    table = plain_table(*columns, right=["days"], folded=["without data"])
+    columns = ("market", "symbol", "first day", "last day", "days", "on the day", "without data")
+    asked = any(one.answer for one in histories)
+    table = plain_table(
+        *(name for name in columns if asked or name != "on the day"), right=["days"], folded=["without data"]
+    )
     for one in histories:
         table.add_row(
             one.series.market, Text(one_line(one.series.symbol)), str(one.first_day), str(one.last_day),
-            f"{dayset.count(one.days):,}", Text("; ".join(map(_gap, one.gaps)), style="yellow"),
+            f"{dayset.count(one.days):,}", *([one.answer or ""] if asked else []),
+            Text("; ".join(map(_gap, one.gaps)), style="yellow"),
         )  # fmt: skip
     reused = sum(1 for one in histories if one.gaps)
     tail = f", {reused:,} with a long gap: their names may have been reused" if reused else ""

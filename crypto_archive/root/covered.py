@@ -15,13 +15,13 @@ from crypto_archive.catalog.layouts import NoPlace
 from crypto_archive.files import free_name
 from crypto_archive.model import SIDECAR_SUFFIX, Partition, Period
 from crypto_archive.root.store import Root, explain_root_errors, leads_outside, scan_folder
-from crypto_archive.root.zips import rows
+from crypto_archive.root.zips import BrokenZip, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from crypto_archive.catalog.matrix import Matrix
+    from crypto_archive.catalog.matrix import Matrix, Row
     from crypto_archive.model import ArchiveObject
 
 
@@ -169,6 +169,22 @@ def _without_rows(days: Mapping[date, Path], day: date) -> Path:
     if any(True for _ in rows(days[day])):
         raise RowsDiffer(day)
     return days[day]
+
+
+def month_days(path: Path, row: Row, month: Period) -> int | None:
+    """Return of which days a monthly file has rows, one bit per day; None if its rows do not tell."""
+    at = time_column(row.columns)
+    if at is None:
+        return None
+    found = 0
+    try:
+        for line in rows(path):
+            day = _day_of(at, line)
+            if day is not None and month.first_day <= day <= month.last_day:
+                found |= 1 << (day.day - 1)
+    except (BrokenZip, OSError):
+        return None
+    return found or None
 
 
 def _day_of(column: int, row: bytes) -> date | None:

@@ -95,6 +95,33 @@ _UPGRADES = (
             "CREATE TEMP VIEW history AS SELECT *, NULL AS sidecar_etag FROM main.history",
         ),
     ),
+    _Upgrade(
+        change=(
+            """
+            CREATE TABLE absent_days (
+                market TEXT NOT NULL, data_type TEXT NOT NULL, symbol TEXT NOT NULL, interval TEXT NOT NULL,
+                first TEXT NOT NULL, last TEXT NOT NULL, reason TEXT NOT NULL, seen_at TEXT NOT NULL,
+                PRIMARY KEY (market, data_type, symbol, interval, first)) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE month_days (key TEXT PRIMARY KEY NOT NULL, sha256 TEXT NOT NULL, days INTEGER NOT NULL)
+            WITHOUT ROWID
+            """,
+            "UPDATE absence SET reason = 'discontinued' WHERE reason = 'after-last'",
+        ),
+        stand_ins=(
+            """
+            CREATE TEMP TABLE absent_days (
+                market TEXT, data_type TEXT, symbol TEXT, interval TEXT, first TEXT, last TEXT, reason TEXT,
+                seen_at TEXT)
+            """,
+            "CREATE TEMP TABLE month_days (key TEXT, sha256 TEXT, days INTEGER)",
+            """
+            CREATE TEMP VIEW absence AS
+            SELECT key, replace(reason, 'after-last', 'discontinued') AS reason, seen_at FROM main.absence
+            """,
+        ),
+    ),
 )
 SCHEMA_VERSION = len(_UPGRADES)
 _WAIT_SECONDS = 30.0

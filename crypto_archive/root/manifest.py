@@ -6,15 +6,21 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
-from crypto_archive.model import Absence, ManifestEntry, Verdict
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
+from crypto_archive.model import Absence, AbsentDays, ManifestEntry, Verdict
 from crypto_archive.root.database import FIELDS, UnreadableRow, connect_reader, connect_writer, explain_sqlite_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from sqlite3 import Connection
     from types import TracebackType
+
+    from crypto_archive.model import Series, SeriesDays
 
 Row = tuple[str, int, str, str, str, str | None, str, str, str | None]
 """A stored object, in the order of ``database.FIELDS``."""
@@ -134,6 +140,10 @@ ON CONFLICT (key) DO UPDATE SET
 _RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
 _RECORD_AWAITED = "INSERT OR IGNORE INTO awaited (key, wanted_by, since, came) VALUES (?, ?, ?, ?)"
 _NOT_AWAITED = "DELETE FROM awaited WHERE key = ?"
+_SERIES = "market = ? AND data_type = ? AND symbol = ? AND interval = ?"
+_ABSENT = "market, data_type, symbol, interval, first, last, reason, seen_at"
+_RECORD_MONTH = "INSERT OR REPLACE INTO month_days (key, sha256, days) SELECT key, sha256, ? FROM object WHERE key = ?"
+_MERGE_MONTH = "INSERT OR REPLACE INTO month_days (key, sha256, days) VALUES (?, ?, ?)"
 _TO_HISTORY = f"INSERT INTO history ({FIELDS}) SELECT {FIELDS} FROM object WHERE key = ?"
 
 # Of the same download, the other manifest has the newer record: it may have noted what a later listing said.
@@ -178,6 +188,8 @@ class Manifest:
         self._entries: dict[str, Row] = {}
         self._absences: dict[str, AbsenceRow] = {}
         self._awaited: dict[str, dict[str, AwaitedRow]] = {}
+        self._series_days: list[tuple[SeriesDays, str]] = []
+        self._months: dict[str, tuple[int, str]] = {}
         with explain_sqlite_errors(path):
             if read_only or unchanging:
                 self._connection = connect_reader(path, unchanging=unchanging)
@@ -237,6 +249,16 @@ class Manifest:
         if rows:
             self._write_many(("DELETE FROM awaited WHERE key = ? AND wanted_by = ?", rows))
 
+    def record_days(self, found: SeriesDays, seen_at: datetime) -> None:
+        """Record which of the wanted days the archive lacks of a series; what is known of other days stays."""
+        self._series_days.append((found, text_of(seen_at)))
+        self._flush_when_many()
+
+    def record_month(self, key: str, days: int) -> None:
+        """Record of which days a stored monthly object has rows: one bit per day of the month."""
+        self._months[key] = (days, key)
+        self._flush_when_many()
+
     def forget(self, keys: Iterable[str]) -> None:
         """Move the records of objects into their history, and commit that immediately."""
         self.flush()
@@ -247,7 +269,8 @@ class Manifest:
 
     def flush(self) -> None:
         """Commit new records."""
-        if not self._entries and not self._absences and not self._awaited:
+        waiting = (self._entries, self._absences, self._awaited, self._series_days, self._months)
+        if not any(waiting):
             return
         for_good = [(key,) for key, reason, _ in self._absences.values() if Absence(reason).is_final]
         with explain_sqlite_errors(self.path), self._connection as connection:
@@ -257,9 +280,33 @@ class Manifest:
             connection.executemany(_NOT_AWAITED, ((key,) for key in self._entries))
             connection.executemany(_RECORD_AWAITED, (row for rows in self._awaited.values() for row in rows.values()))
             connection.executemany(_NOT_AWAITED, for_good)
+            connection.executemany(_RECORD_MONTH, self._months.values())
+            for found, seen_at in self._series_days:
+                self._replace_absent_days(connection, found, seen_at)
         self._entries.clear()
         self._absences.clear()
         self._awaited.clear()
+        self._months.clear()
+        self._series_days.clear()
+
+    def _replace_absent_days(self, connection: Connection, found: SeriesDays, seen_at: str) -> None:
+        """Write the absent days of the wanted span, keeping the ranges, or their parts, outside of it."""
+        name = _name_of(found.series)
+        former = connection.execute(
+            f"SELECT first, last, reason, seen_at FROM absent_days WHERE {_SERIES}", name
+        ).fetchall()
+        if not former and not found.absent:
+            return
+        kept: list[tuple[AbsentDays, str]] = []
+        for first, last, reason, seen in former:
+            outside = Days(_days_of((reason, first, last)) & ~dayset.span(found.first, found.last))
+            kept += [(AbsentDays(Absence(reason), *run), seen) for run in dayset.ends(outside)]
+        rows = [*kept, *((absent, seen_at) for absent in found.absent)]
+        connection.execute(f"DELETE FROM absent_days WHERE {_SERIES}", name)
+        connection.executemany(
+            f"INSERT INTO absent_days ({_ABSENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ((*name, str(one.first), str(one.last), one.reason.value, seen) for one, seen in rows),
+        )
 
     def merge(self, path: Path) -> None:
         """Take in all records of another manifest, which stays as it is.
@@ -290,6 +337,9 @@ class Manifest:
                     for row in absences:
                         absence_of(row)
                 self._write_many((_MERGE_ABSENCE, absences))
+            query = f"SELECT key, sha256, days, key FROM month_days WHERE key > ? ORDER BY key LIMIT {_PAGE}"
+            for keyed in other._pages_of(query, ""):
+                self._write_many((_MERGE_MONTH, [row[:-1] for row in keyed]))
 
     # Reading
 
@@ -351,8 +401,29 @@ class Manifest:
         with explain_sqlite_errors(self.path):
             return [awaited_of(row) for row in rows]
 
+    def absent_days(self, series: Series) -> Mapping[Absence, Days]:
+        """Return the days that the archive was last seen not to have of a series, by reason."""
+        self.flush()
+        query = f"SELECT reason, first, last FROM absent_days WHERE {_SERIES} ORDER BY reason, first"
+        found = groupby(self._read(query, *_name_of(series)), key=lambda row: row[0])
+        with explain_sqlite_errors(self.path):
+            return {Absence(reason): _united(map(_days_of, rows)) for reason, rows in found}
+
+    def month_days(self, prefix: str) -> Mapping[str, int]:
+        """Return of which days stored monthly objects have rows, by key: one bit per day of the month."""
+        self.flush()
+        query = """
+            SELECT key, month_days.days FROM month_days JOIN object USING (key)
+            WHERE key >= ? AND key < ? AND month_days.sha256 = object.sha256
+        """
+        rows = self._read(query, prefix, prefix + _LAST)
+        return {key: days for key, days in rows if isinstance(days, int) and 0 <= days < 1 << 31}
+
     def _flush_when_many(self) -> None:
-        if len(self._entries) + len(self._absences) + len(self._awaited) >= _PAGE:
+        waiting = (
+            len(self._entries) + len(self._absences) + len(self._awaited) + len(self._series_days) + len(self._months)
+        )
+        if waiting >= _PAGE:
             self.flush()
 
     def _write_many(self, *statements: tuple[str, Iterable[tuple[Any, ...]]]) -> None:
@@ -387,6 +458,26 @@ class Manifest:
     def _read(self, query: str, *arguments: str | int) -> list[Any]:
         with explain_sqlite_errors(self.path):
             return self._connection.execute(query, arguments).fetchall()
+
+
+def _name_of(series: Series) -> tuple[str, str, str, str]:
+    return series.market.value, series.data_type, series.symbol, series.interval or ""
+
+
+def _days_of(row: tuple[str, str, str]) -> Days:
+    """Return the days of a row: reason, first and last day."""
+    try:
+        Absence(row[0])
+        return dayset.span(date.fromisoformat(row[1]), date.fromisoformat(row[2]))
+    except (ValueError, TypeError) as error:
+        raise UnreadableRow(str(error)) from error
+
+
+def _united(some: Iterable[Days]) -> Days:
+    days = 0
+    for more in some:
+        days |= more
+    return Days(days)
 
 
 class _Entries(Mapping[str, "ManifestEntry"]):

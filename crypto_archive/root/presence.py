@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.layouts import plain_parts
 from crypto_archive.model import SIDECAR_SUFFIX, StoredStat, Verdict, is_md5
 from crypto_archive.root.proof import sidecar_etag
@@ -16,7 +17,8 @@ from crypto_archive.root.store import scan_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from crypto_archive.model import ManifestEntry, RemoteStat
+    from crypto_archive.catalog.days import Days
+    from crypto_archive.model import ArchiveObject, ManifestEntry, RemoteStat
     from crypto_archive.root.manifest import Manifest
     from crypto_archive.root.store import Root
 
@@ -35,6 +37,7 @@ class _Rows(NamedTuple):
 
     recorded: Mapping[str, ManifestEntry]
     beneath: Mapping[str, ManifestEntry]
+    months: Mapping[str, int]
 
 
 class StoredFiles:
@@ -95,12 +98,25 @@ class StoredFiles:
 
     def is_short(self, key: str, remote: RemoteStat) -> bool:
         """Whether exactly the listed bytes are stored, and known not to hold the rows of their days."""
+        known = self._recorded(key, remote)
+        return known is not None and known.verdict in {Verdict.GAPS, Verdict.BAD_ZIP}
+
+    def month_days(self, item: ArchiveObject, remote: RemoteStat | None) -> Days | None:
+        """Return the days of which a stored monthly object has rows; None if they are unknown, or of other bytes."""
+        if self._recorded(item.key, remote) is None:
+            return None
+        days = self._rows(item.key.rpartition("/")[0]).months.get(item.key)
+        return None if days is None else dayset.of_month(item.period, days)
+
+    def _recorded(self, key: str, remote: RemoteStat | None) -> ManifestEntry | None:
+        """Return the record of a stored file; None if there is none, or if the archive now lists other bytes."""
         there = self.find(key)
         known = there.recorded if there is not None else None
-        if known is None or known.verdict not in {Verdict.GAPS, Verdict.BAD_ZIP} or known.size != remote.size:
-            return False
+        if known is None or remote is None:
+            return known
         # Without a listing the ETag of a record is the MD5; an object that was uploaded in parts has a different ETag.
-        return known.etag == remote.etag or (known.last_modified is None and not is_md5(remote.etag))
+        same = known.etag == remote.etag or (known.last_modified is None and not is_md5(remote.etag))
+        return known if same and known.size == remote.size else None
 
     def _read_folder(self, path: str) -> _Folder:
         folder = self._root.path.joinpath(*plain_parts(path)) if path else self._root.path
@@ -108,8 +124,10 @@ class StoredFiles:
 
     def _read_rows(self, folder: str) -> _Rows:
         prefix = folder and f"{folder}/"
-        manifests = (self._manifest, self._beneath)
-        return _Rows(*({} if manifest is None else manifest.entries_in(prefix) for manifest in manifests))
+        manifests = [manifest for manifest in (self._beneath, self._manifest) if manifest is not None]
+        months = {key: days for manifest in manifests for key, days in manifest.month_days(prefix).items()}
+        recorded = {} if self._manifest is None else self._manifest.entries_in(prefix)
+        return _Rows(recorded, {} if self._beneath is None else self._beneath.entries_in(prefix), months)
 
 
 def _size(path: str) -> int | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable, RootLocked
 from crypto_archive.events import Cancellation
 from crypto_archive.files import free_name
-from crypto_archive.model import Notice, OnNotice
+from crypto_archive.model import Notice, OnDays, OnNotice, SeriesDays
 from crypto_archive.root.database import SIDE_FILES, explain_sqlite_errors, fold_log
 from crypto_archive.root.layout import confirm_layout, root_of, take_layout
 from crypto_archive.root.lock import hold_shard, hold_whole, shards_of, start_shard, wait_for
@@ -35,6 +35,10 @@ def _ignore(_: Notice) -> None:
     """Drop a notice."""
 
 
+def _ignore_days(_: SeriesDays) -> None:
+    """Drop what is known of the days of a series."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every step of a job works with, made once at its start.
@@ -45,6 +49,7 @@ class Context:
         today: The current UTC day.
         cancellation: The token that asks the job to stop.
         on_notice: Receives what a person should know, as it happens.
+        on_days: Receives which of its wanted days can be had, and why not the others, of each series that is planned.
     """
 
     config: RunConfig
@@ -52,6 +57,7 @@ class Context:
     today: date
     cancellation: Cancellation = field(default_factory=Cancellation)
     on_notice: OnNotice = _ignore
+    on_days: OnDays = _ignore_days
 
     @classmethod
     def of(

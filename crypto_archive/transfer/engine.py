@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import EndpointUnreachable, EnvironmentFailure
@@ -22,6 +23,7 @@ from crypto_archive.plan.decide import batches
 from crypto_archive.root.store import explain_root_errors
 from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.s5cmd.output import Fault
+from crypto_archive.transfer.finish import with_month_days
 from crypto_archive.transfer.lane import Lane
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ class Engine:
         with explain_root_errors(context.root):
             self.staging.mkdir(parents=True, exist_ok=True)
         self._batches = DiskQueue[Batch](self.staging)
+        self._numbers = count(1)
         self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(CHUNKS_IN_FLIGHT)
         self._chunk: list[Event] = []  # of the planner's thread alone
         self._arrived = False
@@ -105,8 +108,10 @@ class Engine:
     def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[Event, None, None]:
         """Fetch what is planned; yield events until every planned object has its outcome.
 
-        The plan is consumed in a thread of its own. What the lanes cannot take yet waits on disk.
+        The plan is consumed in a thread of its own. What the lanes cannot take yet waits on disk. A second plan may
+        follow when the first is done.
         """
+        self._batches.reopen()
         threads = [threading.Thread(target=self._feed, args=(planned,), name="planner")]
         threads += [threading.Thread(target=self._work, args=(lane,), name="lane") for lane in self._watches]
         for thread in threads:
@@ -171,7 +176,8 @@ class Engine:
 
     def _feed(self, planned: Generator[PlannedObject, None, None]) -> None:
         try:
-            for batch in batches(self._announced(planned), self.context.request.fetching.batch_size):
+            size = self.context.request.fetching.batch_size
+            for batch in batches(self._announced(planned), size, self._numbers):
                 self._enqueue(batch)
         except Exception as error:
             self.abort(error)
@@ -204,7 +210,7 @@ class Engine:
                     if item.action.transfers:
                         yield item
                     else:
-                        self._announce(_finished_without_transfer(item))
+                        self._announce(_finished_without_transfer(self.context, item))
             except Exception as error:
                 self.abort(error)
 
@@ -293,11 +299,11 @@ class Engine:
             watch.stopper.start()
 
 
-def _finished_without_transfer(item: PlannedObject) -> ObjectFinished:
+def _finished_without_transfer(context: Context, item: PlannedObject) -> ObjectFinished:
     reason = "" if item.action is Action.KEEP else item.why
     if item.verdict is Verdict.BAD_ZIP:
         reason = "the archive's own zip is broken, and has not been replaced since"
-    return ObjectFinished(
+    finished = ObjectFinished(
         item.object,
         _WITHOUT_TRANSFER[item.action],
         reason,
@@ -306,3 +312,4 @@ def _finished_without_transfer(item: PlannedObject) -> ObjectFinished:
         remote=item.remote,
         refused=item.action is Action.REFUSE,
     )
+    return with_month_days(context, item, finished) if item.action is Action.KEEP else finished

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
+from crypto_archive.root.covered import month_days
 from crypto_archive.root.proof import as_listed, prove, settled
 from crypto_archive.root.store import Refused, publish, publish_sidecar, quarantine
 from crypto_archive.s5cmd.listing import list_objects
@@ -53,7 +54,8 @@ def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectSt
     if (sound or agreed) and (reason := _not_as_locked(context, binary, planned, proof.digest)):
         return replace(state.ended(Outcome.FAILED, reason, refused=True), bytes_fetched=state.arrived_bytes)
     if sound:
-        return _publish(context.root, state, proof, remote)
+        finished = _publish(context.root, state, proof, remote)
+        return finished if finished.outcome is Outcome.FAILED else with_month_days(context, planned, finished)
     if state.attempts < context.request.fetching.attempts:
         return RetryDownload(proof.digest.sha256, proof.reason)
     return _quarantine(context.root, run_id, state, proof)
@@ -93,6 +95,16 @@ def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat 
         # Nothing else would speak against damaged bytes.
         return listed_now(context, binary, state.planned.object.key)
     return remote
+
+
+def with_month_days(context: Context, planned: PlannedObject, finished: ObjectFinished) -> ObjectFinished:
+    """Add of which days a stored monthly object has rows, where its size tells or its rows have to."""
+    if not planned.look:
+        return replace(finished, month_days=planned.covers.days) if planned.covers and planned.covers.days else finished
+    item = planned.object
+    row = context.matrix.row(item.series.market, item.series.data_type)
+    found = None if row is None else month_days(context.root.file(item.key), row, item.period)
+    return finished if found is None else replace(finished, month_days=found, lacks=planned.look & ~found)
 
 
 def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:

@@ -51,7 +51,7 @@ def hours(archive: Archive) -> set[str]:
 @pytest.mark.parametrize(
     ("selection", "asked"),
     [
-        (THREE, ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-1"]),
+        (THREE, ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-"]),
         # A folder question for the symbols, and one request for all of them.
         ((*UM, "-t", "fundingRate", "-s", "all"), ["data/futures/um/monthly/fundingRate/"] * 2),
         # Sixteen intervals, one folder.
@@ -59,12 +59,13 @@ def hours(archive: Archive) -> set[str]:
          ["data/spot/monthly/klines/BTCUSDT/"]),
         # Two years, of which each is less than a request.
         ((*SERIES, "--start", "2024-12-31", "--end", "2025-01-01"),
-         ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2024-12-31",
-          "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-01-01"]),
-        # Whole months in both forms; in July there is no whole month.
+         ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2024-12-",
+          "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-01-"]),
+        # Whole months in both forms; days are lacking, which may be there without their zeros.
         ((*SERIES, "--start", "2025-06-01", "--end", "2025-07-15"),
-         ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-0",
-          "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2025-"]),
+         ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-",
+          "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-0",
+          "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-"]),
     ],
     ids=["series", "type", "symbol", "years", "both partitions"],
 )  # fmt: skip
@@ -80,7 +81,9 @@ def test_three_days_of_a_preset_take_a_request_a_series(run: Runner, proxy: Faul
     document = plan(run.at(proxy.endpoint_url), *RESEARCH)
     series = {(item.market, item.data_type, item.symbol, item.interval) for item in archive.spec.objects
               if in_research(item)}  # fmt: skip
-    assert document["budget"]["requests_listed"] == proxy.count("LIST") == proxy.count() == len(series) == 57
+    listed = document["budget"]["requests_listed"]
+    # One for each series; and a few for types which the matrix says are over.
+    assert len(series) == 57 <= listed == proxy.count("LIST") == proxy.count() <= 1.1 * 57
     assert document["totals"]["objects"] == len(keys_where(archive.spec, in_research))
 
 
@@ -88,10 +91,12 @@ def test_pages_are_reckoned_as_they_are_asked_for(run: Runner, own_archive: Call
     many = of_days(Market.SPOT, "klines", ("BTCUSDT",), days(date(2020, 1, 1), date(2021, 5, 31)), ("1d",))
     archive = own_archive(SampleSpec.of(many))
     with FaultProxy(archive.endpoint_url) as proxy:
-        selection = ("-m", "spot", "-t", "klines", "-i", "1d", "-s", "BTCUSDT", "--partition", "daily")
+        selection = ("-m", "spot", "-t", "klines", "-i", "1d", "-s", "BTCUSDT", "--partition", "daily",
+                     "--start", "2020-01-01", "--end", "2021-05-31")  # fmt: skip
         document = plan(run.at(proxy.endpoint_url), *selection)
         assert document["totals"]["objects"] == 366 + 151
-        assert [seen.key for seen in proxy.requests] == ["data/spot/daily/klines/BTCUSDT/1d/BTCUSDT-1d-20"] * 2
+        prefix = "data/spot/daily/klines/BTCUSDT/1d/BTCUSDT-1d-202"
+        assert sorted(seen.key for seen in proxy.requests) == [f"{prefix}0-", f"{prefix}1-0"]
         assert document["budget"]["requests_listed"] == 2
 
 

@@ -227,9 +227,8 @@ def test_symbols_may_have_any_letters(run: Runner, discovery: tuple[str, ...]) -
 def test_nothing_found_is_told_and_not_a_success(run: Runner) -> None:
     code, stdout, _ = run("plan", "--format", "json", *SERIES, "--start", "2019-01-01", "--end", "2019-01-02")
     assert code == 3
-    assert json.loads(stdout)["notices"] == [
-        "spot klines BTCUSDT 1h: no daily objects in the archive from 2019-01-01 to 2019-01-02"
-    ]
+    days = json.loads(stdout)["days"]
+    assert (days["wanted"], days["available"], days["absent"]["before-first"]) == (2, 0, 2)
 
 
 @needs_the_sample

@@ -178,7 +178,7 @@ def test_a_symbol_that_has_nothing_on_these_days_is_not_unknown(run: Runner) -> 
     code, stdout, _ = run("plan", *CM, "-t", "klines", "-i", "1h", "--start", "2024-07-15", "--end", "2024-07-15",
                           "-s", "BTCUSD_250627")  # fmt: skip
     assert code == 3
-    assert "futures_cm klines BTCUSD_250627 1h: no daily objects in the archive from 2024-07-15" in stdout
+    assert "futures_cm klines BTCUSD_250627 1h: 1 of 1 days not available: 2024-07-15 before-first" in stdout
     assert "has no symbol" not in stdout
 
 

@@ -42,7 +42,8 @@ def a_report(dates: DateRange | None = None) -> CoverageReport:
         (HOSTILE, days("2025-01-01", "2025-02-28"), dayset.NONE),
     ):
         series = Series(Market.SPOT, "klines", symbol, "1d")
-        report.add(series_coverage(series, klines, ObjectDays(listed), ObjectDays(stored), selection.dates, TODAY))
+        there, on_disk = ObjectDays(listed), ObjectDays(stored)
+        report.add(series_coverage(series, klines, there, on_disk, selection.dates, TODAY, ending=Absence.DELISTED))
     series = Series(Market.FUTURES_UM, "fundingRate", "XUSDT")
     report.add(series_coverage(series, funding, ObjectDays(), ObjectDays(), selection.dates, TODAY))
     report.notices.append(Notice("spot bookDepth: never published by the archive; nothing to plan"))
@@ -78,6 +79,7 @@ def test_a_series_is_told_month_by_month() -> None:
         "stored": 22,
         "listed": 22,
         "to_fetch": 0,
+        "unopened": 0,
         "missing": {"before-first": 9},
     }
     assert bitcoin["months"][2]["missing"] == {"hole": 2}
@@ -93,14 +95,14 @@ def test_sums_are_those_of_the_series() -> None:
             if "market" not in group or (one["market"], one["data_type"]) == (group["market"], group["data_type"])
         ]
         assert group["series"] == len(chosen)
-        for name in ("days", "stored", "listed", "to_fetch"):
+        for name in ("days", "stored", "listed", "to_fetch", "unopened"):
             assert (
                 group[name]
                 == sum(one[name] for one in chosen)
                 == sum(month[name] for one in chosen for month in one["months"])
             )
         assert sum(group["missing"].values()) == sum(sum(one["missing"].values()) for one in chosen)
-        assert group["days"] == group["stored"] + group["to_fetch"] + sum(group["missing"].values())
+        assert group["days"] == group["stored"] + group["unopened"] + group["to_fetch"] + sum(group["missing"].values())
 
 
 def test_odd_names_survive() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families as text_of
 
 from crypto_archive.config.run_config import Request, Selection
 from crypto_archive.errors import ExitCode, FileUnusable
-from crypto_archive.events import ObjectFinished, ObjectPlanned, RunFinished, RunStarted
+from crypto_archive.events import ObjectFinished, ObjectPlanned, RunFinished, RunStarted, SeriesAnswered
 from crypto_archive.jobs.metrics import LAST_SUCCESS, former_successes, metrics_text, write_metrics
 from crypto_archive.jobs.report import Report
-from crypto_archive.model import Action, Market, Outcome, PlannedObject
+from crypto_archive.model import Absence, AbsentDays, Action, Market, Outcome, PlannedObject, Series, SeriesDays
 from tests.unit.jobs.test_report import archive_object
 
 if TYPE_CHECKING:
@@ -139,3 +139,17 @@ def test_a_pipe_is_neither_read_nor_replaced(tmp_path: Path) -> None:
     assert former_successes(tmp_path / "m.prom") == {}
     with pytest.raises(FileUnusable, match="it is not a regular file"):
         write_metrics(report_of(Outcome.FETCHED), tmp_path / "m.prom")
+
+
+def test_the_newest_data_tell_of_an_archive_that_is_late() -> None:
+    """A run that finds nothing new succeeds, or is empty; the age of the data grows all the same."""
+    series = Series(Market.SPOT, "klines", "BTCUSDT", "1h")
+    late = AbsentDays(Absence.LATE, date(2026, 11, 25), date(2026, 11, 27))
+    report = Report(Request(Selection((Market.SPOT,))), presets=("research",))
+    report.add(SeriesAnswered(SeriesDays(series, late.first, late.last, 0, date(2026, 11, 16), (late,))))
+    samples = {one.name: one for family in openmetrics_of(metrics_text(report)) for one in family.samples}
+    newest = samples["crypto_archive_newest_data_timestamp_seconds"]
+    assert newest.labels == {"preset": "research", "market": "spot", "data_type": "klines"}
+    assert newest.value == datetime(2026, 11, 17, tzinfo=UTC).timestamp()
+    assert samples["crypto_archive_absent_days"].labels == {"preset": "research", "reason": "late"}
+    assert samples["crypto_archive_absent_days"].value == 3

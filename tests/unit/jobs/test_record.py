@@ -387,6 +387,8 @@ def test_a_settled_object() -> None:
         "etag": "abc",
         "sidecar_etag": None,
         "refused": False,
+        "month_days": None,
+        "lacks": 0,
     }
     assert line is not None
     assert "币安人生USDT" in line

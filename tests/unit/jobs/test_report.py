@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from crypto_archive.events import (
     PlanFinished,
     RunFinished,
     RunStarted,
+    SeriesAnswered,
 )
 from crypto_archive.jobs.report import FAILURES_KEPT, UNPRUNED_KEPT, Report
 from crypto_archive.model import (
     Absence,
+    AbsentDays,
     Action,
     ArchiveObject,
     DateRange,
@@ -35,6 +38,7 @@ from crypto_archive.model import (
     Period,
     PlannedObject,
     Series,
+    SeriesDays,
     Verdict,
 )
 
@@ -58,6 +62,7 @@ DOCUMENT_KEYS = [
     "collection_stats",
     "outcomes",
     "absences",
+    "days",
     "verdicts",
     "stored_verdicts",
     "by_market_and_type",
@@ -357,3 +362,25 @@ def test_a_broken_zip_of_the_archive_is_in_place_but_no_success(outcome: Outcome
     assert (document["status"], document["exit_code"], document["success_rate"]) == ("partial", 3, 100.0)
     assert [(one["outcome"], one["reason"]) for one in document["failures"]] == [(outcome, "not a zip")]
     assert (document["verdicts"]["bad-zip"], document["verdicts"]["ok"]) == (1, 0)
+
+
+def test_wanted_days_are_available_or_absent_and_a_later_answer_replaces_an_earlier_one() -> None:
+    series = Series(Market.SPOT, "klines", "BTCUSDT", "1d")
+    hole = AbsentDays(Absence.HOLE, date(2025, 7, 3), date(2025, 7, 4))
+    late = AbsentDays(Absence.LATE, date(2025, 7, 9), date(2025, 7, 10))
+    begin, end = date(2025, 7, 1), date(2025, 7, 10)
+    report = Report(Request(selection=Selection((Market.SPOT,))))
+    report.add(SeriesAnswered(SeriesDays(series, begin, end, 10, end)))
+    report.add(SeriesAnswered(SeriesDays(series, begin, end, 6, date(2025, 7, 8), (hole, late))))
+    report.add(SeriesAnswered(SeriesDays(replace(series, interval="1h"), begin, end, 10, end)))
+    days = report["days"]
+    assert (days["wanted"], days["available"]) == (20, 16)
+    assert {reason: count for reason, count in days["absent"].items() if count} == {"late": 2, "hole": 2}
+    [one] = days["series"]
+    assert (one["symbol"], one["interval"], one["wanted"], one["available"]) == ("BTCUSDT", "1d", 10, 6)
+    assert one["absent"][0] == {"reason": "hole", "first": "2025-07-03", "last": "2025-07-04", "days": 2}
+    assert report.days.newest() == {(Market.SPOT, "klines"): end}
+    assert report.days.lacking[0].summary == (
+        "spot klines BTCUSDT 1d: 4 of 10 days not available: "
+        "2025-07-03 to 2025-07-04 hole, 2025-07-09 to 2025-07-10 late"
+    )

@@ -11,13 +11,16 @@ from hypothesis import given, settings, strategies as st
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.matrix import Row, Status
-from crypto_archive.model import Absence, DateRange, Market, Series
+from crypto_archive.model import Absence, DateRange, Market, Partition, Series
 from crypto_archive.plan.availability import (
     GAP_DAYS,
     DayCounts,
     ObjectDays,
     SeriesCoverage,
     SymbolHistory,
+    answers,
+    gaps_of,
+    reuse_gaps,
     series_coverage,
     total,
 )
@@ -28,6 +31,7 @@ KLINES = row_of(Market.SPOT, "klines")
 FUNDING = row_of(Market.FUTURES_UM, "fundingRate")
 TICKER = row_of(Market.FUTURES_UM, "bookTicker")
 NOTHING = ObjectDays()
+SERIES = Series(Market.SPOT, "klines", "BTCUSDT", "1d")
 
 
 def days(first: str, last: str) -> Days:
@@ -41,10 +45,11 @@ def covered(
     dates: DateRange | None = None,
     row: Row = KLINES,
     today: date = TODAY,
+    ending: Absence = Absence.LATE,
 ) -> SeriesCoverage:
     interval = "1d" if row.has_intervals else None
     series = Series(row.market, row.data_type, "BTCUSDT", interval)
-    return series_coverage(series, row, listed, stored, dates or DateRange(date(2025, 5, 1)), today)
+    return series_coverage(series, row, listed, stored, dates or DateRange(date(2025, 5, 1)), today, ending=ending)
 
 
 def reasons(coverage: SeriesCoverage) -> dict[str, list[tuple[str, str]]]:
@@ -66,9 +71,15 @@ def test_a_series_that_goes_on() -> None:
     assert dayset.count(coverage.to_fetch) == 45 - 2 - 3
 
 
-@pytest.mark.parametrize(("last", "reason"), [("2025-07-10", "not-yet"), ("2025-07-09", "delisted")])
-def test_an_archive_that_is_some_days_late_is_no_end(last: str, reason: str) -> None:
-    assert list(covered(ObjectDays(daily=days("2025-05-01", last))).missing) == [reason]
+def test_days_later_than_usual_are_late_while_the_symbol_lives() -> None:
+    listed = ObjectDays(daily=days("2025-05-01", "2025-07-10"))
+    assert reasons(covered(listed)) == {
+        "not-yet": [("2025-07-18", "2025-07-19")],
+        "late": [("2025-07-11", "2025-07-17")],
+    }
+    assert reasons(covered(listed, ending=Absence.DELISTED)) == {"delisted": [("2025-07-11", "2025-07-19")]}
+    on_time = ObjectDays(daily=days("2025-05-01", "2025-07-17"))
+    assert reasons(covered(on_time, ending=Absence.DELISTED)) == {"not-yet": [("2025-07-18", "2025-07-19")]}
 
 
 def test_a_recent_gap_may_still_close() -> None:
@@ -97,10 +108,11 @@ def test_a_type_that_is_published_no_more() -> None:
     coverage = covered(listed, row=TICKER, dates=DateRange(date(2024, 2, 1), date(2024, 4, 30)))
     assert reasons(coverage) == {"discontinued": [("2024-03-11", "2024-04-30")]}
     ended = replace(TICKER, status=Status.ACTIVE)
-    coverage = covered(listed, row=ended, dates=DateRange(date(2024, 2, 1), date(2024, 4, 30)))
+    dates = DateRange(date(2024, 2, 1), date(2024, 4, 30))
+    coverage = covered(listed, row=ended, dates=dates, ending=Absence.DELISTED)
     assert reasons(coverage) == {
-        "after-last": [("2024-03-31", "2024-04-30")],
         "delisted": [("2024-03-11", "2024-03-30")],
+        "discontinued": [("2024-03-31", "2024-04-30")],
     }
 
 
@@ -119,10 +131,10 @@ def test_a_row_that_the_archive_does_not_have(name: str, market: Market, reason:
 
 def test_months_are_awaited_longer() -> None:
     listed = ObjectDays(monthly=days("2025-03-01", "2025-05-31"))
-    assert reasons(covered(listed, row=FUNDING)) == {"not-yet": [("2025-06-01", "2025-07-19")]}
-    late = covered(listed, row=FUNDING, today=date(2025, 7, 23))  # the end of June, 16 days and 7 more
-    assert list(late.missing) == ["not-yet"]
-    assert list(covered(listed, row=FUNDING, today=date(2025, 7, 24)).missing) == ["delisted"]
+    on_time = covered(listed, row=FUNDING, today=date(2025, 7, 16))  # the end of June and 16 days
+    assert reasons(on_time) == {"not-yet": [("2025-06-01", "2025-07-15")]}
+    late = covered(listed, row=FUNDING, today=date(2025, 7, 17))
+    assert reasons(late) == {"not-yet": [("2025-07-01", "2025-07-16")], "late": [("2025-06-01", "2025-06-30")]}
 
 
 def test_a_monthly_object_counts_for_its_month() -> None:
@@ -131,18 +143,6 @@ def test_a_monthly_object_counts_for_its_month() -> None:
     assert coverage.first_day == date(2025, 6, 1)
     assert dayset.count(coverage.stored) == 30
     assert dayset.count(coverage.to_fetch) == 17
-
-
-def test_daily_objects_say_on_which_day_of_a_month_a_symbol_came_and_went() -> None:
-    listed = ObjectDays(daily=days("2025-02-10", "2025-04-20"), monthly=days("2025-02-01", "2025-04-30"))
-    stored = ObjectDays(monthly=days("2025-04-01", "2025-04-30"))
-    coverage = covered(listed, stored, dates=DateRange(date(2025, 2, 1), date(2025, 5, 31)))
-    assert (coverage.first_day, coverage.last_day) == (date(2025, 2, 10), date(2025, 4, 20))
-    assert reasons(coverage) == {
-        "before-first": [("2025-02-01", "2025-02-09")],
-        "delisted": [("2025-04-21", "2025-05-31")],
-    }
-    assert dayset.count(coverage.stored) == 20
 
 
 def test_a_monthly_object_fills_a_hole_of_the_daily_ones() -> None:
@@ -171,7 +171,7 @@ def sum_of(spans: list[Days]) -> int:
     return days
 
 
-def whole_months(some: Days) -> Days:
+def whole_of(some: Days) -> Days:
     return Days(sum_of([all_days for month, all_days in dayset.months(some) if all_days & some]))
 
 
@@ -183,7 +183,9 @@ ROWS = st.builds(
     first_date=st.sampled_from([None, date(2017, 8, 17)]),
     last_date=st.sampled_from([None, date(2018, 2, 10)]),
 )
-OBJECTS = st.builds(ObjectDays, daily=SETS, monthly=SETS.map(whole_months))
+OBJECTS = st.builds(
+    lambda daily, monthly, some: ObjectDays(daily, monthly, Days(monthly & some)), SETS, SETS.map(whole_of), SETS
+)
 
 
 @settings(max_examples=150)
@@ -200,7 +202,8 @@ def test_every_wanted_day_is_there_or_has_exactly_one_reason(
 ) -> None:
     wanted = DateRange(start, start + timedelta(days=length))
     coverage = covered(listed, stored, dates=wanted, row=row, today=today)
-    there = coverage.stored | coverage.listed
+    assert coverage.stored & coverage.unopened == 0
+    there = coverage.stored | coverage.unopened | coverage.listed
     assert there & ~coverage.wanted == 0
     lacking = sum_of(list(coverage.missing.values()))
     assert there & lacking == 0
@@ -210,46 +213,86 @@ def test_every_wanted_day_is_there_or_has_exactly_one_reason(
     counts = [one for _, one in coverage.months()]
     assert sum(one.days for one in counts) == dayset.count(coverage.wanted)
     for one in counts:
-        assert one.days == one.stored + one.to_fetch + sum(one.missing.values())
-        assert one.listed - one.to_fetch <= one.stored
+        assert one.days == one.stored + one.unopened + one.to_fetch + sum(one.missing.values())
+        assert one.listed - one.to_fetch <= one.stored + one.unopened
     whole = coverage.counts()
-    assert whole.days == whole.stored + whole.to_fetch + sum(whole.missing.values())
+    assert whole.days == whole.stored + whole.unopened + whole.to_fetch + sum(whole.missing.values())
 
 
-@given(OBJECTS)
-def test_what_is_covered_has_all_daily_objects_and_only_days_of_objects(objects: ObjectDays) -> None:
-    found = objects.covered()
-    assert objects.daily & ~found == 0
-    assert found & ~(objects.daily | objects.monthly) == 0
+PARTITIONS = st.sets(st.sampled_from(Partition), min_size=1).map(frozenset)
+
+
+@settings(max_examples=200)
+@given(ROWS, OBJECTS, SETS, st.dates(date(2017, 12, 1), date(2018, 7, 1)), PARTITIONS, st.booleans())
+def test_answers_partition_the_wanted_days(
+    row: Row, there: ObjectDays, wanted: Days, today: date, partitions: frozenset[Partition], lives: bool
+) -> None:
+    ending = Absence.LATE if lives else Absence.DELISTED
+    series = Series(row.market, row.data_type, "BTCUSDT", "1d" if row.has_intervals else None)
+    found = answers(series, row, wanted, there, today, ending=ending, partitions=partitions)
+    lacking = sum_of(list(found.absent.values()))
+    assert found.available & lacking == 0
+    assert found.available | lacking == wanted
+    assert sum(map(dayset.count, found.absent.values())) == lacking.bit_count()
+    assert found.daily == (wanted & there.daily if Partition.DAILY in partitions else 0)
+    assert found.unopened & ~found.monthly == 0
+    if Partition.MONTHLY in partitions:
+        assert Absence.MONTHLY_ONLY not in found.absent
+    assert (Absence.DELISTED if lives else Absence.LATE) not in found.absent
+    days = Days(dayset.enclosed(wanted))
+    summed = answers(series, row, days, there, today, ending=ending, partitions=partitions).summed()
+    if summed is None:
+        assert not wanted
+    else:
+        assert summed.wanted == dayset.count(days) == summed.available + sum(one.count for one in summed.absent)
+        assert list(summed.absent) == sorted(summed.absent, key=lambda one: one.first)
+
+
+def test_days_that_only_a_month_has_are_had_by_it_or_said() -> None:
+    there = ObjectDays(days("2021-03-01", "2021-03-31"), days("2021-01-01", "2021-03-31"))
+    wanted = days("2021-01-15", "2021-03-10")
+    assert answers(SERIES, KLINES, wanted, there, TODAY).absent == {}
+    strict = answers(SERIES, KLINES, wanted, there, TODAY, partitions={Partition.DAILY})
+    assert strict.absent == {Absence.MONTHLY_ONLY: days("2021-01-15", "2021-02-28")}
 
 
 def test_absences_of_a_document_are_in_their_order() -> None:
     listed = ObjectDays(daily=Days(days("2025-06-03", "2025-07-17") & ~days("2025-06-10", "2025-06-11")))
-    assert list(covered(listed).missing) == [Absence.NOT_YET, Absence.BEFORE_FIRST, Absence.HOLE]
+    assert list(covered(listed).missing) == [Absence.NOT_YET, Absence.HOLE, Absence.BEFORE_FIRST]
 
 
-SERIES = Series(Market.SPOT, "klines", "BTCUSDT", "1d")
 JANUARY = dayset.span(date(2025, 1, 1), date(2025, 1, 31))
 
 
-def history(*spans: tuple[date, date]) -> SymbolHistory:
-    days = 0
-    for first, last in spans:
-        days |= dayset.span(first, last)
-    return SymbolHistory(SERIES, Days(days))
-
-
-def test_a_history_has_its_ends_and_no_gap() -> None:
-    one = history((date(2021, 1, 5), date(2021, 3, 1)))
+def test_a_history_has_its_ends() -> None:
+    one = SymbolHistory(SERIES, days("2021-01-05", "2021-03-01"))
     assert (one.first_day, one.last_day, one.gaps) == (date(2021, 1, 5), date(2021, 3, 1), ())
 
 
-def test_only_long_gaps_hint_at_a_reused_name() -> None:
-    assert GAP_DAYS == 30
-    short = history((date(2021, 1, 1), date(2021, 1, 1)), (date(2021, 1, 31), date(2021, 2, 1)))
-    assert short.gaps == ()
-    long = history((date(2021, 1, 1), date(2021, 1, 1)), (date(2021, 2, 1), date(2021, 2, 1)))
-    assert long.gaps == (DateRange(date(2021, 1, 2), date(2021, 1, 31)),)
+LUNA = (("2022-04-01", "2022-05-13"), ("2022-05-31", "2022-06-30"))
+"""Seventeen days without data in a month whose monthly object exists."""
+COCOS = (("2023-01-01", "2023-01-18"), ("2023-01-22", "2023-02-28"))
+
+
+@pytest.mark.parametrize(
+    ("lives", "gap"), [(LUNA, ("2022-05-14", "2022-05-30")), (COCOS, ("2023-01-19", "2023-01-21"))]
+)
+def test_a_gap_that_the_daily_objects_show_hints_at_a_reused_name(
+    lives: tuple[tuple[str, str], ...], gap: tuple[str, str]
+) -> None:
+    daily = Days(sum_of([days(*life) for life in lives]))
+    there = ObjectDays(daily, whole_of(daily), Days(whole_of(daily) & ~daily))
+    found = reuse_gaps(gaps_of(there))
+    assert [(str(one.start), str(one.end)) for one in found] == [gap]
+    assert reuse_gaps(gaps_of(there), days(*gap)) == ()  # an outage that the other symbols share
+
+
+def test_neither_a_short_hole_nor_a_month_without_daily_objects_is_a_gap() -> None:
+    hole = Days(days("2021-01-01", "2021-03-31") & ~days("2021-02-03", "2021-02-04"))
+    assert GAP_DAYS == 3
+    assert reuse_gaps(gaps_of(ObjectDays(hole))) == ()
+    daily = Days(days("2021-01-01", "2021-01-31") | days("2021-03-01", "2021-03-31"))
+    assert gaps_of(ObjectDays(daily, days("2021-02-01", "2021-02-28"))) == 0
 
 
 def test_a_month_is_counted_by_itself() -> None:
@@ -257,9 +300,9 @@ def test_a_month_is_counted_by_itself() -> None:
     listed = dayset.span(date(2025, 1, 22), date(2025, 2, 3))
     hole = dayset.span(date(2025, 2, 4), date(2025, 2, 5))
     wanted = Days(stored | listed | hole)
-    one = SeriesCoverage(SERIES, wanted, stored, listed, {Absence.HOLE: hole})
+    one = SeriesCoverage(SERIES, wanted, stored, dayset.NONE, listed, {Absence.HOLE: hole})
     assert [(str(month), counts) for month, counts in one.months()] == [
-        ("2025-01", DayCounts(12, 12, 10, 0, {})),
+        ("2025-01", DayCounts(12, 12, 10)),
         ("2025-02", DayCounts(5, 0, 3, 3, {Absence.HOLE: 2})),
     ]
     assert one.counts() == DayCounts(17, 12, 13, 3, {Absence.HOLE: 2})
@@ -277,13 +320,14 @@ COUNTS = st.builds(
     st.integers(0, 99),
     st.integers(0, 99),
     st.dictionaries(st.sampled_from(Absence), st.integers(1, 9)),
+    st.integers(0, 99),
 )
 
 
 @given(st.lists(COUNTS))
 def test_a_total_is_the_sum_of_each(counts: list[DayCounts]) -> None:
     whole = total(counts)
-    for name in ("days", "stored", "listed", "to_fetch"):
+    for name in ("days", "stored", "listed", "to_fetch", "unopened"):
         assert getattr(whole, name) == sum(getattr(one, name) for one in counts)
     for reason in Absence:
         assert whole.missing.get(reason, 0) == sum(one.missing.get(reason, 0) for one in counts)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.run_config import Selection, SymbolFilter
+from crypto_archive.catalog import days as dayset
+from crypto_archive.catalog.days import Days
+from crypto_archive.config.run_config import SymbolFilter
 from crypto_archive.model import (
     SIDECAR_SUFFIX,
     Absence,
+    AbsentDays,
     Action,
     Covered,
     DateRange,
@@ -21,11 +24,12 @@ from crypto_archive.model import (
     Partition,
     Period,
     RemoteStat,
+    SeriesDays,
 )
 from crypto_archive.plan.availability import PUBLICATION_DELAY
 from crypto_archive.plan.candidates import by_calendar, calendar_objects
-from crypto_archive.plan.listed import SERIES_NAMED, ListedGroup
-from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, SeriesGroup
+from crypto_archive.plan.listed import MONTHS_NAMED, ListedGroup
+from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup
 from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, Files, a_context, row_of
 
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from crypto_archive.model import Candidate
 
 TODAY = date(2025, 8, 20)
+LATER = date(2025, 12, 20)
+"""Long after the days of most tests, so that none of them is waited for."""
 JULY = DateRange(date(2025, 7, 1), date(2025, 7, 31))
 SPOT_HOURS = "data/spot/daily/klines/{symbol}/1h/{symbol}-1h-{day}.zip"
 
@@ -70,8 +76,8 @@ class Bucket:
     prepared: list[list[str]] = field(default_factory=list)
     folders_asked: list[str] = field(default_factory=list)
     said: list[Notice] = field(default_factory=list)
+    days: list[SeriesDays] = field(default_factory=list)
     is_cut_short: bool = False
-    names: NamedSymbols = field(default_factory=lambda: NamedSymbols(a_context().config))
 
     def __enter__(self) -> Self:
         return self
@@ -99,15 +105,13 @@ class Bucket:
     def remark(self) -> Notice | None:
         return None
 
-    def candidates(self, group: SeriesGroup, today: date = TODAY) -> list[Candidate]:
-        market = group.row.market
-        context = a_context(today, self.said.append, selection=Selection((market,), symbols={market: group.symbols}))
-        self.names = NamedSymbols(context.config)
-        return list(ListedGroup(context, group, self, Files(short=self.short), self.names).objects())
+    def candidates(self, group: SeriesGroup, today: date = LATER) -> list[Candidate]:
+        context = replace(a_context(today, self.said.append), on_days=self.days.append)
+        return list(ListedGroup(context, group, self, Files(short=self.short)).objects())
 
     @property
     def texts(self) -> list[str]:
-        return [notice.text for notice in self.said]
+        return [notice.text for notice in self.said if "the archive is late" not in notice.text]
 
 
 def with_sidecars(*keys: str) -> set[str]:
@@ -225,13 +229,13 @@ def test_objects_that_were_not_asked_for_are_left_out() -> None:
     asked = [hour_key(1), hour_key(1) + SIDECAR_SUFFIX, hour_key(3)]
     said: list[Notice] = []
     listed = [an_entry(key) for key in (*foreign, *asked, *foreign, *asked, asked[0])]
-    found = ListedGroup(a_context(TODAY, said.append), a_group("BTCUSDT"), Bucket(set(), listed)).objects()
+    found = ListedGroup(a_context(LATER, said.append), a_group("BTCUSDT"), Bucket(set(), listed)).objects()
     assert [(item.key, remote is not None and remote.has_sidecar) for item, remote, *_ in found] == [
         (hour_key(1), True),
         (hour_key(3), False),
     ]
-    assert [notice.text for notice in said] == [
-        "spot klines: the archive lists 3 objects more than once; the first entry counts"
+    assert "spot klines: the archive lists 3 objects more than once; the first entry counts" in [
+        notice.text for notice in said
     ]
 
 
@@ -245,30 +249,31 @@ def test_only_the_days_wanted_are_given() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "prefix"),
     [
-        (date(2025, 7, 15), date(2025, 7, 15), "2025-07-15"),
-        (date(2025, 7, 10), date(2025, 7, 19), "2025-07-1"),
+        (date(2025, 7, 15), date(2025, 7, 15), "2025-07-"),
+        (date(2025, 7, 10), date(2025, 7, 19), "2025-07-"),
         (date(2025, 7, 1), date(2025, 7, 31), "2025-07-"),
         (date(2025, 1, 1), date(2025, 7, 31), "2025-0"),
         (date(2024, 10, 1), date(2024, 12, 1), "2024-1"),
         (date(2024, 1, 1), date(2025, 7, 31), "2024- 2025-0"),  # of the 2020s there are more than 2,000 keys
-        (date(2024, 12, 31), date(2025, 1, 1), "2024-12-31 2025-01-01"),
+        (date(2024, 12, 31), date(2025, 1, 1), "2024-12- 2025-01-"),
         (date(2018, 1, 1), date(2025, 7, 31), "20"),
     ],
 )
 def test_prefixes_are_narrowed_by_what_the_dates_have_in_common(first: date, last: date, prefix: str) -> None:
     bucket = Bucket(set())
     bucket.candidates(a_group("BTCUSDT", "ETHUSDT", dates=DateRange(first, last)))
-    assert bucket.asked == [
+    asked = [
         f"data/spot/daily/klines/{symbol}/1h/{symbol}-1h-{dates}"
         for symbol in ("BTCUSDT", "ETHUSDT")
         for dates in prefix.split()
     ]
+    assert bucket.asked[: len(asked)] == asked
 
 
 def test_an_open_end_is_narrowed_by_yesterday() -> None:
     bucket = Bucket(set())
-    bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 2), None)))
-    assert bucket.asked == ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-08-"]
+    bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 2), None)), TODAY)
+    assert bucket.asked[0] == "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-08-"
 
 
 @pytest.mark.parametrize("months", [(8, 8), (7, 9), (1, 12)], ids=str)
@@ -282,60 +287,25 @@ def test_a_month_of_one_digit_is_found_too(months: tuple[int, int]) -> None:
     assert [(item.key, str(item.period)) for item, *_ in found] == [(key, "2020-08")]
 
 
-def test_a_silent_series_is_noticed() -> None:
-    bucket = Bucket(with_sidecars(hour_key(15), hour_key("2025-06-30", "ETHUSDT")))
-    bucket.candidates(a_group("BTCUSDT", "ETHUSDT", intervals=("1h",)))
-    assert bucket.texts == ["spot klines ETHUSDT 1h: no daily objects in the archive from 2025-07-01 to 2025-07-31"]
-
-
-def test_a_silent_series_without_an_interval_is_noticed() -> None:
-    bucket = Bucket(set())
-    group = a_group(
-        "NOSUCH", intervals=(None,), partition=Partition.MONTHLY, market=Market.FUTURES_UM, data_type="fundingRate"
-    )
-    assert bucket.candidates(group) == []
-    assert bucket.texts == ["futures_um fundingRate NOSUCH: no monthly objects in the archive from 2025-07 to 2025-07"]
-
-
-def test_too_many_silent_series_are_counted_and_not_named() -> None:
-    names = [f"X{number}" for number in range(SERIES_NAMED + 1)]
-    bucket = Bucket(with_sidecars(hour_key(15), *(hour_key("2020-01-01", name) for name in names)))
-    bucket.candidates(a_group("BTCUSDT", *names))
-    assert bucket.texts == ["spot klines: no daily objects in the archive from 2025-07-01 to 2025-07-31 for 21 series"]
-
-
 def test_names_ask_for_no_folders() -> None:
-    bucket = Bucket(with_sidecars(hour_key(15)))
-    bucket.candidates(a_group("BTCUSDT", intervals=("1h", "1d")))
-    assert bucket.folders_asked == []
+    bucket = Bucket(with_sidecars(*(hour_key(day) for day in range(1, 32))))
+    bucket.candidates(a_group("BTCUSDT"))
+    assert (bucket.folders_asked, len(bucket.asked)) == ([], 1)
 
 
-def test_a_name_that_the_archive_does_not_have_comes_with_the_nearest_in_place_of_its_silence() -> None:
+def test_each_named_series_has_an_answer() -> None:
     keys = [hour_key(15), hour_key("2020-01-01", "BTCUSDC"), hour_key("2020-01-01", "ETHUSDT")]
     bucket = Bucket(with_sidecars(*keys))
     bucket.candidates(a_group("BTCUSDT", "BTCUSD", "ETHUSDT", "!ETHBTC", intervals=("1h", "1d")))
     assert bucket.folders_asked == ["data/spot/daily/klines/"]
-    silent = [("BTCUSDT", "1d"), ("ETHUSDT", "1d"), ("ETHUSDT", "1h")]
-    assert bucket.texts == [
-        f"spot klines {symbol} {interval}: no daily objects in the archive from 2025-07-01 to 2025-07-31"
-        for symbol, interval in silent
-    ]
-    assert [notice.text for notice in bucket.names.notices()] == [
-        "the archive has no symbol 'BTCUSD'; nearest are 'BTCUSDT', 'BTCUSDC', 'ETHUSDT'"
-    ]
-
-
-def test_a_name_in_lower_case_is_looked_up_before_it_is_changed() -> None:
-    bucket = Bucket(with_sidecars(hour_key(15), hour_key(16, "lowusdt")))
-    found = bucket.candidates(a_group("btcusdt", "lowusdt", "nosuch"))
-    assert [item.series.symbol for item, *_ in found] == ["BTCUSDT", "lowusdt"]
-    assert [notice.text for notice in bucket.names.notices()] == ["the archive has no symbol 'nosuch'"]
-
-
-def test_what_globs_find_is_never_unknown() -> None:
-    bucket = Bucket(with_sidecars(hour_key("2020-01-01")))
-    bucket.candidates(a_group("BTC*"))
-    assert bucket.texts == ["spot klines BTCUSDT 1h: no daily objects in the archive from 2025-07-01 to 2025-07-31"]
+    assert {(one.series.symbol, one.series.interval): one.summary.rpartition(" ")[2] for one in bucket.days} == {
+        ("BTCUSDT", "1h"): "late",  # nothing goes on after July 15th
+        ("BTCUSDT", "1d"): "never-published",
+        ("BTCUSD", "1h"): "never-published",
+        ("BTCUSD", "1d"): "never-published",
+        ("ETHUSDT", "1h"): "delisted",
+        ("ETHUSDT", "1d"): "never-published",
+    }
 
 
 def test_filters_choose_among_the_folders_of_the_bucket() -> None:
@@ -370,7 +340,7 @@ def test_globs_that_match_nothing_are_noticed() -> None:
 
 def test_nothing_is_listed_for_days_that_are_not_over() -> None:
     bucket = Bucket(set())
-    assert bucket.candidates(a_group("BTCUSDT", dates=DateRange(TODAY, None))) == []
+    assert bucket.candidates(a_group("BTCUSDT", dates=DateRange(TODAY, None)), TODAY) == []
     assert bucket.asked == []
 
 
@@ -395,21 +365,20 @@ def keys_on(symbol: str, interval: str, days: dict[int, str]) -> Iterator[tuple[
 def test_zips_and_sidecars_are_joined_in_any_mixture(world: dict[tuple[str, str], dict[int, str]]) -> None:
     expected: dict[str, bool] = {}
     held: set[str] = set()
-    silent = {(symbol, interval) for symbol in SYMBOLS for interval in INTERVALS}
     for (symbol, interval), days in world.items():
         for key, day, kind in keys_on(symbol, interval, days):
             held |= {"both": with_sidecars(key), "zip": {key}, "sidecar": {key + SIDECAR_SUFFIX}}[kind]
             if kind != "sidecar" and date(2025, 7, 1) <= day <= date(2025, 7, 31):
                 expected[key] = kind == "both"
-                silent.discard((symbol, interval))
     # Each symbol has a folder, so that none of them is unknown.
     old = {key for symbol in SYMBOLS for key in with_sidecars(hour_key("2020-01-01", symbol))}
     bucket = Bucket(held | old)
     found = bucket.candidates(a_group(*SYMBOLS, intervals=INTERVALS))
     assert len(found) == len(expected)
     assert {item.key: remote.has_sidecar for item, remote, *_ in found if remote} == expected
-    assert {tuple(text.split(":")[0].split()[2:]) for text in bucket.texts} == silent
-    assert len(bucket.texts) == len(silent)
+    assert len(bucket.days) == len(SYMBOLS) * len(INTERVALS)
+    assert all(one.available + sum(days.count for days in one.absent) == one.wanted == 31 for one in bucket.days)
+    assert sum(one.available for one in bucket.days) == len(expected)
     for symbol in SYMBOLS:
         for interval in INTERVALS:
             own = [item.key for item, *_ in found if (item.series.symbol, item.series.interval) == (symbol, interval)]
@@ -446,17 +415,64 @@ def test_a_month_that_is_listed_takes_the_place_of_its_days() -> None:
     assert (found.object.key, found.covers) == (month_key("2025-07"), Covered(31, 310))
     assert bucket.prepared == [
         [
-            "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2025-",
+            "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-",
             "data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-",
         ]
     ]
 
 
-def test_partly_wanted_months_are_not_even_listed() -> None:
-    bucket = Bucket(with_sidecars(hour_key(2), hour_key("2025-08-01"), month_key("2025-07")))
-    group = best_of_both("BTCUSDT", dates=DateRange(date(2025, 7, 2), date(2025, 8, 1)))
-    assert keys_of(bucket.candidates(group)) == [hour_key(2), hour_key("2025-08-01")]
-    assert bucket.asked == ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-0"]
+def test_a_month_of_which_a_part_is_wanted_is_not_listed_where_all_days_are_there() -> None:
+    days = [hour_key(day) for day in range(2, 31)]
+    bucket = Bucket(with_sidecars(*days, month_key("2025-07")))
+    group = best_of_both("BTCUSDT", dates=DateRange(date(2025, 7, 2), date(2025, 7, 30)))
+    assert keys_of(bucket.candidates(group)) == days
+    assert bucket.asked == ["data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-2025-07-"]
+
+
+def test_days_that_only_a_month_has_bring_the_month() -> None:
+    months, days = [month_key("2025-05"), month_key("2025-06")], [hour_key(day) for day in range(1, 11)]
+    bucket = Bucket(with_sidecars(*months, *days))
+    group = best_of_both("BTCUSDT", dates=DateRange(date(2025, 5, 15), date(2025, 7, 10)))
+    found = bucket.candidates(group)
+    assert keys_of(found) == [*months, *days]
+    assert [one.look.bit_count() for one in found[:2]] == [17, 30]
+    what = "some days are only in monthly objects, which bring 14 further days: BTCUSDT 2025-05"
+    assert bucket.texts == [f"spot klines: {what}"]
+    strict = Bucket(bucket.keys)
+    assert keys_of(strict.candidates(replace(group, consolidates=False))) == days
+    [answer] = strict.days
+    assert answer.summary == (
+        "spot klines BTCUSDT 1h: 47 of 57 days not available: 2025-05-15 to 2025-06-30 monthly-only"
+    )
+
+
+def test_the_days_that_a_month_is_known_to_lack_are_taken_day_by_day() -> None:
+    days, lacking = [hour_key(day) for day in range(1, 32)], [hour_key(day) for day in (8, 9)]
+    bucket = Bucket(with_sidecars(*days, month_key("2025-07")))
+    rows = Days(dayset.span(date(2025, 7, 1), date(2025, 7, 31)) & ~dayset.span(date(2025, 7, 8), date(2025, 7, 9)))
+    files = Files(rows={month_key("2025-07"): rows})
+    found = list(ListedGroup(a_context(LATER, bucket.said.append), best_of_both("BTCUSDT"), bucket, files).objects())
+    assert sorted(keys_of(found)) == [*lacking, month_key("2025-07")]
+    assert [one.look for one in found] == [0, 0, 0]
+
+
+def test_a_day_without_its_zero_is_found() -> None:
+    odd = hour_key("2025-7-13")
+    days = [hour_key(day) for day in range(10, 16) if day != 13]
+    bucket = Bucket(with_sidecars(odd, *days))
+    found = bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 7, 10), date(2025, 7, 15))))
+    assert keys_of(found) == sorted([odd, *days], key=lambda key: int(key[:-4].rpartition("-")[2]))
+    [answer] = bucket.days
+    assert (answer.wanted, answer.available, answer.absent) == (6, 6, ())
+
+
+def test_what_the_bucket_has_outside_the_dates_of_the_matrix_is_planned_with_a_note() -> None:
+    bucket = Bucket(with_sidecars(hour_key("2017-08-15"), hour_key("2017-08-16"), hour_key("2017-08-17")))
+    found = bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2017, 8, 15), date(2017, 8, 17))))
+    assert len(found) == 3
+    assert bucket.texts == [
+        "spot klines: the archive has data of 2017-08-15; the matrix says that it starts 2017-08-17"
+    ]
 
 
 def test_globs_look_for_symbols_in_both_partitions() -> None:
@@ -482,27 +498,34 @@ def test_every_wanted_day_comes_once_in_one_form_or_the_other(
     taken = [one for one in found if one.action is None]
     assert set(keys_of(taken)) <= {*daily, *monthly}
     assert len(set(keys_of(found))) == len(found)
+    wanted = {start + timedelta(days=number) for number in range(length + 1)}
+    wanted = {day for day in wanted if day < now}
     whole = [one.object.period for one in taken if one.object.period.partition is Partition.MONTHLY]
     for month in whole:
-        assert start <= month.first_day
-        assert month.last_day <= end
-        assert month.last_day < now
-        assert not short or not any(month.first_day <= day <= month.last_day for day in daily.values())
+        own = {day for day in wanted if month.first_day <= day <= month.last_day}
+        # The whole month is wanted, or it may have wanted days that no daily object has.
+        assert own - set(daily.values()) or month.last_day.day == len(own)
     for key, day in daily.items():
         times = keys_of(taken).count(key) + sum(month.first_day <= day <= month.last_day for month in whole)
-        assert times == (start <= day <= end and day < now), key
+        assert (times > 0) == (day in wanted), key
+        assert short or times <= 1, key
+    if wanted and bucket.days:
+        [answer] = bucket.days
+        assert answer.wanted == len(wanted) == answer.available + sum(one.count for one in answer.absent)
 
 
 def test_of_many_months_that_are_not_trusted_some_are_named() -> None:
-    names = [f"X{number:02}USDT" for number in range(SERIES_NAMED + 5)]
+    names = [f"X{number:02}USDT" for number in range(MONTHS_NAMED + 5)]
     keys = [key for name in names for key in (hour_key(1, name), month_key("2025-07", name))]
-    bucket = Bucket(with_sidecars(*keys), short={key for key in keys if "monthly" in key})
-    assert len(bucket.candidates(best_of_both(*names))) == len(names)
-    assert len(bucket.texts) == SERIES_NAMED + 1
+    bucket = Bucket(
+        with_sidecars(*keys), short={key for key in keys if "monthly" in key}, sizes=dict.fromkeys(keys, 99)
+    )
+    assert {one.object.series.symbol for one in bucket.candidates(best_of_both(*names))} == set(names)
     assert bucket.texts[0] == (
         "spot klines X00USDT 1h 2025-07: the monthly object is known to lack rows; planning its daily objects"
     )
-    assert bucket.texts[-1] == "spot klines: planning daily objects for 5 more months"
+    assert "spot klines: planning daily objects for 5 more months" in bucket.texts
+    assert sum("known to lack rows" in text for text in bucket.texts) == MONTHS_NAMED
 
 
 def test_the_calendar_plans_days_and_says_so() -> None:
@@ -520,13 +543,13 @@ def test_the_calendar_plans_days_and_says_so() -> None:
 def awaited(found: Iterable[Candidate]) -> list[str]:
     """The periods to wait for; nothing may follow them in their series."""
     waiting = [one for one in found if one.action is not None]
-    assert all((one.action, one.why, one.remote) == (Action.WAIT, Absence.NOT_YET, None) for one in waiting)
+    assert all((one.action, one.remote) == (Action.WAIT, None) and Absence(one.why).may_end for one in waiting)
     return [str(one.object.period) for one in waiting]
 
 
 def test_the_days_behind_the_newest_of_a_living_series_are_waited_for() -> None:
     bucket = Bucket(with_sidecars(hour_key("2025-08-17")))
-    found = bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)))
+    found = bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)), TODAY)
     assert awaited(found) == ["2025-08-18", "2025-08-19"]  # today is the 20th; what is older is a hole
     assert keys_of(found)[0] == hour_key("2025-08-17")
     assert bucket.texts == []
@@ -537,24 +560,31 @@ def test_the_days_behind_the_newest_of_a_living_series_are_waited_for() -> None:
     [
         ("2025-08-19", []),
         ("2025-08-18", ["2025-08-19"]),
-        ("2025-08-15", ["2025-08-18", "2025-08-19"]),
-        ("2025-08-11", ["2025-08-18", "2025-08-19"]),
-        ("2025-08-10", []),  # more than a week after the usual delay: it has ended
+        ("2025-08-15", ["2025-08-16", "2025-08-17", "2025-08-18", "2025-08-19"]),
     ],
 )
-def test_a_dead_series_is_not_waited_for(newest: str, days: list[str]) -> None:
+def test_a_series_that_is_late_is_waited_for(newest: str, days: list[str]) -> None:
     group = a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), date(2025, 8, 31)))
-    assert awaited(Bucket(with_sidecars(hour_key(newest))).candidates(group)) == days
+    assert sorted(awaited(Bucket(with_sidecars(hour_key(newest))).candidates(group, TODAY))) == days
 
 
-def test_a_hole_before_the_newest_day_is_not_waited_for() -> None:
-    bucket = Bucket(with_sidecars(hour_key("2025-08-17"), hour_key("2025-08-19")))
-    assert awaited(bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)))) == []
+def test_a_dead_series_is_not_waited_for() -> None:
+    goes_on = [hour_key(f"2025-08-{day:02}") for day in range(1, 20)]
+    bucket = Bucket(with_sidecars(hour_key("2025-08-10", "LUNAUSDT"), *goes_on))
+    assert awaited(bucket.candidates(a_group("LUNAUSDT", dates=DateRange(date(2025, 8, 1), None)), TODAY)) == []
+    [answer] = bucket.days
+    assert answer.absent[-1] == AbsentDays(Absence.DELISTED, date(2025, 8, 11), date(2025, 8, 19))
+
+
+def test_a_recent_hole_is_waited_for_and_an_older_one_is_not() -> None:
+    bucket = Bucket(with_sidecars(*(hour_key(f"2025-08-{day}") for day in (14, 16, 17, 19))))
+    group = a_group("BTCUSDT", dates=DateRange(date(2025, 8, 14), None))
+    assert awaited(bucket.candidates(group, TODAY)) == ["2025-08-18"]
 
 
 def test_only_wanted_days_are_waited_for() -> None:
     group = a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), date(2025, 8, 18)))
-    assert awaited(Bucket(with_sidecars(hour_key("2025-08-17"))).candidates(group)) == ["2025-08-18"]
+    assert awaited(Bucket(with_sidecars(hour_key("2025-08-17"))).candidates(group, TODAY)) == ["2025-08-18"]
 
 
 @pytest.mark.parametrize(
@@ -562,16 +592,15 @@ def test_only_wanted_days_are_waited_for() -> None:
     [
         ("BTCUSDT", date(2025, 8, 18), ["2025-08-18", "2025-08-19"]),
         ("BTCUSDT", date(2025, 8, 19), ["2025-08-19"]),
-        ("BTCUSDT", date(2025, 8, 17), []),  # a day that ought to be there, and is not: it does not live
         ("NOSUCH", date(2025, 8, 19), []),
-        ("BTC*", date(2025, 8, 19), []),  # of all that ever were, most are no more
+        ("BTC*", date(2025, 8, 19), ["2025-08-19"]),
     ],
 )
 def test_of_a_series_without_a_day_only_named_and_real_symbols_are_waited_for(
     symbol: str, start: date, days: list[str]
 ) -> None:
     bucket = Bucket(with_sidecars(hour_key("2025-08-16")))
-    assert awaited(bucket.candidates(a_group(symbol, dates=DateRange(start, None)))) == days
+    assert awaited(bucket.candidates(a_group(symbol, dates=DateRange(start, None)), TODAY)) == days
 
 
 @pytest.mark.parametrize(
@@ -580,10 +609,10 @@ def test_of_a_series_without_a_day_only_named_and_real_symbols_are_waited_for(
         (date(2025, 7, 31), []),  # it is not over
         (date(2025, 8, 1), ["2025-07"]),
         (date(2025, 8, 16), ["2025-07"]),
-        (date(2025, 8, 17), []),
+        (date(2025, 8, 17), ["2025-07"]),  # late, and still to come
     ],
 )
-def test_a_month_is_waited_for_until_the_middle_of_the_next(today: date, months: list[str]) -> None:
+def test_a_month_is_waited_for(today: date, months: list[str]) -> None:
     bucket = Bucket(with_sidecars(month_key("2025-06")))
     group = a_group("BTCUSDT", dates=DateRange(date(2025, 1, 1), None), partition=Partition.MONTHLY)
     found = bucket.candidates(group, today)
@@ -597,7 +626,7 @@ def test_a_month_that_is_late_is_not_waited_for_where_its_days_are_there() -> No
     found = bucket.candidates(
         best_of_both("BTCUSDT", dates=DateRange(date(2025, 6, 1), date(2025, 7, 31))), date(2025, 8, 2)
     )
-    assert keys_of(found) == [*days, month_key("2025-06")]
+    assert keys_of(found) == [month_key("2025-06"), *days]
 
 
 def test_days_behind_a_month_are_waited_for_day_by_day() -> None:
@@ -608,30 +637,4 @@ def test_days_behind_a_month_are_waited_for_day_by_day() -> None:
 
 def test_nothing_is_waited_for_once_the_listing_is_cut_short() -> None:
     bucket = Bucket(with_sidecars(hour_key("2025-08-17")), is_cut_short=True)
-    assert awaited(bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)))) == []
-
-
-@pytest.mark.parametrize(
-    ("today", "period", "published", "extra_requests"),
-    [
-        (date(2025, 12, 2), "2025-11", "2025-10", 0),
-        (date(2026, 2, 2), "2026-01", "2025-12", 2),  # the year that is listed shows nothing yet
-        (date(2026, 3, 2), "2026-02", "2026-01", 1),
-    ],
-)
-def test_a_glob_waits_for_the_series_that_were_published_until_shortly_before(
-    today: date, period: str, published: str, extra_requests: int
-) -> None:
-    key = "data/futures/um/monthly/klines/{0}/1mo/{0}-1mo-{1}.zip"
-    keys = [
-        key.format("BTCUSDT", published), key.format("OLDUSDT", "2024-05"), key.format("BTCUSDTSETTLED", "2024-05")
-    ]  # fmt: skip
-    bucket = Bucket(with_sidecars(*keys))
-    group = a_group(
-        "*", market=Market.FUTURES_UM, partition=Partition.MONTHLY, intervals=("1mo",),
-        dates=DateRange(today - timedelta(days=3), today - timedelta(days=1)),
-    )  # fmt: skip
-    found = bucket.candidates(group, today)
-    assert [(one.object.key, one.action) for one in found] == [(key.format("BTCUSDT", period), Action.WAIT)]
-    listed = [prefix for prefixes in bucket.prepared for prefix in prefixes]
-    assert len(bucket.asked) == len(listed) + extra_requests
+    assert awaited(bucket.candidates(a_group("BTCUSDT", dates=DateRange(date(2025, 8, 1), None)), TODAY)) == []

@@ -193,21 +193,21 @@ def test_a_week_of_many_symbols_is_cheapest_series_by_series() -> None:
     group = a_group(Market.SPOT, "klines", names, week, intervals=("1h",))
     found, how = ways(group, spans_of(group), 3600)
     assert (len(found), how, sum(scope.requests for scope in found)) == (300, {"series"}, 300)
-    assert found[0].prefixes == {DAILY: ("data/spot/daily/klines/S0USDT/1h/S0USDT-1h-2026-11-1",)}
+    assert found[0].prefixes == {DAILY: ("data/spot/daily/klines/S0USDT/1h/S0USDT-1h-2026-11-",)}
 
 
 @pytest.mark.parametrize(
     ("partition", "first", "last", "dates", "requests"),
     [
-        (DAILY, date(2025, 12, 30), date(2026, 1, 2), ("2025-12-3", "2026-01-0"), 2),
-        (DAILY, date(2025, 12, 31), date(2026, 1, 1), ("2025-12-31", "2026-01-01"), 2),
+        (DAILY, date(2025, 12, 30), date(2026, 1, 2), ("2025-12-", "2026-01-"), 2),
+        (DAILY, date(2025, 12, 31), date(2026, 1, 1), ("2025-12-", "2026-01-"), 2),
         (DAILY, date(2025, 2, 3), date(2026, 3, 4), ("2025-", "2026-0"), 2),
-        (DAILY, date(2019, 12, 31), date(2020, 1, 1), ("2019-12-31", "2020-01-01"), 2),
+        (DAILY, date(2019, 12, 31), date(2020, 1, 1), ("2019-12-", "2020-01-"), 2),
         (DAILY, date(2018, 3, 1), date(2026, 3, 4), ("20",), 7),
         (DAILY, date(2021, 1, 1), date(2026, 1, 1), ("202",), 6),  # six years would cost the same, and be more to ask
-        (MONTHLY, date(2025, 12, 1), date(2026, 1, 31), ("202",), 1),
-        (MONTHLY, date(2019, 12, 1), date(2020, 1, 31), ("20",), 1),
-        (MONTHLY, date(2025, 1, 1), date(2025, 1, 31), ("2025-",), 1),
+        (MONTHLY, date(2025, 12, 1), date(2026, 1, 31), ("",), 1),
+        (MONTHLY, date(2019, 12, 1), date(2020, 1, 31), ("",), 1),
+        (MONTHLY, date(2025, 1, 1), date(2025, 1, 31), ("",), 1),
     ],
     ids=str,
 )

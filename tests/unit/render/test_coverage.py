@@ -108,6 +108,8 @@ def test_nothing_is_said_in_words() -> None:
         (DayCounts(31, 30, 30, 0, {Absence.HOLE: 1}), "×"),
         (DayCounts(31, 0, 0, 0, {Absence.HOLE: 31}), "×"),
         (DayCounts(31, 0, 0, 0, {Absence.DELISTED: 30, Absence.NOT_YET: 1}), "-"),
+        (DayCounts(31, 0, 31, 0, {}, 31), "?"),
+        (DayCounts(31, 20, 31, 0, {}, 11), "?"),
         (DayCounts(0), " "),
     ],
 )
@@ -225,7 +227,7 @@ def test_a_page_of_nothing_is_a_page_too() -> None:
 def test_the_page_knows_every_state() -> None:
     (known,) = re.findall(r"const STATES = \{(.*?)\n  \};", a_page(), re.DOTALL)
     letters = re.findall(r"^\s+(\w): ", known, re.MULTILINE)
-    assert set(letters) == {"s", "o", "f", "u", *ABSENCE_LETTERS.values()}
+    assert set(letters) == {"s", "o", "q", "f", "u", *ABSENCE_LETTERS.values()}
     assert set(ABSENCE_LETTERS) == set(Absence)
     assert len(set(ABSENCE_LETTERS.values())) == len(Absence)
 

@@ -17,8 +17,9 @@ import hypothesis
 import pytest
 from hypothesis import given, strategies as st
 
+from crypto_archive.catalog import days as dayset
 from crypto_archive.errors import EnvironmentFailure, RootUnusable
-from crypto_archive.model import Absence, ManifestEntry, Verdict
+from crypto_archive.model import Absence, AbsentDays, ManifestEntry, Market, Series, SeriesDays, Verdict
 from crypto_archive.root import database
 from crypto_archive.root.manifest import AbsenceRecord, Awaited, Manifest
 
@@ -682,3 +683,57 @@ def test_a_wait_can_be_given_up(path: Path) -> None:
         manifest.record_awaited(replace(WAIT, key="y.zip", wanted_by="another"))
         manifest.stop_waiting(one for one in manifest.awaited() if one.wanted_by == WAIT.wanted_by)
         assert [(one.key, one.wanted_by) for one in manifest.awaited()] == [("y.zip", "another")]
+
+
+# Days, and manifests of earlier versions
+
+SERIES = Series(Market.SPOT, "klines", "BTCUSDT", "1h")
+HOLE = AbsentDays(Absence.HOLE, date(2025, 7, 3), date(2025, 7, 6))
+
+
+def answered(first: int, last: int, *absent: AbsentDays) -> SeriesDays:
+    wanted = last - first + 1
+    available = wanted - sum(one.count for one in absent)
+    return SeriesDays(SERIES, date(2025, 7, first), date(2025, 7, last), available, None, absent)
+
+
+def test_absent_days_are_remembered_by_range_and_replaced_where_they_are_wanted_again(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record_days(answered(1, 10, HOLE), NOON)
+        assert manifest.absent_days(SERIES) == {Absence.HOLE: dayset.span(HOLE.first, HOLE.last)}
+        assert manifest.absent_days(replace(SERIES, interval=None)) == {}
+        manifest.record_days(answered(5, 20, AbsentDays(Absence.LATE, date(2025, 7, 19), date(2025, 7, 20))), NOON)
+    with Manifest(path, read_only=True) as manifest:
+        assert manifest.absent_days(SERIES) == {
+            Absence.HOLE: dayset.span(date(2025, 7, 3), date(2025, 7, 4)),  # the days from the 5th on came
+            Absence.LATE: dayset.span(date(2025, 7, 19), date(2025, 7, 20)),
+        }
+
+
+def test_the_days_of_a_month_are_those_of_its_bytes(path: Path) -> None:
+    month = "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2025-06.zip"
+    with Manifest(path) as manifest:
+        manifest.record(replace(entry(), key=month))
+        manifest.record_month(month, 0b1111111)
+        assert manifest.month_days("data/spot/monthly/") == {month: 0b1111111}
+        assert manifest.month_days("data/spot/daily/") == {}
+        manifest.record(replace(entry(), key=month, sha256="b" * 64))
+        assert manifest.month_days("data/spot/monthly/") == {}, "the archive has replaced it"
+
+
+def test_the_days_of_an_older_manifest_are_unknown(version_1: Path) -> None:
+    with Manifest(version_1, read_only=True) as manifest:
+        assert (manifest.absent_days(SERIES), manifest.month_days("")) == ({}, {})
+    with Manifest(version_1) as manifest:
+        manifest.record_days(answered(1, 10, HOLE), NOON)
+        assert list(manifest.absent_days(SERIES)) == [Absence.HOLE]
+
+
+def test_a_reason_of_an_earlier_version_has_its_present_name(version_1: Path) -> None:
+    with closing(sqlite3.connect(version_1)) as connection, connection:
+        connection.execute("INSERT OR REPLACE INTO absence VALUES ('data/x', 'after-last', ?)", (NOON.isoformat(),))
+    for read_only in (True, False):
+        with Manifest(version_1, read_only=read_only) as manifest:
+            found = manifest.absence("data/x")
+            assert found is not None
+            assert found.reason is Absence.DISCONTINUED

@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from crypto_archive.model import Market, Partition, Period
 from crypto_archive.root import zips as zips_module
-from crypto_archive.root.covered import RowsDiffer, equal_days, time_column
+from crypto_archive.root.covered import RowsDiffer, equal_days, month_days, time_column
 from crypto_archive.root.zips import LONGEST_ROW, BrokenZip, rows, zip_fault
+from tests.objects import row_of
 from tests.zips import break_off, write_zip
 
 HEADER = "open_time,open,high"
@@ -363,3 +365,37 @@ def test_memory_does_not_grow_with_the_rows(folder: Path, monkeypatch: pytest.Mo
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+# Which days a month has
+
+JUNE = Period(Partition.MONTHLY, date(2025, 6, 1))
+
+
+def on(day: int, ticks_per_second: int = 1_000_000, hour: int = 12) -> int:
+    return int(datetime(2025, 6, day, hour, tzinfo=UTC).timestamp()) * ticks_per_second
+
+
+@pytest.mark.parametrize(
+    ("market", "data_type", "lines"),
+    [
+        (Market.SPOT, "klines", [f"{on(1)},1,2", f"{on(1, hour=23)},1,2", f"{on(3)},1,2"]),
+        (Market.FUTURES_UM, "klines", [f"{on(day, 1000)},1,2" for day in (1, 3)]),
+        (Market.SPOT, "aggTrades", [f"7,1,2,3,4,{on(day)},True,True" for day in (3, 1)]),
+        (Market.SPOT, "trades", [f"7,1,2,3,{on(day)},True,True" for day in (1, 3)]),
+    ],
+)
+def test_rows_tell_which_days_a_month_has(folder: Path, market: Market, data_type: str, lines: list[str]) -> None:
+    path = write_zip(folder / "month.zip", lines)
+    assert month_days(path, row_of(market, data_type), JUNE) == 0b101
+
+
+@pytest.mark.parametrize("lines", [["1,8,0.1"], ["x"], ["1751500800000,1,2"]])
+def test_rows_that_tell_no_day_of_the_month_tell_nothing(folder: Path, lines: list[str]) -> None:
+    assert month_days(write_zip(folder / "month.zip", lines), row_of(Market.SPOT, "klines"), JUNE) is None
+
+
+def test_a_broken_month_tells_nothing(folder: Path) -> None:
+    path = folder / "month.zip"
+    path.write_bytes(b"no zip")
+    assert month_days(path, row_of(Market.SPOT, "klines"), JUNE) is None
