@@ -182,5 +182,5 @@ def test_few_symbols_are_listed_by_name_and_many_as_the_selection_has_them() -> 
 def test_a_wait_costs_one_request_for_each_series(manifest: Manifest) -> None:
     wait(manifest, month())
     _, _, bucket = candidates(manifest, {month().key})
-    assert bucket.asked == [month().key.removesuffix("11.zip")]
+    assert bucket.asked == [month().key.removesuffix("2025-11.zip")]
     assert bucket.folders_asked == []
