@@ -297,7 +297,7 @@ def _days_of_short_months(
     selected: ResolvedSelection | LockFile | tuple[Candidate, ...],
     short: Mapping[ArchiveObject, int],
 ) -> Generator[PlannedObject, None, None]:
-    """Plan the series anew whose months turned out to lack days: the daily objects of those days, where there are any.
+    """Plan the series again whose months turned out to lack days: the daily objects of those days, where there are any.
 
     Their answers are given again, now that it is known what the months hold.
     """

@@ -81,7 +81,7 @@ HEADLINES = {
 _EXPECTED = frozenset(
     {Absence.NOT_YET, Absence.BEFORE_FIRST, Absence.DELISTED, Absence.DISCONTINUED, Absence.NEVER_PUBLISHED}
 )
-"""Why days are lacking that nobody can have, or not yet; not worth a headline."""
+"""Reasons for absent days that are not worth a headline: the days cannot be had, or not yet."""
 CHECK_HEADLINES = {
     "bad": "Some files are bad or missing",
     "incomplete": "Part of the selection was never collected",

@@ -124,7 +124,7 @@ def test_a_plan_at_its_limit_is_fetched_and_what_is_there_does_not_count(run: Ru
     assert (again.code, again.outcomes) == (0, {"fetched": 1, "present": 2})
 
 
-def test_bytes_are_not_limited_where_nobody_knows_them(run: Runner, proxy: FaultProxy) -> None:
+def test_unknown_bytes_are_not_limited(run: Runner, proxy: FaultProxy) -> None:
     for command in ("plan", "collect"):
         code, stdout, stderr = run.at(proxy.endpoint_url)(command, *THREE, *CALENDAR, "--max-bytes", "50GB")
         assert (code, stdout) == (2, "")
@@ -167,7 +167,7 @@ def test_a_dry_run_keeps_to_the_number_of_objects(run: Runner) -> None:
     assert "a dry run plans from the calendar" in " ".join(stderr.split())
 
 
-def test_nonsense_is_told(run: Runner) -> None:
+def test_nonsense_is_reported(run: Runner) -> None:
     code, _, stderr = run("collect", *THREE, "--max-bytes", "50 apples", "--max-objects", "0")
     assert code == 2
     assert "--max-bytes: '50 apples' is not a size; write it like 50GB, 1.5TiB or 5000000" in stderr

@@ -129,7 +129,7 @@ def test_the_calendar_needs_no_archive(run: Runner) -> None:
     assert document["selection"]["discovery"] == "calendar"
 
 
-def test_nothing_at_all_is_told_by_the_exit_code(here: Runner) -> None:
+def test_the_exit_code_shows_that_nothing_was_found(here: Runner) -> None:
     document = coverage(here, *KLINES, "-s", "NO*USDT", code=3)
     assert document["series"] == []
     assert document["notices"] == ["spot klines: no symbol in the archive matches NO*USDT; nothing to plan"]
@@ -212,7 +212,7 @@ def test_the_universe_as_a_table(here: Runner) -> None:
         (("-t", "kline"), "unknown data type 'kline'; did you mean 'klines'?"),
     ],
 )
-def test_wrong_words_are_told(run: Runner, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_words_are_reported(run: Runner, arguments: tuple[str, ...], message: str) -> None:
     code, stdout, stderr = run("matrix", "symbols", *arguments)
     assert (code, stdout) == (2, "")
     assert message in stderr

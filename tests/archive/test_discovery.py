@@ -234,7 +234,7 @@ def test_a_root_that_may_not_be_written_is_planned_for_all_the_same(run: Runner,
 # Two at once, and what is cut short
 
 
-def test_two_plans_at_once_on_one_root(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
+def test_two_concurrent_plans_on_one_root(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
     here = run.at(proxy.endpoint_url)
     expected = keys_where(archive.spec, in_research)
     command = ("plan", "--format", "jsonl", "-o", ROOT, "--refresh", *RESEARCH)
@@ -249,7 +249,7 @@ def test_two_plans_at_once_on_one_root(run: Runner, proxy: FaultProxy, archive: 
     assert proxy.count("LIST") == asked
 
 
-def test_many_plans_at_once_find_the_same(run: Runner, archive: Archive) -> None:
+def test_many_concurrent_plans_find_the_same(run: Runner, archive: Archive) -> None:
     """Each puts its listings in the place of those that others have found and are about to read."""
     command = ("plan", "--format", "jsonl", "-o", ROOT, *RESEARCH)
     with ExitStack() as started:
@@ -312,7 +312,7 @@ def test_the_answer_of_a_login_page_is_not_cached(run: Runner) -> None:
         assert connection.execute("SELECT count(*) FROM listing").fetchone() == (0,)
 
 
-def test_what_is_awaited_is_no_failure(run: Runner, own_archive: Callable[[SampleSpec], Archive]) -> None:
+def test_an_awaited_object_is_not_a_failure(run: Runner, own_archive: Callable[[SampleSpec], Archive]) -> None:
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     before = [yesterday - timedelta(days=number) for number in (2, 1)]
     here = run.at(

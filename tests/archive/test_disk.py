@@ -221,7 +221,7 @@ def test_places_that_are_taken_are_refused_and_the_rest_goes_on(run: Runner, arc
     assert_same_bytes(root, archive.bucket, KEYS[1:])
 
 
-def test_what_belongs_to_somebody_else_is_refused_and_the_rest_goes_on(
+def test_what_belongs_to_another_user_is_refused_and_the_rest_goes_on(
     plain_user: Runner, private_archive: Archive
 ) -> None:
     run = plain_user.at(private_archive.endpoint_url)

@@ -96,7 +96,7 @@ def nowhere() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_a_dead_port_is_told_in_seconds_whatever_the_retries(run: Runner, nowhere: str, tmp_path: Path) -> None:
+def test_a_dead_port_is_reported_within_seconds_whatever_the_retries(run: Runner, nowhere: str, tmp_path: Path) -> None:
     (tmp_path / "patient.yaml").write_text("s5cmd_extra_args: [--retry-count=10]\n", "utf-8")
     started = time.monotonic()
     done = examine(run, "--endpoint-url", nowhere, "-p", tmp_path / "patient.yaml")
@@ -107,7 +107,7 @@ def test_a_dead_port_is_told_in_seconds_whatever_the_retries(run: Runner, nowher
     assert done["endpoint"]["found"].endswith("connection refused")
 
 
-def test_a_denied_listing_is_no_dead_endpoint(run: Runner, proxy: FaultProxy) -> None:
+def test_a_denied_listing_is_not_a_dead_endpoint(run: Runner, proxy: FaultProxy) -> None:
     proxy.fault("LIST", "*", Status(403))
     done = examine(run.at(proxy.endpoint_url))
     assert (done.code, done.not_ok()) == (5, {"listing": "failed"})
@@ -124,7 +124,7 @@ def test_a_server_in_trouble_is_asked_once(run: Runner, proxy: FaultProxy) -> No
     assert proxy.count() == 1
 
 
-def test_a_bucket_without_data_is_no_archive(run: Runner) -> None:
+def test_a_bucket_without_data_is_not_an_archive(run: Runner) -> None:
     done = examine(run.with_environment(CRYPTO_ARCHIVE_BUCKET="other"))
     assert done.code == 5
     assert done["endpoint"]["status"] == "ok"
@@ -161,7 +161,7 @@ def test_a_damaged_manifest_is_found_and_left_alone(run: Runner) -> None:
     assert state_of(collected.root) == before
 
 
-def test_who_holds_the_lock_is_told_and_not_disturbed(run: Runner, proxy: FaultProxy) -> None:
+def test_the_holder_of_the_lock_is_reported_and_not_disturbed(run: Runner, proxy: FaultProxy) -> None:
     stalled = proxy.fault("GET", KEYS[0], Stall())
     with run.at(proxy.endpoint_url).start("collect", "-q", "-o", ROOT, *THREE) as first:
         stalled.wait()
@@ -189,7 +189,7 @@ def test_shards_that_run_and_shards_that_were_left(run: Runner) -> None:
     assert (left.code, left["shards"]["status"]) == (0, "warning")
 
 
-def test_everything_wrong_at_once_is_told_at_once(run: Runner, nowhere: str) -> None:
+def test_every_problem_of_one_call_is_reported_together(run: Runner, nowhere: str) -> None:
     (run.folder / "file").write_text("in the way", "utf-8")
     done = examine(run, "--endpoint-url", nowhere, "-o", run.folder / "file" / "root")
     assert done.code == 5

@@ -140,7 +140,7 @@ def test_files_of_the_official_scripts_are_taken_along(
 
 
 @pytest.mark.parametrize("section", [name for name in sections(MIGRATION) if name != "Keeping existing files"])
-def test_what_stands_in_the_place_of_other_tools(section: str, environment: dict[str, str]) -> None:
+def test_what_takes_the_place_of_other_tools(section: str, environment: dict[str, str]) -> None:
     for block in blocks(MIGRATION):
         if block.section == section:
             follow(block, environment)
@@ -161,7 +161,7 @@ def test_a_root_is_copied_and_each_copy_is_whole(environment: dict[str, str]) ->
         assert (report["outcomes"]["present"], report["bytes_fetched"]) == (3, 0)
 
 
-def test_a_line_of_cron_is_silent_where_all_is_well_and_tells_where_it_is_not(environment: dict[str, str]) -> None:
+def test_a_cron_line_is_silent_on_success_and_reports_failure(environment: dict[str, str]) -> None:
     text = (DOCS / "operations.md").read_text("utf-8")
     (quiet,) = re.findall(r"collect -p daily\.yaml (--quiet) --metrics-file \S+$", text, re.MULTILINE)
     call = f"crypto-archive collect -m spot -t trades -s {{}} --end 2025-07-15 --last 1d -o archive {quiet} 2>&1"

@@ -35,7 +35,7 @@ def dry(run: Runner, proxy: FaultProxy) -> Runner:
     return run.at(proxy.endpoint_url).with_environment(CRYPTO_ARCHIVE_S5CMD="/nonexistent")
 
 
-def test_it_asks_nobody_and_writes_nothing(dry: Runner, proxy: FaultProxy) -> None:
+def test_it_sends_no_request_and_writes_nothing(dry: Runner, proxy: FaultProxy) -> None:
     code, stdout, stderr = dry("collect", *RESEARCH, "--dry-run")
     assert code == 0
     assert proxy.requests == ()
@@ -89,7 +89,7 @@ def test_what_is_there_needs_no_command(run: Runner, dry: Runner) -> None:
     assert files_below(run.folder) == before
 
 
-def test_nothing_to_plan_is_no_success(dry: Runner) -> None:
+def test_nothing_to_plan_is_not_a_success(dry: Runner) -> None:
     code, stdout, stderr = dry("collect", "-m", "spot", "-t", "bookTicker", "-n")
     assert (code, stdout) == (3, "")
     assert "spot bookTicker: never published by the archive; nothing to plan" in stderr

@@ -35,7 +35,7 @@ def nowhere() -> Iterator[str]:
 
 
 @BOTH
-def test_a_refused_connection_is_told_within_seconds(run: Runner, nowhere: str, discovery: tuple[str, ...]) -> None:
+def test_a_refused_connection_is_reported_within_seconds(run: Runner, nowhere: str, discovery: tuple[str, ...]) -> None:
     started = time.monotonic()
     done = collect(run.at(nowhere), "-p", "research", "--start", "2025-07-01", "--end", "2025-07-15", *discovery)
     assert time.monotonic() - started < SECONDS
@@ -50,7 +50,7 @@ def test_a_refused_connection_is_told_within_seconds(run: Runner, nowhere: str, 
     assert stored(done.root) == set()
 
 
-def test_a_plan_tells_it_too(run: Runner, nowhere: str) -> None:
+def test_a_plan_reports_it_too(run: Runner, nowhere: str) -> None:
     code, stdout, stderr = run.at(nowhere)("plan", *THREE)
     assert (code, stdout) == (5, "")
     assert stderr.startswith(f"Error: The archive's server {nowhere} cannot be reached: ")
@@ -103,7 +103,7 @@ def test_a_second_run_on_the_same_root_names_the_first(run: Runner, proxy: Fault
     assert len(list((done.root / ".crypto-archive" / "runs").iterdir())) == 1
 
 
-def test_a_missing_s5cmd_is_told_before_anything_is_made(run: Runner) -> None:
+def test_a_missing_s5cmd_is_reported_before_anything_is_created(run: Runner) -> None:
     broken = run.with_environment(CRYPTO_ARCHIVE_S5CMD="/nonexistent/s5cmd")
     for command in (("collect", *THREE), ("plan", *THREE)):
         code, stdout, stderr = broken(*command)
@@ -164,7 +164,7 @@ def test_an_invalid_market(run: Runner) -> None:
     assert "did you mean 'futures_um'? (allowed: spot, futures_um, futures_cm, options)" in stderr
 
 
-def test_all_that_is_wrong_is_told_at_once(run: Runner) -> None:
+def test_all_problems_are_reported_together(run: Runner) -> None:
     path = preset(run.folder, "markets: [spott]\nbatch_size: 101\nsymbol: [BTCUSDT]\nintervals: {klines: [1x]}\n")
     code, stdout, stderr = run("collect", "-p", path, "--jobs", "0")
     assert (code, stdout) == (2, "")

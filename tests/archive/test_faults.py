@@ -117,7 +117,7 @@ def _run_by_hand(run_file: Path, archive: Archive, folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env={"AWS_REGION": "us-east-1"})
 
 
-def test_failures_are_told_to_a_person_with_what_to_do(faulty: Runner, proxy: FaultProxy) -> None:
+def test_failures_are_reported_to_a_person_with_what_to_do(faulty: Runner, proxy: FaultProxy) -> None:
     proxy.fault("GET", KEYS[1], Status(403))
     code, stdout, stderr = faulty("collect", *THREE, "-o", ROOT)
     assert code == 3
@@ -136,7 +136,7 @@ def test_objects_that_vanish_after_the_listing_are_absent(faulty: Runner, proxy:
     assert len(done.run_files) == 1
 
 
-def test_an_archive_that_has_nothing_of_it_is_no_success(faulty: Runner, proxy: FaultProxy) -> None:
+def test_an_archive_that_has_nothing_of_it_is_not_a_success(faulty: Runner, proxy: FaultProxy) -> None:
     proxy.fault("GET", "*", Status(404))
     done = collect(faulty, *THREE, "--discover", "calendar")
     assert (done.code, done.outcomes, done.report["status"]) == (3, {"absent": 3}, "empty")
@@ -166,7 +166,7 @@ def test_a_server_that_stays_busy_fails_what_it_has_not_sent(
 
 
 @pytest.mark.parametrize("fault", [Truncate(times=1), Delay(0.5, times=2)], ids=["truncated", "late"])
-def test_what_passes_by_itself_is_no_failure(
+def test_what_passes_by_itself_is_not_a_failure(
     faulty: Runner, proxy: FaultProxy, archive: Archive, hasty: tuple[str, ...], fault: Fault
 ) -> None:
     rule = proxy.fault("GET", "*.zip", fault)
@@ -200,7 +200,7 @@ def test_a_transfer_that_stands_still_is_stopped_and_tried_again(
     assert processes_of(faulty.folder) == []
 
 
-def test_what_comes_slowly_is_no_stall(faulty: Runner, proxy: FaultProxy, archive: Archive) -> None:
+def test_a_slow_transfer_is_not_a_stall(faulty: Runner, proxy: FaultProxy, archive: Archive) -> None:
     key = KEYS[0].replace("1h", "1m")
     rule = proxy.fault("GET", key, Slow((archive.bucket / key).stat().st_size / 2.5))
     runner = faulty.with_environment(CRYPTO_ARCHIVE_STALL_SECONDS="1")

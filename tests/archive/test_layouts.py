@@ -260,7 +260,7 @@ def test_a_layout_that_could_go_wrong_is_refused_before_anything_is_written(here
     assert not (here.folder / ROOT).exists()
 
 
-def test_a_class_that_is_gone_is_told(here: Runner, module: Path) -> None:
+def test_a_layout_class_that_is_gone_is_reported(here: Runner, module: Path) -> None:
     done = collect(here, *THREE, "--layout", OWN)
     module.unlink()
     sys.modules.pop("by_asset", None)

@@ -62,7 +62,7 @@ def test_a_limit_that_may_be_raised_is_raised_and_not_worth_a_word(run: Runner) 
     assert (done.code, done.outcomes, done.report["notices"]) == (0, {"fetched": 3}, [])
 
 
-def test_a_limit_that_is_too_low_is_told(run: Runner) -> None:
+def test_a_limit_that_is_too_low_is_reported(run: Runner) -> None:
     code, _, stderr = limited(run, "-n 30")("collect", *THREE, "-o", ROOT)
     assert code == 5
     assert "Error: This process may have only 30 open files, but it needs at least 38" in stderr

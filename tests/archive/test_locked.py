@@ -271,7 +271,7 @@ def test_without_a_listing_the_bytes_are_judged_when_they_arrive(run: Runner, pr
     assert stored(done.root) == {KEYS[2]}
 
 
-def test_a_dry_run_of_a_lock_asks_nobody(run: Runner, proxy: FaultProxy) -> None:
+def test_a_dry_run_of_a_lock_file_sends_no_request(run: Runner, proxy: FaultProxy) -> None:
     collect(run, *TWO)
     lock(run, *THREE, "-o", ROOT)
     code, stdout, stderr = run.at(proxy.endpoint_url)("collect", "-n", "--locked", LOCK, "-o", ROOT)

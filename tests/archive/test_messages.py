@@ -65,7 +65,7 @@ def answer(run: Runner, arguments: str) -> tuple[int, str]:
         ("--layout hvie", "Error: --layout: unknown layout 'hvie'"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_selection(run: Runner, command: str, wrong: str, words: str) -> None:
+def test_problems_of_a_selection(run: Runner, command: str, wrong: str, words: str) -> None:
     code, said = answer(run, f"{command} {wrong}")
     assert (code, said.startswith("Error: "), words in said) == (2, True, True), said
     assert files_below(run.folder) == []
@@ -108,7 +108,7 @@ def test_all_problems_are_listed_together(run: Runner) -> None:
         ("flow serve -p research --cron daily", "'daily' is not a valid cron expression Hint: It has five"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_one_command(run: Runner, arguments: str, words: str) -> None:
+def test_problems_of_one_command(run: Runner, arguments: str, words: str) -> None:
     code, said = answer(run, arguments)
     assert (code, said.startswith("Error: "), words in said) == (2, True, True), said
     assert files_below(run.folder) == []

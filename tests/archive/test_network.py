@@ -76,9 +76,7 @@ def test_a_name_that_is_none(run: Runner, discovery: str, hasty: Options) -> Non
 
 
 @BOTH
-def test_a_certificate_that_nobody_trusts(
-    run: Runner, sample: Sample, tmp_path: Path, discovery: str, hasty: Options
-) -> None:
+def test_an_untrusted_certificate(run: Runner, sample: Sample, tmp_path: Path, discovery: str, hasty: Options) -> None:
     with with_tls(sample, tmp_path / "log") as url:
         done = collect(run.at(url), *MANY, "--discover", discovery, *hasty)
     assert_told_at_once(done, url, "cannot be reached", "x509: certificate signed by unknown authority")
@@ -141,7 +139,7 @@ PORTALS = {
 
 
 @pytest.mark.parametrize("page", PORTALS.values(), ids=PORTALS)
-def test_the_page_of_a_captive_portal_is_no_empty_listing(run: Runner, page: str) -> None:
+def test_the_page_of_a_captive_portal_is_not_an_empty_listing(run: Runner, page: str) -> None:
     with FakeS3() as portal:
         portal.listing = lambda _: page
         done = collect(run.at(portal.endpoint_url), *THREE)
@@ -153,7 +151,7 @@ def test_the_page_of_a_captive_portal_is_no_empty_listing(run: Runner, page: str
     assert "the archive lists no" not in done.report["error"]
 
 
-def test_the_page_of_a_captive_portal_is_no_object(run: Runner, hasty: Options) -> None:
+def test_the_page_of_a_captive_portal_is_not_an_object(run: Runner, hasty: Options) -> None:
     with FakeS3() as portal:
         portal.listing = lambda _: PORTALS["XHTML"]
         for key in KEYS:
@@ -258,7 +256,7 @@ def test_no_proxy_where_the_user_wants_none(run: Runner, archive: Archive, hasty
     assert proxy.asked == []
 
 
-def test_a_proxy_that_is_not_there_is_told_without_its_password(run: Runner, hasty: Options) -> None:
+def test_a_missing_proxy_is_reported_without_its_password(run: Runner, hasty: Options) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         dead = f"http://me:s3cret@127.0.0.1:{taken.getsockname()[1]}"

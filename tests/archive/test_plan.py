@@ -224,7 +224,7 @@ def test_symbols_may_have_any_letters(run: Runner, discovery: tuple[str, ...]) -
 
 
 @needs_the_sample
-def test_nothing_found_is_told_and_not_a_success(run: Runner) -> None:
+def test_nothing_found_is_reported_and_not_a_success(run: Runner) -> None:
     code, stdout, _ = run("plan", "--format", "json", *SERIES, "--start", "2019-01-01", "--end", "2019-01-02")
     assert code == 3
     days = json.loads(stdout)["days"]

@@ -87,7 +87,7 @@ TOLD = "The manifest is damaged: "
         (newer, "A newer crypto-archive wrote the manifest "),
     ],
 )
-def test_a_damaged_manifest_is_told_and_made_anew(
+def test_a_damaged_manifest_is_reported_and_rebuilt(
     run: Runner, proxy: FaultProxy, archive: Archive, root: Path, damage: Callable[[Path], None], message: str
 ) -> None:
     manifest = manifest_of(root)
@@ -143,7 +143,7 @@ def test_a_sound_manifest_is_kept_aside_too(run: Runner, root: Path) -> None:
     assert not [name for name in private if "rebuilt" in name]
 
 
-def test_what_is_not_sound_is_told_and_not_recorded(run: Runner, archive: Archive, root: Path) -> None:
+def test_what_is_not_sound_is_reported_and_not_recorded(run: Runner, archive: Archive, root: Path) -> None:
     content = bytearray((root / KEYS[0]).read_bytes())
     content[100] ^= 1
     (root / KEYS[0]).write_bytes(content)
@@ -168,7 +168,7 @@ def test_an_object_that_the_archive_replaces_later_is_fetched(run: Runner, priva
     assert_same_bytes(root, private_archive.bucket, KEYS)
 
 
-def test_nothing_is_made_anew_while_another_run_holds_the_root(run: Runner, proxy: FaultProxy) -> None:
+def test_nothing_is_rebuilt_while_another_run_holds_the_root(run: Runner, proxy: FaultProxy) -> None:
     stalled = proxy.fault("GET", KEYS[0], Stall())
     with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT) as first:
         stalled.wait()

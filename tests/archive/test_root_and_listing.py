@@ -75,7 +75,7 @@ def test_what_the_archive_has_replaced_is_found_and_fetched(
     assert verify(here, *arguments)[0] == 0
 
 
-def test_a_new_time_with_the_same_bytes_is_no_replacement(here: Runner, private_archive: Archive) -> None:
+def test_a_new_time_with_the_same_bytes_is_not_a_replacement(here: Runner, private_archive: Archive) -> None:
     collect(here, *THREE)
     content = (private_archive.bucket / KEYS[0]).read_bytes()
     put(private_archive.bucket, KEYS[0], content, datetime(2026, 1, 1, tzinfo=UTC))

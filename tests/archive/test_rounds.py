@@ -79,7 +79,7 @@ def test_a_root_is_kept_current_until_a_signal_ends_it(run: Runner, private_arch
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
-def test_a_signal_within_a_round_ends_it_in_order(run: Runner, proxy: FaultProxy) -> None:
+def test_a_signal_within_a_round_ends_it_cleanly(run: Runner, proxy: FaultProxy) -> None:
     stalled = proxy.fault("GET", KEYS[1], Stall())
     with run.at(proxy.endpoint_url).start(*EVERY) as process:
         stalled.wait()
@@ -138,7 +138,7 @@ def test_a_first_round_that_cannot_begin_is_the_end(run: Runner) -> None:
     assert (code, "did you mean 'spot'?" in stderr) == (2, True)
 
 
-def test_metrics_that_cannot_be_written_are_told_before_anything_begins(run: Runner) -> None:
+def test_metrics_that_cannot_be_written_are_reported_before_anything_begins(run: Runner) -> None:
     (run.folder / "file").touch()
     code, _, stderr = run("collect", *THREE, "-o", ROOT, "--metrics-file", "file/crypto.prom")
     assert code == 5

@@ -142,7 +142,7 @@ def test_a_call_gets_what_a_process_would(
 @pytest.mark.parametrize(
     ("ending", "code", "stderr"), [(None, 0, ""), (3, 3, ""), ("why not", 1, "why not\n")], ids=["none", "3", "text"]
 )
-def test_an_exit_is_told_by_its_code(
+def test_an_exit_is_reported_by_its_code(
     run: Runner, instead: Callable[[Callable[[], object]], None], ending: object, code: int, stderr: str
 ) -> None:
     instead(lambda: sys.exit(ending))  # type: ignore[arg-type]
@@ -191,7 +191,7 @@ def test_what_a_process_would_die_of_fails_the_test(
     assert raised.value.__notes__ == ["It had said:\nso far\n\n"]
 
 
-def test_what_a_call_forgets_to_close_is_noticed_at_once(
+def test_what_a_call_forgets_to_close_is_noticed_immediately(
     run: Runner, instead: Callable[[Callable[[], object]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noticed: list[str] = []

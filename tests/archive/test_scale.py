@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Market
-from tests.archive.proxy import Delay, FaultProxy, Stall
+from tests.archive.proxy import FaultProxy, Stall
 from tests.archive.results import ROOT, THREE, collect, ended
 from tests.archive.running import until
 from tests.archive.sample import SampleSpec, days, of_days
@@ -18,21 +18,17 @@ if TYPE_CHECKING:
     from tests.archive.running import Runner
     from tests.archive.served import Archive
 
-TWO_PAGES = (date(2023, 6, 1), date(2024, 12, 31))
-"""Of a listing: 580 objects with their sidecars, where a page has 1,000 keys."""
-
 
 def test_the_first_batch_is_fetched_before_the_listing_has_ended(
     run: Runner, own_archive: Callable[[SampleSpec], Archive]
 ) -> None:
-    """The server answers the first request of the listing; the next one never."""
-    served = own_archive(SampleSpec.of(of_days(Market.SPOT, "klines", ("BTCUSDT",), days(*TWO_PAGES), ("1d",))))
-    # Over so many years one prefix costs less than one a year, so that there is a second page to wait for.
-    selection = ("-m", "spot", "-t", "klines", "-i", "1d", "-s", "BTCUSDT", "--partition", "daily")
-    selection = (*selection, "--start", "2020-01-01")
+    """The server answers for the series that are listed first; for the last one it never does."""
+    symbols, dates = [f"S{number:02}USDT" for number in range(20)], (date(2025, 7, 11), date(2025, 7, 15))
+    served = own_archive(SampleSpec.of(of_days(Market.SPOT, "klines", symbols, days(*dates), ("1d",))))
+    selection = ("-m", "spot", "-t", "klines", "-i", "1d", *(f"-s{symbol}" for symbol in symbols))
+    selection = (*selection, "--partition", "daily", "--start", str(dates[0]), "--end", str(dates[1]))
     with FaultProxy(served.endpoint_url) as proxy:
-        proxy.fault("LIST", "*BTCUSDT*", Delay(0.0, times=1))
-        held = proxy.fault("LIST", "*BTCUSDT*", Stall(0.0))
+        held = proxy.fault("LIST", f"*{symbols[-1]}*", Stall(0.0))
         with run.at(proxy.endpoint_url).start("collect", "--json", "-o", ROOT, *selection) as process:
             until(lambda: any((run.folder / ROOT).glob("data/**/*.zip")))
             held.wait()

@@ -27,7 +27,7 @@ def assert_kept_secret(run: Runner, *said: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["file", "environment"])
-def test_credentials_reach_nobody_but_s5cmd(
+def test_credentials_reach_only_s5cmd(
     run: Runner, proxy: FaultProxy, archive: Archive, tmp_path: Path, way: str
 ) -> None:
     proxy.fault("GET", f"{KEYS[1]}*", Status(403))
@@ -56,7 +56,7 @@ def test_credentials_reach_nobody_but_s5cmd(
     assert_kept_secret(run, stdout, stderr)
 
 
-def test_a_profile_that_is_not_there_is_told(run: Runner, tmp_path: Path) -> None:
+def test_a_missing_profile_is_reported(run: Runner, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     text = f"s5cmd_extra_args: ['--profile=mine', '--credentials-file={empty}']\n"

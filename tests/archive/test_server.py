@@ -69,7 +69,7 @@ def test_serves_names_that_are_not_ascii(archive: Archive) -> None:
     assert any(NON_ASCII in key for key in listing(archive.endpoint_url, "data/spot/daily/klines/"))
 
 
-def test_a_replaced_file_shows_at_once(private_archive: Archive) -> None:
+def test_a_replaced_file_shows_immediately(private_archive: Archive) -> None:
     key = BTC_1H + "BTCUSDT-1h-2025-07-15.zip"
     before = listing(private_archive.endpoint_url, key)[key]
     content = replace(private_archive.bucket, key, same_size=True)
@@ -113,7 +113,7 @@ def test_a_server_that_does_not_come_up_says_why(tmp_path: Path, monkeypatch: py
         pass
 
 
-def test_a_command_beside_the_server_sees_its_address(tmp_path: Path) -> None:
+def test_a_command_next_to_the_server_sees_its_address(tmp_path: Path) -> None:
     script = (
         "import os, urllib.request; print(urllib.request.urlopen(os.environ['CRYPTO_ARCHIVE_ENDPOINT_URL']).status)"
     )

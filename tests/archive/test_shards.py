@@ -136,7 +136,7 @@ def test_what_does_not_go_together_writes_nothing(
     assert list(run.folder.rglob("*.lock")) == []
 
 
-def test_two_shards_at_once_into_one_root(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
+def test_two_concurrent_shards_into_one_root(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
     shards = cut(run, *SPOT)
     wanted = [keys_of(path) for path in shards]
     with ExitStack() as both:

@@ -51,7 +51,7 @@ SPOT = (*RESEARCH, "-m", "spot")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)], ids=lambda one: str(one)
 )
-def test_a_signal_ends_a_run_in_order_and_the_next_one_completes_it(
+def test_a_signal_ends_a_run_cleanly_and_the_next_one_completes_it(
     run: Runner, proxy: FaultProxy, archive: Archive, number: signal.Signals, code: int
 ) -> None:
     expected = keys_where(archive.spec, lambda item: in_research(item) and item.market == "spot")
@@ -226,7 +226,7 @@ def test_an_s5cmd_that_runs_out_of_memory_is_started_again(run: Runner, archive:
 # Terminals
 
 
-def test_a_terminal_that_is_closed_ends_the_run_in_order(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
+def test_a_terminal_that_is_closed_ends_the_run_cleanly(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
     stalled = proxy.fault("GET", KEYS[0], Stall())
     with Terminal(run.at(proxy.endpoint_url)).start("collect", *THREE, "-o", ROOT) as terminal:
         stalled.wait()
@@ -257,7 +257,7 @@ def test_an_interrupt_that_is_typed(run: Runner, proxy: FaultProxy, typed: bytes
     assert files_below(run.folder / ROOT / ".crypto-archive" / "staging") == []
 
 
-def test_two_signals_at_once_end_a_run_that_has_two_lanes(run: Runner, proxy: FaultProxy) -> None:
+def test_two_signals_together_end_a_run_that_has_two_lanes(run: Runner, proxy: FaultProxy) -> None:
     stalled = proxy.fault("GET", "*-2025-07-15.zip", Stall())
     with run.at(proxy.endpoint_url).start("collect", *SPOT, "-o", ROOT, "--json", "--jobs", "2") as process:
         stalled.wait(2)

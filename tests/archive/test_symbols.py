@@ -83,7 +83,7 @@ def test_a_preset_filters_and_the_report_says_so(run: Runner) -> None:
     assert asked == {"quote_assets": ["USDT"], "contract": "perpetual", "settled": False}
 
 
-def test_a_filter_that_leaves_nothing_is_told(run: Runner) -> None:
+def test_a_filter_that_leaves_nothing_is_reported(run: Runner) -> None:
     code, stdout, _ = run("plan", *UM, *HOURS, "--quote", "EUR")
     assert code == 3
     assert "futures_um klines: no symbol in the archive matches * (quote asset EUR); nothing to plan" in stdout
@@ -160,7 +160,7 @@ def test_an_unknown_symbol_is_an_error_everywhere(run: Runner) -> None:
         assert (code, UNKNOWN in stdout + stderr) == (3, True), f"{words}: {stdout}{stderr}"
 
 
-def test_a_symbol_of_another_selected_market_is_no_error(run: Runner) -> None:
+def test_a_symbol_of_another_selected_market_is_not_an_error(run: Runner) -> None:
     done = collect(run, "-m", "spot", *UM, *HOURS, "-s", "1000SHIBUSDT", "-s", "BTCUSDT")
     assert (done.code, done.report["unknown_symbols"]) == (0, [])
     assert "spot klines: the archive has no symbol '1000SHIBUSDT'" in " ".join(done.report["notices"])
@@ -182,7 +182,7 @@ def test_a_symbol_that_has_nothing_on_these_days_is_not_unknown(run: Runner) -> 
     assert "has no symbol" not in stdout
 
 
-def test_a_symbol_that_its_market_has_in_another_type_is_no_error(run: Runner) -> None:
+def test_a_symbol_that_its_market_has_in_another_type_is_not_an_error(run: Runner) -> None:
     days = ("--start", "2024-03-15", "--end", "2024-03-15")
     done = collect(run, *CM, "-t", "liquidationSnapshot", *days, "-s", "BTCUSD_PERP", "-s", "ETHUSD_PERP")
     assert (done.code, done.outcomes, done.report["unknown_symbols"]) == (0, {"fetched": 1}, [])

@@ -114,7 +114,7 @@ def test_a_truncated_file_is_corrupt(run: Runner, root: Path, with_sidecar: bool
     assert document["bad"][0]["size"] in {0, 100}
 
 
-def test_a_sidecar_that_is_gone_is_no_reason_to_worry(run: Runner, root: Path) -> None:
+def test_a_sidecar_that_is_gone_is_not_a_fault(run: Runner, root: Path) -> None:
     (root / (KEYS[0] + SIDECAR)).unlink()
     code, document, _ = verify(run, *THREE)
     assert (code, verdicts(document)) == (0, {"ok": 3})
@@ -122,7 +122,7 @@ def test_a_sidecar_that_is_gone_is_no_reason_to_worry(run: Runner, root: Path) -
     assert verify(run, *THREE)[0] == 4
 
 
-def test_a_spoilt_sidecar_does_not_vouch(run: Runner, root: Path) -> None:
+def test_a_spoilt_sidecar_confirms_nothing(run: Runner, root: Path) -> None:
     (root / (KEYS[0] + SIDECAR)).write_text("nonsense", encoding="utf-8")
     code, document, _ = verify(run, *THREE)
     assert (code, verdicts(document)) == (4, {"ok": 2, "corrupt": 1})

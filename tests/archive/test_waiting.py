@@ -83,7 +83,7 @@ def test_a_wait_can_be_interrupted(run: Runner, first: subprocess.Popen[str]) ->
     assert len(list((run.folder / ROOT).glob(".crypto-archive/runs/*"))) == 1  # that of the first
 
 
-def test_a_wait_that_is_interrupted_is_told_to_a_person(run: Runner, first: subprocess.Popen[str]) -> None:
+def test_a_wait_that_is_interrupted_is_reported_to_a_person(run: Runner, first: subprocess.Popen[str]) -> None:
     with waiting(run, first, "collect", *THREE, "-o", ROOT) as second:
         second.send_signal(signal.SIGTERM)
         stdout, stderr = second.communicate(timeout=10)

@@ -116,7 +116,7 @@ def test_a_program_for_another_machine_is_refused(tmp_path: Path) -> None:
         find_binary(program(tmp_path / "s5cmd", "\x7fELF, but not of this machine"))
 
 
-def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "s5cmd"
     path.write_text("nothing")
     with pytest.raises(S5cmdUnusable, match=r"cannot be run: Permission denied"):
@@ -147,7 +147,7 @@ def test_no_s5cmd_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("not_packaged")
-def test_all_refusals_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_refusals_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = saying(tmp_path / "a" / "s5cmd", "v1.0.0"), saying(tmp_path / "b" / "s5cmd", "v2.0.0")
     monkeypatch.setenv("PATH", f"{first.parent}{os.pathsep}{second.parent}")
     with pytest.raises(S5cmdUnusable, match=r"/a/s5cmd is too old: version 1\.0\.0.*/b/s5cmd is too old: version 2"):

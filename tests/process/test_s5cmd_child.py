@@ -203,7 +203,7 @@ def test_stopping_what_has_ended_does_nothing() -> None:
     assert child.returncode == 7
 
 
-def test_many_threads_may_stop_it_at_once() -> None:
+def test_many_threads_may_stop_it_together() -> None:
     with Child(python(IGNORES_SIGINT)) as child:
         messages = child.messages()
         assert next(messages) == READY

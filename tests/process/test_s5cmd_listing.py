@@ -317,7 +317,7 @@ def test_an_s5cmd_that_is_killed_half_way(tmp_path: Path) -> None:
         next(found)
 
 
-def test_a_slow_consumer_is_no_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_consumer_is_not_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     looks = threading.Semaphore(0)
 
@@ -340,7 +340,7 @@ def test_a_slow_consumer_is_no_stall(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(list(found)) == 1
 
 
-def test_a_machine_that_was_suspended_is_no_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_machine_is_not_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock leaps by an hour while s5cmd is at work; what it says a moment later is waited for."""
     looked = tmp_path / "looked"
     hours = itertools.count(0.0, 3600.0)

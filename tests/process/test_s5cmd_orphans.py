@@ -113,7 +113,7 @@ def test_a_folder_that_is_not_there(staging: Path) -> None:
     assert end_orphans(staging) == 0
 
 
-def test_one_that_cannot_be_ended_is_told(start: Start, staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_ended_is_reported(start: Start, staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = start("s5cmd", staging)
     helper_of(process)
 

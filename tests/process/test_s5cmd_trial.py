@@ -79,7 +79,7 @@ def test_a_page_of_a_portal_is_an_answer_and_no_listing(binary: Binary) -> None:
     assert trial.error
 
 
-def test_an_empty_bucket_is_no_error(binary: Binary) -> None:
+def test_an_empty_bucket_is_not_an_error(binary: Binary) -> None:
     with serving("<ListBucketResult><Name>b</Name></ListBucketResult>") as url:
         trial = probe(binary, Access(url), "data/", 20)
     assert (trial.answered, trial.folders, trial.error) == (True, (), "")

@@ -73,7 +73,7 @@ def test_generated_parts_are_what_the_code_says(path: Path) -> None:
     assert TEXTS[path] == regenerated(TEXTS[path]), "run: python -m tests.docs"
 
 
-def test_every_part_stands_in_one_document() -> None:
+def test_every_part_is_in_one_document() -> None:
     found = [name for text in TEXTS.values() for name in part_names(text)]
     assert sorted(found) == sorted(all_part_names())
 
@@ -88,7 +88,7 @@ def test_the_index_leads_to_every_document() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.path or "crypto-archive")
-def test_every_command_and_option_has_help_and_stands_in_the_reference(command: Command) -> None:
+def test_every_command_and_option_has_help_and_is_in_the_reference(command: Command) -> None:
     assert command.help
     assert command.path in text_of("commands.md")
     for option in command.options:
@@ -289,7 +289,7 @@ def test_words_of_the_contract_are_explained() -> None:
     assert {str(absence) for absence in Absence} <= first_cells(text_of("report.md"))
 
 
-def test_every_row_of_the_matrix_stands_in_its_document() -> None:
+def test_every_row_of_the_matrix_is_in_its_document() -> None:
     rows = re.findall(r"^\| (\w+) \| `(\w+)` \| .* \| `data/", text_of("matrix.md"), re.MULTILINE)
     assert rows == [(row.market, row.data_type) for row in load_matrix().rows]
 
@@ -405,7 +405,7 @@ def test_every_key_of_the_reports_is_explained(name: str) -> None:
     assert keys_of(schema) - said - markets == set()
 
 
-def test_every_event_of_the_journal_stands_in_its_table() -> None:
+def test_every_event_of_the_journal_is_in_its_table() -> None:
     left_out = {events.BytesArrived, events.Comparing}
     kinds = [kind for kind in get_args(events.Event) if kind not in left_out]
     for kind in kinds:

@@ -89,7 +89,7 @@ def test_units_are_what_systemd_takes(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", named(".service"))
-def test_services_call_the_command_and_let_it_end_in_order(name: str) -> None:
+def test_services_call_the_command_and_let_it_end_cleanly(name: str) -> None:
     service = unit(name)["Service"]
     program, *call = shlex.split(service["ExecStart"])
     assert (program, parse(call)) == (PROGRAM, "collect")
@@ -109,7 +109,7 @@ def test_the_timer_starts_the_service() -> None:
 # Containers
 
 
-def test_the_container_runs_as_nobody_special_with_its_root_on_a_volume() -> None:
+def test_the_container_runs_without_privileges_and_its_root_is_on_a_volume() -> None:
     steps = instructions(files()["Dockerfile"])
     names = [name for name, _ in steps]
     values: dict[str, Any] = dict(steps)
@@ -154,7 +154,7 @@ def balanced(expression: str) -> bool:
     return depth == 0
 
 
-def test_the_line_without_prometheus_tells_a_job_that_has_stopped(tmp_path: Path) -> None:
+def test_the_line_without_prometheus_reports_a_job_that_has_stopped(tmp_path: Path) -> None:
     (line,) = re.findall(r"^find archive/.+$", TEXT, re.MULTILINE)
     report = tmp_path / "archive" / ".crypto-archive" / "runs" / "one" / "report.json"
     report.parent.mkdir(parents=True)

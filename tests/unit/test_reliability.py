@@ -72,5 +72,5 @@ def test_numbers_are_those_of_the_code(words: str) -> None:
     assert words in " ".join(section("Retries").split())
 
 
-def test_a_listing_is_ended_after_the_time_that_is_told() -> None:
+def test_a_listing_ends_after_its_timeout() -> None:
     assert f"A listing is ended after {listing.STALL_SECONDS:g} seconds" in TEXT

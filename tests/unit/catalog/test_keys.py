@@ -115,7 +115,7 @@ def test_an_interval_must_fit_the_pattern() -> None:
     assert not TRADES.has_interval
 
 
-def test_a_pattern_without_partition_tells_days_from_months_by_the_date() -> None:
+def test_a_pattern_without_partition_distinguishes_days_and_months_by_the_date() -> None:
     pattern = KeyPattern("mirror/{symbol}/{date}/100%.zip")
 
     assert pattern.key("BTC", None, JULY_15) == "mirror/BTC/2025-07-15/100%.zip"

@@ -104,7 +104,7 @@ HOSTILE = (
 @pytest.mark.parametrize("name", NAMES)
 @given(objects())
 @example(row_of(Market.SPOT, "klines").object("a-1h-2025-07-15.zip", "1h", Period(Partition.DAILY, date(2025, 7, 15))))
-def test_a_path_tells_its_key_again_and_stays_below_data(name: str, item: ArchiveObject) -> None:
+def test_a_path_gives_its_key_back_and_stays_below_data(name: str, item: ArchiveObject) -> None:
     layout = placed(name)
     path = layout.path(item.key)
     assert plain_parts(path)[0] == "data"
@@ -257,13 +257,13 @@ def test_a_template_that_could_go_wrong_is_refused(template: str, fault: str) ->
         ("my_layouts:OldStorage", "'my_layouts:OldStorage' cannot be created: TypeError"),
     ],
 )
-def test_what_is_no_layout_is_refused(name: str, fault: str) -> None:
+def test_an_invalid_layout_is_refused(name: str, fault: str) -> None:
     with pytest.raises(LayoutError) as caught:
         placed(name)
     assert str(caught.value).startswith(fault)
 
 
-def test_an_unknown_name_is_told_with_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_reported_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("by-year", "my_layouts:ByYear", own.GROUP)
     monkeypatch.setattr(own, "entry_points", lambda **wanted: FoundEntries([entry]))
     with pytest.raises(LayoutError, match="unknown layout 'by-yaer'; it may also be a template such as") as caught:

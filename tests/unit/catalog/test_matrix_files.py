@@ -197,7 +197,7 @@ def test_an_entry_that_only_an_old_file_knows_becomes_a_row(tmp_path: Path) -> N
     assert parsed(matrix_document(old)) == old
 
 
-def test_all_that_is_wrong_with_an_old_file_is_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_an_old_file_are_reported_together(tmp_path: Path) -> None:
     entry = old_entry("spot", "spot", "weather", [None])
     bare = {name: value for name, value in entry.items() if name != "available_from"}
     bad_url = entry | {"data_type": "wind", "url_pattern": "s3://b/../{symbol}/{filename}"}
@@ -235,7 +235,7 @@ def test_all_that_is_wrong_with_an_old_file_is_said_at_once(tmp_path: Path) -> N
     ]
 
 
-def test_all_that_is_wrong_with_a_matrix_is_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_matrix_are_reported_together(tmp_path: Path) -> None:
     right = document_of()["rows"][0]
     document = {
         "name": "x",
@@ -388,7 +388,7 @@ def test_files_that_cannot_be_read(name: str, content: bytes, said: str, tmp_pat
     assert caught.value.message.startswith(f"{path}{said}")
 
 
-def test_a_folder_is_no_matrix_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_matrix_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_matrix(tmp_path)
     assert caught.value.message.startswith(f"{tmp_path}: cannot be read: ")

@@ -67,7 +67,7 @@ def test_a_cron_expression_that_is_none_is_one_clear_error(cron: str) -> None:
 
 
 @needs_prefect
-def test_what_is_wrong_with_the_selection_is_said_before_anything_is_scheduled() -> None:
+def test_problems_of_the_selection_are_reported_before_anything_is_scheduled() -> None:
     assert "unknown preset 'reserch'; did you mean 'research'?" in refused("serve", "-p", "reserch").message
     assert "Nothing is selected" in refused("serve").message
 

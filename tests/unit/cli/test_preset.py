@@ -115,7 +115,7 @@ def test_what_is_shown_is_what_a_run_would_take() -> None:
         assert fields[name]["value"] == getattr(request.access, name)
 
 
-def test_what_is_wrong_is_told_and_nothing_shown() -> None:
+def test_problems_are_reported_and_nothing_is_shown() -> None:
     error = refused("show", "reserch")
     assert error.exit_code == ExitCode.USAGE
     assert str(error).startswith("NAME: unknown preset 'reserch'; did you mean 'research'?")

@@ -65,7 +65,7 @@ def test_json_with_tabs_is_read_and_has_lines(tmp_path: Path) -> None:
     assert document.place(("symbols", "spot", 1)) == "my.json, line 3, symbols.spot[1]"
 
 
-def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert read(tmp_path, '\ufeff{"batch_size": 1}', "my.json").values == {"batch_size": 1}
     assert read(tmp_path, "\ufeffbatch_size: 1").values == {"batch_size": 1}
 

@@ -268,7 +268,7 @@ def test_dates_of_a_later_preset_replace_the_earlier_ones_whole() -> None:
     assert load(first, second).request.selection.dates == DateRange(date(2025, 1, 15), None)
 
 
-def test_the_matrix_named_by_a_preset_is_looked_for_here_and_beside_the_preset(here: Path) -> None:
+def test_the_matrix_named_by_a_preset_is_looked_for_here_and_next_to_the_preset(here: Path) -> None:
     (here / "folder").mkdir()
     rows = """
       - market: spot
@@ -343,7 +343,7 @@ def test_a_filter_is_a_selection(options: dict[str, object]) -> None:
     assert notices(configured) == []
 
 
-def test_a_preset_that_filters_is_no_overlay(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+def test_a_preset_that_filters_is_not_an_overlay(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     monkeypatch.setenv("CRYPTO_ARCHIVE_PRESET_DIR", str(here))
     preset("settled: false\n")
     assert [info.overlay for info in list_presets() if info.name == "my"] == [False]

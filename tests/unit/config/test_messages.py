@@ -254,7 +254,7 @@ def test_data_types_that_no_wanted_market_has_are_taken() -> None:
     assert request.selection.data_types == ("BVOLIndex",)
 
 
-def test_all_that_is_wrong_is_told_at_once_file_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_problems_are_reported_together_file_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.yaml").write_text("markets: [spto]\nbatch_size: 500\nintervals:\n  klines: [1hh, 5]\n", "utf-8")
     Path("b.json").write_text('{\n"data_types": ["kline"],\n"foo": 1\n}', "utf-8")
     Path("c.yaml").write_text("a: [", "utf-8")
@@ -376,7 +376,7 @@ def test_the_matrix_that_is_not_there_comes_with_what_to_do() -> None:
     assert "leave out --matrix" in refused(matrix_path="gone.yaml").hint
 
 
-def test_every_mistake_in_the_matrix_file_is_told_beside_the_others() -> None:
+def test_every_mistake_in_the_matrix_file_is_reported_with_the_others() -> None:
     Path("matrix.yaml").write_text("name: mine\nrows: []\n", "utf-8")
     error = refused(matrix_path="matrix.yaml", batch_size=0)
     assert error.problems[-1].place == "--batch-size"

@@ -147,7 +147,7 @@ WRONG: list[object] = [
 
 
 @pytest.mark.parametrize("preset", WRONG, ids=str)
-def test_what_is_wrong_is_refused_by_both(preset: object, tmp_path: Path) -> None:
+def test_invalid_values_are_refused_by_both(preset: object, tmp_path: Path) -> None:
     assert not is_right(preset, tmp_path)
     assert not is_valid(preset)
 

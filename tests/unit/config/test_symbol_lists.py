@@ -75,16 +75,16 @@ def test_words_of_a_list(content: str) -> None:
     assert chosen(symbols=[written(content)]) == ("BTCUSDT", "*USDC", "!*UP*", "币安人生USDT")
 
 
-def test_all_stands_for_every_symbol_in_a_list_and_beside_it() -> None:
+def test_all_means_every_symbol_in_a_list_and_next_to_it() -> None:
     assert chosen(symbols=["all", written("!*UP*\nall")]) == ("*", "!*UP*")
 
 
-def test_lists_stand_where_they_are_named_beside_other_words() -> None:
+def test_lists_keep_their_place_among_other_words() -> None:
     first, second = written("A1 A2", "one.txt"), written("B1", "lists/two.txt")
     assert chosen(symbols=["X", first, "Y", second, "!Z"]) == ("X", "A1", "A2", "Y", "B1", "!Z")
 
 
-def test_a_preset_reads_lists_from_beside_itself(here: Path) -> None:
+def test_a_preset_reads_lists_from_its_own_folder(here: Path) -> None:
     written("WRONG")
     written("BTCUSDT", "presets/symbols.txt")
     Path("presets/my.yaml").write_text("symbols: ['@symbols.txt']\n", encoding="utf-8")
@@ -161,7 +161,7 @@ def test_a_list_has_so_many_symbols_and_no_more() -> None:
     ]
 
 
-def test_wrong_words_are_told_by_their_lines() -> None:
+def test_wrong_words_are_reported_by_their_lines() -> None:
     written("A\nB, C/D\n\n@more.txt\n'*USDT'\n-\n!@x", "list.txt")
     messages = [
         "line 2: 'C/D' is not a valid symbol; write a name like BTCUSDT, or a glob like '*USDT'",

@@ -82,7 +82,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "h", "0s", "-1h", "1w", "367d", "1h30m", "every hour"])
-def test_what_is_no_duration(text: str) -> None:
+def test_an_invalid_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration; write it like 90s, 30min, 1h or 1d, up to 366d"):
         seconds_of(text)
 
@@ -151,18 +151,18 @@ def test_days_are_taken_as_text_and_as_dates(day: date) -> None:
 
 
 @pytest.mark.parametrize("text", ["2025-7-5", "2025-02-30", "20250715", "2025-W01-1", "tomorrow", "", "２０２５-07-15"])
-def test_what_is_no_day(text: str) -> None:
+def test_an_invalid_day(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a day; write YYYY-MM-DD, such as 2025-07-15, or 'yesterday'$"):
         day_text(text)
 
 
-def test_a_moment_is_no_day() -> None:
+def test_a_moment_is_not_a_day() -> None:
     with pytest.raises(ValueError, match=r"'2025-07-15 12:00:00' is not a day"):
         day_text(datetime(2025, 7, 15, 12))  # noqa: DTZ001
 
 
 @pytest.mark.parametrize("text", ["7", "0d", "d", "7 days", "-7d", "7m", "99999d", "5215w", "٣d"])
-def test_what_is_no_span(text: str) -> None:
+def test_an_invalid_span(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a number of days or weeks; write it like 7d or 2w$"):
         span_text(text)
 
@@ -241,7 +241,7 @@ def test_commands_are_no_options() -> None:
     assert refusal.message == "'cp' is not an option of s5cmd"
 
 
-def test_all_refusals_are_given_at_once() -> None:
+def test_all_refusals_are_given_together() -> None:
     assert [refusal.index for refusal in read_arguments(["--json", "-r", "x", "--numworkers"])[1]] == [0, 1, 3]
 
 

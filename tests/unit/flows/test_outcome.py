@@ -68,7 +68,7 @@ def test_the_errors_survive_the_way_from_another_process() -> None:
     assert pickle.loads(pickle.dumps(ShardIncomplete(report))).report.document() == report.document()
 
 
-def test_what_is_wrong_with_a_configuration_survives_it_too() -> None:
+def test_problems_of_a_configuration_survive_it_too() -> None:
     with pytest.raises(ConfigError) as raised:
         load_preset("reserch", "reserch2")
     again = pickle.loads(pickle.dumps(raised.value))

@@ -67,7 +67,7 @@ def test_the_document_is_as_the_schema_says() -> None:
     assert found["notices"] == ["spot bookDepth: never published by the archive; nothing to plan"]
 
 
-def test_a_series_is_told_month_by_month() -> None:
+def test_a_series_is_shown_month_by_month() -> None:
     bitcoin = document(a_report())["series"][0]
     assert (bitcoin["symbol"], bitcoin["interval"]) == ("BTCUSDT", "1d")
     assert (bitcoin["first_day"], bitcoin["last_day"]) == ("2025-01-10", "2025-07-18")

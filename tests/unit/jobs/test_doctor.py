@@ -112,7 +112,7 @@ def test_networks_in_no_proxy() -> None:
     assert proxy_for("http://11.1.2.3:9000", environ) == "HTTP_PROXY=p"
 
 
-def test_what_s5cmd_does_not_know_and_what_is_not_there_is_told() -> None:
+def test_unknown_arguments_of_s5cmd_and_missing_files_are_reported() -> None:
     access = Access("https://s3.example.com")
     unknown = check_proxy(access, {"ALL_PROXY": "socks5://p"})
     assert (unknown.status, unknown.found) == (WARNING, "none")
@@ -147,7 +147,7 @@ def test_a_server_that_does_not_say_its_time() -> None:
     assert check_clock(Access(), Probe(answered=True)).status is WARNING
 
 
-def test_who_signs_requests_and_is_denied_is_told_that_there_is_no_need() -> None:
+def test_a_denied_signed_request_hints_that_signing_is_not_needed() -> None:
     trial = Probe(answered=True, error="AccessDenied", fault=Fault.DENIED)
     signed = check_listing(Access(extra_args=("--profile=me",)), trial)
     assert "without --profile" in signed.advice
@@ -172,7 +172,7 @@ def test_folders_that_may_not_be_written_to(root: Root, protected: str, monkeypa
     assert (check.status, check.found) == (FAILED, f"{refused} is not writable")
 
 
-def test_a_link_that_leads_nowhere_is_no_root(root: Root) -> None:
+def test_a_dangling_link_is_not_a_root(root: Root) -> None:
     root.path.symlink_to(root.path.with_name("gone"))
     assert check_writable(root).found == f"{root.path} is not a folder"
 
@@ -211,7 +211,7 @@ def test_a_lock_that_a_killed_run_has_left_is_free(root: Root) -> None:
     assert check_lock(root).found == "free; its last holder was killed"
 
 
-def test_files_on_their_way_to_another_layout_are_told(root: Root) -> None:
+def test_files_on_their_way_to_another_layout_are_reported(root: Root) -> None:
     assert check_layout(root) == Finding(OK, "mirror")
     open_root(root.path)
     write_note(root, LayoutNote("hive"))
@@ -275,7 +275,7 @@ def test_damage_that_only_a_whole_look_finds(root: Root) -> None:
         examine(path, 10)
 
 
-def test_another_program_s_database_is_no_manifest(root: Root) -> None:
+def test_another_program_s_database_is_not_a_manifest(root: Root) -> None:
     open_root(root.path)
     with closing(sqlite3.connect(root.manifest_path)) as other:
         other.execute("CREATE TABLE songs (name)")
@@ -307,7 +307,7 @@ def test_extras_are_those_that_the_package_declares(monkeypatch: pytest.MonkeyPa
     assert (check.status, check.found) == (OK, "prefect not installed, dask not installed")
 
 
-def test_a_variable_that_means_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_without_meaning_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTO_ARCHIVE_OUTPUT_DIRECTORY", "/data")
     monkeypatch.setenv("CRYPTO_ARCHIVE_ENDPOINT", "http://127.0.0.1:9000")
     check = checks.check_settings(configured())

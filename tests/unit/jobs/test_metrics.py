@@ -125,7 +125,7 @@ def test_a_file_of_another_kind_is_replaced(tmp_path: Path, content: str) -> Non
     assert list(former_successes(path)) == [SPOT]
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.prom").mkdir()
     with pytest.raises(FileUnusable, match="Cannot write") as raised:
         write_metrics(report_of(Outcome.FETCHED), tmp_path / "a.prom")

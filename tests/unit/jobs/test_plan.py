@@ -89,7 +89,7 @@ def test_a_plan_is_never_ahead_of_its_consumer_by_more_than_a_batch(taken: int) 
     assert totals.overall["batches"] == taken
 
 
-def test_a_plan_looks_up_an_object_when_it_comes_to_it() -> None:
+def test_a_plan_looks_up_an_object_when_it_reaches_it() -> None:
     supply, files = Supply(), Files()
     next(decide(a_context(), supply.candidates(), files))
     assert (supply.taken, len(files.asked)) == (1, 1)

@@ -134,7 +134,7 @@ def test_the_manifest_forgets_what_went_aside_but_for_its_history(
         assert former.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_a_comparison_is_told_day_by_day(root: Root, manifest: Manifest, days: list[bytes]) -> None:
+def test_a_comparison_is_shown_day_by_day(root: Root, manifest: Manifest, days: list[bytes]) -> None:
     del days
     put(root, manifest, MONTH, ALL_ROWS)
     told = list(prune(context_of(root), manifest, MONTH))
@@ -216,7 +216,7 @@ def test_one_row_that_is_missing_keeps_all_days_and_marks_the_month(
 
 
 @pytest.mark.parametrize("known_as", [Verdict.OK, Verdict.GAPS])
-def test_a_day_that_is_not_proven_is_no_reason_to_blame_the_month(
+def test_an_unproven_day_does_not_blame_the_month(
     root: Root, manifest: Manifest, days: list[bytes], known_as: Verdict
 ) -> None:
     put(root, manifest, MONTH, ALL_ROWS, verdict=known_as)
@@ -248,7 +248,7 @@ def test_a_month_whose_zip_is_broken_moves_nothing(root: Root, manifest: Manifes
 
 
 @pytest.mark.parametrize("known_as", [Verdict.OK, Verdict.GAPS])
-def test_a_day_whose_zip_is_broken_keeps_all_days_and_is_no_fault_of_the_month(
+def test_a_day_whose_zip_is_broken_keeps_all_days_and_does_not_blame_the_month(
     root: Root, manifest: Manifest, known_as: Verdict
 ) -> None:
     files = [put(root, manifest, day, rows_of(day)) for day in DAYS]
@@ -311,7 +311,7 @@ def test_a_month_proven_by_the_listing_alone_is_proven(root: Root, manifest: Man
     assert isinstance(pruned(root, manifest)[0], DaysCovered)
 
 
-def test_days_that_nobody_knows_and_without_sidecars_go_aside_too(root: Root, manifest: Manifest) -> None:
+def test_unrecorded_days_without_sidecars_go_aside_too(root: Root, manifest: Manifest) -> None:
     for day in DAYS:
         put(root, None, day, rows_of(day), sidecar=False)
     put(root, manifest, MONTH, ALL_ROWS)

@@ -300,7 +300,7 @@ class FullDisk:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_full_disk_is_told_in_words(root: Root) -> None:
+def test_a_full_disk_is_reported_in_words(root: Root) -> None:
     request = Request(Selection((Market.SPOT,)), root.path)
     with Manifest(root.manifest_path) as manifest:
         record = Record(root, root.runs, Report(request, version="1.0"), manifest, FullDisk())  # type: ignore[arg-type]
@@ -310,7 +310,7 @@ def test_a_full_disk_is_told_in_words(root: Root) -> None:
     assert record.report.outcomes[Outcome.FETCHED] == 1
 
 
-def test_a_report_that_cannot_be_written_is_told_in_words(root: Root) -> None:
+def test_a_report_that_cannot_be_written_is_an_error_in_words(root: Root) -> None:
     with recording(root) as record:
         record.take(FETCHED)
         (record.folder / "report.json").mkdir()
@@ -329,7 +329,7 @@ class FullAtTheEnd(io.StringIO):
 
 
 @pytest.mark.parametrize("piece", ["journal", "manifest"])
-def test_what_cannot_be_kept_at_the_end_stands_in_the_report(
+def test_what_cannot_be_kept_at_the_end_is_in_the_report(
     root: Root, monkeypatch: pytest.MonkeyPatch, piece: str
 ) -> None:
     with recording(root) as record:
@@ -345,7 +345,7 @@ def test_what_cannot_be_kept_at_the_end_stands_in_the_report(
     assert report_of(root)["outcomes"]["fetched"] == 1
 
 
-def test_an_error_that_ends_the_run_stands_in_the_report(root: Root) -> None:
+def test_an_error_that_ends_the_run_is_in_the_report(root: Root) -> None:
     with pytest.raises(RootUnusable), recording(root):
         raise RootUnusable("The disk is full", hint="Free some space.")
     assert report_of(root)["error"] == "The disk is full. Hint: Free some space."
@@ -401,7 +401,7 @@ def test_a_planned_object_and_its_time() -> None:
     assert line["remote"] is None
 
 
-def test_of_an_object_that_stays_only_its_settlement_is_told() -> None:
+def test_an_object_that_stays_reports_only_its_outcome() -> None:
     assert event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10))) is None
     settled = ObjectFinished(OBJECT, Outcome.PRESENT, size=10, remote=REMOTE)
     expected = {"event": "object-finished", "key": OBJECT.key, "outcome": "present", "size": 10}
@@ -409,7 +409,7 @@ def test_of_an_object_that_stays_only_its_settlement_is_told() -> None:
     assert read(event_line(settled, at=MOMENT)) == expected | {"at": "2025-07-16T12:00:00+00:00"}
 
 
-def test_of_a_file_that_is_adopted_both_are_told() -> None:
+def test_an_adopted_file_reports_both() -> None:
     entry = ManifestEntry(OBJECT.key, 10, "ff", Verdict.OK, "abc", MOMENT, MOMENT, "run")
     line = read(event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10, adopted=entry))))
     assert (line["event"], line["action"]) == ("object-planned", "keep")
@@ -420,7 +420,7 @@ def test_of_a_file_that_is_adopted_both_are_told() -> None:
     }  # fmt: skip
 
 
-def test_of_a_file_that_was_judged_by_a_new_sidecar_all_is_told() -> None:
+def test_a_file_judged_by_a_new_sidecar_is_reported_in_full() -> None:
     judged = ObjectFinished(OBJECT, Outcome.PRESENT, "only its sidecar was downloaded", 10, 101, "ff", Verdict.OK)
     line = read(event_line(judged))
     assert (line["outcome"], line["verdict"], line["bytes_fetched"]) == ("present", "ok", 101)

@@ -282,7 +282,7 @@ def test_status_and_exit_code(outcomes: list[Outcome], finish: RunFinished, stat
         ([Absence.NOT_YET], [Outcome.FAILED], "partial", ExitCode.PARTIAL),
     ],
 )
-def test_what_is_still_to_come_is_no_failure(
+def test_an_unpublished_object_is_not_a_failure(
     absences: list[str], others: list[Outcome], status: str, code: ExitCode
 ) -> None:
     report = report_of(*others, finish=None)

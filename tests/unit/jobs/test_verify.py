@@ -125,7 +125,7 @@ def test_the_archive_is_at_fault_for_a_broken_zip() -> None:
     assert (bad["verdict"], bad["at_fault"]) == ("bad-zip", "archive")
 
 
-def test_an_early_end_is_told() -> None:
+def test_an_early_end_is_reported() -> None:
     report = report_of(Verdict.OK)
     report.finish(1.0, interrupted_by=2)
     assert (report.status, report.exit_code()) == ("interrupted", ExitCode.INTERRUPTED)

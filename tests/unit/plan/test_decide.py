@@ -288,7 +288,7 @@ def test_a_file_that_the_manifest_does_not_know(
         assert entry.sidecar_etag == (None if sidecar is None else etag_of(sidecar))
 
 
-def test_a_file_that_is_no_zip_is_kept_as_what_the_archive_has(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_zip_is_kept_as_what_the_archive_has(tmp_path: Path) -> None:
     page = b"<html>".ljust(len(BYTES))
     own = f"{hashlib.sha256(page).hexdigest()}  {NAME}"
     remote = the_listing(hashlib.md5(page, usedforsecurity=False).hexdigest(), own)

@@ -28,7 +28,7 @@ RUNS = st.lists(
 OBJECTS, SIZES = st.integers(0, 10**7), st.integers(0, 10**14)
 
 
-def test_without_a_run_nobody_knows() -> None:
+def test_without_a_run_it_is_unknown() -> None:
     assert estimate((), 10, 1000) is None
 
 
@@ -135,7 +135,7 @@ def test_what_is_broken_or_says_nothing_is_left_out(tmp_path: Path, text: str) -
     assert past_runs(tmp_path) == (PastRun(4, 1000, 2.5),)
 
 
-def test_what_is_no_text_and_what_is_no_run_are_left_out(tmp_path: Path) -> None:
+def test_invalid_text_and_foreign_folders_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "20250802T000000Z-abcdef" / "report.json").mkdir(parents=True)
     (tmp_path / "20250803T000000Z-abcdef").mkdir()
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
@@ -162,7 +162,7 @@ def lines(found: Needs) -> dict[str, str]:
     )
 
 
-def test_all_that_is_known_stands_in_a_line_each() -> None:
+def test_each_known_value_has_a_line() -> None:
     assert lines(needs()) == {
         "fetch": "1,206 objects, 38.0 GiB",
         "requests": "4,824 to fetch, 41 to list: 3.74 per planned object",
@@ -223,7 +223,7 @@ def test_a_plan_without_objects_has_no_share() -> None:
     assert needs(objects=0).requests_per_object is None
 
 
-def test_monthly_objects_that_are_larger_are_told_truthfully() -> None:
+def test_larger_monthly_objects_are_reported_truthfully() -> None:
     told = lines(needs(consolidated=1, saved_objects=30, saved_bytes=-2048))["saved"]
     assert told == "1 monthly object replaces 31 daily ones: 30 objects less, 2.0 KiB more"
 

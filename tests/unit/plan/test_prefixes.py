@@ -219,7 +219,7 @@ def test_dates_of_more_than_one_year(
     assert (span.dates, span.requests) == (dates, requests)
 
 
-def test_nothing_is_listed_where_nothing_is_over_or_nobody_is_wanted() -> None:
+def test_nothing_is_listed_where_no_day_is_over_or_no_symbol_is_wanted() -> None:
     tomorrow = DateRange(TODAY + timedelta(days=1), None)
     assert span_of(a_group(Market.SPOT, "klines", ["X"], tomorrow, intervals=("1h",)), DAILY, TODAY) is None
     group = a_group(Market.SPOT, "klines", [], DateRange(), intervals=("1h",))

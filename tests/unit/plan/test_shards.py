@@ -113,7 +113,7 @@ def test_a_plan_without_objects_has_no_shards(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_shards_are_beside_each_other_when_they_are_of_one_plan_cut_in_one_way() -> None:
+def test_shards_of_one_plan_cut_in_one_way_run_side_by_side() -> None:
     one = ShardName("a" * 12, 1, 4)
     assert one.is_beside(ShardName("a" * 12, 2, 4))
     assert not one.is_beside(one)
@@ -134,7 +134,7 @@ def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     assert list((tmp_path / "new" / "shards").iterdir()) == []
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileUnusable, match=r"Cannot write shards to .*file"):
         prepare_shards(tmp_path / "file")
@@ -167,7 +167,7 @@ def test_all_shards_appear_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # Reading
 
 
-def test_a_whole_lock_is_no_shard(tmp_path: Path) -> None:
+def test_a_whole_lock_file_is_not_a_shard(tmp_path: Path) -> None:
     write_lock(tmp_path / "whole.lock", BUCKET, lines_of([1]))
     assert open_lock(tmp_path / "whole.lock").shard is None
 

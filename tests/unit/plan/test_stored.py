@@ -108,7 +108,7 @@ def test_many_intervals_of_a_symbol_are_listed_with_its_folder() -> None:
     assert scope.requests < len(stored)
 
 
-def test_a_listing_that_is_cut_short_tells_nothing_of_the_rest() -> None:
+def test_a_listing_that_is_cut_short_proves_nothing_about_the_rest() -> None:
     items = [
         an_object(Market.SPOT, "klines", symbol, "1h", Partition.DAILY, date(2025, 7, 1) + timedelta(days=n))
         for symbol in ("BTCUSDT", "ETHUSDT")

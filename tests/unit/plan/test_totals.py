@@ -83,7 +83,7 @@ def test_batches_are_counted_and_passed_on() -> None:
     assert (totals.overall["batches"], totals.overall["objects"], totals.overall["commands"]) == (3, 101, 202)
 
 
-def test_what_monthly_objects_save_is_told_truthfully() -> None:
+def test_what_monthly_objects_save_is_reported_truthfully() -> None:
     month, larger = Covered(31, 3100), Covered(30, 1500)
     plan = [
         replace(to_fetch(an_object(0), remote=listed(2000)), covers=month),

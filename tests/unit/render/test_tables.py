@@ -182,7 +182,7 @@ def test_the_summary_of_a_run_that_an_error_stopped() -> None:
     assert "→ Run the same command again" in lines
 
 
-def test_the_same_command_is_no_advice_where_it_would_end_in_the_same_way() -> None:
+def test_the_same_command_is_not_advised_where_it_would_fail_again() -> None:
     over = RunFinished(1.0, error="The plan is over its limit", error_exit_code=ExitCode.USAGE)
     lines = text_of(report_summary(report_of(finish=over)))
     assert "The plan is over its limit" in lines
@@ -300,7 +300,7 @@ def test_a_set_width_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(map(len, stream.getvalue().splitlines())) <= 60
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_a_reader_that_leaves_early_is_not_an_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as stream:

@@ -395,7 +395,7 @@ def test_rows_that_tell_no_day_of_the_month_tell_nothing(folder: Path, lines: li
     assert month_days(write_zip(folder / "month.zip", lines), row_of(Market.SPOT, "klines"), JUNE) is None
 
 
-def test_a_broken_month_tells_nothing(folder: Path) -> None:
+def test_a_broken_month_proves_nothing(folder: Path) -> None:
     path = folder / "month.zip"
     path.write_bytes(b"no zip")
     assert month_days(path, row_of(Market.SPOT, "klines"), JUNE) is None

@@ -116,7 +116,7 @@ def test_a_failed_zip_has_its_fault_and_the_words(state: BatchState, error: str,
     assert (item.fault, item.reason) == (fault, error)
 
 
-def test_an_absent_sidecar_is_no_fault(state: BatchState) -> None:
+def test_an_absent_sidecar_is_not_a_fault(state: BatchState) -> None:
     item = state.objects[0]
     state.note(failed(key_of(item) + ".CHECKSUM", ABSENT))
     assert item.sidecar_absent

@@ -326,7 +326,7 @@ def keys(*numbers: int) -> list[str]:
 # The way it should be
 
 
-def test_everything_is_fetched_and_told_of(site: Site) -> None:
+def test_everything_is_fetched_and_reported(site: Site) -> None:
     arrived: list[tuple[int, set[str]]] = []
 
     def finish(item: ObjectState) -> ObjectFinished:
@@ -347,7 +347,7 @@ def test_everything_is_fetched_and_told_of(site: Site) -> None:
     assert site.run_files == ["batch-00001.s5cmd"]
 
 
-def test_an_empty_plan_is_no_work(site: Site) -> None:
+def test_an_empty_plan_does_nothing(site: Site) -> None:
     ran = run(site.does(), [])
     assert ran.events == [PlanFinished()]
     assert site.run_files == []
@@ -504,7 +504,7 @@ def test_a_pinned_object_that_the_archive_does_not_have_is_a_failure(site: Site)
     assert (settled.reason, settled.refused) == ("gone from the archive since it was locked", True)
 
 
-def test_what_cannot_be_had_fails_at_once(site: Site) -> None:
+def test_what_cannot_be_had_fails_immediately(site: Site) -> None:
     refused = PlannedObject(an_object(), Action.REFUSE, "replaced", stored_size=7)
     ran = run(site.does(), (item for item in [refused]))
     assert ran.outcomes == {"failed": 1}
@@ -561,7 +561,7 @@ def test_an_s5cmd_that_does_not_listen_is_killed(site: Site, monkeypatch: pytest
     assert run(site.does(zips="hang", stubborn=True), many_to_fetch(1)).outcomes == {"failed": 1}
 
 
-def test_bytes_are_told_of_while_they_arrive(site: Site) -> None:
+def test_bytes_are_reported_while_they_arrive(site: Site) -> None:
     def react(event: Event) -> None:
         if isinstance(event, BytesArrived) and event.bytes >= 1000:
             site.cancellation.request()
@@ -593,7 +593,7 @@ def cancels(site: Site, times: int = 1) -> Callable[[Event], None]:
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_a_cancelled_run_keeps_what_is_done_and_ends_in_order(site: Site, jobs: int) -> None:
+def test_a_cancelled_run_keeps_what_is_done_and_ends_cleanly(site: Site, jobs: int) -> None:
     site.fetching = Fetching(jobs=jobs, batch_size=6)
     site.does(zips="hang", keys={keys(0)[0]: "copy"})
     ran = run(site, many_to_fetch(20), cancels(site))
@@ -625,7 +625,7 @@ def test_the_first_request_kills_in_the_end(site: Site, monkeypatch: pytest.Monk
     assert run(site, many_to_fetch(3), cancels(site)).outcomes == {"fetched": 1, "cancelled": 2}
 
 
-def test_the_second_request_kills_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_request_kills_immediately(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an hour of grace, only a kill at once lets the test end."""
     monkeypatch.setattr(lane_module, "STOP_GRACE_SECONDS", 3600.0)
     site.does(zips="hang", keys={keys(0)[0]: "copy"}, stubborn=True)
@@ -836,7 +836,7 @@ def test_batch_after_batch_without_anything_ends_the_run(site: Site, deed: str, 
 
 
 @pytest.mark.parametrize("sign", ["copy", ABSENT])
-def test_a_sign_of_life_starts_the_count_of_lost_batches_anew(site: Site, sign: str) -> None:
+def test_a_sign_of_life_restarts_the_count_of_lost_batches(site: Site, sign: str) -> None:
     alive = {key: sign for number in (0, 3, 6) for key in keys(number)}
     sidecars = {an_object(number).sidecar_key: sign for number in (0, 3, 6)}
     site.does(zips=BUSY, sidecars=BUSY, keys=alive | sidecars)
@@ -900,7 +900,7 @@ def test_the_first_batch_is_fetched_while_the_plan_is_made(site: Site) -> None:
     assert ran.outcomes == {"fetched": 4}
 
 
-def test_what_stays_is_told_in_handfuls_while_the_plan_is_made(site: Site) -> None:
+def test_what_stays_is_reported_in_chunks_while_the_plan_is_made(site: Site) -> None:
     told = threading.Event()
 
     def planned() -> Iterator[PlannedObject]:
@@ -937,7 +937,7 @@ def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyP
 # A clock that leaps
 
 
-def test_a_machine_that_was_suspended_is_no_stall(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_machine_is_not_a_stall(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between any two looks an hour goes by; the lane is still not stopped until enough looks have seen nothing."""
     gate = site.folder / "gate"
     site.does(zips=f"gate:{gate} then copy")

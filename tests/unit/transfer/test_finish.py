@@ -304,7 +304,7 @@ def test_what_the_archive_replaced_after_it_was_listed_is_taken(
     ("sidecar", "remote"),
     [(WRONG, OTHER_SIZE), (WRONG, OTHER_ETAG), (None, OTHER_SIZE), (None, OTHER_ETAG), ("<html>", OTHER_SIZE)],
 )
-def test_bytes_that_nobody_vouches_for_are_not_taken_though_two_downloads_agree(
+def test_unconfirmed_bytes_are_not_taken_though_two_downloads_agree(
     root: Root, finishing: Finishing, sidecar: str | None, remote: RemoteStat
 ) -> None:
     assert isinstance(finishing(arrive(root, sidecar, remote, rejected=AGREED)), RetryDownload)
@@ -348,7 +348,7 @@ def test_a_broken_zip_that_is_what_the_archive_has_is_kept_and_marked(
 
 @pytest.mark.parametrize("content", [PAGE, SPOILT], ids=["page", "spoilt"])
 @pytest.mark.parametrize("sidecar", [RIGHT, "<html>"], ids=["of the sound file", "malformed"])
-def test_a_zip_spoilt_upstream_is_no_stale_sidecar(
+def test_a_zip_spoilt_upstream_is_not_a_stale_sidecar(
     root: Root, finishing: Finishing, content: bytes, sidecar: str
 ) -> None:
     remote, digest = listed(len(content), md5_of(content)), hashlib.sha256(content).hexdigest()
@@ -573,7 +573,7 @@ def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
     assert not root.file(ITEM.key).exists()
 
 
-def test_a_replacement_that_its_new_sidecar_vouches_for_is_not_taken_either(root: Root, finishing: Finishing) -> None:
+def test_a_replacement_that_its_new_sidecar_confirms_is_not_taken_either(root: Root, finishing: Finishing) -> None:
     pin = RemoteStat(len(GOOD) + 1, "f" * 32, LISTED_AT)
     event = finish(finishing, arrive(root, RIGHT, OTHER_SIZE, rejected=AGREED, pin=pin))
     assert (event.outcome, event.refused) == (Outcome.FAILED, True)
