@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from crypto_archive.catalog.matrix import Matrix, Row
-    from crypto_archive.model import ArchiveObject, DateRange, Series
+    from crypto_archive.model import ArchiveObject, DateRange, Series, SeriesDays
     from crypto_archive.plan.awaited import Earlier
     from crypto_archive.plan.selection import SeriesGroup
     from crypto_archive.root.listing import BucketListing
@@ -102,7 +102,7 @@ def listed_objects(
         for notice in names.notices():
             context.on_notice(notice)
         if earlier:
-            yield from _listed_earlier(context, earlier, listing)
+            yield from _listed_earlier(context, earlier, listing, stored, endings)
         if remark := listing.remark():
             context.on_notice(remark)
 
@@ -144,15 +144,18 @@ def require_archive(context: Context, listing: BucketListing, prefix: str) -> No
         )
 
 
-def _listed_earlier(context: Context, earlier: Sequence[Earlier], listing: BucketListing) -> Iterator[Candidate]:
+def _listed_earlier(
+    context: Context, earlier: Sequence[Earlier], listing: BucketListing, stored: StoredFiles, endings: Endings
+) -> Iterator[Candidate]:
     """Yield what earlier runs waited for, as the bucket lists it now, or as what is still to wait for."""
     waiting = {one.object.key: one for one in earlier}
     found: list[Earlier] = []
     reasons: dict[str, Absence] = {}
+    answered: list[SeriesDays] = []
     # What else these days lack has been reported in its time.
-    quiet = replace(context, on_notice=Notices(), on_days=lambda _: None)
+    quiet = replace(context, on_notice=Notices(), on_days=answered.append)
     for group in earlier_groups(context, earlier):
-        for candidate in _listed_group(quiet, group, listing):
+        for candidate in _listed_group(quiet, group, listing, stored, endings=endings):
             key = candidate.object.key
             if candidate.action is Action.WAIT:
                 reasons[key] = Absence(candidate.why)
@@ -162,14 +165,23 @@ def _listed_earlier(context: Context, earlier: Sequence[Earlier], listing: Bucke
     if listing.is_cut_short:
         return
     report_earlier(context, "published now", found)
+    by_series = {of_series.series: of_series for of_series in answered}
     missing: dict[Absence, list[Earlier]] = defaultdict(list)
     for key, one in waiting.items():
-        missing[reasons.get(key) or why_awaited(one.object, context)].append(one)
+        final = _final_reason(one.object, by_series.get(one.object.series))
+        missing[reasons.get(key) or final or why_awaited(one.object, context)].append(one)
     for reason, some in missing.items():
         what = f"will not be published ({reason})" if reason.is_final else "still not published"
         report_earlier(context, what, some)
         for one in some:
             yield Candidate(one.object, action=Action.WAIT, why=reason, awaited_since=one.since)
+
+
+def _final_reason(item: ArchiveObject, known: SeriesDays | None) -> Absence | None:
+    """Return why an object will not be published any more, if what is listed of its series shows that it has ended."""
+    last, ended = item.period.last_day, {Absence.DELISTED, Absence.DISCONTINUED}
+    absent = known.absent if known is not None else ()
+    return next((one.reason for one in absent if one.reason in ended and one.first <= last <= one.last), None)
 
 
 def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRange) -> Iterator[SeriesGroup]:

@@ -169,6 +169,18 @@ def test_what_is_overdue_is_delisted_only_where_the_name_says_so(
     assert [one.why for one in candidates(manifest, set(), chosen, later)[0]] == [reason]
 
 
+def test_what_a_symbol_that_has_ended_lacks_is_not_waited_for(manifest: Manifest) -> None:
+    """Its name does not say so, but it has no candles either, and the type goes on."""
+    later = date(2026, 1, 20)
+    dates = DateRange(later - timedelta(days=3), None)
+    chosen = replace(ROLLING, data_types=("fundingRate",), symbols={Market.FUTURES_UM: ("LUNAUSDT",)}, dates=dates)
+    wait(manifest, month("LUNAUSDT"), chosen)
+    listed = {month("LUNAUSDT", date(2025, 10, 1)).key, *(month(when=date(2025, at, 1)).key for at in (10, 11, 12))}
+    found, said, _ = candidates(manifest, listed, chosen, later)
+    assert [(one.action, one.why) for one in found] == [(Action.WAIT, Absence.DELISTED)]
+    assert "will not be published (delisted): LUNAUSDT 2025-11" in said[-1]
+
+
 def test_few_symbols_are_listed_by_name_and_many_as_the_selection_has_them() -> None:
     everything = replace(ROLLING, symbols={Market.FUTURES_UM: ("*USDT",)})
     context = a_context(TODAY, selection=everything)
