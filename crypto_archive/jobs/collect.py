@@ -207,7 +207,7 @@ def collecting(
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
         is_listed = request.discovery is Discovery.LISTING
         selected = select(context, request.selection, listed=is_listed) if source is None else source
-        names = NamedSymbols(config) if config.request.discovery is Discovery.CALENDAR and source is None else None
+        names = NamedSymbols(config) if source is None and not is_listed else None
         notices = [*session.notices, *_notices(config, selected)]
         if concurrency.notice is not None:
             notices.append(concurrency.notice)
