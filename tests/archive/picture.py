@@ -114,7 +114,7 @@ def _run(preset: Path, output: Path) -> list[RenderableType]:
     progress, tally = TerminalProgress(above), ProgressStats(time.monotonic)
     with collect_events(wanted) as run:
         for event in run:
-            progress.take(event)
+            progress.show(event)
             tally.add(event)
             if (tally.fraction or 0.0) >= SHARE:
                 break
