@@ -227,8 +227,9 @@ class Plan:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Whether there is anything in it, and every named symbol exists, once it is consumed."""
-        return ExitCode.OK if self.totals.overall["objects"] and not self.unknown_symbols else ExitCode.PARTIAL
+        """Whether there is anything in it, now or soon, and every named symbol exists, once it is consumed."""
+        has_any = bool(self.totals.overall["objects"]) or self.days.are_to_come
+        return ExitCode.OK if has_any and not self.unknown_symbols else ExitCode.PARTIAL
 
     @property
     def unknown_symbols(self) -> list[UnknownSymbol]:

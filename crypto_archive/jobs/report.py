@@ -184,6 +184,11 @@ class DaysReport:
                 counts[absent.reason] += absent.count
         return {reason: counts[reason] for reason in Absence if counts[reason]}
 
+    @property
+    def are_to_come(self) -> bool:
+        """Whether wanted days are absent, all of them since their objects are not published yet."""
+        return set(self.absent) == {Absence.NOT_YET}
+
     def newest(self) -> dict[tuple[Market, str], date]:
         """Return the newest day that the archive is known to have of each market and data type."""
         found: dict[tuple[Market, str], date] = {}
@@ -421,7 +426,8 @@ class Report(JobReport):
             return "failed" if counts["failed_tasks"] == counts["total_tasks"] else "partial", ExitCode.PARTIAL
         if self.stored_verdicts[Verdict.BAD_ZIP]:
             return "partial", ExitCode.PARTIAL
-        if counts["total_tasks"] == absent and self.absences[Absence.NOT_YET] < max(absent, 1):
+        is_to_come = self.absences[Absence.NOT_YET] == absent if absent else self.days.are_to_come
+        if counts["total_tasks"] == absent and not is_to_come:
             return "empty", ExitCode.PARTIAL
         return ("partial", ExitCode.PARTIAL) if self.unknown_symbols else ("success", ExitCode.OK)
 

@@ -189,7 +189,7 @@ class ListedGroup:
                 yield from self._second_look(waiting)
                 waiting = []
         yield from self._second_look(waiting)
-        if self._listing.is_cut_short or not self._spans:
+        if self._listing.is_cut_short:
             return  # what was listed so far proves nothing about the rest
         yield from self._of_the_ended()
         self._report_oddities()
@@ -205,7 +205,7 @@ class ListedGroup:
             if there.known:
                 self._found.add(found.series.symbol)
                 yield found.series, there
-        if not self._listing.is_cut_short and self._spans:
+        if not self._listing.is_cut_short:
             self._report_oddities()
 
     def series(self) -> Iterator[ListedSeries]:
@@ -216,8 +216,6 @@ class ListedGroup:
         Raises:
             EndpointUnreachable: The listing failed.
         """
-        if not self._spans:
-            return
         row = self._group.row
         needs_folders = any(is_glob(symbol) or symbol != in_capitals(symbol) for symbol in self._group.symbols)
         is_removed = row.status in {Status.REMOVED, Status.NEVER_PUBLISHED}
@@ -253,7 +251,7 @@ class ListedGroup:
     @cached_property
     def _folders(self) -> tuple[str, ...]:
         """The folders of symbols in all wanted partitions; a symbol may be published in one partition only."""
-        prefixes = map(self._group.row.key_pattern.symbols_prefix, self._spans)
+        prefixes = map(self._group.row.key_pattern.symbols_prefix, self._spans or (self._group.partition,))
         return tuple(dict.fromkeys(name for prefix in prefixes for name in self._listing.folders(prefix)))
 
     def _of_scope(self, scope: Scope) -> Iterator[ListedSeries]:
@@ -524,7 +522,9 @@ class ListedGroup:
         """
         if (summed := answer.summed()) is not None:
             self._context.on_days(summed)
-        group, span = self._group, self._spans[self._group.partition]
+        group, span = self._group, self._spans.get(self._group.partition)
+        if span is None:
+            return
         recent = Days(~dayset.before(self._context.today - AWAITED[group.partition]))
         for reason, days in answer.absent.items():
             if reason.may_end:

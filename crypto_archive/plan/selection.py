@@ -124,6 +124,9 @@ def _groups(
             why = f"{what}: {_why_nothing(row, partition, selection.dates)}; nothing to plan"
             about = ("data_types",) if row.last_date is not None else ("data_types", "date_range")
             notices.append(Notice(why, about=about))
+            if listed and bounds(Partition.DAILY, within(row, selection.dates), context.today) is not None:
+                # Its days are over, but not yet its months: the listing shows whether the symbols exist.
+                yield SeriesGroup(row, partition, symbols, intervals, dates, filters=selection.filters)
             continue
         if partition is not preferred:
             why = f"{what}: published {partition} only; planning {partition} objects"

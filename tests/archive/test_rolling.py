@@ -12,7 +12,7 @@ from crypto_archive import Verdict, collect, load_preset, plan, verify
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.jobs.plan import object_document
 from crypto_archive.jobs.repair import rebuild_manifest
-from crypto_archive.model import Market
+from crypto_archive.model import Absence, Market
 from crypto_archive.root.manifest import Manifest
 from tests.archive.sample import SIDECAR, SampleSpec, days, of_days, of_months
 
@@ -116,6 +116,20 @@ def test_a_month_comes_though_the_dates_have_left_it_behind(
 def collected(publisher: Publisher, configure: Configure, today: date, **fields: Any) -> Report:
     publisher.until(today)
     return collect(configure(today, **fields), today=today)
+
+
+def test_a_month_that_is_not_over_is_to_come_and_not_nothing(publisher: Publisher, configure: Configure) -> None:
+    report = collected(publisher, configure, date(2025, 12, 12), data_types=["fundingRate"])
+    assert (report.status, sum(report.outcomes.values())) == ("success", 0)
+    assert report.days.absent == {Absence.NOT_YET: 3}
+    with plan(configure(date(2025, 12, 12), data_types=["fundingRate"]), today=date(2025, 12, 12)) as made:
+        assert made.consume().exit_code == 0
+
+
+def test_an_unknown_symbol_of_a_month_that_is_not_over_is_reported(publisher: Publisher, configure: Configure) -> None:
+    report = collected(publisher, configure, date(2025, 12, 12), data_types=["fundingRate"], symbols=["BTCUSDTT"])
+    assert report.status == "empty"
+    assert [one.name for one in report.unknown_symbols] == ["BTCUSDTT"]
 
 
 def notes(report: Report) -> list[str]:
