@@ -59,6 +59,10 @@ class Endings:
         self._of_symbol[series.market, series.symbol][series] = last
         self._of_type[series.market, series.data_type, series.interval][series.symbol] = last
 
+    def knows(self, market: Market, symbol: str) -> bool:
+        """Whether the archive has another series of a symbol, as far as this job has seen."""
+        return bool(self._of_symbol.get((market, symbol)))
+
     def of(self, row: Row, partition: Partition, stops: Sequence[Stop]) -> dict[Series, Absence]:
         """Return for each series of a row that stops what its later days are: ``late``, or ``delisted``.
 

@@ -494,13 +494,18 @@ class ListedGroup:
         if there.known or answer.wanted & due or Absence.NEVER_PUBLISHED not in answer.absent:
             return answer
         folders: tuple[str, ...] = ()
-        with suppress(EndpointUnreachable):
-            folders = self._folders
-        if answer.series.symbol not in folders:
-            return answer
+        if not self._is_seen_elsewhere(answer.series.symbol):
+            with suppress(EndpointUnreachable):
+                folders = self._folders
+            if answer.series.symbol not in folders:
+                return answer
         absent = dict(answer.absent)
         absent[Absence.NOT_YET] = absent.pop(Absence.NEVER_PUBLISHED)
         return replace(answer, absent=absent)
+
+    def _is_seen_elsewhere(self, symbol: str) -> bool:
+        """Whether a symbol need not be asked for where no period is over: the archive has it in another type."""
+        return not self._spans and self._endings.knows(self._group.row.market, symbol)
 
     def _of_the_ended(self) -> Iterator[Candidate]:
         """Account for the series that stop, now that all are known."""
@@ -556,6 +561,7 @@ class ListedGroup:
             what = f"some days are only in monthly objects, which bring {further:,} further days"
             on_notice(Notice(f"{label}: {what}: {months}{more_months}", Topic.PLANNING))
         self._compare_with_matrix()
+        self._found |= set(filter(self._is_seen_elsewhere, self._named))
         published = self._group.row.status in {Status.ACTIVE, Status.DISCONTINUED}
         if published and (quiet := self._named - self._found):
             folders: tuple[str, ...] = ()

@@ -164,7 +164,7 @@ def test_plan_and_report_say_since_when(publisher: Publisher, configure: Configu
         ({"last": None, "start": "2025-12-03", "end": "2025-12-04"}, set()),
         ({"partition": "monthly"}, set()),
     ],
-    ids=str,
+    ids=["more", "others", "one type", "more days", "fixed dates", "another partition"],
 )
 def test_another_selection_inherits_nothing(
     publisher: Publisher, configure: Configure, tmp_path: Path, fields: dict[str, Any], expected: set[str]
