@@ -435,11 +435,13 @@ class Absence(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the archive will never have it; a hole may be filled."""
+        """Whether the object is not worth waiting for; a hole may be filled."""
         return self in _FINAL
 
 
-_FINAL = frozenset({Absence.BEFORE_FIRST, Absence.DELISTED, Absence.DISCONTINUED, Absence.NEVER_PUBLISHED})
+_FINAL = frozenset({
+    Absence.BEFORE_FIRST, Absence.DELISTED, Absence.DISCONTINUED, Absence.NEVER_PUBLISHED, Absence.MONTHLY_ONLY,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.symbols import is_glob
+from crypto_archive.config.run_config import Partitioning
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import Absence, Action, Candidate, Notice, Notices, Partition, Topic
 from crypto_archive.plan.availability import ObjectDays, newest_partition, periods, stop_of, wanted_days, whole_months
@@ -166,10 +167,19 @@ def _listed_earlier(
         return
     report_earlier(context, "published now", found)
     by_series = {of_series.series: of_series for of_series in answered}
-    missing: dict[Absence, list[Earlier]] = defaultdict(list)
     for key, one in waiting.items():
         final = _final_reason(one.object, by_series.get(one.object.series))
-        missing[reasons.get(key) or final or why_awaited(one.object, context)].append(one)
+        reasons[key] = reasons.get(key) or final or why_awaited(one.object, context)
+    if context.request.selection.partition is Partitioning.AUTO:
+        by_month = [one for key, one in waiting.items() if reasons[key] is Absence.MONTHLY_ONLY]
+        for month, days in _months_instead(quiet, by_month, listing, stored, endings):
+            since = min(one.since for one in days)
+            yield month._replace(why=f"has days waited for since {since}", awaited_since=since)
+            for one in days:  # waited for until their month is there
+                del waiting[one.object.key]
+    missing: dict[Absence, list[Earlier]] = defaultdict(list)
+    for key, one in waiting.items():
+        missing[reasons[key]].append(one)
     for reason, some in missing.items():
         what = f"will not be published ({reason})" if reason.is_final else "still not published"
         report_earlier(context, what, some)
@@ -177,11 +187,29 @@ def _listed_earlier(
             yield Candidate(one.object, action=Action.WAIT, why=reason, awaited_since=one.since)
 
 
+def _months_instead(
+    context: Context, earlier: Sequence[Earlier], listing: BucketListing, stored: StoredFiles, endings: Endings
+) -> Iterator[tuple[Candidate, list[Earlier]]]:
+    """Yield the monthly objects that are not stored yet and have days for which earlier runs waited, with those."""
+    for group in earlier_groups(context, earlier):
+        in_months = replace(group, consolidates=True)
+        for candidate in _listed_group(context, in_months, listing, stored, endings=endings):
+            month = candidate.object
+            first, last = month.period.first_day, month.period.last_day
+            days = [
+                one
+                for one in earlier
+                if one.object.series == month.series and first <= one.object.period.first_day <= last
+            ]
+            if month.period.partition is Partition.MONTHLY and days and stored.find(month.key) is None:
+                yield candidate, days
+
+
 def _final_reason(item: ArchiveObject, known: SeriesDays | None) -> Absence | None:
-    """Return why an object will not be published any more, if what is listed of its series shows that it has ended."""
-    last, ended = item.period.last_day, {Absence.DELISTED, Absence.DISCONTINUED}
+    """Return why an object will not be published any more, if what is listed of its series shows that."""
+    last, over = item.period.last_day, {Absence.DELISTED, Absence.DISCONTINUED, Absence.MONTHLY_ONLY}
     absent = known.absent if known is not None else ()
-    return next((one.reason for one in absent if one.reason in ended and one.first <= last <= one.last), None)
+    return next((one.reason for one in absent if one.reason in over and one.first <= last <= one.last), None)
 
 
 def whole(group: SeriesGroup, intervals: tuple[str | None, ...], dates: DateRange) -> Iterator[SeriesGroup]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crypto_archive.config.run_config import Partitioning, Selection, SymbolFilter
-from crypto_archive.model import Absence, Action, DateRange, Market, Partition, Period
+from crypto_archive.model import Absence, Action, DateRange, Market, Partition, Period, StoredStat
 from crypto_archive.plan.awaited import (
     LONGEST_WAIT,
     SYMBOLS_NAMED,
@@ -27,7 +27,7 @@ from tests.objects import Files, a_context, row_of
 from tests.unit.plan.test_candidates import Bucket, with_sidecars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from crypto_archive.model import ArchiveObject, Candidate
@@ -120,14 +120,20 @@ def test_a_wait_is_over_after_a_while(partition: str, days: int, came: int | Non
 
 
 def candidates(
-    manifest: Manifest, keys: set[str], selection: Selection = ROLLING, today: date = TODAY
+    manifest: Manifest,
+    keys: set[str],
+    selection: Selection = ROLLING,
+    today: date = TODAY,
+    stored: Container[str] = (),
 ) -> tuple[list[Candidate], list[str], Bucket]:
     """Return what the listing of keys makes of what is awaited, what is said of it, and the bucket that was asked."""
     said: list[str] = []
-    bucket = Bucket(with_sidecars(*keys, "data/other/key.zip"))
+    months = {key: 50_000 for key in keys if "/monthly/" in key}
+    bucket = Bucket(with_sidecars(*keys, "data/other/key.zip"), sizes=months)
     context = a_context(today, lambda notice: said.append(notice.text), selection=selection)
     earlier = awaited_earlier(context, manifest)
-    found = listed_objects(context, ResolvedSelection((), ()), Files(), bucket, earlier)  # type: ignore[arg-type]
+    files = Files(lambda key: StoredStat(1, None) if key in stored else None)
+    found = listed_objects(context, ResolvedSelection((), ()), files, bucket, earlier)  # type: ignore[arg-type]
     return list(found), said, bucket
 
 
@@ -179,6 +185,27 @@ def test_what_a_symbol_that_has_ended_lacks_is_not_waited_for(manifest: Manifest
     found, said, _ = candidates(manifest, listed, chosen, later)
     assert [(one.action, one.why) for one in found] == [(Action.WAIT, Absence.DELISTED)]
     assert "will not be published (delisted): LUNAUSDT 2025-11" in said[-1]
+
+
+def test_a_day_that_came_only_in_its_month_is_had_by_the_month(manifest: Manifest) -> None:
+    klines = row_of(Market.FUTURES_UM, "klines")
+    dates = DateRange(TODAY - timedelta(days=3), None)
+    chosen = replace(ROLLING, data_types=("klines",), intervals={"klines": ("1d",)}, dates=dates)
+    waited = klines.object("BTCUSDT", "1d", Period(Partition.DAILY, date(2025, 11, 29)))
+    of_month = klines.object("BTCUSDT", "1d", Period(Partition.MONTHLY, date(2025, 11, 1)))
+    others = [date(2025, 11, 28), date(2025, 12, 1), date(2025, 12, 5)]
+    listed = {of_month.key, *(klines.object("BTCUSDT", "1d", Period(Partition.DAILY, day)).key for day in others)}
+    wait(manifest, waited, chosen)
+    found, _, _ = candidates(manifest, listed, chosen)
+    assert [(one.object, one.action, one.why, one.awaited_since) for one in found] == [
+        (of_month, None, "has days waited for since 2025-12-01", SINCE)
+    ]
+    found, said, _ = candidates(manifest, listed, chosen, stored={of_month.key})
+    assert [(one.object, one.why) for one in found] == [(waited, Absence.MONTHLY_ONLY)]  # which ends the wait
+    assert "will not be published (monthly-only): BTCUSDT 1d 2025-11-29" in said[-1]
+    only_days = replace(chosen, partition=Partitioning.DAILY)
+    wait(manifest, waited, only_days)
+    assert [one.why for one in candidates(manifest, listed, only_days)[0]] == [Absence.MONTHLY_ONLY]
 
 
 def test_few_symbols_are_listed_by_name_and_many_as_the_selection_has_them() -> None:

@@ -673,7 +673,7 @@ def test_what_will_never_come_is_not_awaited_any_more(path: Path, reason: Absenc
     with Manifest(path) as manifest:
         manifest.record_awaited(WAIT)
         manifest.record_absent(WAIT.key, reason, NOON)
-        may_come = {Absence.NOT_YET, Absence.LATE, Absence.HOLE, Absence.MONTHLY_ONLY}
+        may_come = {Absence.NOT_YET, Absence.LATE, Absence.HOLE}
         assert bool(manifest.awaited()) is (reason in may_come)
 
 
