@@ -12,7 +12,7 @@ from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.layouts import plain_parts
 from crypto_archive.model import SIDECAR_SUFFIX, StoredStat, Verdict, is_md5
 from crypto_archive.root.proof import sidecar_etag
-from crypto_archive.root.store import scan_folder
+from crypto_archive.root.store import is_file, is_folder, scan_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -153,14 +153,14 @@ class KeysOnDisk:
     def files(self, prefix: str) -> list[str]:
         """Return the names of the files in a folder of keys, given with its slash, in no particular order."""
         if self._root.layout.by_key:
-            return [entry.name for entry in self._scan(prefix) if not entry.is_dir()]
+            return [entry.name for entry in self._scan(prefix) if is_file(entry)]
         keys = (entry.key for entry in self._manifest.iterate(prefix))
         return [key.removeprefix(prefix) for key in keys if self._stored.find(key) is not None]
 
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders in a folder of keys, given with its slash, sorted."""
         if self._root.layout.by_key:
-            return sorted(entry.name for entry in self._scan(prefix) if entry.is_dir())
+            return sorted(entry.name for entry in self._scan(prefix) if is_folder(entry))
         return list(self._manifest.folders(prefix))
 
     def _scan(self, prefix: str) -> Iterator[os.DirEntry[str]]:

@@ -203,6 +203,22 @@ def scan_folder(folder: Path) -> Iterator[os.DirEntry[str]]:
         raise unreadable_folder(folder, error) from error
 
 
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a regular file, or a link to one; a link in a circle is an error of its own for Python."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def unreadable_folder(folder: Path | str, error: OSError) -> RootUnusable:
     """Return the error for a folder of the root that cannot be read."""
     return RootUnusable(
@@ -403,4 +419,4 @@ def prune_runs(root: Root, keep: int) -> int:
 
 
 def _is_of_run(entry: os.DirEntry[str]) -> bool:
-    return _RUN_ID.fullmatch(entry.name) is not None and entry.is_dir() and not is_link(entry)
+    return _RUN_ID.fullmatch(entry.name) is not None and is_folder(entry) and not is_link(entry)

@@ -330,3 +330,17 @@ def test_in_another_layout_those_count_that_are_recorded_and_on_disk(
     folder, _, name = there.key.rpartition("/")
     assert keys.files(f"{folder}/") == [name]
     assert keys.folders("data/spot/daily/klines/") == ["BTCUSDT"]
+
+
+def test_links_to_nowhere_and_in_a_circle_are_neither_files_nor_folders(
+    tmp_path: Path, on_disk: Callable[[Root], KeysOnDisk]
+) -> None:
+    folder = tmp_path / "data" / "spot"
+    folder.mkdir(parents=True)
+    (folder / "file.zip").write_bytes(b"")
+    (folder / "nowhere.zip").symlink_to(folder / "absent.zip")
+    (folder / "circle.zip").symlink_to(folder / "circle.zip")
+    (folder / "linked.zip").symlink_to(folder / "file.zip")
+    keys = on_disk(Root(tmp_path))
+    assert sorted(keys.files("data/spot/")) == ["file.zip", "linked.zip"]
+    assert keys.folders("data/spot/") == []
