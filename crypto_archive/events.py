@@ -129,11 +129,11 @@ class ObjectFinished:
         bytes_fetched: Bytes of its last download, sidecar included; 0 when nothing was fetched.
         sha256: Hexadecimal digest of the stored bytes, empty where it was not computed in this run.
         verdict: The result of the proof, of an earlier one where the file was left alone; None where there was none.
-        remote: What the listing has of it, None without one, and where it is of other bytes than those that arrived.
+        remote: What the listing has of it; None without a listing, or if it lists other bytes than those that arrived.
         attempts: How many attempts it took.
         lane: The lane that fetched it, None where none had to.
-        etag: The ETag that the listing gave, the MD5 of the bytes where that is of other bytes or there is no listing,
-            empty without bytes.
+        etag: The ETag of the listing if it does not contradict the bytes; otherwise, or without a listing, their MD5.
+            Empty without bytes.
         sidecar_etag: The ETag of the sidecar that the bytes were compared with, None without one.
         refused: Whether it failed because the archive lacks the locked bytes, so that no other attempt can help.
         month_days: The days of which a monthly object has rows, one bit per day of the month; None where that is not

@@ -131,7 +131,7 @@ def _compare(
     row = context.matrix.row(month.series.market, month.series.data_type)
     column = time_column(row.columns) if row is not None else None
     if column is None:
-        return _Finding("the matrix does not say which of its columns has the time, so its days cannot be told apart")
+        return _Finding("the matrix does not say which column holds the time, so its rows cannot be assigned to days")
     files = {day.period.first_day: root.file(day.key) for day in days}
     if len(files) < len(days):  # one known key has a date without a leading zero
         return _Finding("two of its daily objects are of the same day")

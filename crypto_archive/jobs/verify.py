@@ -347,7 +347,7 @@ def _expected(
 
 
 def _is_uncertain(expected: Expected, finding: Checked, proof: Proof) -> bool:
-    """Whether a file that is good cannot be told from another one of its size that the archive may have by now."""
+    """Whether the archive may have replaced a good file by another one of the same size, without a way to notice."""
     if expected.remote is None or finding.verdict.is_bad:
         return False
     return not is_comparable(proof.digest, expected.entry, expected.remote)

@@ -170,8 +170,8 @@ class MonthAnswer(NamedTuple):
 def month_answer(month: Days, known: MonthEvidence) -> MonthAnswer:
     """Return for which days a monthly object answers. Daily evidence wins wherever there is any.
 
-    Sizes prove little: a month may be told from its days only where those are large. It speaks for itself once its rows
-    were looked into.
+    Sizes prove little: only where the days are large does the size of a month show whether it holds them. Once its rows
+    have been read, they decide.
     """
     if known.rows is not None:
         return MonthAnswer(Days(known.rows & month), dayset.NONE, LACKS_ROWS if known.lacks_rows else None)

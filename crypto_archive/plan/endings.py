@@ -152,7 +152,7 @@ class Endings:
         return endings
 
     def _sister(self, row: Row, series: Series) -> Series | None:
-        """Return another series of a symbol, of a kind that every symbol has; None where there is no such kind."""
+        """Return a series of candles that a symbol should have as long as it lives; None if its market has none."""
         of_sister = self._context.matrix.row(row.market, SISTER_TYPE)
         if of_sister is None:
             return None
