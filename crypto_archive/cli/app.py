@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from crypto_archive import __version__
-from crypto_archive.cli import collect, doctor, flow, matrix, plan, preset, relayout, verify
+from crypto_archive.cli import collect, coverage, doctor, flow, matrix, plan, preset, relayout, symbols, verify
 from crypto_archive.cli.process import prepare_streams, print_error, print_our_error, silence_stdout
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 
@@ -62,6 +62,8 @@ app = typer.Typer(
 app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.command("verify")(verify.verify)
+app.command("coverage")(coverage.coverage)
+app.command("symbols")(symbols.symbols)
 app.command("relayout")(relayout.relayout)
 app.command("doctor")(doctor.doctor)
 app.add_typer(matrix.app, name="matrix")

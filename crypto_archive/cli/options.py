@@ -5,6 +5,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -52,6 +53,30 @@ def destination(text: str) -> Path:
     if fault := destination_fault(text):
         raise typer.BadParameter(fault)
     return Path(text)
+
+
+def form_option(forms: type[StrEnum], help: str) -> Any:
+    """Return the option ``--format`` of a command whose result has other forms than text and JSON."""
+    names = [str(form) for form in forms]
+
+    def form(word: str) -> StrEnum:
+        if word in names:
+            return forms(word)
+        advice = {"json": "use --json", "table": "the table is printed without --format"}
+        raise typer.BadParameter(
+            f"{word!r} is not one of {', '.join(map(repr, names))}" + (f"; {advice[word]}" if word in advice else "")
+        )
+
+    return typer.Option(
+        "--format", "-f", parser=form, metavar="|".join(names), rich_help_panel=OUTPUT, help=help,
+        autocompletion=lambda incomplete: [name for name in names if name.startswith(incomplete)],
+    )  # fmt: skip
+
+
+def refuse_two_forms(*, as_json: bool, format: StrEnum | None) -> None:
+    """Refuse ``--json`` next to ``--format``, of which only one can go to standard output."""
+    if as_json and format is not None:
+        raise typer.BadParameter(f"cannot be combined with --format {format}", param_hint="--json")
 
 
 # fmt: off

@@ -7,14 +7,21 @@ from typing import Annotated
 
 import typer
 
-from crypto_archive.cli.options import OUTPUT, BudgetOptions, OutputOptions, SelectionOptions, destination, with_options
+from crypto_archive.cli.options import (
+    OUTPUT,
+    BudgetOptions,
+    Json,
+    OutputOptions,
+    SelectionOptions,
+    destination,
+    form_option,
+    with_options,
+)
 
 
 class PlanFormat(StrEnum):
     """Values of ``--format``."""
 
-    TABLE = "table"
-    JSON = "json"
     JSONL = "jsonl"
     RUNFILES = "runfiles"
 
@@ -24,11 +31,10 @@ def plan(
     selection: SelectionOptions,
     budget: BudgetOptions,
     output: OutputOptions,
+    as_json: Json = False,
     format: Annotated[
-        PlanFormat,
-        typer.Option("--format", "-f", rich_help_panel=OUTPUT,
-                     help="Totals as a table or JSON, one JSON line per object, or the run-files themselves."),
-    ] = PlanFormat.TABLE,
+        PlanFormat | None, form_option(PlanFormat, "One JSON line per object, or the run-files themselves.")
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option("--to", parser=destination, metavar="DIR", rich_help_panel=OUTPUT,
@@ -62,28 +68,32 @@ def plan(
       crypto-archive plan --preset backtest --diff backtest.lock
       crypto-archive plan --preset backtest --shards 8 --to shards/
     """
+    if as_json and format is PlanFormat.JSONL:
+        raise typer.BadParameter("cannot be combined with --format jsonl", param_hint="--json")
     if shards is not None and to is None:
         raise typer.BadParameter("name a folder for the shards with --to DIR", param_hint="--shards")
-    if shards is not None and format in {PlanFormat.JSONL, PlanFormat.RUNFILES}:
+    if shards is not None and format is not None:
         raise typer.BadParameter(f"shards cannot be combined with --format {format}", param_hint="--shards")
     if shards is None and (format is PlanFormat.RUNFILES) != (to is not None):
         raise typer.BadParameter("--format runfiles and --to DIR need each other", param_hint="--to")
     if diff is not None and to is not None:
         raise typer.BadParameter("a comparison writes neither run-files nor shards", param_hint="--diff")
     if diff is not None:
-        _compare(selection, output, format, diff, lock)
+        _compare(selection, output, diff, lock, format, as_json=as_json)
     else:
-        _plan(selection, budget, output, format, to, lock, shards)
+        _plan(selection, budget, output, to, lock, shards, format, as_json=as_json)
 
 
 def _plan(
     selection: SelectionOptions,
     budget: BudgetOptions,
     output: OutputOptions,
-    format: PlanFormat,
     to: Path | None,
     lock: Path | None,
     shards: int | None,
+    format: PlanFormat | None,
+    *,
+    as_json: bool,
 ) -> None:
     from crypto_archive.cli.output import configure, print_json, print_notice, writes_utf8
     from crypto_archive.cli.process import print_line
@@ -107,13 +117,13 @@ def _plan(
         print_line(lock_line(lock, plan.locked))
     if shards is not None and to is not None and not output.quiet:
         print_line(shards_line(to, written, shards))
-    if format is PlanFormat.JSON:
+    if as_json:
         print_json(plan.document())
-    elif format is PlanFormat.TABLE:
+    elif format is None:
         show(plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days), sys.stdout)
     elif not output.quiet:
         show(plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days), sys.stderr)
-    if format is PlanFormat.JSON or (output.quiet and format is not PlanFormat.TABLE):
+    if as_json or (output.quiet and format is not None):
         for notice in plan.notices:
             if isinstance(notice, UnknownSymbols):
                 print_notice(output, notice)
@@ -122,7 +132,13 @@ def _plan(
 
 
 def _compare(
-    selection: SelectionOptions, output: OutputOptions, format: PlanFormat, diff: Path, lock: Path | None
+    selection: SelectionOptions,
+    output: OutputOptions,
+    diff: Path,
+    lock: Path | None,
+    format: PlanFormat | None,
+    *,
+    as_json: bool,
 ) -> None:
     from crypto_archive.cli.output import configure, print_notice
     from crypto_archive.cli.process import print_line
@@ -133,7 +149,7 @@ def _compare(
     config = configure(selection, output)
     with plan_of(config) as plan:
         found = compare(plan, diff, lock=lock)
-        if format is PlanFormat.JSON:
+        if as_json:
             sys.stdout.writelines(found.document())
         elif format is PlanFormat.JSONL:
             sys.stdout.writelines(f"{line}\n" for line in found.lines())

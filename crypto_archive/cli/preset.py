@@ -59,7 +59,7 @@ def show(presets: Names, as_json: Json = False) -> None:
 
 
 @app.command()
-def check(presets: Names) -> None:
+def check(presets: Names, as_json: Json = False) -> None:
     """List every problem in a preset, with line numbers; exit 2 if there are any.
 
     Each preset is checked on its own, without the environment. Nothing is downloaded.
@@ -67,23 +67,24 @@ def check(presets: Names) -> None:
     \b
     Examples:
       crypto-archive preset check research
-      crypto-archive preset check research backtest
+      crypto-archive preset check research backtest --json
     """
     from datetime import UTC, datetime
 
-    from crypto_archive.cli.output import print_text
-    from crypto_archive.config.load import preset_problems
+    from crypto_archive.cli.output import print_json, print_text
+    from crypto_archive.config.load import checks_document, preset_problems
     from crypto_archive.errors import ExitCode
     from crypto_archive.text import format_count, safe
 
     today = datetime.now(UTC).date()
-    failed = False
-    for preset in presets:
-        problems = preset_problems(preset, today=today, place="NAME|FILE")
-        failed = failed or bool(problems)
-        print_text([f"{safe(preset)}: {format_count(len(problems), 'problem') if problems else 'ok'}\n"])
-        print_text(f"  {safe(str(problem))}\n" for problem in problems)
-    raise typer.Exit(ExitCode.USAGE if failed else ExitCode.OK)
+    found = [(preset, preset_problems(preset, today=today, place="NAME|FILE")) for preset in presets]
+    if as_json:
+        print_json(checks_document(found))
+    else:
+        for preset, problems in found:
+            print_text([f"{safe(preset)}: {format_count(len(problems), 'problem') if problems else 'ok'}\n"])
+            print_text(f"  {safe(str(problem))}\n" for problem in problems)
+    raise typer.Exit(ExitCode.USAGE if any(problems for _, problems in found) else ExitCode.OK)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path, PurePath
@@ -128,6 +128,14 @@ def preset_problems(preset: str, *, today: date, place: str = "presets") -> tupl
         problems += layer_problems(layer, matrix)
         problems += date_problems(layer, today)
     return tuple(dict.fromkeys(problems))
+
+
+def checks_document(found: Iterable[tuple[str, Sequence[Problem]]]) -> dict[str, object]:
+    """Return what ``preset_problems`` returned for each of some presets as a JSON document."""
+    return {
+        "schema_version": 1,
+        "presets": [{"preset": preset, "problems": [asdict(one) for one in problems]} for preset, problems in found],
+    }
 
 
 # Find, read, check, merge

@@ -338,7 +338,7 @@ def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
     if not hopeless and report.status in {"partial", "failed", "interrupted"}:
         yield _CONTINUE
     if report.unknown_symbols:
-        yield "Correct or remove the unknown symbols; `crypto-archive matrix symbols` lists those that the archive has."
+        yield "Correct or remove the unknown symbols; `crypto-archive symbols` lists those that the archive has."
     if refused:
         yield "The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
     if broken:

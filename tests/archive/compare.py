@@ -38,8 +38,8 @@ Step = str | Callable[[Path], dict[str, Any]]
 
 RENAMED_FIELDS: dict[str, str] = {"object-settled": "object-finished"}
 """Names of fields and events that changed on purpose: before → after."""
-MOVED_COMMANDS: dict[str, str] = {}
-"""Commands that moved on purpose, such as ``matrix coverage`` → ``coverage``."""
+MOVED_COMMANDS = {"matrix coverage": "coverage", "matrix symbols": "symbols", "--format json": "--json"}
+"""Words of command lines that changed on purpose: before → after."""
 
 MASKED = {
     "run_id", "started_at", "finished_at", "generated_at", "fetched_at", "seen_at", "seconds", "wait_seconds",
@@ -213,7 +213,7 @@ def documents(tree: Path, folder: Path, environment: Mapping[str, str], moved: M
 
 def run(command: str, tree: Path, folder: Path, environment: Mapping[str, str], moved: Mapping[str, str]) -> Any:
     for before, after in moved.items():
-        command = re.sub(rf"^{re.escape(before)}(?= |$)", after, command)
+        command = re.sub(rf"(?<!\S){re.escape(before)}(?!\S)", after, command)
     command_line = [str(tree / ".venv" / "bin" / "crypto-archive"), *shlex.split(command)]
     null = subprocess.DEVNULL
     done = subprocess.run(command_line, cwd=folder, env=environment, stdin=null, capture_output=True, encoding="utf-8")

@@ -22,8 +22,8 @@ COMMANDS = (
     "crypto-archive collect --preset research --output {archive}",
     "crypto-archive verify --preset research --output {archive}",
     "crypto-archive collect --preset research --output {archive}",
-    "crypto-archive matrix coverage --preset research --output {archive}",
-    "crypto-archive matrix coverage --preset research --output {archive} --format html --to {archive}.html",
+    "crypto-archive coverage --preset research --output {archive}",
+    "crypto-archive coverage --preset research --output {archive} --to {archive}.html",
 )
 
 

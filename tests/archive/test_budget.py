@@ -23,7 +23,7 @@ OVER = "The plan exceeds max_objects: at least 3 objects to download, 2 allowed"
 
 
 def figures(run: Runner, *arguments: str) -> dict[str, Any]:
-    code, stdout, stderr = run("plan", "--format", "json", "-o", ROOT, *THREE, *arguments)
+    code, stdout, stderr = run("plan", "--json", "-o", ROOT, *THREE, *arguments)
     assert code == 0, stderr
     found: dict[str, Any] = json.loads(stdout)["budget"]
     return found
@@ -140,7 +140,7 @@ def test_a_plan_over_its_limit_is_shown_all_the_same(run: Runner) -> None:
     assert code == 2
     assert "to fetch  3 objects, " in stdout
     assert exact in stderr
-    code, stdout, stderr = run("plan", *THREE, "--max-objects", "2", "--format", "json")
+    code, stdout, stderr = run("plan", *THREE, "--max-objects", "2", "--json")
     assert (code, json.loads(stdout)["budget"]["max_objects"]) == (2, 2)
     assert exact in stderr
 

@@ -1,4 +1,4 @@
-"""``matrix coverage`` and ``matrix symbols`` against a bucket whose days are known, after a collect of a part of it."""
+"""``coverage`` and ``symbols`` against a bucket whose days are known, after a collect of a part of it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def here(run: Runner, own_archive: Callable[[SampleSpec], Archive]) -> Runner:
 
 
 def coverage(run: Runner, *arguments: str | Path, code: int = 0) -> dict[str, Any]:
-    ended, stdout, stderr = run("matrix", "coverage", "--format", "json", "-o", ROOT, *arguments)
+    ended, stdout, stderr = run("coverage", "--json", "-o", ROOT, *arguments)
     assert ended == code, stderr
     document: dict[str, Any] = json.loads(stdout)
     validate(document, "coverage.schema.json")
@@ -87,7 +87,7 @@ def test_what_is_on_disk_and_what_is_not(here: Runner) -> None:
 
 def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
     arguments = ("-m", "spot", "-m", "futures_um", "-t", "klines", "-t", "fundingRate", "-t", "bookDepth", "-i", "1d")
-    code, stdout, stderr = here("matrix", "coverage", *arguments, "-s", "BTCUSDT", "-s", "NONEUSDT", *SUMMER)
+    code, stdout, stderr = here("coverage", *arguments, "-s", "BTCUSDT", "-s", "NONEUSDT", *SUMMER)
     assert (code, stderr) == (3, "")
     lines = [" ".join(line.split()) for line in stdout.splitlines()]
     assert [line for line in lines if line.startswith("BTCUSDT")] == [
@@ -109,7 +109,7 @@ def test_all_data_types_each_in_its_own_form(here: Runner) -> None:
 
 def test_a_page_is_written_in_one_piece(here: Runner) -> None:
     page = here.folder / "pages" / "coverage.html"
-    code, stdout, stderr = here("matrix", "coverage", *KLINES, *SUMMER, "-s", "*USDT", "--to", page)
+    code, stdout, stderr = here("coverage", *KLINES, *SUMMER, "-s", "*USDT", "--to", page)
     assert (code, stdout) == (0, "")
     assert "coverage.html" in stderr
     text = page.read_text("utf-8")
@@ -136,17 +136,17 @@ def test_the_exit_code_shows_that_nothing_was_found(here: Runner) -> None:
 
 
 def test_files_and_formats_go_together(run: Runner) -> None:
-    code, _, stderr = run("matrix", "coverage", *KLINES, "--to", "coverage.txt")
+    code, _, stderr = run("coverage", *KLINES, "--to", "coverage.txt")
     assert code == 2
-    assert "a file needs --format json or html" in stderr
+    assert "name a file that ends in .html or .json, or add --json" in stderr
     (run.folder / "taken.html").mkdir()
-    code, _, stderr = run("matrix", "coverage", *KLINES, "--to", "taken.html")
+    code, _, stderr = run("coverage", *KLINES, "--to", "taken.html")
     assert code == 5
     assert "Hint: Name a file in a writable folder with --to." in stderr
 
 
 def test_the_universe_of_a_day(here: Runner) -> None:
-    code, stdout, stderr = here("matrix", "symbols", "-m", "spot", "--as-of", "2025-05-05", "--format", "json")
+    code, stdout, stderr = here("symbols", "-m", "spot", "--as-of", "2025-05-05", "--json")
     assert (code, stderr) == (0, "")
     document = json.loads(stdout)
     assert document == {
@@ -179,14 +179,14 @@ def test_the_universe_of_a_day(here: Runner) -> None:
             },
         ],
     }
-    code, stdout, _ = here("matrix", "symbols", "--as-of", "2025-07-12", "--format", "names")
+    code, stdout, _ = here("symbols", "--as-of", "2025-07-12", "--format", "names")
     assert (code, stdout.splitlines()) == (0, ["BTCUSDT", NON_ASCII])
     # A hole of the archive drops no living symbol, and the gap between the two lives of a name does.
-    assert here("matrix", "symbols", "-m", "spot", "--as-of", "2025-06-10", "-f", "names")[:2] == (0, "BTCUSDT\n")
+    assert here("symbols", "-m", "spot", "--as-of", "2025-06-10", "-f", "names")[:2] == (0, "BTCUSDT\n")
 
 
 def test_the_universe_as_a_table(here: Runner) -> None:
-    code, stdout, stderr = here("matrix", "symbols", "-m", "spot", "-s", "*USDT", "-s", "!BTC*")
+    code, stdout, stderr = here("symbols", "-m", "spot", "*USDT", "!BTC*")
     words = [line.split() for line in stdout.splitlines()]
     assert (code, stderr) == (0, "")
     assert [
@@ -199,7 +199,7 @@ def test_the_universe_as_a_table(here: Runner) -> None:
     ] in words
     assert ["spot", NON_ASCII, "2025-07-10", "2025-07-15", "6"] in words
     assert stdout.splitlines()[-1] == "2 symbols, 1 with a long gap: their names may have been reused"
-    code, stdout, _ = here("matrix", "symbols", "-t", "fundingRate")
+    code, stdout, _ = here("symbols", "-t", "fundingRate")
     assert (code, "1 symbol" in stdout) == (0, True)
 
 
@@ -213,6 +213,6 @@ def test_the_universe_as_a_table(here: Runner) -> None:
     ],
 )
 def test_wrong_words_are_reported(run: Runner, arguments: tuple[str, ...], message: str) -> None:
-    code, stdout, stderr = run("matrix", "symbols", *arguments)
+    code, stdout, stderr = run("symbols", *arguments)
     assert (code, stdout) == (2, "")
     assert message in stderr

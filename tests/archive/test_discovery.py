@@ -220,7 +220,7 @@ def test_a_root_that_may_not_be_written_is_planned_for_all_the_same(run: Runner,
         folder.chmod(0o555)
     try:
         for _ in range(2):
-            code, stdout, stderr = here("plan", "--format", "json", "-o", ROOT, *SERIES, "-s", "ETHUSDT", *DAYS)
+            code, stdout, stderr = here("plan", "--json", "-o", ROOT, *SERIES, "-s", "ETHUSDT", *DAYS)
             assert code == 0, stderr
             found = json.loads(stdout)
             assert (found["totals"]["objects"], found["totals"]["present"]) == (6, 3)
@@ -292,7 +292,7 @@ def test_a_plan_that_ends_in_the_middle_of_a_listing_leaves_no_half(
 ) -> None:
     here = run.at(proxy.endpoint_url)
     stalled = proxy.fault("LIST", "*BTCUSDT*", Stall())
-    with here.start("plan", "--format", "json", "-o", ROOT, *selection, *DAYS) as process:
+    with here.start("plan", "--json", "-o", ROOT, *selection, *DAYS) as process:
         stalled.wait()
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)

@@ -88,9 +88,8 @@ def test_a_root_and_a_lock_file_need_not_be_utf8(run: Runner) -> None:
     document = json.loads(report.read_text("utf-8"))
     assert (document["output_directory"], document["selection"]["locked"]) == (NO_BYTES, lock)
     assert not list(root.rglob("*.part*"))
-    for words in (("verify",), ("doctor",), ("relayout", "--to", "hive"), ("matrix", "coverage", *THREE)):
-        as_json = ("--format", "json") if "coverage" in words else ("--json",)
-        code, stdout, stderr = run(*words, "-o", NO_BYTES, *as_json)
+    for words in (("verify",), ("doctor",), ("relayout", "--to", "hive"), ("coverage", *THREE)):
+        code, stdout, stderr = run(*words, "-o", NO_BYTES, "--json")
         assert code == 0, stderr
         assert json.loads(stdout)
         assert run(*words, "-o", NO_BYTES).code == 0
@@ -111,7 +110,7 @@ def test_a_terminal_without_our_signs_gets_others(run: Runner, encoding: str, fu
     if encoding == "utf-8":
         plain = run
     assert collect(plain, *every).code == 0
-    code, stdout, stderr = plain("matrix", "coverage", *every, "-o", ROOT)
+    code, stdout, stderr = plain("coverage", *every, "-o", ROOT)
     assert code == 0, stderr
     assert f"{full} on disk" in stdout
     code, stdout, stderr = plain("plan", *every, "--format", "jsonl")

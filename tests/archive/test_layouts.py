@@ -114,7 +114,7 @@ def test_the_whole_life_of_a_root(here: Runner, private_archive: Archive, proxy:
     assert (verified["objects"], verified["status"]) == (len(wanted), "success")
     selected = document(run, "verify", *SERIES, "-o", ROOT, "--json", schema="verify.schema.json")
     assert selected["objects"] == 3
-    covered = document(run, "matrix", "coverage", *THREE, "-s", "*USDT", "-o", ROOT, "--format", "json")
+    covered = document(run, "coverage", *THREE, "-s", "*USDT", "-o", ROOT, "--json")
     assert covered["totals"]["stored"] > 3
 
     (first.root / layout.path(KEYS[0])).write_bytes(b"spoilt")
@@ -233,10 +233,9 @@ def test_a_move_that_is_killed_goes_on(here: Runner) -> None:
 
 def test_another_layout_is_refused_with_what_to_do(here: Runner) -> None:
     done = collect(here, *THREE)
-    for command in ("collect", "plan", "verify", ("matrix", "coverage")):
-        words = (command,) if isinstance(command, str) else command
-        code, stdout, stderr = here(*words, *THREE, "-o", ROOT, "--layout", "hive")
-        assert (code, stdout) == (2, ""), words
+    for command in ("collect", "plan", "verify", "coverage"):
+        code, stdout, stderr = here(command, *THREE, "-o", ROOT, "--layout", "hive")
+        assert (code, stdout) == (2, ""), command
         assert f"Error: The archive root {done.root} has the layout 'mirror', but 'hive' was requested" in stderr
         assert "`crypto-archive relayout --to 'hive'` and the same --output" in stderr
     assert stored(done.root) == set(KEYS)

@@ -38,7 +38,7 @@ TWO = (*SERIES, "--start", "2025-07-13", "--end", "2025-07-14")
 
 def lock(run: Runner, *arguments: str, to: str = LOCK) -> str:
     """Run ``plan --lock`` and return what it wrote."""
-    code, _, stderr = run("plan", *arguments, "--lock", to, "--format", "json")
+    code, _, stderr = run("plan", *arguments, "--lock", to, "--json")
     assert code == 0, stderr
     return (run.folder / to).read_bytes().decode()
 
@@ -50,7 +50,7 @@ def entries(text: str) -> dict[str, list[str]]:
 
 
 def diff(run: Runner, *arguments: str) -> tuple[int, dict[str, Any]]:
-    code, stdout, stderr = run("plan", *arguments, "--format", "json", "--diff", LOCK)
+    code, stdout, stderr = run("plan", *arguments, "--json", "--diff", LOCK)
     assert stdout, stderr
     return code, json.loads(stdout)
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 NOBODY = "http://127.0.0.1:9"
 ONE = "-m spot -t klines -i 1h -s BTCUSDT --start 2025-07-15 --end 2025-07-15"
-SELECTING = ("plan", "collect", "verify", "matrix coverage", "flow deployment")
-LISTING = ("plan", "matrix coverage", "matrix symbols", "matrix check")
+SELECTING = ("plan", "collect", "verify", "coverage", "flow deployment")
+LISTING = ("plan", "coverage", "symbols", "matrix check")
 PRESETS = "(allowed: backtest, high-throughput, low-memory, pipeline, research, resilient)"
 TYPES = "(allowed: klines, aggTrades, trades, bookDepth, bookTicker, indexPriceKlines, markPriceKlines, "
 
@@ -94,10 +94,18 @@ def test_all_problems_are_listed_together(run: Runner) -> None:
         ("plan --to x " + ONE, "Error: --to: --format runfiles and --to DIR need each other"),
         ("plan --shards 4 " + ONE, "Error: --shards: name a folder for the shards with --to DIR"),
         ("plan --diff gone.lock " + ONE, "Error: Lock file not found: gone.lock"),
-        ("plan --format yaml " + ONE, "Error: --format: 'yaml' is not one of 'table', 'json', 'jsonl', 'runfiles'"),
+        ("plan --format yaml " + ONE, "Error: --format: 'yaml' is not one of 'jsonl', 'runfiles' Hint: "),
+        ("plan --format json " + ONE, "Error: --format: 'json' is not one of 'jsonl', 'runfiles'; use --json Hint: "),
+        ("coverage --format table", "Error: --format: 'table' is not one of 'html'; the table is printed"),
+        ("symbols --format json", "Error: --format: 'json' is not one of 'names'; use --json Hint: "),
+        ("matrix show -f json", "Error: --format: 'json' is not one of 'yaml', 'markdown'; use --json Hint: "),
+        ("plan --json --format jsonl " + ONE, "Error: --json: cannot be combined with --format jsonl"),
+        ("symbols --json --format names", "Error: --json: cannot be combined with --format names"),
+        ("matrix coverage -p research", "Error: 'coverage' is a command of its own now Hint: Run `crypto-archive cov"),
+        ("matrix symbols", "Error: 'symbols' is a command of its own now Hint: Run `crypto-archive symbols`."),
         ("verify --rebuild-manifest --discover listing", "a manifest is rebuilt from the files alone"),
-        ("matrix symbols --as-of 2021-13-01", "Error: --as-of: '2021-13-01' is not a day; write"),
-        ("matrix symbols --as-of 2199-01-01", "Error: --as-of: 2199-01-01 is not over yet, so there is no data of it"),
+        ("symbols --as-of 2021-13-01", "Error: --as-of: '2021-13-01' is not a day; write"),
+        ("symbols --as-of 2199-01-01", "Error: --as-of: 2199-01-01 is not over yet, so there is no data of it"),
         ("relayout", "Error: Missing option '--to' Hint: See `crypto-archive relayout --help`."),
         ("relayout --to hvie", "Error: --to: unknown layout 'hvie'"),
         ("preset show reserch", f"Error: NAME: unknown preset 'reserch'; did you mean 'research'? {PRESETS}"),
@@ -139,7 +147,7 @@ def test_an_archive_root_that_cannot_be_created(run: Runner) -> None:
 
 @pytest.mark.parametrize("command", LISTING)
 def test_no_network(run: Runner, command: str) -> None:
-    selection = "" if command.startswith("matrix") and command != "matrix coverage" else ONE
+    selection = "" if command in {"symbols", "matrix check"} else ONE
     code, said = answer(run, f"{command} {selection} --endpoint-url {NOBODY}")
     assert code == 5
     assert said.startswith(f"Error: The archive's server {NOBODY} cannot be reached: ")
@@ -186,7 +194,7 @@ def test_an_interval_of_another_market(run: Runner) -> None:
         ("collect", *ONE.split(), "--metrics-file", "s3://bucket/x"),
         ("plan", *ONE.split(), "--lock", "https://host/x.lock"),
         ("plan", *ONE.split(), "--format", "runfiles", "--to", ""),
-        ("matrix", "coverage", *ONE.split(), "--to", "s3://bucket/x.html"),
+        ("coverage", *ONE.split(), "--to", "s3://bucket/x.html"),
     ],
     ids=" ".join,
 )

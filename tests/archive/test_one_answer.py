@@ -78,7 +78,7 @@ def test_all_give_the_same_answer(run: Runner, own_archive: Callable[[SampleSpec
     here = run.at(own_archive(SampleSpec.of(objects())).endpoint_url)
     expected = {symbol: life.absent for symbol, life in LIVES.items() if life.absent}
 
-    code, stdout, stderr = here("plan", *SELECTED, "--format", "json")
+    code, stdout, stderr = here("plan", *SELECTED, "--json")
     assert (code, stderr) == (0, "")
     planned = json.loads(stdout)
     assert answers(planned) == expected
@@ -91,7 +91,7 @@ def test_all_give_the_same_answer(run: Runner, own_archive: Callable[[SampleSpec
     totals = report["days"]
     assert totals["wanted"] == wanted == totals["available"] + sum(totals["absent"].values())
 
-    code, stdout, _ = here("matrix", "coverage", *SELECTED, "--format", "json")
+    code, stdout, _ = here("coverage", *SELECTED, "--json")
     assert code == 0
     for one in json.loads(stdout)["series"]:
         absent = expected.get(one["symbol"], {})
@@ -100,9 +100,7 @@ def test_all_give_the_same_answer(run: Runner, own_archive: Callable[[SampleSpec
         assert one["stored"] == one["days"] - sum(one["missing"].values())
 
     for day in (ago(20), ago(9), YESTERDAY, START):
-        code, stdout, _ = here(
-            "matrix", "symbols", "-m", "spot", "-s", "*USDT", "--as-of", str(day), "--format", "json"
-        )
+        code, stdout, _ = here("symbols", "-m", "spot", "-s", "*USDT", "--as-of", str(day), "--json")
         shown = {one["symbol"]: one["answer"] for one in json.loads(stdout)["symbols"]}
         for symbol, life in LIVES.items():
             reason = next((reason for reason, some in life.absent.items() if day in some), None)

@@ -53,7 +53,7 @@ def planned_keys(run: Runner, *arguments: str) -> set[str]:
 
 
 def totals(run: Runner, *arguments: str) -> dict[str, Any]:
-    code, stdout, stderr = run("plan", "--format", "json", *arguments)
+    code, stdout, stderr = run("plan", "--json", *arguments)
     assert code == 0, stderr
     document: dict[str, Any] = json.loads(stdout)
     assert document["schema_version"] == 1
@@ -225,7 +225,7 @@ def test_symbols_may_have_any_letters(run: Runner, discovery: tuple[str, ...]) -
 
 @needs_the_sample
 def test_nothing_found_is_reported_and_not_a_success(run: Runner) -> None:
-    code, stdout, _ = run("plan", "--format", "json", *SERIES, "--start", "2019-01-01", "--end", "2019-01-02")
+    code, stdout, _ = run("plan", "--json", *SERIES, "--start", "2019-01-01", "--end", "2019-01-02")
     assert code == 3
     days = json.loads(stdout)["days"]
     assert (days["wanted"], days["available"], days["absent"]["before-first"]) == (2, 0, 2)

@@ -101,7 +101,7 @@ def test_a_short_month_moves_nothing_and_is_marked(run: Runner, serve: Callable[
     assert (code, json.loads(stdout)["verdicts"]["gaps"]) == (0, 1)
     days, aside = done.root / "data/futures/um/daily/klines", run.folder / "aside"
     days.rename(aside)
-    code, stdout, _ = run("matrix", "coverage", *JUNE, "-o", done.root, "--format", "json")
+    code, stdout, _ = run("coverage", *JUNE, "-o", done.root, "--json")
     assert json.loads(stdout)["totals"]["to_fetch"] == 30, "a month that is known to be short does not count"
     aside.rename(days)
 

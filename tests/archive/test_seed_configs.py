@@ -99,6 +99,6 @@ def test_a_configuration_plans_as_it_is(run: Runner, name: str) -> None:
 
 def test_a_set_up_of_the_seed_lies_over_a_preset(run: Runner) -> None:
     both = ("-p", "research", "-p", CONFIGS / "memory-optimized.json")
-    document = json.loads(run("plan", *both, *DAYS, "--discover", "calendar", "--format", "json").stdout)
+    document = json.loads(run("plan", *both, *DAYS, "--discover", "calendar", "--json").stdout)
     assert document["totals"]["objects"] == PLANS["research.yaml"].objects
     assert document["batch_size"] == 1

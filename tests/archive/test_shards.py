@@ -48,7 +48,7 @@ SPOT = (*RESEARCH, "-m", "spot")
 
 def cut(run: Runner, *arguments: str, count: int = 2) -> list[Path]:
     """Run ``plan --shards`` and return the files, in the order of their numbers."""
-    code, stdout, stderr = run("plan", *arguments, "--shards", str(count), "--to", "shards", "--format", "json")
+    code, stdout, stderr = run("plan", *arguments, "--shards", str(count), "--to", "shards", "--json")
     assert code == 0, stderr
     paths = sorted((run.folder / "shards").iterdir())
     assert f"shards has {len(paths)} shards" in stderr

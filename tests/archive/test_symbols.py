@@ -29,7 +29,7 @@ SETTLED = {"ICPUSDTSETTLED", "BTCSTUSDT_SETTLED", "TLMUSDTSETTLEDSETTLED"}
 
 
 def planned(run: Runner, *arguments: str) -> dict[str, Any]:
-    code, stdout, stderr = run("plan", "--format", "json", *arguments)
+    code, stdout, stderr = run("plan", "--json", *arguments)
     assert code == 0, stderr
     document: dict[str, Any] = json.loads(stdout)
     return document
@@ -102,7 +102,7 @@ def test_a_list_from_a_file(run: Runner) -> None:
 
 def test_a_list_from_standard_input(run: Runner, tmp_path: Path) -> None:
     done = subprocess.run(
-        [*run.command, "plan", "--format", "json", *UM, *HOURS, "-s", "-"],
+        [*run.command, "plan", "--json", *UM, *HOURS, "-s", "-"],
         cwd=run.folder, env=dict(run.environment), input=f"{NON_ASCII}\nBTC*\n!*_*\n", capture_output=True,
         encoding="utf-8", check=True, timeout=run.seconds,
     )  # fmt: skip
@@ -114,7 +114,7 @@ def test_a_list_from_standard_input(run: Runner, tmp_path: Path) -> None:
 def test_a_misspelt_symbol_comes_with_the_nearest_real_ones(run: Runner) -> None:
     names = ("1000SHIBUSD", "ADAUDST", "币安USDT")
     words = [word for name in (*names, "BTCUSDT") for word in ("-s", name)]
-    code, stdout, stderr = run("plan", "--format", "json", *UM, *HOURS, *words)
+    code, stdout, stderr = run("plan", "--json", *UM, *HOURS, *words)
     document = json.loads(stdout)
     assert (code, document["totals"]["objects"]) == (3, 1)
     assert {one["symbol"]: one["nearest"][0] for one in document["unknown_symbols"]} == dict(
@@ -152,9 +152,9 @@ def test_an_unknown_symbol_is_an_error_everywhere(run: Runner) -> None:
     for words in (
         ("plan", *selection, "--format", "jsonl", "-q"),
         ("verify", *selection, "-o", "archive", "--discover", "listing"),
-        ("matrix", "coverage", *selection, "-o", "archive"),
-        ("matrix", "coverage", *selection, "-o", "archive", "-q", "--format", "json"),
-        ("matrix", "symbols", *SPOT[:2], "-t", "klines", "-i", "1h", "-s", "BTCUSDT", "-s", "BTCUSDTT"),
+        ("coverage", *selection, "-o", "archive"),
+        ("coverage", *selection, "-o", "archive", "-q", "--json"),
+        ("symbols", *SPOT[:2], "-t", "klines", "-i", "1h", "-s", "BTCUSDT", "-s", "BTCUSDTT"),
     ):
         code, stdout, stderr = run(*words)
         assert (code, UNKNOWN in stdout + stderr) == (3, True), f"{words}: {stdout}{stderr}"

@@ -35,7 +35,7 @@ def start_up() -> None:
 
 def plan_memory(folder: Path) -> None:
     """A calendar plan of all rows over years against the same over weeks: memory must not grow with the count."""
-    plan = (*OURS, "plan", *ALL_ROWS, "--discover", "calendar", "--format", "json", "--output", folder / "nowhere")
+    plan = (*OURS, "plan", *ALL_ROWS, "--discover", "calendar", "--json", "--output", folder / "nowhere")
     compare(
         "Plan from the calendar: all rows, default symbols",
         Command("two years, about a million objects", (*plan, "--end", "2025-06-30", "--last", "720d")),

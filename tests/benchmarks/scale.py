@@ -47,7 +47,7 @@ def calendar_plan(folder: Path) -> None:
     def plan(symbols: int) -> Command:
         names = (word for number in range(symbols) for word in ("-s", f"S{number:03}USDT"))
         dates = ("--start", "2018-01-01", "--end", "2025-06-30")
-        arguments = (*OURS, "plan", *MARKETS, *names, *dates, "--discover", "calendar", "--format", "json")
+        arguments = (*OURS, "plan", *MARKETS, *names, *dates, "--discover", "calendar", "--json")
         arguments = (*arguments, "--output", folder / "nowhere")
         return Command(f"{symbols} symbols", arguments, output=folder / f"plan-{symbols}.json")
 
@@ -67,7 +67,7 @@ def listing_plan(folder: Path, largest: int) -> None:
         with S3Server(folder / "served", options=NO_MD5) as server:
 
             def plan(wanted: int) -> Command:
-                arguments = (*OURS, "plan", *_selection(wanted), "--refresh", "--format", "json")
+                arguments = (*OURS, "plan", *_selection(wanted), "--refresh", "--json")
                 arguments = (*arguments, "--output", folder / "nowhere")
                 return Command(f"{wanted:,} objects", arguments, _environment(server))
 

@@ -31,7 +31,7 @@ README = REPOSITORY / "README.md"
 
 PRESET_SCHEMA = DOCS / "preset.schema.json"
 
-SHARED = ("plan", "collect", "verify", "matrix coverage", "flow run", "flow serve", "flow deployment")
+SHARED = ("plan", "collect", "verify", "coverage", "flow run", "flow serve", "flow deployment")
 """The commands whose common options are described once."""
 
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w -]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)

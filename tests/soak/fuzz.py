@@ -55,7 +55,7 @@ MINE = "mine/notes.txt"
 
 _PLAN, _COLLECT = ("plan", *SERIES, *DATES), ("collect", *SERIES, *DATES, "-q")
 _PRUNE = (*_COLLECT, "--partition", "monthly", "--prune-covered")
-_READ = (_PLAN, (*_PLAN, *OFFLINE), ("verify", "--all"), ("matrix", "coverage", *SERIES, *DATES), ("doctor",))
+_READ = (_PLAN, (*_PLAN, *OFFLINE), ("verify", "--all"), ("coverage", *SERIES, *DATES), ("doctor",))
 _WRITE = (_COLLECT, _PRUNE, ("verify", "--all", "--repair"), ("relayout", "--to", "hive"))
 
 Command = tuple[str, ...]
@@ -86,7 +86,7 @@ TARGETS = (
     Target(".env", (_PLAN, ("preset", "list"), ("doctor",))),
     Target("m.prom", ((*_COLLECT, "--metrics-file", "m.prom"),)),
     Target(f"{OURS}/manifest.sqlite", (*_READ, *_WRITE, ("verify", "--rebuild-manifest"))),
-    Target(f"{OURS}/listings.sqlite", (_PLAN, _COLLECT, ("matrix", "symbols", *SERIES[:4]), _READ[3])),
+    Target(f"{OURS}/listings.sqlite", (_PLAN, _COLLECT, ("symbols", *SERIES[:4]), _READ[3])),
     Target(f"{OURS}/layout.json", (*_READ, *_WRITE)),
     Target(f"{OURS}/lock.json", (_COLLECT, ("doctor",), ("relayout", "--to", "hive"))),
     Target(f"{OURS}/lock", (_COLLECT, ("doctor",))),

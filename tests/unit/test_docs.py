@@ -144,9 +144,9 @@ def offline(call: tuple[str, ...]) -> list[str] | None:
             return [*call, "--dry-run"]
         case ("plan", *_):
             return [*call, "--discover", "calendar"]
-        case ("matrix", "coverage", *_) if "--to" not in call and "--discover" not in call:
+        case ("coverage", *_) if "--to" not in call and "--discover" not in call:
             return [*call, "--discover", "calendar"]
-        case ("matrix", "coverage" | "symbols", *_) if "--discover" not in call:
+        case ("coverage" | "symbols", *_) if "--discover" not in call:
             return None
         case ("relayout", *_):
             return None

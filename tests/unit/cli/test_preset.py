@@ -145,6 +145,35 @@ def test_all_problems_of_several_files_are_listed(tmp_path: Path, monkeypatch: p
     )
 
 
+def test_the_problems_as_json(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("partition: week\nbatch_size: 0\n", "utf-8")
+    done = preset("check", "research", "bad.yaml", "--json")
+    assert done.exit_code == ExitCode.USAGE
+    assert json.loads(done.stdout) == {
+        "schema_version": 1,
+        "presets": [
+            {"preset": "research", "problems": []},
+            {
+                "preset": "bad.yaml",
+                "problems": [
+                    {
+                        "place": "bad.yaml, line 1, partition",
+                        "message": "'week' is not a valid partition",
+                        "allowed": ["daily", "monthly", "auto"],
+                        "nearest": None,
+                    },
+                    {
+                        "place": "bad.yaml, line 2, batch_size",
+                        "message": "0 is too small; the minimum is 1",
+                        "allowed": [],
+                        "nearest": None,
+                    },
+                ],
+            },
+        ],
+    }
+
+
 def test_valid_presets_exit_0() -> None:
     done = preset("check", *BUNDLED)
     assert done.exit_code == ExitCode.OK
