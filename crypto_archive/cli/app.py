@@ -1,14 +1,16 @@
 """The application: its commands, and the one place where an error becomes a message and an exit code."""
 
+import re
 import sys
 from contextlib import suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from crypto_archive import __version__
 from crypto_archive.cli import collect, coverage, doctor, flow, matrix, plan, preset, relayout, symbols, verify
+from crypto_archive.cli.help import Command, Group
+from crypto_archive.cli.options import flag_of
 from crypto_archive.cli.process import prepare_streams, print_error, print_our_error, silence_stdout
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 
@@ -19,7 +21,7 @@ EPILOG = (
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # Click's own, which newer Typers bring along under another name
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The commands, with our form of usage errors instead of Typer's box."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -39,14 +41,27 @@ class _Commands(TyperGroup):
 
 
 def _print_usage_error(error: Any) -> None:
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return  # the help has been printed already
     message = error.format_message().rstrip(".")
+    hint = f"See `{error.ctx.command_path} --help`." if error.ctx is not None else None
+    if extra := re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((\S+).*\)", message):
+        message, hint = f"Unexpected argument {extra[1]!r}", _option_for(extra[1], error.ctx.command) or hint
     if isinstance(error, typer.BadParameter) and error.message:
         declared: Any = error.param
         place = error.param_hint or next((name for name in declared.opts if name.startswith("--")), declared.metavar)
         message = f"{place}: {error.message.removeprefix('Value error, ')}".rstrip(".")
-    print_error(message, f"See `{error.ctx.command_path} --help`." if error.ctx is not None else None)
+    print_error(message, hint)
+
+
+def _option_for(word: str, command: Any) -> str | None:
+    """Return the advice to a word that stands without its option, such as a preset's name; None if there is none."""
+    from crypto_archive.jobs.suggestions import suggestions
+
+    taken = {one.name for one in command.params}
+    fields = [field for field in ("presets", "markets", "data_types", "symbols") if field in taken]
+    if "presets" in fields and word.lower().endswith((".yaml", ".yml", ".json")):
+        return f"Use --preset {word}."
+    meant = (field for field in fields if word in dict(suggestions(field, word, {})))
+    return next((f"Use {flag_of(field)} {word}." for field in meant), None)
 
 
 app = typer.Typer(
@@ -56,31 +71,66 @@ app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("plan")(plan.plan)
-app.command("collect")(collect.collect)
-app.command("verify")(verify.verify)
-app.command("coverage")(coverage.coverage)
-app.command("symbols")(symbols.symbols)
-app.command("relayout")(relayout.relayout)
-app.command("doctor")(doctor.doctor)
+app.command("plan", cls=Command)(plan.plan)
+app.command("collect", cls=Command)(collect.collect)
+app.command("verify", cls=Command)(verify.verify)
+app.command("coverage", cls=Command)(coverage.coverage)
+app.command("symbols", cls=Command)(symbols.symbols)
+app.command("relayout", cls=Command)(relayout.relayout)
+app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(matrix.app, name="matrix")
 app.add_typer(preset.app, name="preset")
 app.add_typer(flow.app, name="flow")
 
 
+@app.command("version", cls=Command)
+def version() -> None:
+    """Show the version.
+
+    \b
+    Examples:
+      crypto-archive version
+    """
+    typer.echo(f"crypto-archive {__version__}")
+
+
+@app.command("help", cls=Command)
+def help_(
+    context: typer.Context,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND...", show_default=False, help="A command, such as plan or matrix check."),
+    ] = None,
+) -> None:
+    """Show the help of a command.
+
+    \b
+    Examples:
+      crypto-archive help collect
+      crypto-archive help matrix check
+    """
+    found: Any = context.parent
+    for word in command or ():
+        if not hasattr(found.command, "commands"):
+            raise typer.BadParameter(f"`{found.command_path}` has no commands of its own", param_hint=word)
+        name, one, _ = found.command.resolve_command(found, [word])
+        found = type(context)(one, info_name=name, parent=found)
+    typer.echo(found.get_help())
+
+
 def _show_version(requested: bool) -> None:
     if requested:
-        typer.echo(f"crypto-archive {__version__}")
+        version()
         raise typer.Exit
 
 
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass

@@ -90,12 +90,12 @@ def collect(
     \b
     Examples:
       crypto-archive collect --preset research
-      crypto-archive collect -p backtest -p resilient --output /data/binance --jobs 4
+      crypto-archive collect -p backtest -p resilient -o /data/binance --jobs 4
       crypto-archive collect -p backtest --max-objects 10000 --max-bytes 20GiB
-      crypto-archive collect -m futures_um -t fundingRate -s BTCUSDT --start 2024-01-01 --json
+      crypto-archive collect -m um -t fundingRate --start 2024-01-01 --json
       crypto-archive collect --locked backtest.lock
       crypto-archive collect -p backtest --prune-covered
-      crypto-archive collect -p pipeline --every 1h --metrics-file /var/lib/node_exporter/crypto_archive.prom
+      crypto-archive collect -p pipeline --every 1h --metrics-file archive.prom
     """
     settings: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
     job = _Collect(selection, output, reporting, settings, locked, prune_covered)

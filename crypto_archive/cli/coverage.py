@@ -47,7 +47,7 @@ def coverage(
     \b
     Examples:
       crypto-archive coverage --preset research
-      crypto-archive coverage -m spot -t klines -i 1d -s '*USDT' --to coverage.html
+      crypto-archive coverage -m spot -t klines -i 1d -s '*USDT' --to spot.html
       crypto-archive coverage -p backtest --discover calendar --json
     """
     from contextlib import nullcontext

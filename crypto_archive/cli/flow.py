@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.help import Command, Group
 from crypto_archive.cli.options import BudgetOptions, Jobs, Json, OutputOptions, SelectionOptions, with_options
 
 FLOW = "Flow"
 SCHEDULE = "Schedule"
 
 app = typer.Typer(
+    cls=Group,
     help="Run collect as a Prefect flow: once, on a schedule, or as a deployment. Needs the extra prefect.",
     no_args_is_help=True,
 )
@@ -72,7 +74,7 @@ class ScheduleOptions:
     ] = None  # fmt: skip
 
 
-@app.command("run")
+@app.command("run", cls=Command)
 @with_options
 def run(
     selection: SelectionOptions,
@@ -106,7 +108,7 @@ def run(
     raise typer.Exit(exit_code)
 
 
-@app.command("serve")
+@app.command("serve", cls=Command)
 @with_options
 def serve(
     selection: SelectionOptions,
@@ -120,7 +122,7 @@ def serve(
     \b
     Examples:
       crypto-archive flow serve --preset research --cron '0 6 * * *'
-      crypto-archive flow serve -p backtest --cron '0 6 * * *' --shards 4 --output /data/binance --name nightly
+      crypto-archive flow serve -p backtest --cron '0 6 * * *' --shards 4
     """
     parameters = _parameters("flow serve", selection, budget, flow, output)
     from crypto_archive.flows import schedule as scheduling
@@ -131,7 +133,7 @@ def serve(
     scheduling.serve(_name(schedule, selection), schedule.cron, parameters)
 
 
-@app.command("deployment")
+@app.command("deployment", cls=Command)
 @with_options
 def deployment(
     selection: SelectionOptions,
@@ -149,7 +151,7 @@ def deployment(
 
     \b
     Examples:
-      crypto-archive flow deployment --preset research --cron '0 6 * * *' > prefect.yaml
+      crypto-archive flow deployment -p research --cron '0 6 * * *' > my.yaml
     """
     parameters = _parameters("flow deployment", selection, budget, flow, output)
     from crypto_archive.cli.output import print_text

@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from crypto_archive.cli.help import Command, Group
 from crypto_archive.cli.options import DataTypes, EndpointUrl, Json, Markets, MatrixPath, form_option, refuse_two_forms
 from crypto_archive.errors import UsageError
 
@@ -14,7 +14,7 @@ MOVED = ("coverage", "symbols")
 """What was a command of this group and is one of its own."""
 
 
-class _Matrix(TyperGroup):
+class _Matrix(Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[:1] and args[0] in MOVED:
             raise UsageError(f"'{args[0]}' is a command of its own now", hint=f"Run `crypto-archive {args[0]}`.")
@@ -37,7 +37,7 @@ def _main(context: typer.Context) -> None:
         show()
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     markets: Markets = None,
     data_types: DataTypes = None,
@@ -78,7 +78,7 @@ def show(
         show_table(matrix_table(rows, matrix.notes if len(rows) == len(matrix.rows) else ()), sys.stdout)
 
 
-@app.command()
+@app.command(cls=Command)
 def check(matrix_path: MatrixPath = None, endpoint_url: EndpointUrl = None, as_json: Json = False) -> None:
     """Compare the matrix with the type folders that the archive lists; exit 4 if they differ.
 

@@ -61,9 +61,9 @@ def plan(
     \b
     Examples:
       crypto-archive plan --preset research
-      crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d --format jsonl
+      crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d -f jsonl
       crypto-archive plan -p backtest --max-bytes 20GiB
-      crypto-archive plan -p backtest --discover calendar --format runfiles --to runfiles/
+      crypto-archive plan -p backtest --format runfiles --to runfiles/
       crypto-archive plan --preset backtest --lock backtest.lock
       crypto-archive plan --preset backtest --diff backtest.lock
       crypto-archive plan --preset backtest --shards 8 --to shards/

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from crypto_archive.cli.help import Command, Group
 from crypto_archive.cli.options import Json, completing
 
-app = typer.Typer(help="List, show, check and create presets.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, check and create presets.", no_args_is_help=True)
 
 Names = Annotated[
     list[str],
@@ -16,7 +17,7 @@ Names = Annotated[
 ]  # fmt: skip
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(as_json: Json = False) -> None:
     """List all presets: those of the package, and your own with their files.
 
@@ -36,7 +37,7 @@ def list_(as_json: Json = False) -> None:
         show_table(presets_table(presets), sys.stdout)
 
 
-@app.command()
+@app.command(cls=Command)
 def show(presets: Names, as_json: Json = False) -> None:
     """Show the effective values of one or more presets, later ones overriding earlier ones, and where each comes from.
 
@@ -58,7 +59,7 @@ def show(presets: Names, as_json: Json = False) -> None:
         show_table(fields_table(fields), sys.stdout)
 
 
-@app.command()
+@app.command(cls=Command)
 def check(presets: Names, as_json: Json = False) -> None:
     """List every problem in a preset, with line numbers; exit 2 if there are any.
 
@@ -87,7 +88,7 @@ def check(presets: Names, as_json: Json = False) -> None:
     raise typer.Exit(ExitCode.USAGE if any(problems for _, problems in found) else ExitCode.OK)
 
 
-@app.command()
+@app.command(cls=Command)
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new preset.", show_default=False)],
     start_from: Annotated[
@@ -115,7 +116,7 @@ def new(
     print_line(f"Edit the file, then run: crypto-archive plan --preset {name}")
 
 
-@app.command()
+@app.command(cls=Command)
 def schema() -> None:
     """Print the JSON Schema of presets, for completion and checks in editors.
 

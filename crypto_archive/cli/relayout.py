@@ -47,7 +47,7 @@ def relayout(
     \b
     Examples:
       crypto-archive relayout --to hive
-      crypto-archive relayout --to '{market}/{data_type}/{symbol}/{interval}' --output /data/binance --dry-run
+      crypto-archive relayout --to '{market}/{data_type}/{symbol}' --dry-run
       crypto-archive relayout --to mirror --output /data/binance
     """
     from crypto_archive.cli.output import load_config, print_json, print_notices, print_origins

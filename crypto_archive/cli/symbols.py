@@ -74,7 +74,7 @@ def symbols(
     Examples:
       crypto-archive symbols -m spot --as-of 2021-06-30
       crypto-archive symbols '*USDC' -m spot -t klines -i 1h
-      crypto-archive symbols -m futures_um --quote USDT --as-of 2021-06-30 --format names
+      crypto-archive symbols -m um --quote USDT --as-of 2021-06-30 --format names
       crypto-archive symbols -t fundingRate --json
     """
     from crypto_archive.cli.output import load_config, print_json, print_notice, print_text

@@ -42,7 +42,7 @@ def verify(
       crypto-archive verify --preset research
       crypto-archive verify --preset research --repair
       crypto-archive verify --all --output /data/binance --json
-      crypto-archive verify --all --output /data/binance --discover listing --repair
+      crypto-archive verify --all -o /data/binance --discover listing --repair
       crypto-archive verify --rebuild-manifest --output /data/binance
     """
     from crypto_archive.cli.output import configure, print_json, print_notices

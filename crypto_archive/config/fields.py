@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Flag, auto
 from operator import attrgetter
 from pathlib import Path
@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from crypto_archive.catalog.validation import Wording
+from crypto_archive.config.environment import PREFIX, SET_BY_VARIABLE, variable_of
 from crypto_archive.config.run_config import DEFAULT_ENDPOINT_URL, Discovery, Partitioning, Request, Selection
 from crypto_archive.config.values import (
     MARKET_WORDS,
@@ -49,7 +50,6 @@ EVERY = "*"
 ALL = "all"
 """The word for all symbols of the archive."""
 
-PREFIX = "CRYPTO_ARCHIVE_"
 SCHEMA_FIELD = "$schema"
 """What a JSON file tells editors; presets ignore it."""
 
@@ -237,9 +237,9 @@ class Source(Flag):
 
 
 PRESET_OR_OPTION = Source.PRESET | Source.OPTION
-ANYWHERE = PRESET_OR_OPTION | Source.ENVIRONMENT
-MACHINE = Source.OPTION | Source.ENVIRONMENT
+MACHINE = Source.OPTION
 """What belongs to a machine and not to a choice of data, so that presets do not have it."""
+NEITHER = Source(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ class ConfigField:
         meaning: What it means, in a sentence or two.
         example: A value as YAML writes it on one line.
         absent: What it means to leave it out, where no default value says so.
-        sources: Where its value may come from.
+        sources: Where its value may come from; ``SET_BY_VARIABLE`` adds the environment.
         selects: Whether it says what is wanted, rather than how to fetch it.
         noun: What messages call one of its choices, if not by the field's own name.
         fallback: Its default value where it has no target that has one.
@@ -273,7 +273,7 @@ class ConfigField:
     @property
     def variable(self) -> str:
         """Its environment variable."""
-        return PREFIX + self.name.upper()
+        return variable_of(self.name)
 
     @property
     def default(self) -> object:
@@ -312,16 +312,16 @@ _TABLE = (
     ConfigField(
         "matrix_path", _Path, "",
         "Another matrix file. A relative path is looked up in the current folder, then next to the preset.",
-        "enhanced_binance_archive_matrix.json", "the bundled matrix", ANYWHERE,
+        "enhanced_binance_archive_matrix.json", "the bundled matrix",
     ),
     ConfigField(
         "output_directory", _Destination, "root",
-        "The archive root. A relative path is relative to the current folder.", "/data/binance", sources=ANYWHERE,
+        "The archive root. A relative path is relative to the current folder.", "/data/binance",
     ),
     ConfigField(
         "layout", Annotated[_Text, Field(min_length=1)], "layout",
         "Where the archive root stores objects: mirror (by key), hive, a template, or module:attribute.",
-        "hive", "the layout of the root; mirror for a new root", ANYWHERE,
+        "hive", "the layout of the root; mirror for a new root",
     ),
     ConfigField(
         "markets", Annotated[_Names, BeforeValidator(_market_words), Written(_MARKETS_SCHEMA)], "selection.markets",
@@ -382,12 +382,11 @@ _TABLE = (
     ConfigField(
         "partition", Partitioning, "selection.partition",
         "Daily or monthly objects; auto takes a complete month as one object where the archive has it.", "daily",
-        sources=ANYWHERE,
     ),
     ConfigField(
         "discover", Discovery, "discovery",
         "Learn what exists from the bucket's listing, or assume it from the calendar without asking.", "calendar",
-        sources=ANYWHERE, noun="way to discover objects",
+        noun="way to discover objects",
     ),
     ConfigField(
         "max_objects", _Count, "budget.max_objects",
@@ -408,7 +407,7 @@ _TABLE = (
     ),
     ConfigField(
         "max_parallel_downloads", Annotated[_Count, Field(le=64)], "fetching.jobs",
-        "s5cmd processes that run in parallel.", "4", sources=ANYWHERE,
+        "s5cmd processes that run in parallel.", "4",
     ),
     ConfigField(
         "enable_batch_mode", bool, "",
@@ -427,7 +426,7 @@ _TABLE = (
     ),
     ConfigField(
         "timeout_seconds", _Seconds, "fetching.timeout_seconds",
-        "The longest that one s5cmd process may work on one run-file, in seconds.", "900", sources=ANYWHERE,
+        "The longest that one s5cmd process may work on one run-file, in seconds.", "900",
     ),
     ConfigField(
         "part_size_mb", Annotated[_Count, Field(le=5120)], "fetching.part_size_mb",
@@ -462,15 +461,18 @@ _TABLE = (
     ),
     ConfigField(
         "keep_runs", _Count, "keep_runs",
-        "How many run folders to keep, including the current one.", sources=Source.ENVIRONMENT,
+        "How many run folders to keep, including the current one.", sources=NEITHER,
     ),
     ConfigField(
         "preset_dir", _Path, "",
-        "The folder of your own presets.", absent="the platform's configuration folder", sources=Source.ENVIRONMENT,
+        "The folder of your own presets.", absent="the platform's configuration folder", sources=NEITHER,
     ),
 )  # fmt: skip
 
-FIELDS: Mapping[str, ConfigField] = {field.name: field for field in _TABLE}
+FIELDS: Mapping[str, ConfigField] = {
+    field.name: replace(field, sources=field.sources | Source.ENVIRONMENT) if field.name in SET_BY_VARIABLE else field
+    for field in _TABLE
+}
 """All fields by name: those of presets first."""
 
 PRESET_FIELDS, OPTION_FIELDS, ENVIRONMENT_FIELDS = (

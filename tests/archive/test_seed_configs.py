@@ -84,8 +84,7 @@ def test_a_configuration_plans_as_it_is(run: Runner, name: str) -> None:
         CONFIGS / name,
         "--discover",
         "calendar",
-        "--format",
-        "json",
+        "--json",
         *expected.options,
     )
     code, stdout, stderr = run.with_environment(CRYPTO_ARCHIVE_S5CMD="/nonexistent")(*arguments)
