@@ -92,7 +92,7 @@ def collect(
       crypto-archive collect --preset research
       crypto-archive collect -p backtest -p resilient -o /data/binance --jobs 4
       crypto-archive collect -p backtest --max-objects 10000 --max-bytes 20GiB
-      crypto-archive collect -m um -t fundingRate --start 2024-01-01 --json
+      crypto-archive collect -m um -t fundingRate -s BTCUSDT --start 2024 --json
       crypto-archive collect --locked backtest.lock
       crypto-archive collect -p backtest --prune-covered
       crypto-archive collect -p pipeline --every 1h --metrics-file archive.prom

@@ -185,10 +185,12 @@ def _parameters(
 
 def _anywhere(name: str, value: object) -> object:
     """Return the value of an option as plain data in which relative paths are absolute."""
+    from crypto_archive.config.values import split_words
+
     if isinstance(value, Path):
         return str(value.absolute())
     if name == "symbols" and isinstance(value, list):
-        return [_symbols_anywhere(one) for one in value]
+        return [_symbols_anywhere(one) for text in value for one in split_words(text)]
     return value
 
 

@@ -26,7 +26,8 @@ def completing(field: str) -> Completion:
         try:
             from crypto_archive.jobs.suggestions import suggestions
 
-            return suggestions(field, incomplete, _given(ctx))
+            before, comma, begun = incomplete.rpartition(",")  # only the last word of a list is incomplete
+            return [(before + comma + word, meaning) for word, meaning in suggestions(field, begun, _given(ctx))]
         except Exception:  # a traceback would land in the middle of the command line being typed
             return []
 
@@ -37,7 +38,7 @@ def _given(ctx: typer.Context) -> dict[str, list[str]]:
     """Return the values on the line so far, by the names of preset fields."""
     names = {"data_type": "data_types", "interval": "intervals"}
     values = {names.get(name, name): value for name, value in ctx.params.items() if value}
-    return {name: [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
+    return {name: ",".join(map(str, value)).split(",") if isinstance(value, list | tuple) else [str(value)]
             for name, value in values.items()}  # fmt: skip
 
 
@@ -85,14 +86,14 @@ Presets = Annotated[list[str] | None, _option(
     help="A preset by name or path; repeatable, later presets override earlier ones field by field.")]
 Markets = Annotated[list[str] | None, _option(
     SELECTION, "--market", "-m", metavar="MARKET", completes="markets",
-    help="spot, futures_um (or um), futures_cm (or cm) or options; repeatable.")]
+    help="spot, futures_um (or um), futures_cm (or cm), options; several: spot,um.")]
 Symbols = Annotated[list[str] | None, _option(
     SELECTION, "--symbol", "-s", metavar="SYMBOL|GLOB", completes="symbols",
-    help="A symbol or a glob such as '*USDT'; '!*DOWNUSDT' excludes; all; @FILE or - (standard input) reads a "
-         "list; repeatable.")]
+    help="Symbols or globs: BTCUSDT,ETHUSDT or '*USDT'; '!*DOWNUSDT' excludes; all; @FILE or - (standard input) "
+         "reads a list.")]
 QuoteAssets = Annotated[list[str] | None, _option(
     SELECTION, "--quote", metavar="ASSET", completes="quote_assets",
-    help="Only symbols quoted in this asset, such as USDT; repeatable.")]
+    help="Only symbols quoted in these assets: USDT,USDC.")]
 Contract = Annotated[str | None, _option(
     SELECTION, "--contract", metavar="perpetual|delivery", completes="contract",
     help="Only futures contracts of this kind; symbols that are not contracts are unaffected.")]
@@ -101,16 +102,16 @@ Settled = Annotated[bool | None, _option(
     help="Only symbols that were settled, according to their names, or only those that were not.")]
 DataTypes = Annotated[list[str] | None, _option(
     SELECTION, "--data-type", "-t", metavar="TYPE", completes="data_types",
-    help="A data type such as klines, trades or fundingRate; repeatable.")]
+    help="Data types: klines,trades.")]
 Intervals = Annotated[list[str] | None, _option(
     SELECTION, "--interval", "-i", metavar="INTERVAL", completes="intervals",
-    help="An interval such as 1m, 1h, 1d or 1mo, for all types that have intervals; repeatable.")]
+    help="Intervals of all types that have them: 1h,1d.")]
 Start = Annotated[str | None, _option(
-    SELECTION, "--start", metavar="DAY", help="First day, UTC: 2025-07-15.")]
+    SELECTION, "--start", metavar="DAY", help="First day, UTC: 2025-07-15, or a month, 2025-07, or a year.")]
 End = Annotated[str | None, _option(
-    SELECTION, "--end", metavar="DAY", help="Last day, UTC, inclusive: 2025-07-15 or yesterday.")]
+    SELECTION, "--end", metavar="DAY", help="Last day, UTC, inclusive: 2025-07-15, 2025-07, 2025, today or yesterday.")]
 Last = Annotated[str | None, _option(
-    SELECTION, "--last", metavar="SPAN", help="The last days, up to and including yesterday: 30d or 4w.")]
+    SELECTION, "--last", metavar="SPAN", help="The time up to and including yesterday, or --end: 30d, 4w, 1mo or 1y.")]
 Partition = Annotated[str | None, _option(
     SELECTION, "--partition", metavar="daily|monthly|auto", completes="partition",
     help="Daily or monthly objects; auto takes a past month as one object where the listing has it, and days "

@@ -61,7 +61,7 @@ def plan(
     \b
     Examples:
       crypto-archive plan --preset research
-      crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 30d -f jsonl
+      crypto-archive plan -m spot -t klines -i 1h -s BTCUSDT --last 1mo -f jsonl
       crypto-archive plan -p backtest --max-bytes 20GiB
       crypto-archive plan -p backtest --format runfiles --to runfiles/
       crypto-archive plan --preset backtest --lock backtest.lock

@@ -57,7 +57,7 @@ def symbols(
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", metavar="DAY", rich_help_panel=SELECTION,
-                     help="Only symbols that lived on this day, UTC: 2021-06-30."),
+                     help="Only symbols that lived on this day, UTC: 2021-06-30 or yesterday."),
     ] = None,
     refresh: Refresh = False,
     output_directory: OutputDirectory = None,

@@ -33,7 +33,10 @@ from crypto_archive.config.environment import PREFIX, SET_BY_VARIABLE, variable_
 from crypto_archive.config.run_config import DEFAULT_ENDPOINT_URL, Discovery, Partitioning, Request, Selection
 from crypto_archive.config.values import (
     MARKET_WORDS,
+    SPAN_UNITS,
+    TODAY,
     UNITS,
+    YESTERDAY,
     byte_count,
     day_text,
     destination_fault,
@@ -68,9 +71,11 @@ class Written:
     schema: Schema
 
 
-def list_of(words: Any) -> Schema:
-    """Return the schema of a list of some words."""
-    return {"type": "array", "minItems": 1, "items": {"enum": [*words]}}
+def list_of(word: Schema) -> Schema:
+    """Return the schema of a list of words; one word, or several with commas, may be written as text."""
+    several = {"type": "string", "pattern": r"[^,\s].*,|,.*[^,\s]"}
+    kinds = [*word.get("anyOf", [word]), several]
+    return any_of({"type": "array", "minItems": 1, "items": any_of(*kinds)}, *kinds)
 
 
 def mapping_of(entries: Mapping[str, Schema]) -> Schema:
@@ -88,18 +93,28 @@ def any_of(*kinds: Schema) -> Schema:
     return {"anyOf": [*kinds]}
 
 
-TEXTS_SCHEMA: Schema = {"type": "array", "minItems": 1, "items": {"type": "string"}}
+TEXTS_SCHEMA: Schema = any_of({"type": "array", "minItems": 1, "items": {"type": "string"}}, {"type": "string"})
 _SYMBOLS_SCHEMA: Schema = {"$ref": "#/$defs/symbols"}
-_DAY_PATTERN = (
-    r"[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
-    r"|02-(?:0[1-9]|[12][0-9]))"
-)
+
+
+def _day_pattern(hyphen: str) -> str:
+    return (
+        rf"(?:(?:0[13578]|1[02]){hyphen}(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11){hyphen}(?:0[1-9]|[12][0-9]|30)"
+        rf"|02{hyphen}(?:0[1-9]|[12][0-9]))"
+    )
+
+
+_DAYS_PATTERN = rf"(?!0000)[0-9]{{4}}(?:-{_day_pattern('-')}|-(?:0[1-9]|1[0-2])|{_day_pattern('')})?"
 _DAY_SCHEMA: Schema = {
-    "type": ["string", "null"],
-    "pattern": rf"^\s*(?:{_DAY_PATTERN}|yesterday)\s*$",
-    "examples": ["2025-07-15"],
+    "anyOf": [
+        {"type": "string", "pattern": rf"^\s*(?:{_DAYS_PATTERN}|{in_any_case((TODAY, YESTERDAY))})\s*$"},
+        {"type": "integer", "minimum": 1000, "maximum": 9999},
+        {"type": "integer", "minimum": 10_000_101, "maximum": 99_991_231},
+        {"type": "null"},
+    ],
+    "examples": ["2025-07-15", "2025-07", "yesterday"],
 }
-_BOTH = {part: {"type": "string"} for part in ("start", "last")}
+_BOTH = {"start": {"type": ["string", "integer"]}, "last": {"type": "string"}}
 _DATES_SCHEMA: Schema = {
     "type": "object",
     "additionalProperties": False,
@@ -108,20 +123,16 @@ _DATES_SCHEMA: Schema = {
         "end": {**_DAY_SCHEMA, "description": "The last day, UTC, included; without it yesterday."},
         "last": {
             "type": ["string", "null"],
-            "pattern": r"^\s*[1-9][0-9]{0,4}[dwDW]\s*$",
-            "description": "The last days or weeks, up to yesterday or end; not together with start.",
-            "examples": ["7d", "2w"],
+            "pattern": rf"^\s*[1-9][0-9]{{0,4}}(?:{in_any_case(SPAN_UNITS)})\s*$",
+            "description": "The last days, weeks, months or years, up to yesterday or end; not together with start.",
+            "examples": ["7d", "2w", "1mo", "1y"],
         },
     },
     "not": {"required": list(_BOTH), "properties": _BOTH},
 }
 _UNIT_PATTERN = in_any_case(unit.lower() for unit in UNITS)
 _MARKET_PATTERN = f"^(?:{in_any_case(MARKET_WORDS)})$"
-_MARKETS_SCHEMA: Schema = {
-    "type": "array",
-    "minItems": 1,
-    "items": any_of({"enum": [*map(str, Market)]}, {"type": "string", "pattern": _MARKET_PATTERN}),
-}
+_MARKETS_SCHEMA = list_of(any_of({"enum": [*map(str, Market)]}, {"type": "string", "pattern": _MARKET_PATTERN}))
 _BY_MARKET_SCHEMA: Schema = {
     **mapping_of(dict.fromkeys((*map(str, Market), EVERY), _SYMBOLS_SCHEMA)),
     "patternProperties": {_MARKET_PATTERN: _SYMBOLS_SCHEMA},
@@ -343,8 +354,7 @@ _TABLE = (
         "quote_assets",
         Annotated[
             _Names,
-            Written({"type": "array", "minItems": 1,
-                     "items": {"type": "string", "pattern": r"^[^\s\u0000-/:-@\[-`{-\u007f]+$"}}),
+            Written(list_of({"type": "string", "pattern": r"^[^\s\u0000-/:-@\[-`{-\u007f]+$"})),
         ],
         "selection.filters.quotes",
         "Only symbols that are quoted in one of these.", "[USDT, USDC]", "all quote assets", selects=True,
@@ -366,7 +376,7 @@ _TABLE = (
         "intervals",
         Annotated[
             _Groups,
-            Written(any_of(TEXTS_SCHEMA,
+            Written(any_of(*TEXTS_SCHEMA["anyOf"],
                            {"type": "object", "minProperties": 1, "additionalProperties": TEXTS_SCHEMA})),
         ],
         "selection.intervals",
@@ -375,8 +385,8 @@ _TABLE = (
     ),
     ConfigField(
         "date_range", Annotated[Dates, Written(_DATES_SCHEMA)], "selection.dates",
-        "Days in UTC, both ends included: start and end, either of which may be left out and end may be yesterday; or "
-        "the last days or weeks that end yesterday, such as {last: 7d}.",
+        "Days in UTC, both ends included: start and end, either of which may be left out; each is a day, a month, a "
+        "year, today or yesterday. Or the last days, weeks, months or years that end yesterday, such as {last: 7d}.",
         "{start: 2025-06-01, end: 2025-07-15}", "all dates", selects=True,
     ),
     ConfigField(
@@ -479,6 +489,8 @@ PRESET_FIELDS, OPTION_FIELDS, ENVIRONMENT_FIELDS = (
     tuple(name for name, field in FIELDS.items() if source in field.sources)
     for source in (Source.PRESET, Source.OPTION, Source.ENVIRONMENT)
 )
+LISTS = ("markets", "symbols", "quote_assets", "data_types", "intervals")
+"""The fields of words, which may be written as a list or as text with commas."""
 SELECTION = tuple(name for name, field in FIELDS.items() if field.selects)
 """The fields that say what is wanted; a preset without any of them only says how to fetch."""
 

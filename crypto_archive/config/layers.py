@@ -11,9 +11,19 @@ from pydantic import ValidationError
 
 from crypto_archive.catalog.document import dotted, line_number
 from crypto_archive.catalog.validation import problems_of
-from crypto_archive.config.fields import FIELDS, SCHEMA_FIELD, WORDING, Dates, Environment, Options, Preset, variables
+from crypto_archive.config.fields import (
+    FIELDS,
+    LISTS,
+    SCHEMA_FIELD,
+    WORDING,
+    Dates,
+    Environment,
+    Options,
+    Preset,
+    variables,
+)
 from crypto_archive.config.symbol_lists import SymbolLists
-from crypto_archive.config.values import overlay, resolve
+from crypto_archive.config.values import overlay, resolve, split_words
 from crypto_archive.config.vocabulary import vocabulary_faults
 from crypto_archive.errors import Problem
 
@@ -93,8 +103,38 @@ def options_layer(options: Mapping[str, object], named: Callable[[str], str], *,
 
 
 def _with_lists(layer: Layer, lists: SymbolLists) -> Layer:
+    layer = _with_words(layer)
     raw = lists.insert(layer.raw, layer.place)
-    return replace(layer, raw=raw, listed=lists.places, problems=tuple(lists.problems))
+    return replace(layer, raw=raw, listed={**layer.listed, **lists.places}, problems=tuple(lists.problems))
+
+
+def _with_words(layer: Layer) -> Layer:
+    """Return a layer with a list wherever words are written as text, such as ``spot,um``."""
+    raw = dict(layer.raw)
+    listed: dict[Place, str] = {}
+    for name in LISTS:
+        value = raw.get(name)
+        if isinstance(value, Mapping):
+            raw[name] = {key: _words(words, (name, key), layer, listed) for key, words in value.items()}
+        elif name in raw:
+            raw[name] = _words(value, (name,), layer, listed)
+    return replace(layer, raw=raw, listed=listed)
+
+
+def _words(written: object, at: Place, layer: Layer, listed: dict[Place, str]) -> object:
+    """Return words as a list, and note the place of each that is not one item of a list."""
+    if isinstance(written, str):
+        words = split_words(written)
+        listed.update({(*at, index): layer.place(at) for index in range(len(words))})
+        return words
+    if not isinstance(written, list | tuple) or not any(isinstance(one, str) and "," in one for one in written):
+        return written
+    found: list[object] = []
+    for index, one in enumerate(written):
+        for word in split_words(one) if isinstance(one, str) else [one]:
+            listed[(*at, len(found))] = layer.place((*at, index))
+            found.append(word)
+    return found
 
 
 def _validated(layer: Layer, model: type[BaseModel], *, texts: bool = False) -> Layer:

@@ -58,7 +58,8 @@ def load_preset(*presets: str | Path, today: date | None = None, **fields: Any) 
         today: The current UTC day; read from the clock when not given.
         fields: Fields of presets, which override everything else: ``markets``, ``symbols``, ``data_types``,
             ``intervals``, ``date_range``, ``output_directory`` and so on; and ``start``, ``end``, ``last``,
-            ``endpoint_url``. A configuration of the older workflow works as it is: ``load_preset(**config)``.
+            ``endpoint_url``. Lists may be text: ``symbols="BTCUSDT,ETHUSDT"``. A configuration of the older workflow
+            works as it is: ``load_preset(**config)``.
 
     Raises:
         ConfigError: All problems, each with its place, the allowed values and the nearest of them.

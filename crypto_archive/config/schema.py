@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.fields import ConfigField
 
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
-_SYMBOL = rf"^(?!-$)(?!!?\.{{0,2}}$)(?!!@)(?:@[^\u0000]*[^\u0000\s][^\u0000]*|(?!@)[^/{_CONTROL}]{{1,201}})$"
+_SYMBOL = rf"^(?!-$)(?!!?\.{{0,2}}$)(?!!@)(?:@[^\u0000]*[^\u0000\s][^\u0000]*|(?!@)[^/,{_CONTROL}]{{1,201}})$"
 
 
 def preset_schema() -> Schema:
@@ -47,7 +47,7 @@ def preset_schema() -> Schema:
             **{name: _property(FIELDS[name]) for name in PRESET_FIELDS},
             SCHEMA_FIELD: {"description": "The file of this schema, for editors.", "type": "string"},
         },
-        "$defs": {"symbols": {"type": "array", "minItems": 1, "items": symbol}},
+        "$defs": {"symbols": list_of(symbol)},
         # With a matrix of the preset's own, words that the bundled one does not have are right as well.
         "if": {"required": ["matrix_path"], "properties": {"matrix_path": {"type": "string"}}},
         "else": {"properties": _words_of(load_matrix())},
@@ -61,12 +61,12 @@ def _property(field: ConfigField) -> Schema:
 
 def _words_of(matrix: Matrix) -> Mapping[str, Schema]:
     """Return the fields that take words of the bundled matrix."""
-    known = list_of([*matrix.intervals, *matrix.interval_aliases])
+    known = list_of({"enum": [*matrix.intervals, *matrix.interval_aliases]})
     free = {name for name in matrix.names if not any(row.has_intervals for row in rows_named(matrix, name))}
     intervals = {name: TEXTS_SCHEMA if name in free else known for name in matrix.names}
     return {
-        "data_types": _or_null(list_of(matrix.names)),
-        "intervals": _or_null(any_of(known, mapping_of({**intervals, EVERY: known}))),
+        "data_types": _or_null(list_of({"enum": [*matrix.names]})),
+        "intervals": _or_null(any_of(*known["anyOf"], mapping_of({**intervals, EVERY: known}))),
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -26,6 +28,13 @@ MARKET_WORDS = {
 def market_named(word: str) -> Market | None:
     """Return the market that a word means, in upper or lower case; None where it means none."""
     return MARKET_WORDS.get(word.lower())
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a text such as ``spot,um``; one that names a file, ``@a,b.txt``, is a single word."""
+    if "," not in text or text.startswith("@"):
+        return [text]
+    return [word.strip() for word in text.split(",") if word.strip()] or [text]
 
 
 _INTERVAL = re.compile(r"([1-9][0-9]{0,5})\s*([A-Za-z]+)")
@@ -129,15 +138,18 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
-YESTERDAY = "yesterday"
+TODAY, YESTERDAY = "today", "yesterday"
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_SPAN = re.compile(r"([1-9]\d{0,4})([dw])", re.ASCII)
-_LONGEST_SPAN_DAYS = 36_500
+_DAYS = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?|(\d{4})(\d{2})(\d{2})", re.ASCII)
+SPAN_UNITS = ("d", "w", "mo", "y")
+_SPAN = re.compile(rf"([1-9]\d{{0,4}})({'|'.join(SPAN_UNITS)})", re.ASCII)
+_MOST = {"d": 36_500, "w": 5_214, "mo": 1_200, "y": 100}
 
 
 def day_text(value: object) -> object:
-    """Return a day as text: ``YYYY-MM-DD`` or ``yesterday``; what is neither text nor a date stays as it is.
+    """Return a day, a month or a year as text: ``2025-07-15``, ``2025-07``, ``2025``, ``today`` or ``yesterday``.
+
+    YAML makes a date or a number of most of them. What is none of that stays as it is.
 
     Raises:
         ValueError: The text is not a day.
@@ -146,25 +158,35 @@ def day_text(value: object) -> object:
         return value.date().isoformat()
     if isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
-    if not isinstance(value, str | datetime):
+    if not isinstance(value, str | int | datetime) or isinstance(value, bool):
         return value
     text = str(value).strip()
-    if text == YESTERDAY or _is_day(text):
-        return text
-    raise ValueError(f"{text!r} is not a day; write YYYY-MM-DD, such as 2025-07-15, or {YESTERDAY!r}")
+    if text.lower() in (TODAY, YESTERDAY):
+        return text.lower()
+    if found := _DAYS.fullmatch(text):
+        canonical = "-".join(filter(None, found.groups()))
+        with suppress(ValueError):  # such as February 30
+            _first_and_last(canonical)
+            return canonical
+    raise ValueError(
+        f"{_shown(text)} is not a day; write YYYY-MM-DD, such as 2025-07-15, or 2025-07, 2025, {TODAY} or {YESTERDAY}"
+    )
 
 
 def day_of(text: str, today: date | None = None) -> date:
-    """Return the UTC day of a text: ``YYYY-MM-DD`` or ``yesterday``, which depends on ``today`` or the clock.
+    """Return the UTC day of a text, which may depend on ``today`` or the clock.
 
     Raises:
-        ValueError: The text is not a day.
+        ValueError: The text is not a day, or a month or a year.
     """
-    return _day(str(day_text(text)), today or datetime.now(UTC).date())
+    first, last = _days(str(day_text(text)), today or datetime.now(UTC).date())
+    if first != last:
+        raise ValueError(f"{text!r} has more than one day; write one, such as {last}")
+    return first
 
 
 def span_text(value: object) -> object:
-    """Return a span as text: ``7d`` or ``2w``; what is not text stays as it is.
+    """Return a span as text: ``30d``, ``2w``, ``1mo`` or ``1y``; what is not text stays as it is.
 
     Raises:
         ValueError: The text is not a span, or one of more than a hundred years.
@@ -172,8 +194,9 @@ def span_text(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = value.strip().lower()
-    if not _SPAN.fullmatch(text) or _days(text) > _LONGEST_SPAN_DAYS:
-        raise ValueError(f"{value!r} is not a number of days or weeks; write it like 7d or 2w")
+    found = _SPAN.fullmatch(text)
+    if found is None or int(found[1]) > _MOST[found[2]]:
+        raise ValueError(f"{value!r} is not a span of time; write it like 30d, 2w, 1mo or 1y")
     return text
 
 
@@ -195,33 +218,52 @@ def resolve(parts: Mapping[str, str], today: date) -> DateRange:
     """Return the days that ``start``, ``end`` and ``last`` mean on the day ``today``.
 
     Raises:
-        ValueError: The first day is after the last one.
+        ValueError: The first day is after the last one, or in the future.
     """
-    start, end = (_day(parts[part], today) if part in parts else None for part in ("start", "end"))
+    start = _days(parts["start"], today)[0] if "start" in parts else None
+    end = _days(parts["end"], today)[1] if "end" in parts else None
     if "last" in parts:
         end = end or today - timedelta(days=1)
-        start = _before(end, _days(parts["last"]) - 1)
+        start = _first_of(parts["last"], end)
     if start is not None and end is not None and start > end:
         raise ValueError(f"the start {start} is after the end {end}")
+    if start is not None and start > today:
+        raise ValueError(f"the start {start} is in the future; today is {today} in UTC")
     return DateRange(start, end)
 
 
-def _is_day(text: str) -> bool:
-    if not _DAY.fullmatch(text):
-        return False
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _days(text: str, today: date) -> tuple[date, date]:
+    """Return the first and the last day of a text as ``day_text`` returns it."""
+    if text in (TODAY, YESTERDAY):
+        day = today if text == TODAY else today - timedelta(days=1)
+        return day, day
+    return _first_and_last(text)
 
 
-def _day(text: str, today: date) -> date:
-    return today - timedelta(days=1) if text == YESTERDAY else date.fromisoformat(text)
+def _first_and_last(text: str) -> tuple[date, date]:
+    year, month, day = (*map(int, text.split("-")), 0, 0)[:3]
+    if day:
+        return date(year, month, day), date(year, month, day)
+    return date(year, month or 1, 1), _last_of_month(year, month or 12)
 
 
-def _days(span: str) -> int:
-    return int(span[:-1]) * (7 if span.endswith("w") else 1)
+def _last_of_month(year: int, month: int) -> date:
+    return date(year, month, 1).replace(day=monthrange(year, month)[1])
+
+
+def _first_of(span: str, end: date) -> date:
+    """Return the first day of a span that ends on a day; spans of months from the end of a month are whole months."""
+    found = _SPAN.fullmatch(span)
+    assert found is not None
+    count, unit = int(found[1]), found[2]
+    if unit in {"d", "w"}:
+        return _before(end, count * (7 if unit == "w" else 1) - 1)
+    year, month = divmod(end.year * 12 + end.month - 1 - count * (12 if unit == "y" else 1), 12)
+    if year < 1:
+        return date.min
+    last = _last_of_month(year, month + 1)
+    is_end = end == _last_of_month(end.year, end.month)
+    return (last if is_end or end.day > last.day else last.replace(day=end.day)) + timedelta(days=1)
 
 
 def _before(day: date, days: int) -> date:

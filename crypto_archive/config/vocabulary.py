@@ -84,7 +84,7 @@ def _symbol(word: str, where: Place) -> Iterator[Fault]:
     name = word.removeprefix("!")
     if len(name.encode("utf-8", "replace")) > LONGEST_SYMBOL:
         yield where, f"'{name[:20]}…' is too long for a symbol; the maximum is {LONGEST_SYMBOL} bytes", (), None
-    elif not is_symbol(name):
+    elif not is_symbol(name) or "," in name:  # what is left of a text that has nothing but commas
         symbol = symbol_of_pair(name)
         what = f"{word!r} is not a valid symbol; write a name like BTCUSDT, or a glob like '*USDT'"
         yield where, what, (), symbol if quote_of(Market.SPOT, symbol) else None

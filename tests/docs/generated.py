@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.matrix import Header, Matrix, Row, TimeUnit
 from crypto_archive.catalog.matrix_file import load_matrix
-from crypto_archive.config.fields import FIELDS, PRESET_FIELDS, SELECTION
+from crypto_archive.cli.options import flag_of
+from crypto_archive.config.fields import ENVIRONMENT_FIELDS, FIELDS, PRESET_FIELDS, SELECTION
 from crypto_archive.config.preset_files import SUFFIXES
 from crypto_archive.config.schema import preset_schema
 from crypto_archive.model import Market
@@ -85,6 +86,7 @@ def _parts() -> dict[str, Callable[[], str]]:
         "matrix": lambda: matrix_markdown(load_matrix().rows),
         "columns": lambda: _columns(load_matrix().rows),
         "default symbols": lambda: _default_symbols(load_matrix()),
+        "names": _names,
         "options shared": lambda: _options(_shared(found)),
     }
     for path, command in found.items():
@@ -107,6 +109,22 @@ def _options(options: list[Option]) -> str:
     rows = ((f"`{', '.join(option.names)}`", f"`{option.value}`" if option.value else "",
              option.help.replace("*", r"\*")) for option in options)  # fmt: skip
     return _table(("option", "value", "meaning"), rows)
+
+
+def _names() -> str:
+    """Return the option, the preset field and the variable of each field, where it has them."""
+    options = {name for command in commands() for option in command.options for name in option.names}
+    rows = []
+    for name, field in FIELDS.items():
+        flags = ("--start", "--end", "--last") if name == "date_range" else (flag_of(name).partition("/")[0],)
+        cells = (
+            ", ".join(f"`{flag}`" for flag in flags if flag in options),
+            f"`{name}`" if name in PRESET_FIELDS else "",
+            f"`{field.variable}`" if name in ENVIRONMENT_FIELDS else "",
+        )
+        if sum(map(bool, cells)) > 1:
+            rows.append(cells)
+    return _table(("option", "preset field", "variable"), rows)
 
 
 def _presets() -> str:

@@ -66,6 +66,8 @@ def question(shell: str, line: str) -> dict[str, str]:
         ("crypto-archive plan -m futures_um -t klines -i 1s", []),
         ("crypto-archive plan -m futures_cm -s BTC", ["BTCUSD_PERP"]),
         ("crypto-archive plan --discover l", ["listing"]),
+        ("crypto-archive plan -m spot,op", ["spot,options"]),
+        ("crypto-archive verify -m options,spot -t BVOLIndex,EO", ["BVOLIndex,EOHSummary"]),
         ("crypto-archive plan --format ", ["jsonl", "runfiles"]),
         ("crypto-archive symbols -t metrics -i ", []),
         ("crypto-archive matrix show --market opt", ["options"]),

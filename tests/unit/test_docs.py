@@ -359,6 +359,20 @@ def test_environment_variables_stand_in_their_table() -> None:
     assert named == {PREFIX + field.upper() for field in ENVIRONMENT_FIELDS}
 
 
+def test_each_setting_has_its_option_field_and_variable_in_one_row() -> None:
+    section = text_of("commands.md").partition("### Names of options")[2].partition("\n## ")[0]
+    rows = {tuple(cell.strip() for cell in row.strip("|").split("|")) for row in section.splitlines() if "`" in row}
+    assert {
+        ("`--symbol`", "`symbols`", ""),
+        ("`--start`, `--end`, `--last`", "`date_range`", ""),
+        ("`--output`", "`output_directory`", "`CRYPTO_ARCHIVE_OUTPUT_DIRECTORY`"),
+        ("`--jobs`", "`max_parallel_downloads`", "`CRYPTO_ARCHIVE_MAX_PARALLEL_DOWNLOADS`"),
+        ("`--force`", "`force_redownload`", ""),
+        ("`--endpoint-url`", "", "`CRYPTO_ARCHIVE_ENDPOINT_URL`"),
+        ("", "`timeout_seconds`", "`CRYPTO_ARCHIVE_TIMEOUT_SECONDS`"),
+    } <= rows
+
+
 def test_s5cmd_options_are_those_that_are_taken() -> None:
     from crypto_archive.config.values import _ALLOWED
 

@@ -94,8 +94,8 @@ def test_a_deployment_means_the_same_in_any_folder(tmp_path: Path, monkeypatch: 
     (tmp_path / "symbols.txt").write_text("BTCUSDT\n")
     done = CliRunner().invoke(
         app,
-        ["flow", "deployment", "-p", "research", "-p", "own.yaml", "-s", "@symbols.txt", "-s", "ETH*", "--last", "7d",
-         "--max-bytes", "20GiB", "--jobs", "2", "--shards", "4", "--no-verify", "--dask-scheduler", "tcp://10.0.0.5:8786"],
+        ["flow", "deployment", "-p", "research", "-p", "own.yaml", "-s", "@symbols.txt", "-s", "ETH*,BTCUSDT",
+         "--last", "7d", "--max-bytes", "20GiB", "--jobs", "2", "--shards", "4", "--no-verify", "--dask-scheduler", "tcp://10.0.0.5:8786"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     document = yaml.safe_load(done.output)
@@ -106,7 +106,7 @@ def test_a_deployment_means_the_same_in_any_folder(tmp_path: Path, monkeypatch: 
     assert deployment["parameters"] == {
         "preset": ["research", str(tmp_path / "own.yaml")],
         "overrides": {
-            "symbols": [f"@{tmp_path / 'symbols.txt'}", "ETH*"],
+            "symbols": [f"@{tmp_path / 'symbols.txt'}", "ETH*", "BTCUSDT"],
             "last": "7d",
             "max_bytes": "20GiB",
             "max_parallel_downloads": 2,

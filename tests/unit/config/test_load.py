@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from crypto_archive.cli.options import flag_of
 from crypto_archive.config.fields import OPTION_WORDS
@@ -243,6 +244,37 @@ def test_symbols_of_markets_that_are_not_wanted_are_left_out() -> None:
     assert load(name, symbols=["C"]).request.selection.symbols == {Market.SPOT: ("C",), Market.OPTIONS: ("C",)}
 
 
+LISTED = Selection(
+    markets=(Market.SPOT, Market.FUTURES_UM),
+    data_types=("klines", "trades"),
+    symbols=dict.fromkeys((Market.SPOT, Market.FUTURES_UM), ("BTCUSDT", "ETHUSDT")),
+    intervals={"*": ("1h", "1d")},
+    filters=SymbolFilter(("USDT", "USDC")),
+)
+WORDS = {"markets": "spot,um", "data_types": "klines,trades", "symbols": "BTCUSDT,ETHUSDT", "intervals": "1h,1d",
+         "quote_assets": "USDT,USDC"}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [
+    lambda text: text.split(","), lambda text: text, lambda text: [text], lambda text: text.replace(",", ", ") + ",",
+    lambda text: (text, text.split(",")[1]),
+])  # fmt: skip
+def test_lists_may_be_written_as_text(form: Callable[[str], object]) -> None:
+    values = {name: form(text) for name, text in WORDS.items()}
+    assert load(**values).request.selection == LISTED
+    name = preset(yaml.safe_dump({name: list(one) if isinstance(one, tuple) else one for name, one in values.items()}))
+    assert load(name).request.selection == LISTED
+
+
+def test_text_with_commas_in_groups_and_lists_of_symbols(here: Path) -> None:
+    (here / "a,b.txt").write_text("XRPUSDT", "utf-8")
+    configured = load(symbols={"spot": "@a,b.txt", "um": ["BTCUSDT,ETHUSDT", "@a,b.txt"]},
+                      intervals={"klines": "1h, 1d"})  # fmt: skip
+    symbols = configured.request.selection.symbols
+    assert symbols == {Market.SPOT: ("XRPUSDT",), Market.FUTURES_UM: ("BTCUSDT", "ETHUSDT", "XRPUSDT")}
+    assert configured.request.selection.intervals == {"klines": ("1h", "1d")}
+
+
 @pytest.mark.parametrize(
     ("options", "start", "end", "origin"),
     [
@@ -252,6 +284,8 @@ def test_symbols_of_markets_that_are_not_wanted_are_left_out() -> None:
         ({"date_range": {"start": "2025-07-01"}, "end": "2025-07-02"}, date(2025, 7, 1), date(2025, 7, 2), "--end"),
         ({"end": date(2025, 7, 7)}, date(2025, 7, 1), date(2025, 7, 7), "--end"),
         ({"start": "2025-07-01", "end": "yesterday"}, date(2025, 7, 1), date(2025, 7, 15), "--start, --end"),
+        ({"start": 2024, "end": "2025-02"}, date(2024, 1, 1), date(2025, 2, 28), "--start, --end"),
+        ({"last": "1mo"}, date(2025, 6, 16), date(2025, 7, 15), "--last"),
     ],
 )
 def test_dates_of_options_change_those_of_a_preset(

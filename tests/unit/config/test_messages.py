@@ -77,7 +77,7 @@ def told(text: str) -> str:
             ),
         ),
         ("settled: never", "my.yaml, line 1, settled: 'never' is neither true nor false"),
-        ("quote_assets: USDT", "my.yaml, line 1, quote_assets: 'USDT' is not a list; write [USDT]"),
+        ("quote_assets: {USDT}", "my.yaml, line 1, quote_assets: {'USDT': None} is not a list"),
         (
             "quote_assets: ['*USD']",
             "my.yaml, line 1, quote_assets[0]: '*USD' is not a valid quote asset; write each separately, such as USDT",
@@ -120,9 +120,19 @@ def told(text: str) -> str:
         ),
         ("symbols: [[A]]", "my.yaml, line 1, symbols[0]: ['A'] is not text"),
         ("markets: [~]", "my.yaml, line 1, markets[0]: must not be empty; write a name, or remove the entry"),
-        ("markets: spot", "my.yaml, line 1, markets: 'spot' is not a list; write [spot]"),
+        ("markets: 5", "my.yaml, line 1, markets: 5 is not a list; write [5]"),
+        (
+            "batch_size: 5\nmarkets: spot, spott",
+            (
+                "my.yaml, line 2, markets: 'spott' is not a valid market type; did you mean 'spot'? "
+                "(allowed: spot, futures_um, futures_cm, options)"
+            ),
+        ),
+        (
+            "quote_assets:\n- USDT,USDC\n- '*USD'",
+            "my.yaml, line 3, quote_assets[1]: '*USD' is not a valid quote asset; write each separately, such as USDT",
+        ),
         ("markets: []", "my.yaml, line 1, markets: must not be empty; list at least one"),
-        ("intervals:\n  klines: 1h", "my.yaml, line 2, intervals.klines: '1h' is not a list; write [1h]"),
         (
             "intervals:\n  klines:",
             "my.yaml, line 2, intervals.klines: must not be empty; write a list, or remove the field",
@@ -135,12 +145,12 @@ def told(text: str) -> str:
             "date_range: {start: 2025-02-30}",
             (
                 "my.yaml, line 1, date_range.start: '2025-02-30' is not a day; "
-                "write YYYY-MM-DD, such as 2025-07-15, or 'yesterday'"
+                "write YYYY-MM-DD, such as 2025-07-15, or 2025-07, 2025, today or yesterday"
             ),
         ),
         (
-            "date_range: {end: 2025}",
-            'my.yaml, line 1, date_range.end: 2025 is a number, not text; put it in quotes: "2025"',
+            "date_range: {end: 7.5}",
+            'my.yaml, line 1, date_range.end: 7.5 is a number, not text; put it in quotes: "7.5"',
         ),
         (
             "date_range: {last: 7}",
@@ -148,7 +158,7 @@ def told(text: str) -> str:
         ),
         (
             "date_range: {last: a week}",
-            "my.yaml, line 1, date_range.last: 'a week' is not a number of days or weeks; write it like 7d or 2w",
+            "my.yaml, line 1, date_range.last: 'a week' is not a span of time; write it like 30d, 2w, 1mo or 1y",
         ),
         (
             "date_range:\n  ends: 2025-01-01",
@@ -223,6 +233,12 @@ def test_an_unknown_field_names_the_nearest_and_all() -> None:
     assert told("1: x") == f"my.yaml, line 1, [1]: unknown field '1' (allowed: {allowed})"
 
 
+def test_a_word_in_a_text_is_found_at_the_line_of_the_text() -> None:
+    assert told("data_types: ','").startswith("my.yaml, line 1, data_types: unknown data type ','")
+    found = told("intervals:\n  klines: 1h,1hh")
+    assert found.startswith("my.yaml, line 2, intervals.klines: unknown interval '1hh' for klines; did you mean '1h'?")
+
+
 def test_an_unknown_interval_names_those_of_the_type() -> None:
     found = told("intervals:\n  klines:\n  - 1m\n  - 1hh\n")
     assert found.startswith(
@@ -285,7 +301,7 @@ def test_all_problems_are_reported_together_file_by_file(monkeypatch: pytest.Mon
         ({"stall_seconds": -1.0}, "--stall-seconds: -1.0 is too small; it must be more than 0"),
         (
             {"last": "7"},
-            "--last: '7' is not a number of days or weeks; write it like 7d or 2w",
+            "--last: '7' is not a span of time; write it like 30d, 2w, 1mo or 1y",
         ),
         (
             {"last": "7d", "start": "2025-07-01"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given, strategies as st
@@ -102,6 +102,18 @@ TODAY = date(2025, 7, 16)
         ({"last": "2w"}, date(2025, 7, 2), date(2025, 7, 15)),
         ({"last": "3d", "end": "2024-03-01"}, date(2024, 2, 28), date(2024, 3, 1)),
         ({"last": "36500d", "end": "0001-01-02"}, date(1, 1, 1), date(1, 1, 2)),
+        ({"last": "100y", "end": "0099"}, date(1, 1, 1), date(99, 12, 31)),
+        ({"start": "2025-02", "end": "2025-02"}, date(2025, 2, 1), date(2025, 2, 28)),
+        ({"start": "2024", "end": "2024"}, date(2024, 1, 1), date(2024, 12, 31)),
+        ({"start": "2025-07"}, date(2025, 7, 1), None),
+        ({"start": "2025-07-01", "end": "2025-07"}, date(2025, 7, 1), date(2025, 7, 31)),
+        ({"start": "today", "end": "today"}, date(2025, 7, 16), date(2025, 7, 16)),
+        ({"last": "1mo"}, date(2025, 6, 16), date(2025, 7, 15)),
+        ({"last": "1mo", "end": "2025-02"}, date(2025, 2, 1), date(2025, 2, 28)),
+        ({"last": "3mo", "end": "2025-03-31"}, date(2025, 1, 1), date(2025, 3, 31)),
+        ({"last": "1mo", "end": "2025-03-30"}, date(2025, 3, 1), date(2025, 3, 30)),
+        ({"last": "1y"}, date(2024, 7, 16), date(2025, 7, 15)),
+        ({"last": "1y", "end": "2024-02-29"}, date(2023, 3, 1), date(2024, 2, 29)),
     ],
 )
 def test_resolve(parts: dict[str, str], start: date | None, end: date | None) -> None:
@@ -111,13 +123,30 @@ def test_resolve(parts: dict[str, str], start: date | None, end: date | None) ->
 def test_a_single_day() -> None:
     assert day_of("2021-06-30", TODAY) == date(2021, 6, 30)
     assert day_of("yesterday", TODAY) == date(2025, 7, 15)
+    assert day_of("today", TODAY) == TODAY
+    assert day_of("20210630", TODAY) == date(2021, 6, 30)
     with pytest.raises(ValueError, match="'soon' is not a day"):
         day_of("soon", TODAY)
+    with pytest.raises(ValueError, match=r"^'2025-06' has more than one day; write one, such as 2025-06-30$"):
+        day_of("2025-06", TODAY)
 
 
 def test_a_start_after_the_end_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^the start 2025-07-15 is after the end 2025-07-01$"):
         resolve({"start": "yesterday", "end": "2025-07-01"}, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("parts", "start"),
+    [
+        ({"start": "2025-07-17"}, "2025-07-17"),
+        ({"start": "2026"}, "2026-01-01"),
+        ({"last": "7d", "end": "2025-08"}, "2025-08-25"),
+    ],
+)
+def test_a_start_in_the_future_is_said_to_be_there(parts: dict[str, str], start: str) -> None:
+    with pytest.raises(ValueError, match=rf"^the start {start} is in the future; today is 2025-07-16 in UTC$"):
+        resolve(parts, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -145,14 +174,52 @@ def test_a_span_has_as_many_days_as_it_says_and_ends_yesterday(count: int, unit:
     assert (found.end - found.start).days + 1 == count * (7 if unit == "w" else 1)
 
 
+@given(st.integers(1, 100), st.dates(date(2017, 1, 1), date(2100, 1, 1)))
+def test_months_and_years_are_whole(count: int, end: date) -> None:
+    def start(span: str, end: date) -> date:
+        return resolve({"last": span, "end": str(end)}, date(2100, 1, 2)).start or date.max
+
+    assert start(f"{count}y", end) == start(f"{12 * count}mo", end)
+    after = end + timedelta(days=1)
+    assert start(f"{count}mo", end) <= start(f"{count}mo", after)
+    if after.day == 1:  # whole months of the calendar
+        first = start(f"{count}mo", end)
+        assert (first.day, 12 * (after.year - first.year) + after.month - first.month) == (1, count)
+
+
+@given(st.dates(date(1000, 1, 1)))
+def test_a_month_and_a_year_are_all_their_days(day: date) -> None:
+    for text, of_day in ((f"{day:%Y-%m}", (day.year, day.month)), (f"{day:%Y}", (day.year,))):
+        found = resolve({"start": text, "end": text}, date.max)
+        assert found.start is not None
+        assert found.end is not None
+        assert found.start <= day <= found.end
+        assert {found.start.timetuple()[: len(of_day)], found.end.timetuple()[: len(of_day)]} == {of_day}
+        if found.end < date.max:
+            assert (found.end + timedelta(days=1)).timetuple()[: len(of_day)] != of_day
+        assert found.start.day == 1
+
+
+@given(st.dates(date(1000, 1, 1)))
+def test_a_day_without_hyphens_is_the_same_day(day: date) -> None:
+    assert day_text(f"{day:%Y%m%d}") == day_text(int(f"{day:%Y%m%d}")) == str(day)
+
+
 @given(st.dates())
 def test_days_are_taken_as_text_and_as_dates(day: date) -> None:
     assert day_text(day) == day_text(day.isoformat()) == day_text(datetime(day.year, day.month, day.day)) == str(day)  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("text", ["2025-7-5", "2025-02-30", "20250715", "2025-W01-1", "tomorrow", "", "２０２５-07-15"])
-def test_an_invalid_day(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not a day; write YYYY-MM-DD, such as 2025-07-15, or 'yesterday'$"):
+@pytest.mark.parametrize("text",
+    [
+        "2025-7-5", "2025-02-30", "20250230", "2025-13", "202507", "25", "0000", "20250715T00", "2025-W01-1",
+        "tomorrow", "", "２０２５-07-15", 202507, 7,
+    ],
+)  # fmt: skip
+def test_an_invalid_day(text: object) -> None:
+    with pytest.raises(
+        ValueError, match=r"is not a day; write YYYY-MM-DD, such as 2025-07-15, or 2025-07, 2025, today or yesterday$"
+    ):
         day_text(text)
 
 
@@ -161,9 +228,11 @@ def test_a_moment_is_not_a_day() -> None:
         day_text(datetime(2025, 7, 15, 12))  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("text", ["7", "0d", "d", "7 days", "-7d", "7m", "99999d", "5215w", "٣d"])
+@pytest.mark.parametrize(
+    "text", ["7", "0d", "d", "7 days", "-7d", "7m", "99999d", "5215w", "1201mo", "101y", "1.5y", "٣d"]
+)
 def test_an_invalid_span(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not a number of days or weeks; write it like 7d or 2w$"):
+    with pytest.raises(ValueError, match=r"is not a span of time; write it like 30d, 2w, 1mo or 1y$"):
         span_text(text)
 
 
