@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command line."""
-    from crypto_archive.cli.app import run
+    try:
+        from crypto_archive.cli.app import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while the modules are loaded
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,14 @@ from crypto_archive import __version__
 from crypto_archive.cli import collect, coverage, doctor, flow, matrix, plan, preset, relayout, symbols, verify
 from crypto_archive.cli.help import Command, Group
 from crypto_archive.cli.options import flag_of
-from crypto_archive.cli.process import prepare_streams, print_error, print_our_error, silence_stdout
+from crypto_archive.cli.process import (
+    end_on_signals,
+    ignore_signals,
+    prepare_streams,
+    print_error,
+    print_our_error,
+    silence_stdout,
+)
 from crypto_archive.errors import CryptoArchiveError, ExitCode
 
 EPILOG = (
@@ -139,10 +146,13 @@ def _main(
 def run() -> NoReturn:
     """Run the command line and exit with a code of the table in ``docs/exit-codes.md``."""
     prepare_streams()
+    end_on_signals()
     try:
         app(prog_name="crypto-archive")  # however it was started: completion goes by the name
     except CryptoArchiveError as error:
         with suppress(OSError):  # standard error may be closed
             print_our_error(error)
         sys.exit(error.exit_code)
+    finally:
+        ignore_signals()
     raise AssertionError("Typer always exits")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from crypto_archive.errors import ExitCode
 from crypto_archive.text import safe
 
 if TYPE_CHECKING:
@@ -24,9 +25,36 @@ if TYPE_CHECKING:
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+def end_on_signals() -> None:
+    """Let every stop signal unwind this process, so that what it has started ends with it; for the process itself.
+
+    The kernel would kill it at SIGTERM and SIGHUP, and leave its children running. A signal that it was started to
+    survive, as below ``nohup``, stays ignored.
+    """
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(ExitCode.TERMINATED)
+
+
+def ignore_signals() -> None:
+    """Ignore stop signals from now on, also while the interpreter shuts down: the exit code is decided."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def stopping(cancellation: Cancellation) -> Iterator[None]:
-    """Within the context, let the first stop signal end the run gracefully, and the second one immediately."""
+    """Within the context, let the first stop signal end the run gracefully, and the second one immediately.
+
+    Once the run is over its result stands, so that the process ignores later signals; a caller that has handlers of its
+    own gets them back.
+    """
 
     def request(number: int, _: FrameType | None) -> None:
         cancellation.request(number)
@@ -37,7 +65,7 @@ def stopping(cancellation: Cancellation) -> Iterator[None]:
         yield
     finally:
         for number, handler in former.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if handler is _end else handler)
 
 
 def _is_waived(number: int) -> bool:

@@ -60,19 +60,20 @@ def verify(
     config = configure(selection, output)
     print_notices(output, config)
     cancellation = Cancellation()
-    with stopping(cancellation), progress(sys.stderr, VERIFY, quiet=output.quiet) as shown:
-        if rebuild_manifest:
-            report = rebuild(config, on_event=shown.show, cancellation=cancellation, wait=wait)
-        else:
-            expect = config.request.discovery if selection.discover else None
-            report = check(
-                config, on_event=shown.show, whole_root=whole_root or None, expect=expect, cancellation=cancellation
-            )
-    if repair and report.status == "bad":
-        with stopping(cancellation), progress(sys.stderr, quiet=output.quiet) as shown_repair:
-            report.repair = fetch_again(
-                config, report.bad, on_event=shown_repair.show, cancellation=cancellation, wait=wait
-            )
+    with stopping(cancellation):
+        with progress(sys.stderr, VERIFY, quiet=output.quiet) as shown:
+            if rebuild_manifest:
+                report = rebuild(config, on_event=shown.show, cancellation=cancellation, wait=wait)
+            else:
+                expect = config.request.discovery if selection.discover else None
+                report = check(
+                    config, on_event=shown.show, whole_root=whole_root or None, expect=expect, cancellation=cancellation
+                )
+        if repair and report.status == "bad":
+            with progress(sys.stderr, quiet=output.quiet) as shown_repair:
+                report.repair = fetch_again(
+                    config, report.bad, on_event=shown_repair.show, cancellation=cancellation, wait=wait
+                )
     if as_json:
         print_json(report.document())
     elif output.quiet:

@@ -201,8 +201,11 @@ def collecting(
             return report
         context = replace(context, root=session.root)  # of a shard, its share of the root
         root, cancelled = context.root, context.cancelled
-        awaiting = Awaiting(request.selection, context.today) if source is None else None
-        record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report, awaiting))
+        awaiting = Awaiting(context.today, request.selection if source is None else None)
+        of_plan = None if isinstance(source, tuple) else awaiting  # a repair waits for nothing
+        record = held.enter_context(Record.opened(root, new_run_id(datetime.now(UTC)), report, of_plan))
+        if isinstance(source, LockFile):
+            awaiting.note_plan(record.manifest, source.waits())
         months = held.enter_context(CoveringMonths(context)) if prune_covered else None
         engine = held.enter_context(Engine(context, record.folder, binary, concurrency))
         is_listed = request.discovery is Discovery.LISTING

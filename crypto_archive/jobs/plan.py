@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode, FileUnusable
-from crypto_archive.files import LineSorter, explain_os_errors
+from crypto_archive.files import explain_os_errors
 from crypto_archive.jobs.report import DaysReport, unknown_document, unknown_symbols
 from crypto_archive.model import Notices
 from crypto_archive.plan.awaited import awaited_earlier
@@ -18,12 +18,11 @@ from crypto_archive.plan.decide import batches, decide
 from crypto_archive.plan.estimate import Needs, estimate, past_runs
 from crypto_archive.plan.limits import check_budget, require_sizes, within_budget, without_max_bytes
 from crypto_archive.plan.locked import (
+    LockLines,
     lock_to_compare,
     locked_config,
     locked_objects,
-    noting,
     require_listing,
-    write_plan,
 )
 from crypto_archive.plan.lockfile import (
     Kind,
@@ -138,6 +137,7 @@ class Plan:
     To be used in one thread, as a context manager unless it is iterated to its end. Made by ``plan``.
 
     Attributes:
+        context: The context of the job.
         request: What the plan is of.
         objects: Every object with what to do about it.
         totals: The totals so far, per market and data type.
@@ -173,11 +173,11 @@ class Plan:
             days: Takes the answers for the wanted days of the context.
         """
         self.days = days or DaysReport()
+        self.context = context
         self.request = context.request
         self.totals = PlanTotals()
         self.notices: list[Notice] = notices.kept
         self.locked: int | None = None
-        self._root = context.root
         self._listing = listing
         self._decided = objects
         self.objects: Iterator[PlannedObject] = self.totals.counting(objects)
@@ -239,8 +239,10 @@ class Plan:
     def needs(self) -> Needs:
         """Return what collecting it would take, once it is consumed."""
         objects, size = self._to_fetch()
-        expected = estimate(past_runs(self._root.runs), objects, size)
-        return Needs(self.totals.overall, self.requests_listed, free_bytes(self._root), expected, self.request.budget)
+        expected = estimate(past_runs(self.context.root.runs), objects, size)
+        return Needs(
+            self.totals.overall, self.requests_listed, free_bytes(self.context.root), expected, self.request.budget
+        )
 
     def require_budget(self) -> None:
         """Check that it keeps within its budget, once it is consumed.
@@ -278,9 +280,9 @@ class Plan:
         return totals["to_fetch"], totals["bytes_to_fetch"] if sized else None
 
     def _locking(self, objects: Iterator[PlannedObject], lock: Path) -> Iterator[PlannedObject]:
-        with LineSorter() as lines:
-            yield from noting(objects, lines)
-            self.locked = write_plan(lines, lock, self.request)
+        with LockLines(self.context) as lines:
+            yield from lines.noting(objects)
+            self.locked = lines.write(lock)
 
 
 def object_document(item: PlannedObject) -> dict[str, object]:
@@ -335,11 +337,12 @@ def write_shards(plan: Plan, count: int, folder: Path) -> tuple[Shard, ...]:
     """
     require_listing(plan.request)
     prepare_shards(folder)
-    with LineSorter() as lines:
-        plan.objects = noting(plan.objects, lines)
+    with LockLines(plan.context) as lines:
+        plan.objects = lines.noting(plan.objects)
         plan.consume()
         plan.require_budget()
-        return cut_into_files(lines.sorted, plan.request.access.bucket, count, folder)
+        bucket = plan.request.access.bucket
+        return cut_into_files(lines.objects.sorted, bucket, count, folder, lines.waits.sorted)
 
 
 def write_run_files(plan: Plan, folder: Path) -> None:
@@ -393,12 +396,12 @@ def compare(plan: Plan, against: Path, *, lock: Path | None = None) -> Differenc
 
 
 def _differences(plan: Plan, lock_file: LockFile, lock: Path | None) -> Iterator[Difference]:
-    with LineSorter() as lines:
-        for _ in noting(plan.objects, lines):
+    with LockLines(plan.context) as lines:
+        for _ in lines.noting(plan.objects):
             pass
-        yield from differences(lock_file, map(parse_line, lines.sorted()))
+        yield from differences(lock_file, map(parse_line, lines.objects.sorted()))
         if lock is not None:
-            plan.locked = write_plan(lines, lock, plan.request)
+            plan.locked = lines.write(lock)
 
 
 DIFF_SCHEMA_VERSION = 1

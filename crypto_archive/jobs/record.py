@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, date, datetime
 from typing import IO, TYPE_CHECKING, get_args
 
@@ -23,20 +23,21 @@ from crypto_archive.model import (
     RemoteStat,
     Verdict,
 )
-from crypto_archive.plan.awaited import is_over, reaches_today, wanted_by
+from crypto_archive.plan.awaited import moves_on, wanted_by
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
 from crypto_archive.s5cmd.runfile import copy_line
 from crypto_archive.text import compact_json, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from _typeshed import DataclassInstance
 
     from crypto_archive.config.run_config import Selection
     from crypto_archive.jobs.report import Report
+    from crypto_archive.plan.lockfile import Wait
     from crypto_archive.root.store import Root
 
 _NAMES = {kind: re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower() for kind in get_args(Event)}
@@ -100,32 +101,39 @@ def _plain(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
-    """For which selection a run waits for what is not published yet, and when.
+    """What a run waits for because it is not published yet, or its lock file says so of its plan.
 
     Attributes:
-        selection: The selection.
         today: The current UTC day.
+        selection: The selection; None for a lock file.
+        published: The selections by the keys of what the plan of the lock file had waited for and is published.
     """
 
-    selection: Selection
     today: date
+    selection: Selection | None = None
+    published: dict[str, str] = field(default_factory=dict)
+
+    def note_plan(self, manifest: Manifest, waits: Iterable[Wait]) -> None:
+        """Let the manifest know what the plan of a lock file waited for, or will not wait for any more."""
+        for wait in waits:
+            if wait.absence is None:
+                self.published[wait.key] = wait.wanted_by
+                continue
+            seen_at = datetime.combine(wait.seen_on, datetime.min.time(), UTC)
+            manifest.record_absent(wait.key, wait.absence, seen_at)
+            if wait.absence.may_end:
+                manifest.record_awaited(Awaited(wait.key, wait.wanted_by, wait.seen_on))
 
     def note(self, manifest: Manifest, event: ObjectFinished) -> None:
-        """Let the manifest know what the run waits for, and what has come after the selection's dates had moved on.
-
-        Of dates that do not move later runs want the same, so that nothing has to be remembered.
-        """
-        dates, item = self.selection.dates, event.object
-        if dates.start is None or not reaches_today(dates, self.today):
-            return
-        came = event.outcome in {Outcome.FETCHED, Outcome.UPDATED} and item.period.last_day < dates.start
-        if came or (event.outcome is Outcome.ABSENT and event.reason == Absence.NOT_YET):
-            who = wanted_by(self.selection, item.series.market, item.series.data_type)
+        """Let the manifest know what the run waits for, and what has come after the selection's dates had moved on."""
+        item, who = event.object, self.published.get(event.object.key)
+        came = event.outcome in {Outcome.FETCHED, Outcome.UPDATED}
+        if self.selection is not None and moves_on(dates := self.selection.dates, self.today):
+            came = came and dates.start is not None and item.period.last_day < dates.start
+            if came or (event.outcome is Outcome.ABSENT and Absence(event.reason).may_end):
+                who = wanted_by(self.selection, item.series.market, item.series.data_type)
+        if who is not None:
             manifest.record_awaited(Awaited(item.key, who, self.today, self.today if came else None))
-
-    def end(self, manifest: Manifest) -> None:
-        """Let the manifest forget what has been awaited for too long, and what came long ago."""
-        manifest.stop_waiting(one for one in manifest.awaited() if is_over(one, self.today))
 
 
 FLUSH_SECONDS = 2.0
@@ -249,7 +257,7 @@ class Record:
 
     def _stop_waiting(self) -> None:
         if self._awaiting is not None:
-            self._awaiting.end(self.manifest)
+            self.manifest.stop_waiting(self._awaiting.today)
 
     def _write_report(self) -> None:
         """Write the report in one step, so that it is never read half-written."""

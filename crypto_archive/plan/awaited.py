@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.symbols import is_settled
-from crypto_archive.model import Absence, DateRange, Notice, Partition, Topic
+from crypto_archive.model import Absence, DateRange, Notice, Topic
 from crypto_archive.plan.availability import absence
 from crypto_archive.plan.selection import select
 
@@ -25,14 +25,9 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import Selection
     from crypto_archive.model import ArchiveObject, Market
     from crypto_archive.plan.selection import SeriesGroup
-    from crypto_archive.root.manifest import Awaited, Manifest
+    from crypto_archive.root.manifest import Manifest
     from crypto_archive.root.session import Context
 
-LONGEST_WAIT = {Partition.DAILY: timedelta(days=62), Partition.MONTHLY: timedelta(days=366)}
-"""How long a wait lasts before it is given up, with a notice. The calendar does not know which series have ended: until
-then, each of their days costs a request in every run."""
-REMEMBERED = timedelta(days=7)
-"""How long a verification of the same selection still counts what came after its dates had moved on."""
 SYMBOLS_NAMED = 50
 """Up to so many symbols are listed by name; of more, the listing of all that the selection matches may cost less."""
 OBJECTS_NAMED = 3
@@ -52,9 +47,12 @@ class Earlier(NamedTuple):
     came: date | None = None
 
 
-def reaches_today(dates: DateRange, today: date) -> bool:
-    """Whether dates end yesterday or are open, so that a later run of the same selection may have left these days."""
-    return dates.end is None or dates.end >= today - timedelta(days=1)
+def moves_on(dates: DateRange, today: date) -> bool:
+    """Whether dates have a start and reach yesterday, so that a later run of the same selection may leave them behind.
+
+    Of other dates later runs want the same, so that nothing has to be remembered.
+    """
+    return dates.start is not None and (dates.end is None or dates.end >= today - timedelta(days=1))
 
 
 def wanted_by(selection: Selection, market: Market, data_type: str) -> str:
@@ -84,7 +82,7 @@ def awaited_earlier(context: Context, manifest: Manifest, *, with_came: bool = F
     """
     selection, today = context.request.selection, context.today
     start = selection.dates.start
-    if start is None or not reaches_today(selection.dates, today):
+    if start is None or not moves_on(selection.dates, today):
         return ()
     found: list[Earlier] = []
     given_up: list[Earlier] = []
@@ -95,17 +93,9 @@ def awaited_earlier(context: Context, manifest: Manifest, *, with_came: bool = F
         series = item.series
         own = wanted_by(selection, series.market, series.data_type)
         if one.wanted_by == own and _selects(context, series.market, series.data_type):
-            (given_up if is_over(one, today) else found).append(Earlier(item, one.since, one.came))
+            (given_up if one.is_over(today) else found).append(Earlier(item, one.since, one.came))
     report_earlier(context, "given up", given_up)
     return tuple(found)
-
-
-def is_over(awaited: Awaited, today: date) -> bool:
-    """Whether a wait has been too long, or what came is not remembered any more."""
-    if awaited.came is not None:
-        return awaited.came < today - REMEMBERED
-    partition = Partition.DAILY if f"/{Partition.DAILY}/" in awaited.key else Partition.MONTHLY
-    return awaited.since < today - LONGEST_WAIT[partition]
 
 
 def _selects(context: Context, market: Market, data_type: str) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import groupby, takewhile
-from typing import TYPE_CHECKING
+from itertools import chain, groupby, takewhile
+from typing import TYPE_CHECKING, Any, Self
 
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import EnvironmentFailure, UsageError
-from crypto_archive.model import GONE, REPLACED, SIDECAR_SUFFIX, Action, Candidate, RemoteStat, is_md5
+from crypto_archive.files import LineSorter
+from crypto_archive.model import GONE, REPLACED, SIDECAR_SUFFIX, Absence, Action, Candidate, RemoteStat, is_md5
+from crypto_archive.plan.awaited import moves_on, wanted_by
 from crypto_archive.plan.decide import has_pinned_bytes
-from crypto_archive.plan.lockfile import LockedObject, corrupt, line_of, open_lock, write_lock
+from crypto_archive.plan.lockfile import LockedObject, Wait, corrupt, line_of, open_lock, write_lock
 from crypto_archive.root.layout import root_of
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import list_objects
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from crypto_archive.catalog.matrix import Matrix
     from crypto_archive.config.run_config import Request, RunConfig
-    from crypto_archive.files import LineSorter
     from crypto_archive.model import PlannedObject
     from crypto_archive.plan.lockfile import LockFile
     from crypto_archive.root.presence import StoredFiles
@@ -43,7 +44,7 @@ def locked_config(config: RunConfig, path: Path) -> tuple[RunConfig, LockFile]:
     """
     lock_file = open_lock(path)
     config = config.locked_by(path, lock_file.bucket, lock_file.shard)
-    for _ in _pinned(lock_file, config.matrix, root_of(config)):
+    for _ in chain(lock_file.waits(), _pinned(lock_file, config.matrix, root_of(config))):
         pass
     return config, lock_file
 
@@ -171,34 +172,64 @@ def require_listing(request: Request) -> None:
         )
 
 
-def noting(planned: Iterable[PlannedObject], lines: LineSorter) -> Iterator[PlannedObject]:
-    """Pass a plan on, and collect the line of every object that the archive has.
+class LockLines:
+    """Takes a plan, and has the lines of its lock file: of every object that the archive has, and of what is awaited.
 
-    Raises:
-        EnvironmentFailure: An object of the listing does not fit into a line, or there is no room for the lines.
+    To be used as a context manager.
     """
-    for item in planned:
-        # What is not published yet, or cannot be had, is not locked.
-        if item.remote is not None and item.action not in {Action.WAIT, Action.REFUSE}:
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.objects, self.waits = LineSorter(), LineSorter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.objects.__exit__(*exception)
+        self.waits.__exit__(*exception)
+
+    def noting(self, planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
+        """Pass a plan on, and take its lines.
+
+        Raises:
+            EnvironmentFailure: An object of the listing does not fit into a line, or there is no room for the lines.
+        """
+        for item in planned:
             try:
-                lines.add(line_of(LockedObject(item.object.key, item.remote)))
+                # What is not published yet, or cannot be had, is not locked.
+                if item.remote is not None and item.action not in {Action.WAIT, Action.REFUSE}:
+                    self.objects.add(line_of(LockedObject(item.object.key, item.remote)))
+                if (wait := self._wait(item)) is not None:
+                    self.waits.add(wait.line)
             except ValueError as error:
                 raise EnvironmentFailure(
                     f"The archive lists an object that cannot be locked: {error}",
                     hint="Check --endpoint-url: Binance's archive has no such objects.",
                 ) from error
-        yield item
+            yield item
 
+    def _wait(self, item: PlannedObject) -> Wait | None:
+        """Return what later runs of the selection should know of an object that this one or earlier ones wait for."""
+        selection, today = self._context.request.selection, self._context.today
+        waits = item.action is Action.WAIT
+        if not (waits or item.awaited_since) or not moves_on(selection.dates, today):
+            return None
+        series = item.object.series
+        who = wanted_by(selection, series.market, series.data_type)
+        return Wait(item.object.key, who, Absence(item.why) if waits else None, today)
 
-def write_plan(lines: LineSorter, path: Path, request: Request) -> int:
-    """Write the lines of a plan as a lock file; return how many objects it has.
+    def write(self, path: Path) -> int:
+        """Write the lock file; return how many objects it has.
 
-    A plan without objects leaves an existing file alone: it is more likely a mistake than intended.
+        A plan without objects leaves an existing file alone: it is more likely a mistake than intended.
 
-    Raises:
-        FileUnusable: The file cannot be written.
-    """
-    return write_lock(path, request.access.bucket, lines.sorted()) if lines.count else 0
+        Raises:
+            FileUnusable: The file cannot be written.
+        """
+        if not self.objects.count:
+            return 0
+        return write_lock(path, self._context.request.access.bucket, self.objects.sorted(), self.waits.sorted())
 
 
 def lock_to_compare(path: Path, request: Request) -> LockFile:

@@ -7,15 +7,15 @@ import heapq
 import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.errors import FileUnusable, UsageError
 from crypto_archive.files import atomic_write, create_draft, explain_os_errors, open_regular, require_writable
-from crypto_archive.model import RemoteStat, ShardName
+from crypto_archive.model import Absence, RemoteStat, ShardName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +25,7 @@ FORMAT = "# crypto-archive lock 1"
 BUCKET = "# bucket: "
 COLUMNS = "# columns: key, size, etag, last_modified, sha256, sidecar"
 SHARD = "# shard: "
+AWAITED = "# awaited: "
 END = "# end"
 """The last line: a file without it was cut short."""
 
@@ -33,6 +34,7 @@ _WRITABLE_FOLDER = "Name a writable folder with --to."
 
 _NONE = "-"
 _SIDECAR = "sidecar"
+_PUBLISHED = "published"
 _FIELDS = 6
 _DIGITS = 12
 LONGEST_LINE = 1 << 14
@@ -41,6 +43,7 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would end or g
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_WAIT = re.compile(r"([a-z-]+) ([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9a-f]{32}) ([^\x00-\x1f\x7f-\x9f\ud800-\udfff]+)")
 _SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}) of ([0-9a-f]{12})")
 
 
@@ -49,6 +52,43 @@ class LockedObject(NamedTuple):
 
     key: str
     stat: RemoteStat
+
+
+class Wait(NamedTuple):
+    """What the plan of a lock file knew of an object for which runs of its selection wait.
+
+    Attributes:
+        key: The object's key.
+        wanted_by: The selection, apart from its dates.
+        absence: Why the archive did not have it; None where it was published, so that it is locked.
+        seen_on: The day of the plan.
+    """
+
+    key: str
+    wanted_by: str
+    absence: Absence | None
+    seen_on: date
+
+    @property
+    def line(self) -> str:
+        """Its line, without its end; a comment to versions that do not know it."""
+        line = f"{AWAITED}{self.absence or _PUBLISHED} {self.seen_on} {self.wanted_by} {self.key}"
+        if _UNFIT.search(line):
+            raise ValueError(f"the key {self.key!r} contains a control character")
+        return line
+
+
+def parse_wait(text: str) -> Wait:
+    """Return what the head of a lock file says of an awaited object.
+
+    Raises:
+        ValueError: It says nothing of that kind.
+    """
+    found = _WAIT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not an awaited object: expected a reason, a day, a selection and a key")
+    reason, day, wanted_by, key = found.groups()
+    return Wait(key, wanted_by, None if reason == _PUBLISHED else Absence(reason), date.fromisoformat(day))
 
 
 def line_of(locked: LockedObject) -> str:
@@ -146,6 +186,22 @@ class LockFile:
                 yield number, locked
             if not ended:
                 raise corrupt(self.path, number, f"the file ends here, without its last line, {END!r}")
+
+    def waits(self) -> Iterator[Wait]:
+        """Yield what its plan waited for, from its head.
+
+        Raises:
+            UsageError: The file cannot be read, or has a line that is malformed.
+        """
+        with _explained_reading(self.path), open_regular(self.path) as file:
+            for number, line in _lines(self.path, file):
+                if not is_comment(line):
+                    return
+                if line.startswith(AWAITED):
+                    try:
+                        yield parse_wait(line.removeprefix(AWAITED))
+                    except ValueError as error:
+                        raise corrupt(self.path, number, str(error)) from None
 
 
 def open_lock(path: Path) -> LockFile:
@@ -246,21 +302,23 @@ def prepare_lock(path: Path) -> None:
         require_writable(path)
 
 
-def write_lock(path: Path, bucket: str, lines: Iterable[str]) -> int:
-    """Write the sorted lines of a lock file; return how many there are.
+def write_lock(path: Path, bucket: str, lines: Iterable[str], waits: Iterable[str] = ()) -> int:
+    """Write the sorted lines of a lock file, and those of what is awaited; return how many objects there are.
 
     Raises:
         FileUnusable: It cannot be written. An existing file stays then, as it does when ``lines`` fails.
     """
     with explain_os_errors("write", path, hint=_WRITABLE_FILE), atomic_write(path) as file:
-        return _write_content(file, bucket, lines)[0]
+        return _write_content(file, bucket, lines, waits)[0]
 
 
-def _write_content(file: IO[str], bucket: str, lines: Iterable[str], shard: ShardName | None = None) -> tuple[int, int]:
+def _write_content(
+    file: IO[str], bucket: str, lines: Iterable[str], waits: Iterable[str], shard: ShardName | None = None
+) -> tuple[int, int]:
     """Write the whole content of a lock file; return the number of its objects, and their bytes."""
     count, size = 0, 0
-    head = (FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)), COLUMNS)
-    file.writelines(f"{line}\n" for line in head)
+    head = (FORMAT, BUCKET + bucket, *(() if shard is None else (f"{SHARD}{shard}",)))
+    file.writelines(f"{line}\n" for line in chain(head, waits, (COLUMNS,)))
     for line in lines:
         file.write(f"{line}\n")
         count, size = count + 1, size + size_in(line)
@@ -318,7 +376,13 @@ def prepare_shards(folder: Path) -> None:
         require_writable(folder / "shard")
 
 
-def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, folder: Path) -> tuple[Shard, ...]:
+def cut_into_files(
+    lines: Callable[[], Iterable[str]],
+    bucket: str,
+    count: int,
+    folder: Path,
+    waits: Callable[[], Iterable[str]] = tuple,
+) -> tuple[Shard, ...]:
     """Cut a plan into shards, and write each as a lock file ``shard-3-of-8.lock``; all of them or none appear.
 
     Args:
@@ -326,6 +390,7 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
         bucket: The bucket that they belong to.
         count: How many shards to write; fewer are written where there are fewer objects.
         folder: A folder that ``prepare_shards`` has created.
+        waits: Yields the lines of what is awaited, sorted; each shard has all of them, whichever is collected.
 
     Returns:
         The shards; none where the plan has no objects.
@@ -346,7 +411,7 @@ def cut_into_files(lines: Callable[[], Iterable[str]], bucket: str, count: int, 
             with create_draft(path) as file:
                 drafts.append(Path(file.name))
                 undo.callback(drafts[-1].unlink, missing_ok=True)
-                objects, size = _write_content(file, bucket, (line for _, line in own), name)
+                objects, size = _write_content(file, bucket, (line for _, line in own), waits(), name)
             shards.append(Shard(path, number, count, objects, size))
         for draft, shard in zip(drafts, shards, strict=True):
             undo.callback(shard.path.unlink, missing_ok=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
-from crypto_archive.model import Absence, AbsentDays, ManifestEntry, Verdict
+from crypto_archive.model import Absence, AbsentDays, ManifestEntry, Partition, Verdict
 from crypto_archive.root.database import FIELDS, UnreadableRow, connect_reader, connect_writer, explain_sqlite_errors
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ AbsenceRow = tuple[str, str, str]
 """An object that the archive did not have: key, reason, time."""
 AwaitedRow = tuple[str, str, str, str | None]
 """An object that a selection waits for: key, selection, the days since when and until when."""
+
+LONGEST_WAIT = {Partition.DAILY: timedelta(days=62), Partition.MONTHLY: timedelta(days=366)}
+"""How long a wait lasts before it is given up, with a notice. The calendar does not know which series have ended: until
+then, each of their days costs a request in every run."""
+REMEMBERED = timedelta(days=7)
+"""How long a verification of the same selection still counts what came after its dates had moved on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,13 @@ class Awaited:
     wanted_by: str
     since: date
     came: date | None = None
+
+    def is_over(self, today: date) -> bool:
+        """Whether the wait has been too long, or what came is not remembered any more."""
+        if self.came is not None:
+            return self.came < today - REMEMBERED
+        partition = Partition.DAILY if f"/{Partition.DAILY}/" in self.key else Partition.MONTHLY
+        return self.since < today - LONGEST_WAIT[partition]
 
 
 def row_of(entry: ManifestEntry) -> Row:
@@ -105,6 +118,11 @@ def absence_of(row: AbsenceRow) -> AbsenceRecord:
         raise UnreadableRow(str(error)) from error
 
 
+def awaited_row(one: Awaited) -> AwaitedRow:
+    """Return the row of a record."""
+    return one.key, one.wanted_by, one.since.isoformat(), None if one.came is None else one.came.isoformat()
+
+
 def awaited_of(row: AwaitedRow) -> Awaited:
     """Return the record of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
     key, wanted_by, since, came = row
@@ -137,8 +155,17 @@ ON CONFLICT (key) DO UPDATE SET
     last_modified = excluded.last_modified, fetched_at = excluded.fetched_at, run_id = excluded.run_id,
     sidecar_etag = excluded.sidecar_etag
 """
-_RECORD_ABSENT = "INSERT OR REPLACE INTO absence (key, reason, seen_at) VALUES (?, ?, ?)"
-_RECORD_AWAITED = "INSERT OR IGNORE INTO awaited (key, wanted_by, since, came) VALUES (?, ?, ?, ?)"
+# A lock file may be of an older day than what is known: an object that was fetched since is neither absent nor awaited.
+_RECORD_ABSENT = """
+INSERT INTO absence (key, reason, seen_at) SELECT ?1, ?2, ?3
+WHERE NOT EXISTS (SELECT 1 FROM object WHERE key = ?1 AND fetched_at > ?3)
+ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, seen_at = excluded.seen_at
+WHERE excluded.seen_at >= absence.seen_at
+"""
+_RECORD_AWAITED = """
+INSERT OR IGNORE INTO awaited (key, wanted_by, since, came) SELECT ?1, ?2, ?3, ?4
+WHERE ?4 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM object WHERE key = ?1)
+"""
 _NOT_AWAITED = "DELETE FROM awaited WHERE key = ?"
 _SERIES = "market = ? AND data_type = ? AND symbol = ? AND interval = ?"
 _ABSENT = "market, data_type, symbol, interval, first, last, reason, seen_at"
@@ -153,11 +180,6 @@ _MERGE_NOT_ABSENT = "DELETE FROM absence WHERE key = ? AND seen_at <= ?"
 _MERGE_HISTORY = f"""
 INSERT INTO history ({FIELDS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (
     SELECT 1 FROM history WHERE key = ?1 AND sha256 = ?3 AND fetched_at = ?7 AND run_id = ?8)
-"""
-_MERGE_ABSENCE = """
-INSERT INTO absence (key, reason, seen_at) VALUES (?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, seen_at = excluded.seen_at
-WHERE excluded.seen_at > absence.seen_at
 """
 
 _PAGE = 1000
@@ -237,15 +259,12 @@ class Manifest:
 
         The day of the first time stays. A wait ends when the object is recorded, or absent for good.
         """
-        came = None if awaited.came is None else awaited.came.isoformat()
-        row = (awaited.key, awaited.wanted_by, awaited.since.isoformat(), came)
-        self._awaited.setdefault(awaited.key, {}).setdefault(awaited.wanted_by, row)
+        self._awaited.setdefault(awaited.key, {}).setdefault(awaited.wanted_by, awaited_row(awaited))
         self._flush_when_many()
 
-    def stop_waiting(self, some: Iterable[Awaited]) -> None:
-        """Forget that selections wait for objects, or have done so."""
-        self.flush()
-        rows = [(one.key, one.wanted_by) for one in some]
+    def stop_waiting(self, today: date) -> None:
+        """Forget what has been awaited for too long, and what came long ago."""
+        rows = [(one.key, one.wanted_by) for one in self.awaited() if one.is_over(today)]
         if rows:
             self._write_many(("DELETE FROM awaited WHERE key = ? AND wanted_by = ?", rows))
 
@@ -334,9 +353,9 @@ class Manifest:
             for keyed in other._pages_of(query, ""):
                 absences = [row[:-1] for row in keyed]
                 with explain_sqlite_errors(other.path):
-                    for row in absences:
-                        absence_of(row)
-                self._write_many((_MERGE_ABSENCE, absences))
+                    final = [(row[0],) for row in absences if absence_of(row).reason.is_final]
+                self._write_many((_RECORD_ABSENT, absences), (_NOT_AWAITED, final))
+            self._write_many((_RECORD_AWAITED, map(awaited_row, other.awaited())))
             query = f"SELECT key, sha256, days, key FROM month_days WHERE key > ? ORDER BY key LIMIT {_PAGE}"
             for keyed in other._pages_of(query, ""):
                 self._write_many((_MERGE_MONTH, [row[:-1] for row in keyed]))

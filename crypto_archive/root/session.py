@@ -152,7 +152,7 @@ class Session:
             # Staging first, before anything is written: what a killed run left there may be what fills the disk.
             _clear_staging(whole)
             take_layout(whole)
-            self.notices = merge_shards(whole)
+            self.notices = merge_shards(whole, self.context.today)
             prune_runs(whole, max(self.context.request.keep_runs - 1, 0))  # this run makes its own folder
         elif self.check_layout:
             confirm_layout(whole)
@@ -179,7 +179,7 @@ def lock_root(
     with session.held:
         yield session
     if session.acquired and root.shard is not None:
-        session.merge_notices = _merge_after_last(root.whole, context.cancelled)
+        session.merge_notices = _merge_after_last(root.whole, context)
 
 
 def _clear_staging(root: Root) -> None:
@@ -187,18 +187,19 @@ def _clear_staging(root: Root) -> None:
     sweep_staging(root)
 
 
-def merge_shards(root: Root) -> tuple[Notice, ...]:
+def merge_shards(root: Root, today: date) -> tuple[Notice, ...]:
     """Merge what the shards of a root recorded into its manifest, and remove their folders; requires its lock.
 
     Killed at any moment, it leaves folders that the next call merges again, with the same result. A shard's manifest
-    that cannot be read is kept under another name; the next collect verifies the files that it knew.
+    that cannot be read is kept under another name; the next collect verifies the files that it knew. What has been
+    awaited for too long is forgotten.
     """
     notices: list[Notice] = []
     for shard in shards_of(root):
         end_orphans(shard.staging)
         shutil.rmtree(shard.staging, ignore_errors=True)
         if shard.manifest_path.exists():
-            notices += _merge_shard(shard)
+            notices += _merge_shard(shard, today)
             with explain_root_errors(shard):
                 shard.manifest_path.unlink(missing_ok=True)  # if this failed silently, it would be merged for ever
         # A file that another machine keeps open may stay for now: without the manifest the folder means nothing.
@@ -210,10 +211,11 @@ def merge_shards(root: Root) -> tuple[Notice, ...]:
     return tuple(notices)
 
 
-def _merge_shard(shard: Root) -> Iterator[Notice]:
+def _merge_shard(shard: Root, today: date) -> Iterator[Notice]:
     try:
         with Manifest(shard.whole.manifest_path) as manifest:
             manifest.merge(shard.manifest_path)
+            manifest.stop_waiting(today)
     except ManifestUnreadable as error:
         if error.path != shard.manifest_path:
             raise
@@ -236,7 +238,7 @@ def _keep_aside(shard: Root) -> Path:
     return kept
 
 
-def _merge_after_last(root: Root, cancelled: threading.Event) -> tuple[Notice, ...]:
+def _merge_after_last(root: Root, context: Context) -> tuple[Notice, ...]:
     """Merge the shards of a root unless some still run, in which case the last of them will.
 
     An error is only reported: the files are in place, and the next run merges what is left.
@@ -245,9 +247,9 @@ def _merge_after_last(root: Root, cancelled: threading.Event) -> tuple[Notice, .
         with ExitStack() as held:
             take = partial(hold_whole, root, "merge of shards", brief=True)
             taken: list[Holder] = []
-            for _ in wait_for(lambda: taken.append(held.enter_context(take())), cancelled, wait=False):
+            for _ in wait_for(lambda: taken.append(held.enter_context(take())), context.cancelled, wait=False):
                 pass  # without ``wait`` it yields nothing
-            return merge_shards(root) if taken else ()
+            return merge_shards(root, context.today) if taken else ()
     except RootLocked:
         return ()
     except EnvironmentFailure as error:

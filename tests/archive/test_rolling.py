@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from crypto_archive import Verdict, collect, load_preset, plan, verify
+from crypto_archive import Verdict, collect, load_preset, plan, verify, write_shards
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.jobs.plan import object_document
 from crypto_archive.jobs.repair import rebuild_manifest
@@ -113,6 +113,50 @@ def test_a_month_comes_though_the_dates_have_left_it_behind(
     assert stored(tmp_path, "ETHUSDT*") == set()
 
 
+def collect_in_shards(config: RunConfig, folder: Path, today: date, count: int = 2) -> list[Report]:
+    """Plan and collect as the flow does; where there is nothing to fetch, the plan is not cut."""
+    with plan(config, today=today) as made:
+        shards = write_shards(made, count, folder / str(today))
+    if not shards:
+        return [collect(config, today=today)]
+    return [collect(config, locked=shard.path, today=today) for shard in shards]
+
+
+def collect_by_lock(config: RunConfig, folder: Path, today: date) -> list[Report]:
+    with plan(config, lock=folder / "some.lock", today=today) as made:
+        made.consume()
+    return [collect(config, locked=folder / "some.lock", today=today)]
+
+
+@pytest.mark.parametrize("collect_all", [collect_in_shards, collect_by_lock])
+def test_a_month_comes_though_only_lock_files_are_collected(
+    publisher: Publisher, configure: Configure, tmp_path: Path, collect_all: Callable[..., list[Report]]
+) -> None:
+    for today in (*days(FIRST, date(2025, 12, 4)), PUBLISHED):
+        publisher.until(today)
+        reports = collect_all(configure(today), tmp_path, today)
+        assert {report.status for report in reports} == {"success"}
+        assert stored(tmp_path, "*-2025-11.zip") == (MONTHS if today >= PUBLISHED else set())
+        assert awaited(tmp_path) == (set() if today >= PUBLISHED else MONTHS)
+    report = verify(configure(PUBLISHED), today=PUBLISHED)
+    assert (report.bad, report.verdicts[Verdict.OK]) == ([], 3 + len(MONTHS))
+    with plan(configure(PUBLISHED), today=PUBLISHED) as made:
+        assert [item for item in made if item.awaited_since] == []
+
+
+def test_a_wait_that_is_given_up_is_forgotten_when_shards_are_merged(
+    publisher: Publisher, configure: Configure, tmp_path: Path
+) -> None:
+    publisher.month_day = 28
+    publisher.until(date(2025, 12, 2))
+    config = configure(date(2025, 12, 2))
+    collect_in_shards(config, tmp_path, date(2025, 12, 2))
+    assert awaited(tmp_path) == MONTHS
+    much_later = date(2026, 12, 20)
+    collect_in_shards(configure(much_later, start="2025-12-01", last=None), tmp_path, much_later)
+    assert awaited(tmp_path) & MONTHS == set()
+
+
 def collected(publisher: Publisher, configure: Configure, today: date, **fields: Any) -> Report:
     publisher.until(today)
     return collect(configure(today, **fields), today=today)
@@ -184,7 +228,18 @@ def test_a_month_that_is_late_is_waited_for_beyond_the_usual_delay(
         assert awaited(tmp_path) >= MONTHS  # and days that are late
     report = collected(publisher, configure, date(2025, 12, 28))
     assert stored(tmp_path, "*-2025-11.zip") == MONTHS
-    assert len(notes(report)) == 2
+    assert [note.partition(": ")[2].partition(" 2025")[0] for note in notes(report)] == [
+        "published now: BTCUSDT 1mo", "published now: BTCUSDT", "still not published: BTCUSDT 1d"
+    ]  # fmt: skip
+
+
+def test_a_day_that_is_late_when_it_is_first_asked_for_is_waited_for(
+    publisher: Publisher, configure: Configure, tmp_path: Path
+) -> None:
+    late, own = date(2025, 12, 25), {"data_types": ["klines"], "intervals": {"klines": ["1d"]}}
+    report = collected(publisher, configure, late, **own)
+    assert report.days.absent == {Absence.LATE: 1, Absence.NOT_YET: 2}
+    assert {key[-14:-4] for key in awaited(tmp_path)} == {"2025-12-22", "2025-12-23", "2025-12-24"}
 
 
 def test_verify_counts_what_was_waited_for(publisher: Publisher, configure: Configure, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -104,17 +105,25 @@ def test_a_signal_while_the_listing_is_under_way(run: Runner, proxy: FaultProxy,
 
 
 @pytest.mark.parametrize(
-    "command",
-    [("plan", *THREE), ("matrix", "check"), ("verify", *THREE, "--discover", "listing", "-o", ".")],
-    ids=["plan", "matrix-check", "verify"],
+    ("command", "number", "code"),
+    [
+        (("plan", *THREE), signal.SIGINT, 130),
+        (("plan", *THREE), signal.SIGTERM, 143),
+        (("plan", *THREE), signal.SIGHUP, 143),
+        (("matrix", "check"), signal.SIGINT, 130),
+        (("verify", *THREE, "--discover", "listing", "-o", "."), signal.SIGINT, 130),
+    ],
+    ids=["plan", "plan-term", "plan-hup", "matrix-check", "verify"],
 )
-def test_commands_that_only_look_can_be_interrupted(run: Runner, proxy: FaultProxy, command: tuple[str, ...]) -> None:
+def test_commands_that_only_look_can_be_interrupted(
+    run: Runner, proxy: FaultProxy, command: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
     held = proxy.fault("LIST", "*", Delay(60))
     with run.at(proxy.endpoint_url).start(*command) as process:
         held.wait()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, stderr = process.communicate(timeout=10)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Traceback" not in stderr
     assert not [child for child in psutil.process_iter() if _started_for(proxy, child)]
 
@@ -278,6 +287,48 @@ def test_a_run_that_was_started_with_nohup_goes_on(run: Runner, proxy: FaultProx
         proxy.clear()
         done = ended(run, process)
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
+
+
+# The first and the last moments of a process
+
+STOPPING = "import os, signal\ndef stop(*_):\n    for one in (1, 15, 2): os.kill(os.getpid(), one)\n"
+MOMENTS = {
+    "its run is over": "import contextlib\nfrom crypto_archive.cli import process\nheeding = process.stopping\n"
+    "@contextlib.contextmanager\ndef until_then(token):\n    with heeding(token): yield\n    stop()\n"
+    "process.stopping = until_then\n",
+    "it exits": "import atexit\natexit.register(stop)\n",
+    "its modules are torn down": "class Late: __del__ = stop\nlate = Late()\n",
+}
+"""When a process sends itself all signals that stop a command."""
+
+
+def sending(run: Runner, moment: str) -> Runner:
+    """A runner whose processes send themselves these signals."""
+    script = f"{STOPPING}{moment}from crypto_archive.__main__ import main\nmain()\n"
+    return replace(run, command=(sys.executable, "-c", script))
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_a_signal_after_the_end_of_a_run_changes_nothing(run: Runner, moment: str) -> None:
+    done = collect(sending(run, moment), *THREE)
+    assert (done.code, done.outcomes, done.stderr.count("Traceback")) == (0, {"fetched": 3}, 0)
+    assert report_of(run)["exit_code"] == 0
+    (done.root / KEYS[0]).unlink()
+    code, stdout, stderr = sending(run, moment)("verify", "--all", "-o", ROOT, "--json")
+    assert (code, stderr.count("Traceback")) == (4, 0)
+    assert json.loads(stdout)["status"] == "bad"
+
+
+def test_a_signal_after_a_command_that_only_looks_changes_nothing(run: Runner) -> None:
+    assert sending(run, MOMENTS["it exits"])("preset", "list").code == 0
+
+
+def test_an_interrupt_while_the_program_loads_is_not_a_traceback(run: Runner) -> None:
+    loading = (
+        "class Loading:\n    def find_spec(self, name, *_):\n        if name == 'typer': os.kill(os.getpid(), 2)\n"
+    )
+    done = sending(run, f"{loading}import sys\nsys.meta_path.insert(0, Loading())\n")("preset", "list")
+    assert (done.code, done.stderr) == (130, "")
 
 
 def report_of(run: Runner) -> dict[str, Any]:

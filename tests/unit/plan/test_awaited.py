@@ -11,18 +11,16 @@ import pytest
 from crypto_archive.config.run_config import Partitioning, Selection, SymbolFilter
 from crypto_archive.model import Absence, Action, DateRange, Market, Partition, Period, StoredStat
 from crypto_archive.plan.awaited import (
-    LONGEST_WAIT,
     SYMBOLS_NAMED,
     Earlier,
     awaited_earlier,
     earlier_groups,
-    is_over,
-    reaches_today,
+    moves_on,
     wanted_by,
 )
 from crypto_archive.plan.candidates import listed_objects
 from crypto_archive.plan.selection import ResolvedSelection
-from crypto_archive.root.manifest import Awaited, Manifest
+from crypto_archive.root.manifest import LONGEST_WAIT, Awaited, Manifest
 from tests.objects import Files, a_context, row_of
 from tests.unit.plan.test_candidates import Bucket, with_sidecars
 
@@ -95,7 +93,8 @@ def test_a_data_type_that_is_not_selected_any_more_is_not_wanted(manifest: Manif
 
 @pytest.mark.parametrize(("end", "expected"), [(None, True), (date(2025, 12, 7), True), (date(2025, 12, 6), False)])
 def test_dates_that_reach_yesterday_move(end: date | None, expected: bool) -> None:
-    assert reaches_today(DateRange(SINCE, end), TODAY) is expected
+    assert moves_on(DateRange(SINCE, end), TODAY) is expected
+    assert not moves_on(DateRange(None, end), TODAY)
 
 
 def test_what_never_came_is_given_up_after_a_year_with_a_notice(manifest: Manifest) -> None:
@@ -116,7 +115,7 @@ def test_what_never_came_is_given_up_after_a_year_with_a_notice(manifest: Manife
 def test_a_wait_is_over_after_a_while(partition: str, days: int, came: int | None, expected: bool) -> None:
     ended = None if came is None else TODAY - timedelta(days=came)
     one = Awaited(f"data/spot/{partition}/trades/BTCUSDT/x.zip", "who", TODAY - timedelta(days=days), ended)
-    assert is_over(one, TODAY) is expected
+    assert one.is_over(TODAY) is expected
 
 
 def candidates(

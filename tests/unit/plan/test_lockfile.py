@@ -163,6 +163,28 @@ NO_LOCK = "{path} is not a lock file: its first line is not '# crypto-archive lo
 OTHER_VERSION = (
     "The lock file {path} has the format '# crypto-archive lock 2'; this version reads '# crypto-archive lock 1'"
 )
+WHO = "0a" * 16
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("data/a.zip", "'data/a.zip' is not an awaited object: expected a reason, a day, a selection and a key"),
+        (f"not-yet 2025-12-06 {WHO} ", "is not an awaited object"),
+        (f"not-yet 2025-12-06 {WHO} data/\x9ba.zip", "is not an awaited object"),
+        (f"not-yet 2025-12-36 {WHO} data/a.zip", "day is out of range"),
+        (f"because 2025-12-06 {WHO} data/a.zip", "'because'"),
+    ],
+)
+def test_an_awaited_object_that_is_malformed_is_one_error(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "some.lock"
+    path.write_text(f"{HEAD}# awaited: {text}\n{LINE}\n# end\n", encoding="utf-8", newline="")
+    with pytest.raises(UsageError, match="corrupt at line 3: ") as raised:
+        list(open_lock(path).waits())
+    assert problem in raised.value.message
+    assert [locked.key for locked in open_lock(path)] == ["data/a.zip"]
+
+
 NO_BUCKET = "The lock file {path} is corrupt at line 2: expected the line '# bucket:' with the name of the bucket"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,14 @@ from typer.testing import CliRunner
 
 from crypto_archive.cli.app import app
 from crypto_archive.config.load import load_run_config
+from crypto_archive.config.run_config import Selection
 from crypto_archive.errors import ConfigError, EnvironmentFailure, ExitCode, UsageError
-from crypto_archive.files import LineSorter
 from crypto_archive.jobs.plan import Differences
-from crypto_archive.model import Action, PlannedObject
-from crypto_archive.plan.locked import locked_config, noting, write_plan
-from crypto_archive.plan.lockfile import LockedObject, differences, line_of, write_lock
-from tests.objects import FIRST_DAY, an_object, kept, listed, to_fetch
+from crypto_archive.model import Absence, Action, DateRange, Market, PlannedObject
+from crypto_archive.plan.awaited import wanted_by
+from crypto_archive.plan.locked import LockLines, locked_config
+from crypto_archive.plan.lockfile import LockedObject, Wait, differences, line_of, open_lock, write_lock
+from tests.objects import FIRST_DAY, a_context, an_object, kept, listed, to_fetch
 
 if TYPE_CHECKING:
     from crypto_archive.config.run_config import RunConfig
@@ -57,26 +59,58 @@ def test_a_lock_has_what_the_archive_has_whatever_is_to_be_done_with_it() -> Non
         PlannedObject(an_object(5), Action.REFUSE, "replaced", remote=STAT),
         to_fetch(an_object(6)),
     ]
-    with LineSorter() as sorter:
-        assert list(noting(planned, sorter)) == planned
-        assert list(sorter.sorted()) == [
+    with LockLines(a_context()) as lines:
+        assert list(lines.noting(planned)) == planned
+        assert list(lines.objects.sorted()) == [
             line_of(LockedObject(an_object(1).key, STAT)),
             line_of(LockedObject(an_object(2).key, replace(STAT, sha256=SHA256, has_sidecar=False))),
             line_of(LockedObject(an_object(3).key, STAT)),
         ]
+        assert list(lines.waits.sorted()) == []  # without dates that move on, nothing has to be remembered
+
+
+TODAY = FIRST_DAY + timedelta(days=9)
+
+
+@pytest.mark.parametrize(
+    ("dates", "moves"),
+    [
+        (DateRange(FIRST_DAY, None), True),
+        (DateRange(FIRST_DAY, TODAY - timedelta(days=1)), True),
+        (DateRange(FIRST_DAY, TODAY - timedelta(days=2)), False),
+        (DateRange(None, None), False),
+    ],
+)
+def test_a_lock_has_what_is_awaited_where_dates_move_on(dates: DateRange, moves: bool) -> None:
+    context = a_context(TODAY, selection=Selection((Market.SPOT,), ("klines",), dates=dates))
+    planned = [
+        to_fetch(an_object(0), remote=STAT),
+        replace(to_fetch(an_object(1), remote=STAT), awaited_since=FIRST_DAY),
+        PlannedObject(an_object(2), Action.WAIT, "not-yet"),
+        PlannedObject(an_object(3), Action.WAIT, "delisted", awaited_since=FIRST_DAY),
+    ]
+    who = wanted_by(context.request.selection, Market.SPOT, "klines")
+    absences = {1: None, 2: Absence.NOT_YET, 3: Absence.DELISTED}
+    with LockLines(context) as lines:
+        list(lines.noting(planned))
+        assert lines.write(Path("some.lock")) == 2
+        assert set(open_lock(Path("some.lock")).waits()) == {
+            Wait(an_object(number).key, who, absence, TODAY) for number, absence in absences.items() if moves
+        }
+    assert [locked.key for locked in open_lock(Path("some.lock"))] == [an_object(0).key, an_object(1).key]
 
 
 def test_an_object_that_does_not_fit_into_a_line_is_reported() -> None:
-    with LineSorter() as sorter, pytest.raises(EnvironmentFailure, match="cannot be locked: the ETag 'a") as raised:
-        list(noting([to_fetch(ITEM, remote=listed(etag="a\tb"))], sorter))
+    with LockLines(a_context()) as lines, pytest.raises(EnvironmentFailure, match="locked: the ETag 'a") as raised:
+        list(lines.noting([to_fetch(ITEM, remote=listed(etag="a\tb"))]))
     assert "--endpoint-url" in raised.value.hint
 
 
 def test_nothing_to_lock_leaves_what_is_there_alone() -> None:
     a_lock(ITEM.key)
     before = Path("some.lock").read_bytes()
-    with LineSorter() as sorter:
-        assert write_plan(sorter, Path("some.lock"), configured().request) == 0
+    with LockLines(a_context()) as lines:
+        assert lines.write(Path("some.lock")) == 0
     assert Path("some.lock").read_bytes() == before
 
 

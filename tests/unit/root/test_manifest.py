@@ -19,9 +19,9 @@ from hypothesis import given, strategies as st
 
 from crypto_archive.catalog import days as dayset
 from crypto_archive.errors import EnvironmentFailure, RootUnusable
-from crypto_archive.model import Absence, AbsentDays, ManifestEntry, Market, Series, SeriesDays, Verdict
+from crypto_archive.model import Absence, AbsentDays, ManifestEntry, Market, Partition, Series, SeriesDays, Verdict
 from crypto_archive.root import database
-from crypto_archive.root.manifest import AbsenceRecord, Awaited, Manifest
+from crypto_archive.root.manifest import LONGEST_WAIT, AbsenceRecord, Awaited, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -677,13 +677,21 @@ def test_what_will_never_come_is_not_awaited_any_more(path: Path, reason: Absenc
         assert bool(manifest.awaited()) is (reason in may_come)
 
 
-def test_a_wait_can_be_given_up(path: Path) -> None:
+def test_a_wait_is_given_up(path: Path) -> None:
     with Manifest(path) as manifest:
         manifest.record_awaited(replace(WAIT, came=WAIT.since))
         manifest.record_awaited(replace(WAIT, key="y.zip"))
-        manifest.record_awaited(replace(WAIT, key="y.zip", wanted_by="another"))
-        manifest.stop_waiting(one for one in manifest.awaited() if one.wanted_by == WAIT.wanted_by)
+        manifest.record_awaited(replace(WAIT, key="y.zip", wanted_by="another", since=WAIT.since + timedelta(days=1)))
+        manifest.stop_waiting(WAIT.since + LONGEST_WAIT[Partition.MONTHLY] + timedelta(days=1))
         assert [(one.key, one.wanted_by) for one in manifest.awaited()] == [("y.zip", "another")]
+
+
+def test_what_an_older_lock_file_says_is_no_news_of_what_was_fetched_since(path: Path) -> None:
+    with Manifest(path) as manifest:
+        manifest.record(entry())
+        manifest.record_absent(entry().key, Absence.NOT_YET, entry().fetched_at - timedelta(days=1))
+        manifest.record_awaited(replace(WAIT, key=entry().key))
+        assert (manifest.awaited(), manifest.absence(entry().key)) == ([], None)
 
 
 # Days, and manifests of earlier versions

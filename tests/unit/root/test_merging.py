@@ -200,6 +200,7 @@ def test_the_damaged_one_is_named(whole: Path, part: Path) -> None:
         "UPDATE object SET fetched_at = 'yesterday'",
         "INSERT INTO history SELECT 9, * FROM object; UPDATE history SET verdict = 'splendid'",
         "UPDATE absence SET reason = 'because'",
+        "INSERT INTO awaited VALUES ('data/x.zip', 'a selection', 'yesterday', NULL)",
     ],
 )
 def test_a_row_that_cannot_be_read_is_not_handed_on(whole: Path, part: Path, statement: str) -> None:
@@ -212,6 +213,34 @@ def test_a_row_that_cannot_be_read_is_not_handed_on(whole: Path, part: Path, sta
     assert raised.value.path == part
     assert isinstance(raised.value, EnvironmentFailure)
     assert set(known(whole)) <= {KEYS[0]}
+
+
+def test_what_a_part_waits_for_is_awaited_unless_it_was_fetched_meanwhile(whole: Path, part: Path) -> None:
+    waits = [Awaited(key, "a selection", NOON.date()) for key in KEYS[:4]]
+    with Manifest(whole) as manifest:
+        manifest.record(entry(KEYS[0]))
+        manifest.record_awaited(replace(waits[2], since=NOON.date() - timedelta(days=3)))
+        manifest.record_awaited(waits[3])
+    with Manifest(part) as manifest:
+        for wait in waits[:3]:
+            manifest.record_awaited(wait)
+        manifest.record(entry(KEYS[3]))
+        manifest.record_awaited(replace(waits[3], came=NOON.date()))
+    merge(part, whole)
+    merge(part, whole)
+    with Manifest(whole, read_only=True) as manifest:
+        assert manifest.awaited() == [
+            waits[1], replace(waits[2], since=NOON.date() - timedelta(days=3)), replace(waits[3], came=NOON.date())
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", [Absence.DELISTED, Absence.MONTHLY_ONLY, Absence.HOLE])
+def test_what_a_part_knows_will_never_come_is_not_awaited_any_more(whole: Path, part: Path, reason: Absence) -> None:
+    with Manifest(whole) as manifest:
+        manifest.record_awaited(Awaited(KEYS[0], "a selection", NOON.date()))
+    merge(written(part, [], [(KEYS[0], reason, NOON)]), whole)
+    with Manifest(whole, read_only=True) as manifest:
+        assert bool(manifest.awaited()) is not reason.is_final
 
 
 def test_what_a_part_has_fetched_is_not_awaited_any_more(whole: Path, part: Path) -> None:

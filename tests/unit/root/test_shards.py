@@ -113,7 +113,7 @@ def test_other_folders_are_not_shards(root: Root) -> None:
     for name in ("notes", f"{PLAN}-0-of-3", f"{PLAN}-1-of-3.old", "x" * 12 + "-1-of-3"):
         (root.shards / name).mkdir(parents=True)
     assert shards_of(root) == ()
-    merge_shards(root)
+    merge_shards(root, NOON.date())
     assert len(list(root.shards.iterdir())) == 4
 
 
@@ -218,7 +218,7 @@ def test_shards_are_merged_and_nothing_of_them_is_left(root: Root) -> None:
     with Manifest(root.manifest_path) as manifest:
         manifest.record(ManifestEntry(KEYS[2], 1, "a" * 64, Verdict.OK, "", None, NOON, "run"))
     with hold_whole(root, "collect"):
-        assert merge_shards(root) == ()
+        assert merge_shards(root, NOON.date()) == ()
     assert known(root) == KEYS
     assert not root.shards.exists()
 
@@ -227,7 +227,7 @@ def test_processes_of_killed_shards_are_ended(root: Root, monkeypatch: pytest.Mo
     left = [left_behind(root, number, KEYS[number]) for number in (1, 2)]
     ended: list[tuple[Path, bool]] = []
     monkeypatch.setattr(session, "end_orphans", lambda folder: ended.append((folder, (folder / RUN / "half").exists())))
-    merge_shards(root)
+    merge_shards(root, NOON.date())
     assert ended == [(one.staging, True) for one in left]  # before what they write to is removed
 
 
@@ -249,8 +249,8 @@ def test_killed_between_any_two_steps_nothing_is_lost(
     with monkeypatch.context() as patched:
         patched.setattr(place, step, killed)
         with pytest.raises(KeyboardInterrupt):
-            merge_shards(root)
-    assert merge_shards(root) == ()
+            merge_shards(root, NOON.date())
+    assert merge_shards(root, NOON.date()) == ()
     assert known(root) == KEYS[:2]
     assert not root.shards.exists()
 
@@ -259,7 +259,7 @@ def test_killed_while_its_folder_is_removed_a_stale_log_is_not_a_manifest(root: 
     killed = left_behind(root, 1, KEYS[0])
     killed.manifest_path.unlink()
     killed.manifest_path.with_name("manifest.sqlite-wal").write_bytes(b"\x37\x7f\x06\x82" + b"stale" * 100)
-    assert merge_shards(root) == ()
+    assert merge_shards(root, NOON.date()) == ()
     assert known(root) == []
     assert not root.shards.exists()
 
@@ -273,8 +273,8 @@ def test_a_shard_that_cannot_be_removed_is_reported(root: Root, monkeypatch: pyt
     with monkeypatch.context() as patched:
         patched.setattr(type(root.path), "unlink", denied)
         with pytest.raises(RootUnusable, match="Permission denied writing to output directory"):
-            merge_shards(root)
-    assert merge_shards(root) == ()
+            merge_shards(root, NOON.date())
+    assert merge_shards(root, NOON.date()) == ()
     assert known(root) == [KEYS[0]]
 
 
@@ -285,7 +285,7 @@ def test_a_manifest_that_cannot_be_read_is_kept_and_reported(root: Root) -> None
         content = b"spoilt" * 1_000
         killed.manifest_path.write_bytes(content)
         left_behind(root, 2, KEYS[1])
-        (notice,) = merge_shards(root)
+        (notice,) = merge_shards(root, NOON.date())
         assert notice.text.startswith(f"the manifest of shard 1/3 of {PLAN} cannot be read and is kept as {name}; ")
         assert name.read_bytes() == content
         assert known(root) == [KEYS[1]]
@@ -296,10 +296,10 @@ def test_a_manifest_of_the_root_that_cannot_be_read_costs_no_shard(root: Root) -
     killed = left_behind(root, 1, KEYS[0])
     root.manifest_path.write_bytes(b"spoilt" * 1_000)
     with pytest.raises(EnvironmentFailure, match="manifest"):
-        merge_shards(root)
+        merge_shards(root, NOON.date())
     root.manifest_path.unlink()
     assert killed.manifest_path.exists()
-    merge_shards(root)
+    merge_shards(root, NOON.date())
     assert known(root) == [KEYS[0]]
 
 
@@ -313,7 +313,7 @@ def test_readers_that_write_nothing_see_what_a_killed_run_left_in_the_log(root: 
         path.write_bytes(content)
     assert root.manifest_path.with_name("manifest.sqlite-wal").exists()
 
-    merge_shards(root)
+    merge_shards(root, NOON.date())
     with Manifest(root.manifest_path, unchanging=True) as manifest:
         assert manifest.entry(KEYS[0]) is not None
         assert sorted(path.name for path in root.private.glob("manifest*")) == ["manifest.sqlite"]
@@ -327,5 +327,5 @@ def test_quarantined_bytes_of_two_shards_do_not_collide(root: Root) -> None:
             staged = share.staging / "bad.zip"
             staged.write_bytes(str(number).encode())
             kept.append(quarantine(share, staged, KEYS[0], "bad", "run"))
-    merge_shards(root)
+    merge_shards(root, NOON.date())
     assert [path.read_bytes() for path in kept] == [b"1", b"2"]
