@@ -355,6 +355,10 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+STORED = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
+"""The outcomes of objects that are in place when a run ends."""
+
+
 class Verdict(StrEnum):
     """The result of a check of an object's bytes: on arrival, or of the stored file.
 

@@ -106,7 +106,7 @@ def _plan(
     with plan_of(config, lock=lock) as plan:
         if format is PlanFormat.JSONL:
             for item in plan:
-                print(json_text(object_document(item), ascii_only=not writes_utf8(sys.stdout)))
+                print(json_text(object_document(item, plan.path(item)), ascii_only=not writes_utf8(sys.stdout)))
         elif shards is not None and to is not None:
             written = write_shards(plan, shards, to)
         elif to is not None:

@@ -220,6 +220,13 @@ class Plan:
         bucket, part_size_mb = self.request.access.bucket, self.request.fetching.part_size_mb
         return (copy_line(bucket, key, key, part_size_mb) for item in batch.items for key in item.keys)
 
+    def path(self, item: PlannedObject) -> Path | None:
+        """Return the absolute path where an object is, or will be; None where the root's layout has no place for it."""
+        try:
+            return self._root.file(item.object.key)
+        except ValueError:
+            return None
+
     @property
     def requests_listed(self) -> int:
         """How many LIST requests the plan has made so far."""
@@ -283,12 +290,13 @@ class Plan:
             self.locked = write_plan(lines, lock, self.request)
 
 
-def object_document(item: PlannedObject) -> dict[str, object]:
-    """Return a planned object as a document: one line of ``plan --format jsonl``."""
+def object_document(item: PlannedObject, path: Path | None) -> dict[str, object]:
+    """Return a planned object and its path as a document: one line of ``plan --format jsonl``."""
     series, remote = item.object.series, item.remote
     awaited = {"awaited_since": item.awaited_since.isoformat()} if item.awaited_since else {}
     return {
         "key": item.object.key,
+        "path": None if path is None else str(path),
         "market": series.market,
         "data_type": series.data_type,
         "symbol": series.symbol,

@@ -22,7 +22,8 @@ from crypto_archive.events import (
     RunStarted,
     SeriesAnswered,
 )
-from crypto_archive.model import Absence, Notice, Outcome, Series, SeriesDays, UnknownSymbols, Verdict
+from crypto_archive.jobs.record import stored_files
+from crypto_archive.model import STORED, Absence, Notice, Outcome, Series, SeriesDays, UnknownSymbols, Verdict
 from crypto_archive.text import format_bytes
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config.run_config import Request, RunConfig
     from crypto_archive.model import Market, UnknownSymbol
+    from crypto_archive.root.store import Root
 
 SCHEMA_VERSION = 1
 """The version of every report's document."""
@@ -44,7 +46,6 @@ UNPRUNED_KEPT = 1000
 SUCCESSFUL = (Outcome.FETCHED, Outcome.UPDATED)
 SKIPPED = (Outcome.PRESENT, Outcome.ABSENT)
 UNSUCCESSFUL = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
-STORED = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
 UNEXPLAINED = "unexplained"
 
 
@@ -317,6 +318,12 @@ class Report(JobReport):
     stored_verdicts: Counter[Verdict] = field(default_factory=Counter)
     absences: Counter[str] = field(default_factory=Counter)
     days: DaysReport = field(default_factory=DaysReport)
+    _root: Root | None = field(default=None, init=False)
+    _folders: list[Path] = field(default_factory=list, init=False)
+
+    def begin(self, root: Root, folder: Path) -> None:
+        """Take in where the run keeps its objects, and its own files."""
+        self.folder, self._root, self._folders = folder, root, [folder]
 
     def add(self, event: Event) -> None:
         """Take in one event; those that change no figure are ignored."""
@@ -374,7 +381,20 @@ class Report(JobReport):
         self.failures += failures[:room]
         self.failures_omitted += len(failures[room:])
 
-    def files(self) -> tuple[Path | None, Path | None]:
+    def files(self) -> Iterator[Path]:
+        """Yield the absolute path of each object of the run that is on disk: fetched, updated or present before.
+
+        Sorted by path, in the layout of the archive root; also of lock files and shards. Sidecars are left out, and so
+        are daily objects that the run itself moved aside (``prune_covered``). A file that the archive has only as a
+        broken zip is included, and named in ``failures``. Memory stays small, however many there are.
+
+        Raises:
+            FileUnusable: The run's journal is gone, since newer runs have taken its place.
+            UsageError: A relayout has moved the files since.
+        """
+        return iter(()) if self._root is None else stored_files(self._root, self._folders)
+
+    def written(self) -> tuple[Path | None, Path | None]:
         """Return where ``report.json`` and ``failed.s5cmd`` of the run are; None for a file that does not exist."""
         if self.folder is None:
             return None, None
@@ -519,6 +539,8 @@ class Report(JobReport):
         self.stored_verdicts += other.stored_verdicts
         self.absences += other.absences
         self.days.include(other.days)
+        self._root = self._root or other._root
+        self._folders += other._folders
         if self.interrupted_by is None:
             self.interrupted_by = other.interrupted_by
         if not self.error:
