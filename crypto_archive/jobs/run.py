@@ -37,11 +37,17 @@ class Run(Generic[E, R]):
         """Take a job that yields events and returns a report."""
         self._events = events
         self._report: tuple[R] | None = None
+        self._started = False
+
+    def __repr__(self) -> str:
+        state = "ended" if self._report else "under way" if self._started else "not started; iterate over it"
+        return f"<Run: {state}>"
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> E:
+        self._started = True
         try:
             return next(self._events)
         except StopIteration as end:
