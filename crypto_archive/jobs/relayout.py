@@ -91,13 +91,6 @@ class RelayoutReport(JobReport):
         in_the_way: How many of all of these kept everything from being moved.
         seconds: How long it took; 0 while it runs.
         interrupted_by: The signal that ended it early, 0 if a program did; None if it ran to its end.
-
-    Example:
-        >>> from crypto_archive import collect, load_preset, relayout
-        >>> _ = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
-        >>> report = relayout(load_preset(layout="hive"), dry_run=True)
-        >>> report.source, report.target, report.moved > 0, report["left"]
-        ('mirror', 'hive', True, [])
     """
 
     output_directory: str

@@ -22,7 +22,6 @@ import crypto_archive
 from crypto_archive import (
     Cancellation,
     Event,
-    ExitCode,
     ObjectFinished,
     Outcome,
     Report,
@@ -38,6 +37,7 @@ from crypto_archive import (
     verify,
     write_shards,
 )
+from crypto_archive.errors import ExitCode
 from crypto_archive.events import RunStarted
 from crypto_archive.jobs import run as running
 from tests.archive.proxy import Stall
