@@ -5,7 +5,7 @@
     from crypto_archive import collect, load_preset
 
     report = collect(load_preset("research", output_directory="/data/binance", last="30d"))
-    print(report.status, report["success_rate"])
+    print(report.status, *report.files())
 
 Nothing here prints, handles signals or ends the process. Names are loaded on first use, so importing the package costs
 nothing.
@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from crypto_archive.catalog.layouts import Layout as Layout
     from crypto_archive.config.load import load_preset as load_preset
     from crypto_archive.config.run_config import RunConfig as RunConfig
     from crypto_archive.errors import (
         ConfigError as ConfigError,
         CryptoArchiveError as CryptoArchiveError,
         EnvironmentFailure as EnvironmentFailure,
-        ExitCode as ExitCode,
         RootLocked as RootLocked,
         UsageError as UsageError,
     )
@@ -44,38 +42,33 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.doctor import doctor as doctor
     from crypto_archive.jobs.metrics import write_metrics as write_metrics
     from crypto_archive.jobs.plan import Plan as Plan, plan as plan, write_shards as write_shards
-    from crypto_archive.jobs.relayout import RelayoutReport as RelayoutReport, relayout as relayout
+    from crypto_archive.jobs.relayout import relayout as relayout
     from crypto_archive.jobs.repair import repair as repair
     from crypto_archive.jobs.report import Report as Report
-    from crypto_archive.jobs.run import Run as Run
     from crypto_archive.jobs.schedule import schedule as schedule
     from crypto_archive.jobs.symbols import symbols as symbols
     from crypto_archive.jobs.verify import VerifyReport as VerifyReport, verify as verify
-    from crypto_archive.model import (
-        ArchiveObject as ArchiveObject,
-        Outcome as Outcome,
-        Verdict as Verdict,
-    )
+    from crypto_archive.model import Outcome as Outcome, Verdict as Verdict
+    from crypto_archive.render.progress import show_progress as show_progress
 
 _HOMES = {
-    "catalog.layouts": "Layout",
     "config.load": "load_preset",
     "config.run_config": "RunConfig",
-    "errors": "ConfigError CryptoArchiveError EnvironmentFailure ExitCode RootLocked UsageError",
+    "errors": "ConfigError CryptoArchiveError EnvironmentFailure RootLocked UsageError",
     "events": "Cancellation Event ObjectFinished",
     "jobs.collect": "collect collect_async collect_events",
     "jobs.coverage": "CoverageReport coverage",
     "jobs.doctor": "doctor",
     "jobs.metrics": "write_metrics",
     "jobs.plan": "Plan plan write_shards",
-    "jobs.relayout": "RelayoutReport relayout",
+    "jobs.relayout": "relayout",
     "jobs.repair": "repair",
     "jobs.report": "Report",
-    "jobs.run": "Run",
     "jobs.schedule": "schedule",
     "jobs.symbols": "symbols",
     "jobs.verify": "VerifyReport verify",
-    "model": "ArchiveObject Outcome Verdict",
+    "model": "Outcome Verdict",
+    "render.progress": "show_progress",
 }
 _HOME = {name: f"crypto_archive.{module}" for module, names in _HOMES.items() for name in names.split()}
 

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """How a command ends; part of the public contract (``docs/exit-codes.md``).
-
-    Example:
-        >>> from crypto_archive import ExitCode, collect, load_preset
-        >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
-        >>> report.exit_code() is ExitCode.OK
-        True
-    """
+    """How a command ends; part of the public contract (``docs/exit-codes.md``)."""
 
     OK = 0
     BUG = 1

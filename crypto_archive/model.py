@@ -114,16 +114,6 @@ class ArchiveObject:
         key: The key in the bucket, verbatim.
         series: The series that it belongs to.
         period: When it is from.
-
-    Example:
-        >>> from crypto_archive import load_preset, plan
-        >>> config = load_preset(markets=["spot"], data_types=["klines"], intervals={"klines": ["1d"]},
-        ...                      symbols=["BTCUSDT"], start="2025-07-15", end="2025-07-15")
-        >>> [planned] = plan(config)
-        >>> planned.object.key
-        'data/spot/daily/klines/BTCUSDT/1d/BTCUSDT-1d-2025-07-15.zip'
-        >>> planned.object.series.symbol, planned.object.period.first_day
-        ('BTCUSDT', datetime.date(2025, 7, 15))
     """
 
     key: str
@@ -353,6 +343,10 @@ class Outcome(StrEnum):
     FAILED = "failed"
     QUARANTINED = "quarantined"
     CANCELLED = "cancelled"
+
+
+STORED = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
+"""The outcomes of objects that are in place when a run ends."""
 
 
 class Verdict(StrEnum):

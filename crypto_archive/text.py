@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 
 HIDDEN = r"\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
 """In a class of a regular expression: characters above ASCII's space that control a terminal, hide, change the
@@ -99,6 +100,32 @@ def json_text(document: object, *, indent: int | None = None, ascii_only: bool =
         ascii_only: Whether to escape whatever is not ASCII.
     """
     return _harmless(json.dumps(document, ensure_ascii=ascii_only, indent=indent))
+
+
+def document_of(fields: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Return the fields of a document as a dictionary; what is an iterator among the values becomes a list."""
+    return {name: [*value] if isinstance(value, Iterator) else value for name, value in fields}
+
+
+def json_pieces(fields: Iterable[tuple[str, object]], *, ascii_only: bool = False) -> Iterator[str]:
+    """Yield the same document as JSON text, in pieces: an iterator is never in memory as a whole, and has a line each.
+
+    A field is asked for only when those before it have been written, so that one after an iterator may count it.
+    """
+    yield "{"
+    before = "\n  "
+    for name, value in fields:
+        yield f"{before}{json_text(name, ascii_only=ascii_only)}: "
+        before = ",\n  "
+        if isinstance(value, Iterator):
+            between, end = "[\n    ", "[]"
+            for item in value:
+                yield between + json_text(item, ascii_only=ascii_only)
+                between, end = ",\n    ", "\n  ]"
+            yield end
+        else:
+            yield json_text(value, indent=2, ascii_only=ascii_only).replace("\n", "\n  ")
+    yield "\n}\n"
 
 
 def compact_json(document: object) -> str:

@@ -63,16 +63,6 @@ class Layout(Protocol):
     It must always return the same folder for the same object, and different ones for two objects whose files have the
     same name, such as ``BTCUSDT-1h-2025-07-15.zip`` of two markets. A preset names it by module and attribute, such as
     ``layout: my_layouts:ByMarket``, since the archive root remembers that name.
-
-    Example:
-        >>> from crypto_archive import Layout, load_preset, plan
-        >>> class ByMarket:
-        ...     def folder(self, item):
-        ...         return f"{item.series.market}/{item.series.data_type}/{item.series.symbol}"
-        >>> layout: Layout = ByMarket()
-        >>> with plan(load_preset("backtest", start="2025-07-15", end="2025-07-15")) as planned:
-        ...     print(layout.folder(next(iter(planned)).object))
-        spot/klines/BTCUSDT
     """
 
     def folder(self, item: ArchiveObject) -> str | PurePath:

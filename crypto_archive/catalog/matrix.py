@@ -156,10 +156,10 @@ class Matrix:
 
     name: str
     version: str
-    rows: tuple[Row, ...]
-    symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    interval_aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
-    notes: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = field(repr=False)
+    symbols: Mapping[Market, tuple[str, ...]] = field(default_factory=dict, hash=False, repr=False)
+    interval_aliases: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
     _by_name: dict[tuple[Market, str], Row] = field(init=False, repr=False, compare=False)
     _by_folder: dict[str, tuple[Row, ...]] = field(init=False, repr=False, compare=False)
     _depths: tuple[int, ...] = field(init=False, repr=False, compare=False)

@@ -244,4 +244,4 @@ class _Collect:
         elif quiet and report.status in {"partial", "failed", "empty"}:
             print_error(headline(report))
         if not as_json and not quiet:
-            show(report_summary(report, *report.files()), sys.stdout)
+            show(report_summary(report, *report.written()), sys.stdout)

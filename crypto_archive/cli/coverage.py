@@ -52,13 +52,14 @@ def coverage(
     """
     from contextlib import nullcontext
 
-    from crypto_archive.cli.output import configure, prepare_file, print_notice, print_text, write_text
+    from crypto_archive.cli.output import configure, prepare_file, print_notice, print_text, write_text, writes_utf8
     from crypto_archive.cli.process import print_line
     from crypto_archive.jobs.coverage import coverage as measure
     from crypto_archive.model import Notice
     from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.coverage import coverage_page, coverage_view
     from crypto_archive.render.tables import show as show_table
+    from crypto_archive.text import json_pieces
 
     refuse_two_forms(as_json=as_json, format=format)
     suffix = "" if to is None or as_json or format else to.suffix.lower()
@@ -81,7 +82,8 @@ def coverage(
     if as_table:
         show_table(coverage_view(report, every_series=every_series), sys.stdout)
     else:
-        text = report.json_text() if as_json else coverage_page(report)
+        ascii_only = to is None and not writes_utf8(sys.stdout)
+        text = json_pieces(report.document_fields(), ascii_only=ascii_only) if as_json else coverage_page(report)
         if to is None:
             print_text(text)
         else:

@@ -24,16 +24,16 @@ def doctor(
       crypto-archive doctor --output /data/binance --json
     """
     from crypto_archive.cli.output import load_config, print_json
-    from crypto_archive.jobs.doctor import doctor as run_checks, doctor_document, doctor_exit_code
+    from crypto_archive.jobs.doctor import doctor as run_checks
     from crypto_archive.render.console import waiting
     from crypto_archive.render.tables import checks_table, show
 
     options = {"output_directory": output_directory, "endpoint_url": endpoint_url, "matrix_path": matrix_path}
     config = load_config(options, presets or ())
     with waiting(sys.stderr, "Checking …"):
-        checks = list(run_checks(config))
+        report = run_checks(config)
     if as_json:
-        print_json(doctor_document(checks))
+        print_json(report.document())
     else:
-        show(checks_table(checks), sys.stdout)
-    raise typer.Exit(doctor_exit_code(checks))
+        show(checks_table(report), sys.stdout)
+    raise typer.Exit(report.exit_code())

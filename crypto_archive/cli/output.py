@@ -17,7 +17,7 @@ from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import EVERYTHING, RunConfig
 from crypto_archive.files import atomic_write, explain_os_errors, require_writable
 from crypto_archive.model import Notice, UnknownSymbols
-from crypto_archive.text import json_text
+from crypto_archive.text import json_pieces, json_text
 
 
 def load_config(
@@ -88,6 +88,11 @@ def print_notice(output: OutputOptions, notice: Notice) -> None:
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
     print_text([json_text(document, indent=2, ascii_only=not writes_utf8(sys.stdout)) + "\n"])
+
+
+def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Print one JSON document, piece by piece, on standard output."""
+    print_text(json_pieces(fields, ascii_only=not writes_utf8(sys.stdout)))
 
 
 def writes_utf8(stream: TextIO) -> bool:

@@ -106,7 +106,7 @@ def _plan(
     with plan_of(config, lock=lock) as plan:
         if format is PlanFormat.JSONL:
             for item in plan:
-                print(json_text(object_document(item), ascii_only=not writes_utf8(sys.stdout)))
+                print(json_text(object_document(item, plan.path(item)), ascii_only=not writes_utf8(sys.stdout)))
         elif shards is not None and to is not None:
             written = write_shards(plan, shards, to)
         elif to is not None:
@@ -140,7 +140,7 @@ def _compare(
     *,
     as_json: bool,
 ) -> None:
-    from crypto_archive.cli.output import configure, print_notice
+    from crypto_archive.cli.output import configure, print_fields, print_notice
     from crypto_archive.cli.process import print_line
     from crypto_archive.errors import ExitCode
     from crypto_archive.jobs.plan import compare, plan as plan_of
@@ -150,7 +150,7 @@ def _compare(
     with plan_of(config) as plan:
         found = compare(plan, diff, lock=lock)
         if as_json:
-            sys.stdout.writelines(found.document())
+            print_fields(found.document_fields())
         elif format is PlanFormat.JSONL:
             sys.stdout.writelines(f"{line}\n" for line in found.lines())
         else:

@@ -77,11 +77,11 @@ def symbols(
       crypto-archive symbols -m um --quote USDT --as-of 2021-06-30 --format names
       crypto-archive symbols -t fundingRate --json
     """
+    from functools import partial
+
     from crypto_archive.cli.output import load_config, print_json, print_notice, print_text
     from crypto_archive.config.values import day_of
-    from crypto_archive.errors import ExitCode
-    from crypto_archive.jobs.symbols import symbols as symbols_of, symbols_document
-    from crypto_archive.model import Notice, UnknownSymbols
+    from crypto_archive.jobs.symbols import symbols as symbols_of
     from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.tables import show as show_table, symbols_table
 
@@ -97,19 +97,12 @@ def symbols(
         raise typer.BadParameter(str(error), param_hint="--as-of") from None
     config = load_config(selection.fields())
 
-    complete = True
-
-    def on_notice(notice: Notice) -> None:
-        nonlocal complete
-        complete = complete and not isinstance(notice, UnknownSymbols)
-        print_notice(OutputOptions(), notice)
-
     with waiting(sys.stderr, WAITING):
-        found = list(symbols_of(config, as_of=day, on_notice=on_notice))
+        found = symbols_of(config, as_of=day, on_notice=partial(print_notice, OutputOptions()))
     if as_json:
-        print_json(symbols_document(found, day))
+        print_json(found.document())
     elif format is SymbolsFormat.NAMES:
         print_text(f"{name}\n" for name in sorted({one.series.symbol for one in found}))
     else:
-        show_table(symbols_table(found), sys.stdout)
-    raise typer.Exit(ExitCode.OK if found and complete else ExitCode.PARTIAL)
+        show_table(symbols_table(found.symbols), sys.stdout)
+    raise typer.Exit(found.exit_code())

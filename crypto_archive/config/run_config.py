@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import ConfigError, Problem, UsageError
 from crypto_archive.model import Contract, DateRange, Market, Notice, Partition
+from crypto_archive.shown import Shown, Table, some, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,8 +70,8 @@ class SymbolFilter:
         return ", ".join(filter(None, (quotes, self.contract, settled)))
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+@dataclass(frozen=True, slots=True, repr=False)
+class Selection(Shown):
     """Which part of the archive is wanted.
 
     Attributes:
@@ -92,6 +93,13 @@ class Selection:
     dates: DateRange = field(default_factory=DateRange)
     partition: Partitioning = Partitioning.AUTO
     filters: SymbolFilter = field(default_factory=SymbolFilter)
+
+    def _summary(self) -> str:
+        names = [*dict.fromkeys(name for names in self.symbols.values() for name in names)]
+        intervals = [*dict.fromkeys(name for names in self.intervals.values() for name in names)]
+        dates = span(self.dates.start, self.dates.end)
+        parts = map(some, (self.markets, self.data_types, names, intervals))
+        return "; ".join(filter(None, (*parts, str(self.filters), dates)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +213,8 @@ EVERYTHING = Notice(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RunConfig:
+@dataclass(frozen=True, slots=True, repr=False)
+class RunConfig(Shown):
     """A request, and how it came about.
 
     Attributes:
@@ -232,6 +240,25 @@ class RunConfig:
     origins: Mapping[str, str]
     selects: bool = False
     bundled: frozenset[str] = frozenset()
+
+    def _summary(self) -> str:
+        request = self.request
+        what = f"locked by {request.locked}" if request.locked else request.selection._summary()
+        parts = (some(self.presets), what if self.selects or request.locked else "nothing selected")
+        return "; ".join(filter(None, (*parts, f"into {request.root}")))
+
+    def _table(self) -> Table:
+        selection = self.request.selection
+        symbols = [f"{market}: {some(names)}" for market, names in selection.symbols.items()]
+        intervals = [f"{data_type}: {some(names)}" for data_type, names in selection.intervals.items()]
+        rows = (
+            ("presets", some(self.presets)), ("markets", some(selection.markets)),
+            ("data types", some(selection.data_types)), ("symbols", "; ".join(symbols)),
+            ("filters", str(selection.filters)), ("intervals", "; ".join(intervals)),
+            ("dates", span(selection.dates.start, selection.dates.end)), ("partition", selection.partition),
+            ("lock file", self.request.locked), ("archive root", self.request.root), ("layout", self.request.layout),
+        )  # fmt: skip
+        return Table(("", ""), [row for row in rows if row[1]], tuple)
 
     def concerns(self, notice: Notice) -> bool:
         """Whether a notice is about anything but what bundled presets say."""

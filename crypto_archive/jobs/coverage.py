@@ -25,7 +25,8 @@ from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
 from crypto_archive.root.session import Context
-from crypto_archive.text import json_text
+from crypto_archive.shown import Table, joined, span
+from crypto_archive.text import document_of, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -243,6 +244,19 @@ class CoverageReport(JobReport):
         """Count the days of all series; a day counts once per series."""
         return total(one.counts() for one in self.series)
 
+    def _summary(self) -> str:
+        counts = self.counts()
+        days = f"{counts.stored:,} of {format_count(counts.available, 'day')} on disk"
+        to_fetch = f"{counts.to_fetch:,} to fetch" if counts.to_fetch else ""
+        first = min((one.first_day for one in self.series if one.first_day), default=None)
+        last = max((one.last_day for one in self.series if one.last_day), default=None)
+        archive = f"the archive has {span(first, last)}" if first else ""
+        return joined(self.status, f"{len(self.series):,} series", days, to_fetch, archive)
+
+    def _table(self) -> Table:
+        headings = ("market", "data type", "symbol", "interval", "first day", "last day", "days", "on disk", "to fetch")
+        return Table((*headings, "missing"), self.series, _cells)
+
     def _result(self) -> tuple[str, ExitCode]:
         if not any(one.stored or one.listed for one in self.series):
             return "empty", ExitCode.PARTIAL
@@ -250,17 +264,12 @@ class CoverageReport(JobReport):
 
     def document(self) -> dict[str, object]:
         """Return the report as ``docs/coverage.schema.json`` describes it."""
-        return self._head() | {"series": [_series_document(one) for one in self.series]}
+        return document_of(self.document_fields())
 
-    def json_text(self) -> Iterator[str]:
-        """Yield the document as JSON text, one line per series, so that it is never in memory as a whole."""
-        head = json_text(self._head(), indent=2)
-        yield head.removesuffix("\n}") + ',\n  "series": ['
-        separator = "\n    "
-        for one in self.series:
-            yield separator + json_text(_series_document(one))
-            separator = ",\n    "
-        yield "\n  ]\n}\n" if self.series else "]\n}\n"
+    def document_fields(self) -> Iterator[tuple[str, object]]:
+        """Yield the fields of the document; the series, of which there may be very many, as an iterator."""
+        yield from self._head().items()
+        yield "series", map(_series_document, self.series)
 
     def _head(self) -> dict[str, object]:
         access, selection = self.request.access, selection_document(self.request)
@@ -284,6 +293,15 @@ class CoverageReport(JobReport):
             "notices": [notice.text for notice in self.notices],
             "versions": {"crypto_archive": __version__, "matrix": self.matrix_version},
         }
+
+
+def _cells(one: SeriesCoverage) -> tuple[object, ...]:
+    series, counts = one.series, one.counts()
+    missing = joined(*(f"{days:,} {reason}" for reason, days in counts.missing.items()))
+    return (
+        series.market, series.data_type, series.symbol, series.interval, one.first_day, one.last_day, counts.days,
+        counts.stored, counts.to_fetch, missing,
+    )  # fmt: skip
 
 
 def counts_document(counts: DayCounts) -> dict[str, object]:

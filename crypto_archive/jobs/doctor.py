@@ -7,8 +7,10 @@ import ipaddress
 import os
 import platform
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ from crypto_archive import __version__
 from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.config.fields import unknown_variables
 from crypto_archive.errors import CryptoArchiveError, ExitCode
+from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport
 from crypto_archive.root.database import examine
 from crypto_archive.root.layout import read_note
 from crypto_archive.root.lock import RootLock, shards_of
@@ -24,6 +27,7 @@ from crypto_archive.root.store import Root, free_bytes, refuse_links
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.listing import probe
 from crypto_archive.s5cmd.output import Fault
+from crypto_archive.shown import Table, joined
 from crypto_archive.text import format_bytes
 from crypto_archive.transfer.concurrency import concurrency_for
 
@@ -83,8 +87,8 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def doctor(config: RunConfig) -> Iterator[Check]:
-    """Check everything that a run needs, and yield a ``Check`` for each: its name, status, what was found, and advice.
+def doctor(config: RunConfig) -> DoctorReport:
+    """Check everything that a run needs, and return a ``Check`` for each: name, status, what was found, and advice.
 
     Changes nothing, and makes no archive root. Each check takes 10 seconds at most, also on a dead network. A check
     that cannot be made fails, and hides no other.
@@ -98,6 +102,47 @@ def doctor(config: RunConfig) -> Iterator[Check]:
         ...     if check.status == "failed":
         ...         print(check.name, check.found, check.advice)
     """
+    return DoctorReport([*_checks(config)])
+
+
+@dataclass(eq=False, repr=False)
+class DoctorReport(JobReport):
+    """What ``doctor`` found; iterate over it. ``status`` is the worst of its checks: ``ok``, ``warning`` or ``failed``.
+
+    Attributes:
+        checks: What was checked.
+    """
+
+    checks: Sequence[Check]
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self.checks)
+
+    def document(self) -> dict[str, object]:
+        """Return the checks as ``docs/doctor.schema.json`` describes them."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "version": __version__,
+            "status": self.status,
+            "exit_code": int(self.exit_code()),
+            "checks": [asdict(check) | {"status": str(check.status)} for check in self.checks],
+        }
+
+    def _result(self) -> tuple[str, ExitCode]:
+        worst = max((check.status for check in self.checks), key=[*CheckStatus].index, default=CheckStatus.OK)
+        return str(worst), ExitCode.ENVIRONMENT if worst is CheckStatus.FAILED else ExitCode.OK
+
+    def _summary(self) -> str:
+        counts = Counter(check.status for check in self.checks)
+        return joined(self.status, *(f"{counts[status]} {status}" for status in CheckStatus if counts[status]))
+
+    def _table(self) -> Table:
+        return Table(
+            ("check", "status", "found", "advice"), self.checks, attrgetter("name", "status", "found", "advice")
+        )
+
+
+def _checks(config: RunConfig) -> Iterator[Check]:
     root, access = Root(config.request.root.absolute()), config.request.access
     yield _checked("crypto-archive", check_program)
     yield _checked("matrix", check_matrix, config)
@@ -122,27 +167,6 @@ def doctor(config: RunConfig) -> Iterator[Check]:
             answer = _failure(error)
     for name, check in (("endpoint", check_endpoint), ("listing", check_listing), ("clock", check_clock)):
         yield Check(name, *answer) if isinstance(answer, Finding) else _checked(name, check, access, answer)
-
-
-def doctor_status(checks: Sequence[Check]) -> CheckStatus:
-    """Return the worst status of all checks."""
-    return max((check.status for check in checks), key=[*CheckStatus].index, default=CheckStatus.OK)
-
-
-def doctor_exit_code(checks: Sequence[Check]) -> ExitCode:
-    """Return the exit code of the command: 5 if a check failed."""
-    return ExitCode.ENVIRONMENT if doctor_status(checks) is CheckStatus.FAILED else ExitCode.OK
-
-
-def doctor_document(checks: Sequence[Check]) -> dict[str, object]:
-    """Return checks as ``docs/doctor.schema.json`` describes them."""
-    return {
-        "schema_version": 1,
-        "version": __version__,
-        "status": str(doctor_status(checks)),
-        "exit_code": int(doctor_exit_code(checks)),
-        "checks": [asdict(check) | {"status": str(check.status)} for check in checks],
-    }
 
 
 def _checked(name: str, check: Callable[..., Finding], *subject: object) -> Check:

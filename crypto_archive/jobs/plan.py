@@ -41,7 +41,8 @@ from crypto_archive.root.presence import StoredFiles
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import free_bytes
 from crypto_archive.s5cmd.runfile import copy_line, run_files
-from crypto_archive.text import json_text
+from crypto_archive.shown import Shown, Table, joined, span
+from crypto_archive.text import document_of, format_bytes, format_count, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from crypto_archive.model import Batch, Notice, PlannedObject, RemoteStat, UnknownSymbol
     from crypto_archive.plan.lockfile import Difference, Shard
     from crypto_archive.plan.selection import ResolvedSelection
+    from crypto_archive.plan.totals import GroupTotals
     from crypto_archive.root.listing import BucketListing
 
 SCHEMA_VERSION = 1
@@ -131,7 +133,7 @@ def _decided(
             yield from decide(context, candidates, stored)
 
 
-class Plan:
+class Plan(Shown):
     """A plan in the making: iterate it or its ``batches``, once; the totals grow meanwhile.
 
     To be used in one thread, as a context manager unless it is iterated to its end. Made by ``plan``.
@@ -144,6 +146,7 @@ class Plan:
         notices: What a person should know, so far.
         days: Which of the wanted days the archive has, series by series, and why not the others, so far.
         locked: How many objects were written to a lock file; None where none is to be written, or not yet.
+        state: ``not started``, ``unfinished`` (its totals are those of the objects so far), or ``complete``.
 
     Example:
         >>> from crypto_archive import load_preset, plan
@@ -178,9 +181,10 @@ class Plan:
         self.totals = PlanTotals()
         self.notices: list[Notice] = notices.kept
         self.locked: int | None = None
+        self.state = "not started"
         self._listing = listing
         self._decided = objects
-        self.objects: Iterator[PlannedObject] = self.totals.counting(objects)
+        self.objects: Iterator[PlannedObject] = self._counted(objects)
         if lock is not None:
             self.objects = self._locking(self.objects, lock)
 
@@ -219,6 +223,13 @@ class Plan:
         """Yield the s5cmd commands for the objects of a batch, as run-files have them."""
         bucket, part_size_mb = self.request.access.bucket, self.request.fetching.part_size_mb
         return (copy_line(bucket, key, key, part_size_mb) for item in batch.items for key in item.keys)
+
+    def path(self, item: PlannedObject) -> Path | None:
+        """Return the absolute path where an object is, or will be; None where the root's layout has no place for it."""
+        try:
+            return self.context.root.file(item.object.key)
+        except ValueError:
+            return None
 
     @property
     def requests_listed(self) -> int:
@@ -261,7 +272,8 @@ class Plan:
         self.objects = within_budget(self.objects, self.request.budget)
 
     def document(self) -> dict[str, object]:
-        """Return its totals, once it is consumed, as ``docs/report.md`` describes them."""
+        """Return its totals as ``docs/report.md`` describes them; what was not iterated yet is."""
+        self.consume()
         return {
             "schema_version": SCHEMA_VERSION,
             "totals": self.totals.overall,
@@ -279,18 +291,46 @@ class Plan:
         sized = totals["sized_to_fetch"] == totals["to_fetch"]
         return totals["to_fetch"], totals["bytes_to_fetch"] if sized else None
 
+    def _summary(self) -> str:
+        totals, (objects, bytes_to_fetch) = self.totals.overall, self._to_fetch()
+        if self.state == "not started":
+            return "not started; iterate over it, or call consume()"
+        counts = f"{format_count(totals['objects'], 'object')}{'' if self.state == 'complete' else ' so far'}"
+        to_fetch = f"{objects:,} to fetch" + (f" ({format_bytes(bytes_to_fetch)})" if bytes_to_fetch else "")
+        return joined(counts, to_fetch, span(*self.days.span()))
+
+    def _table(self) -> Table:
+        spans = self.days.spans()
+
+        def cells(group: GroupTotals) -> tuple[object, ...]:
+            size = format_bytes(group.bytes_to_fetch) if group.sized_to_fetch == group.to_fetch else "unknown"
+            first, last = spans.get((group.market, group.data_type), (None, None))
+            return (
+                group.market, group.data_type, group.objects, group.present, group.waiting, group.refused,
+                group.to_fetch, size, first, last,
+            )  # fmt: skip
+
+        headings = ("market", "data type", "objects", "present", "waiting", "refused", "to fetch", "size", "from", "to")
+        return Table(headings, self.totals.groups, cells)
+
+    def _counted(self, objects: Iterator[PlannedObject]) -> Iterator[PlannedObject]:
+        self.state = "unfinished"
+        yield from self.totals.counting(objects)
+        self.state = "complete"
+
     def _locking(self, objects: Iterator[PlannedObject], lock: Path) -> Iterator[PlannedObject]:
         with LockLines(self.context) as lines:
             yield from lines.noting(objects)
             self.locked = lines.write(lock)
 
 
-def object_document(item: PlannedObject) -> dict[str, object]:
-    """Return a planned object as a document: one line of ``plan --format jsonl``."""
+def object_document(item: PlannedObject, path: Path | None) -> dict[str, object]:
+    """Return a planned object and its path as a document: one line of ``plan --format jsonl``."""
     series, remote = item.object.series, item.remote
     awaited = {"awaited_since": item.awaited_since.isoformat()} if item.awaited_since else {}
     return {
         "key": item.object.key,
+        "path": None if path is None else str(path),
         "market": series.market,
         "data_type": series.data_type,
         "symbol": series.symbol,
@@ -407,8 +447,8 @@ def _differences(plan: Plan, lock_file: LockFile, lock: Path | None) -> Iterator
 DIFF_SCHEMA_VERSION = 1
 
 
-class Differences:
-    """The differences between a plan and a lock file; iterate it once.
+class Differences(Shown):
+    """The differences between a plan and a lock file; iterate it once, or take its document.
 
     Attributes:
         counts: How many there were of each kind so far.
@@ -441,15 +481,20 @@ class Differences:
         """Yield one JSON line per difference."""
         return (json_text(_document(difference)) for difference in self)
 
-    def document(self) -> Iterator[str]:
-        """Yield one JSON document in pieces, so that it may be of any length; the counts come last."""
-        head = json_text({"schema_version": DIFF_SCHEMA_VERSION, "lock": str(self.lock)})
-        yield head[:-1] + ', "differences": ['
-        between = "\n"
-        for line in self.lines():
-            yield between + line
-            between = ",\n"
-        yield f'\n], "counts": {json_text(self.by_name)}}}\n'
+    def document(self) -> dict[str, object]:
+        """Return all differences as one document."""
+        return document_of(self.document_fields())
+
+    def document_fields(self) -> Iterator[tuple[str, object]]:
+        """Yield the fields of the document; the differences, which may be any number, as an iterator."""
+        yield "schema_version", DIFF_SCHEMA_VERSION
+        yield "lock", str(self.lock)
+        yield "differences", map(_document, self)
+        yield "counts", self.by_name
+
+    def _summary(self) -> str:
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.by_name.items())
+        return f"{counts} since {self.lock}, so far"
 
 
 def _document(difference: Difference) -> dict[str, object]:

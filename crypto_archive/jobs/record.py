@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, date, datetime
+from itertools import groupby
 from typing import IO, TYPE_CHECKING, get_args
 
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
-from crypto_archive.events import BytesArrived, Comparing, Event, ObjectFinished, ObjectPlanned, SeriesAnswered
-from crypto_archive.files import atomic_write
+from crypto_archive.events import (
+    BytesArrived,
+    Comparing,
+    DaysCovered,
+    Event,
+    ObjectFinished,
+    ObjectPlanned,
+    SeriesAnswered,
+)
+from crypto_archive.files import LineSorter, atomic_write, explain_os_errors
 from crypto_archive.model import (
+    STORED,
     Absence,
     Action,
     ArchiveObject,
@@ -24,6 +35,7 @@ from crypto_archive.model import (
     Verdict,
 )
 from crypto_archive.plan.awaited import moves_on, wanted_by
+from crypto_archive.root.layout import confirm_layout
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
 from crypto_archive.s5cmd.runfile import copy_line
@@ -40,6 +52,8 @@ if TYPE_CHECKING:
     from crypto_archive.plan.lockfile import Wait
     from crypto_archive.root.store import Root
 
+JOURNAL = "events.jsonl"
+"""The name of the journal in the folder of a run."""
 _NAMES = {kind: re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower() for kind in get_args(Event)}
 
 
@@ -183,11 +197,11 @@ class Record:
                 folder.mkdir(parents=True)
                 manifest = Manifest(root.manifest_path)
                 stack.callback(manifest.close)
-                path = folder / "events.jsonl"
+                path = folder / JOURNAL
                 journal = stack.enter_context(path.open("w", encoding="utf-8", buffering=JOURNAL_BYTES))
             stack.pop_all()
         record = cls(root, folder, report, manifest, journal, awaiting)
-        report.folder = folder
+        report.begin(root, folder)
         try:
             yield record
         except CryptoArchiveError as error:
@@ -278,3 +292,45 @@ def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:
         run_id=run_id,
         sidecar_etag=event.sidecar_etag,
     )
+
+
+_FINISHED, _COVERED = _NAMES[ObjectFinished], _NAMES[DaysCovered]
+_MOVED = "\x01"
+"""Ends the line of a file that was moved aside; like the separator below, no path contains it."""
+
+
+def stored_files(root: Root, folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files of the objects that runs stored or found in place, sorted by path, by what their journals say.
+
+    Left out is what the same runs moved aside because a monthly object holds its rows. Paths are sorted on disk, so
+    that millions take little memory. Raises FileUnusable where a journal is gone, and UsageError where the root has
+    another layout by now.
+    """
+    confirm_layout(root)
+    with LineSorter() as lines:
+        for folder in folders:
+            for key, moved in _stored_keys(folder / JOURNAL):
+                # Part by part, as paths compare: "/" itself would sort after "-".
+                lines.add(root.layout.path(key).replace("/", "\0") + (_MOVED if moved else ""))
+        for path, of_path in groupby(lines.sorted(), key=lambda line: line.removesuffix(_MOVED)):
+            if not any(line.endswith(_MOVED) for line in of_path):
+                yield root.path.joinpath(*path.split("\0"))
+
+
+def _stored_keys(journal: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the keys of the objects that a run stored or found, and of those that it moved aside."""
+    hint = (
+        "Only the newest runs keep their folders (keep_runs). Collect again: what is in place already is listed, too."
+    )
+    with explain_os_errors("read the journal", journal, hint=hint), journal.open(encoding="utf-8") as file:
+        for line in file:
+            if _FINISHED not in line and _COVERED not in line:  # parsing every line would take much longer
+                continue
+            try:
+                event = json.loads(line)
+            except ValueError:  # cut off by a full disk
+                continue
+            if event["event"] == _FINISHED and event["outcome"] in STORED:
+                yield event["key"], False
+            elif event["event"] == _COVERED:
+                yield from ((key, True) for key in event["moved"])

@@ -20,6 +20,8 @@ from crypto_archive.model import SIDECAR_SUFFIX
 from crypto_archive.root.layout import LayoutNote, own_placement, read_note, require_there, under_way, write_note
 from crypto_archive.root.session import Context, lock_root
 from crypto_archive.root.store import Root, explain_root_errors, leads_outside, unreadable_folder
+from crypto_archive.shown import Table, joined
+from crypto_archive.text import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -89,13 +91,6 @@ class RelayoutReport(JobReport):
         in_the_way: How many of all of these kept everything from being moved.
         seconds: How long it took; 0 while it runs.
         interrupted_by: The signal that ended it early, 0 if a program did; None if it ran to its end.
-
-    Example:
-        >>> from crypto_archive import collect, load_preset, relayout
-        >>> _ = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
-        >>> report = relayout(load_preset(layout="hive"), dry_run=True)
-        >>> report.source, report.target, report.moved > 0, report["left"]
-        ('mirror', 'hive', True, [])
     """
 
     output_directory: str
@@ -118,6 +113,17 @@ class RelayoutReport(JobReport):
                 self.left.append(event)
             else:
                 self.left_omitted += 1
+
+    def _summary(self) -> str:
+        moved = f"{format_count(self.moved, 'object')} {'would move' if self.dry_run else 'moved'}"
+        left = f"{len(self.left) + self.left_omitted:,} left alone" if self.left else ""
+        return joined(self.status, f"{self.source} to {self.target}", moved, f"{self.in_place:,} in place", left)
+
+    def _table(self) -> Table | None:
+        def cells(one: LeftAlone) -> tuple[str, ...]:
+            return one.path, one.reason, "yes" if one.in_the_way else "no"
+
+        return Table(("left alone", "reason", "in the way"), self.left, cells) if self.left else None
 
     def _result(self) -> tuple[str, ExitCode]:
         return ("blocked", ExitCode.PARTIAL) if self.in_the_way else ("success", ExitCode.OK)

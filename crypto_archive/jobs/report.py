@@ -22,8 +22,10 @@ from crypto_archive.events import (
     RunStarted,
     SeriesAnswered,
 )
-from crypto_archive.model import Absence, Notice, Outcome, Series, SeriesDays, UnknownSymbols, Verdict
-from crypto_archive.text import format_bytes
+from crypto_archive.jobs.record import stored_files
+from crypto_archive.model import STORED, Absence, Notice, Outcome, Series, SeriesDays, UnknownSymbols, Verdict
+from crypto_archive.shown import Shown, Table, joined, span
+from crypto_archive.text import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config.run_config import Request, RunConfig
     from crypto_archive.model import Market, UnknownSymbol
+    from crypto_archive.root.store import Root
 
 SCHEMA_VERSION = 1
 """The version of every report's document."""
@@ -44,7 +47,6 @@ UNPRUNED_KEPT = 1000
 SUCCESSFUL = (Outcome.FETCHED, Outcome.UPDATED)
 SKIPPED = (Outcome.PRESENT, Outcome.ABSENT)
 UNSUCCESSFUL = (Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED)
-STORED = frozenset({Outcome.FETCHED, Outcome.UPDATED, Outcome.PRESENT})
 UNEXPLAINED = "unexplained"
 
 
@@ -59,7 +61,7 @@ ABSENCE_REASONS = (*map(str, Absence), UNEXPLAINED)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class JobReport:
+class JobReport(Shown):
     """What a job has done so far: the base of the reports of collect, verify, coverage and relayout.
 
     Attributes:
@@ -77,9 +79,6 @@ class JobReport:
     def __getitem__(self, name: str) -> Any:
         """Return a field of the document, such as ``report["success_rate"]``; KeyError if it does not exist."""
         return self.document()[name]
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.status}, exit code {int(self.exit_code())}>"
 
     def finish(
         self,
@@ -170,6 +169,20 @@ class DaysReport:
         """Take in the answers of another job."""
         self._series |= other._series
 
+    def spans(self) -> dict[tuple[Market, str], tuple[date, date]]:
+        """Return the first and the last wanted day of each market and data type."""
+        found: dict[tuple[Market, str], tuple[date, date]] = {}
+        for one in self:
+            place = one.series.market, one.series.data_type
+            first, last = found.get(place, (one.first, one.last))
+            found[place] = min(first, one.first), max(last, one.last)
+        return found
+
+    def span(self) -> tuple[date | None, date | None]:
+        """Return the first and the last wanted day; None without series."""
+        spans = self.spans().values()
+        return min((first for first, _ in spans), default=None), max((last for _, last in spans), default=None)
+
     @property
     def lacking(self) -> list[SeriesDays]:
         """The series that lack wanted days."""
@@ -232,12 +245,23 @@ class Group:
         finished: How many ended how; objects that have not ended yet are not counted.
         bytes: Bytes of the objects that are stored now.
         bytes_fetched: Bytes of the downloads that ended them, sidecars included.
+        first: The first day of the objects that are stored now; None without any.
+        last: The last one.
     """
 
     planned: int = 0
     finished: Counter[Outcome] = field(default_factory=Counter)
     bytes: int = 0
     bytes_fetched: int = 0
+    first: date | None = None
+    last: date | None = None
+
+    def widen(self, first: date | None, last: date | None) -> None:
+        """Take in the days of more objects that are stored."""
+        if first is not None and (self.first is None or first < self.first):
+            self.first = first
+        if last is not None and (self.last is None or last > self.last):
+            self.last = last
 
     @property
     def total(self) -> int:
@@ -296,7 +320,7 @@ class Report(JobReport):
         >>> from crypto_archive import collect, load_preset
         >>> report = collect(load_preset("backtest", start="2025-07-15", end="2025-07-15"))
         >>> report, report.failures, report["success_rate"], report.bytes > 0
-        (<Report: success, exit code 0>, [], 100.0, True)
+        (<Report: success, 18 objects (18 fetched), ..., 2025-07-01 to 2025-07-31, ...>, [], 100.0, True)
     """
 
     request: Request
@@ -317,6 +341,12 @@ class Report(JobReport):
     stored_verdicts: Counter[Verdict] = field(default_factory=Counter)
     absences: Counter[str] = field(default_factory=Counter)
     days: DaysReport = field(default_factory=DaysReport)
+    _root: Root | None = field(default=None, init=False)
+    _folders: list[Path] = field(default_factory=list, init=False)
+
+    def begin(self, root: Root, folder: Path) -> None:
+        """Take in where the run keeps its objects, and its own files."""
+        self.folder, self._root, self._folders = folder, root, [folder]
 
     def add(self, event: Event) -> None:
         """Take in one event; those that change no figure are ignored."""
@@ -354,6 +384,7 @@ class Report(JobReport):
         group.bytes_fetched += event.bytes_fetched
         if event.outcome in STORED:
             group.bytes += event.size
+            group.widen(event.object.period.first_day, event.object.period.last_day)
             if event.verdict is not None:
                 self.stored_verdicts[event.verdict] += 1
         if event.verdict is not None and (event.sha256 or event.outcome is not Outcome.PRESENT):
@@ -374,7 +405,20 @@ class Report(JobReport):
         self.failures += failures[:room]
         self.failures_omitted += len(failures[room:])
 
-    def files(self) -> tuple[Path | None, Path | None]:
+    def files(self) -> Iterator[Path]:
+        """Yield the absolute path of each object of the run that is on disk: fetched, updated or present before.
+
+        Sorted by path, in the layout of the archive root; also of lock files and shards. Sidecars are left out, and so
+        are daily objects that the run itself moved aside (``prune_covered``). A file that the archive has only as a
+        broken zip is included, and named in ``failures``. Memory stays small, however many there are.
+
+        Raises:
+            FileUnusable: The run's journal is gone, since newer runs have taken its place.
+            UsageError: A relayout has moved the files since.
+        """
+        return iter(()) if self._root is None else stored_files(self._root, self._folders)
+
+    def written(self) -> tuple[Path | None, Path | None]:
         """Return where ``report.json`` and ``failed.s5cmd`` of the run are; None for a file that does not exist."""
         if self.folder is None:
             return None, None
@@ -413,6 +457,27 @@ class Report(JobReport):
     def unknown_symbols(self) -> list[UnknownSymbol]:
         """The symbols that were named and that no selected market has."""
         return unknown_symbols(self.notices)
+
+    def _summary(self) -> str:
+        outcomes = {outcome: count for outcome, count in self.outcomes.items() if count}
+        counts = joined(*(f"{count:,} {outcome}" for outcome, count in outcomes.items()))
+        objects = format_count(sum(outcomes.values()), "object")
+        took = format_duration(self.seconds) if self.ended else "not ended"
+        first = min(filter(None, (group.first for group in self.groups.values())), default=None)
+        last = max(filter(None, (group.last for group in self.groups.values())), default=None)
+        parts = (f"{objects} ({counts})" if counts else objects, format_bytes(self.bytes), span(first, last), took)
+        return joined(self.status, *parts) + (f"; {self.error}" if self.error else "")
+
+    def _table(self) -> Table:
+        outcomes = [outcome for outcome, count in self.outcomes.items() if count]
+
+        def cells(place: tuple[Market, str]) -> tuple[object, ...]:
+            group = self.groups[place]
+            counts = (group.outcomes[outcome] for outcome in outcomes)
+            return (*place, group.total, *counts, format_bytes(group.bytes), group.first, group.last)
+
+        headings = ("market", "data type", "objects", *outcomes, "size", "first day", "last day")
+        return Table(headings, [*self.groups], cells)
 
     def _result(self) -> tuple[str, ExitCode]:
         """``success`` if everything planned is stored or rightly absent; ``empty`` if the archive has nothing of it.
@@ -511,6 +576,7 @@ class Report(JobReport):
             ours.finished += theirs.finished
             ours.bytes += theirs.bytes
             ours.bytes_fetched += theirs.bytes_fetched
+            ours.widen(theirs.first, theirs.last)
         self._keep(other.failures)
         self.failures_omitted += other.failures_omitted
         self.notices += [notice for notice in other.notices if notice not in self.notices]
@@ -519,6 +585,8 @@ class Report(JobReport):
         self.stored_verdicts += other.stored_verdicts
         self.absences += other.absences
         self.days.include(other.days)
+        self._root = self._root or other._root
+        self._folders += other._folders
         if self.interrupted_by is None:
             self.interrupted_by = other.interrupted_by
         if not self.error:

@@ -24,24 +24,23 @@ class Run(Generic[E, R]):
 
     Nothing happens before it is iterated. To leave early, close it, as a context manager does: what is under way is
     stopped then, and what is proven stays.
-
-    Example:
-        >>> from crypto_archive import collect_events, load_preset
-        >>> with collect_events(load_preset("backtest", start="2025-07-15", end="2025-07-15")) as run:
-        ...     names = [type(event).__name__ for event in run]
-        >>> names[0], names[-1], run.report.status
-        ('RunStarted', 'RunFinished', 'success')
     """
 
     def __init__(self, events: Generator[E, None, R]) -> None:
         """Take a job that yields events and returns a report."""
         self._events = events
         self._report: tuple[R] | None = None
+        self._started = False
+
+    def __repr__(self) -> str:
+        state = "ended" if self._report else "under way" if self._started else "not started; iterate over it"
+        return f"<Run: {state}>"
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> E:
+        self._started = True
         try:
             return next(self._events)
         except StopIteration as end:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from itertools import pairwise
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.matrix import Status
-from crypto_archive.errors import UsageError
+from crypto_archive.errors import ExitCode, UsageError
+from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, unknown_symbols
 from crypto_archive.model import Absence, DateRange, Notice, Notices, Partition
 from crypto_archive.plan.availability import ObjectDays, SymbolHistory, answers, gaps_of, reuse_gaps
 from crypto_archive.plan.candidates import endings_of, listed_days, whole
@@ -22,6 +23,8 @@ from crypto_archive.plan.selection import NamedSymbols, SeriesGroup, select
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import Root
+from crypto_archive.shown import Table, joined, span
+from crypto_archive.text import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from crypto_archive.model import OnNotice, Series
     from crypto_archive.root.listing import BucketListing
 
-SCHEMA_VERSION = 1
 EVERY_SYMBOL = ("*",)
 DATA_TYPE = "klines"
 """The data type that is listed where none is selected."""
@@ -45,8 +47,8 @@ INTERVAL = "1d"
 
 def symbols(
     config: RunConfig, *, as_of: date | None = None, on_notice: OnNotice = lambda _: None, today: date | None = None
-) -> Iterator[SymbolHistory]:
-    """Yield the symbols that the archive has data of, market by market and sorted by name, with first and last day.
+) -> SymbolsReport:
+    """Return the symbols that the archive has data of, market by market and sorted by name, with first and last day.
 
     Of each market one data type is listed, the first one selected or else klines, and one interval; markets without
     that type are left out. Without selected symbols, all of the archive's are meant.
@@ -71,6 +73,64 @@ def symbols(
         True
     """
     notices = Notices(on_notice)
+    found = [*_symbols(config, as_of, notices, today)]
+    return SymbolsReport(found, as_of, notices.kept)
+
+
+@dataclass(eq=False, repr=False)
+class SymbolsReport(JobReport):
+    """The symbols that the archive has data of; iterate over it.
+
+    ``status`` is ``success``, ``partial`` (a named symbol does not exist) or ``empty``.
+
+    Attributes:
+        symbols: The symbols, each with its days in the archive.
+        as_of: The day that they lived on; None for all that ever had data.
+        notices: What a person should know.
+    """
+
+    symbols: list[SymbolHistory]
+    as_of: date | None = None
+    notices: list[Notice] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[SymbolHistory]:
+        return iter(self.symbols)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def document(self) -> dict[str, object]:
+        """Return the symbols as the JSON document of the command."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "as_of": None if self.as_of is None else self.as_of.isoformat(),
+            "symbols": [_symbol_document(history) for history in self.symbols],
+        }
+
+    def _result(self) -> tuple[str, ExitCode]:
+        if not self.symbols:
+            return "empty", ExitCode.PARTIAL
+        return ("partial", ExitCode.PARTIAL) if unknown_symbols(self.notices) else ("success", ExitCode.OK)
+
+    def _summary(self) -> str:
+        return joined(
+            self.status, format_count(len(self.symbols), "symbol"), f"as of {self.as_of}" if self.as_of else ""
+        )
+
+    def _table(self) -> Table:
+        headings = ("market", "data type", "symbol", "interval", "first day", "last day", "days", "on the day", "gaps")
+        return Table(headings, self.symbols, _cells)
+
+
+def _cells(one: SymbolHistory) -> tuple[object, ...]:
+    gaps = joined(*(span(gap.start, gap.end) for gap in one.gaps))
+    return (
+        one.series.market, one.series.data_type, one.series.symbol, one.series.interval, one.first_day, one.last_day,
+        dayset.count(one.days), one.answer, gaps,
+    )  # fmt: skip
+
+
+def _symbols(config: RunConfig, as_of: date | None, notices: Notices, today: date | None) -> Iterator[SymbolHistory]:
     root = Root(config.request.root.absolute())  # its layout does not matter, since nothing but listings is read
     context = Context(config, root, today or datetime.now(UTC).date(), on_notice=notices)
     request, matrix, selection = context.request, context.matrix, context.request.selection
@@ -192,15 +252,6 @@ def _interval(row: Row, selection: Selection) -> str | None:
         return None
     named = selection.intervals.get(row.data_type, selection.intervals.get("*", ()))
     return named[0] if named else INTERVAL if INTERVAL in row.all_intervals else row.all_intervals[-1]
-
-
-def symbols_document(histories: Iterable[SymbolHistory], as_of: date | None) -> dict[str, object]:
-    """Return symbols as a document."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "as_of": None if as_of is None else as_of.isoformat(),
-        "symbols": [_symbol_document(history) for history in histories],
-    }
 
 
 def _symbol_document(history: SymbolHistory) -> dict[str, object]:

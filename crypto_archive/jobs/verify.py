@@ -45,6 +45,7 @@ from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
 from crypto_archive.root.proof import check_stored, is_comparable, replaced_since
 from crypto_archive.root.session import Context
+from crypto_archive.shown import Table, joined
 from crypto_archive.text import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class VerifyReport(JobReport):
         >>> stored = collect(config).bytes
         >>> report = verify(config)
         >>> report, report.bytes == stored, report["bad"]
-        (<VerifyReport: success, exit code 0>, True, [])
+        (<VerifyReport: success, ... objects (...), ...>, True, [])
     """
 
     output_directory: str
@@ -231,6 +232,23 @@ class VerifyReport(JobReport):
     def bytes(self) -> int:
         """Bytes of the files that were checked."""
         return sum(group.bytes for group in self.groups.values())
+
+    def _summary(self) -> str:
+        counts = joined(*(f"{count:,} {verdict}" for verdict, count in self.verdicts.items() if count))
+        objects = format_count(self.objects, "object")
+        never = f"{format_count(self.days_never_collected, 'day')} never collected" if self.never_collected else ""
+        parts = (f"{objects} ({counts})" if counts else objects, format_bytes(self.bytes), never)
+        return joined(self.status, *parts) + (f"; {self.error}" if self.error else "")
+
+    def _table(self) -> Table:
+        verdicts = [verdict for verdict, count in self.verdicts.items() if count]
+
+        def cells(place: tuple[Market, str]) -> tuple[object, ...]:
+            group = self.groups[place]
+            counts = (group.verdicts[verdict] for verdict in verdicts)
+            return (*place, group.verdicts.total(), *counts, format_bytes(group.bytes))
+
+        return Table(("market", "data type", "objects", *verdicts, "size"), [*self.groups], cells)
 
     def _result(self) -> tuple[str, ExitCode]:
         if self.bad:

@@ -15,6 +15,7 @@ from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.model import Absence, AbsentDays, DateRange, Partition, Period, SeriesDays
+from crypto_archive.shown import Shown, joined, span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -398,8 +399,8 @@ def ordered(by_reason: Mapping[Absence, T]) -> dict[Absence, T]:
     return {reason: by_reason[reason] for reason in Absence if reason in by_reason}
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesCoverage:
+@dataclass(frozen=True, slots=True, repr=False)
+class SeriesCoverage(Shown):
     """How the wanted days of one series are covered. All sets of days are within ``wanted``.
 
     Attributes:
@@ -421,6 +422,11 @@ class SeriesCoverage:
     missing: Mapping[Absence, Days]
     first_day: date | None = None
     last_day: date | None = None
+
+    def _summary(self) -> str:
+        counts = self.counts()
+        days = f"{counts.stored:,} of {counts.available:,} days on disk"
+        return joined(str(self.series), span(self.first_day, self.last_day), days)
 
     @property
     def to_fetch(self) -> Days:
@@ -487,8 +493,8 @@ GAP_DAYS = 3
 """After so many days without data that other symbols have, a name may have been given to another coin."""
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolHistory:
+@dataclass(frozen=True, slots=True, repr=False)
+class SymbolHistory(Shown):
     """When the archive has data of a series.
 
     Attributes:
@@ -502,6 +508,9 @@ class SymbolHistory:
     days: Days
     gaps: tuple[DateRange, ...] = ()
     answer: str | None = None
+
+    def _summary(self) -> str:
+        return joined(str(self.series), span(self.first_day, self.last_day), self.answer)
 
     @property
     def first_day(self) -> date | None:

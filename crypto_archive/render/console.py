@@ -75,7 +75,9 @@ class SteadyConsole(Console):
 
     def __init__(self, stream: TextIO, *, width: int | None = None, force_terminal: bool | None = None) -> None:
         """Open a console on a stream."""
-        super().__init__(file=stream, width=width, force_terminal=force_terminal, markup=False, emoji=False)
+        super().__init__(
+            file=stream, width=width, force_terminal=force_terminal, force_jupyter=False, markup=False, emoji=False
+        )  # the kernel of a notebook may draw on a stream, too
         self._takes_all_signs = self.encoding.startswith("utf")
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, Self
 
 from crypto_archive.render.console import is_terminal
 from crypto_archive.render.plain import PlainProgress, stamped
-from crypto_archive.render.stats import COLLECT
+from crypto_archive.render.stats import COLLECT, RELAYOUT, VERIFY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
     from typing import TextIO
 
     from crypto_archive.render.stats import ProgressEvent, Work
+
+
+_WORK: Mapping[str, Work] = {"collect": COLLECT, "verify": VERIFY, "relayout": RELAYOUT}
 
 
 class Progress(Protocol):
@@ -39,6 +44,38 @@ def progress(stream: TextIO, work: Work = COLLECT, *, quiet: bool = False) -> Pr
     from crypto_archive.render.terminal import TerminalProgress
 
     return _IgnoreBrokenPipe(TerminalProgress(SteadyConsole(stream, force_terminal=True), work))
+
+
+@contextmanager
+def show_progress(job: str = "collect") -> Iterator[Callable[[ProgressEvent], None]]:
+    """Show the progress of a job in a notebook or on a terminal (standard error); anywhere else show nothing.
+
+    What it yields is an ``on_event`` for ``collect``, ``repair``, ``verify`` and ``relayout``. In a notebook the cell
+    keeps the last state; on a terminal it is cleared.
+
+    Args:
+        job: What is going on: ``collect``, ``verify`` or ``relayout``.
+
+    Raises:
+        ValueError: There is no such job.
+
+    Example:
+        >>> from crypto_archive import collect, load_preset, show_progress
+        >>> config = load_preset("backtest", start="2025-07-15", end="2025-07-15")
+        >>> with show_progress() as on_event:
+        ...     collect(config, on_event=on_event).status
+        'success'
+    """
+    if job not in _WORK:
+        raise ValueError(f"{job!r} is not one of {', '.join(_WORK)}")
+    from crypto_archive.render.notebook import NotebookProgress, in_notebook
+
+    if in_notebook():
+        shown: Progress = _IgnoreBrokenPipe(NotebookProgress(_WORK[job]))
+    else:
+        shown = progress(sys.stderr, _WORK[job], quiet=not is_terminal(sys.stderr))
+    with shown:
+        yield shown.show
 
 
 class _Silent:

@@ -11,8 +11,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from crypto_archive.errors import ExitCode
-from crypto_archive.jobs.report import STORED
-from crypto_archive.model import Absence, Outcome, UnknownSymbols, Verdict
+from crypto_archive.model import STORED, Absence, Outcome, UnknownSymbols, Verdict
 from crypto_archive.plan.selection import UNKNOWN_SHOWN
 from crypto_archive.render.console import RESULT_STYLES, STATUS_STYLES
 from crypto_archive.render.tables import absent_lines, facts_table, plain_table

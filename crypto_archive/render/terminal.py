@@ -76,10 +76,16 @@ class TerminalProgress:
         for remark in self._remarks.of(event):
             # The lanes show retries, and the title what is being moved aside.
             if remark.kind in {RemarkKind.NOTE, RemarkKind.FAILURE}:
-                self._console.print(_line_above(remark), soft_wrap=True)
+                self._print(_line_above(remark))
         if isinstance(event, RunFinished) or self._clock() - self._drawn_at >= REDRAW_SECONDS:
             self._drawn_at = self._clock()
-            self._live.refresh()
+            self._refresh()
+
+    def _print(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)
+
+    def _refresh(self) -> None:
+        self._live.refresh()
 
     def render(self) -> RenderableType:
         """Draw the present state."""

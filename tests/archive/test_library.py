@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import doctest
 import io
 import json
 import re
 import signal
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,6 @@ import crypto_archive
 from crypto_archive import (
     Cancellation,
     Event,
-    ExitCode,
     ObjectFinished,
     Outcome,
     Report,
@@ -34,7 +35,9 @@ from crypto_archive import (
     plan,
     symbols,
     verify,
+    write_shards,
 )
+from crypto_archive.errors import ExitCode
 from crypto_archive.events import RunStarted
 from crypto_archive.jobs import run as running
 from tests.archive.proxy import Stall
@@ -171,6 +174,45 @@ def test_a_lock_file_decides_what_is_fetched(here: Path) -> None:
     assert made.locked == 3
     report = collect(load_preset(output_directory="elsewhere"), locked=lock)
     assert (report.status, stored(here / "elsewhere")) == ("success", set(KEYS))
+
+
+# Files
+
+
+def test_the_files_of_a_collect_in_five_lines(here: Path) -> None:
+    """The recipe: every row of what was just collected, by the standard library alone."""
+    report = collect(three())
+    rows = []
+    for path in report.files():
+        with zipfile.ZipFile(path) as packed, packed.open(packed.namelist()[0]) as member:
+            rows += csv.reader(io.TextIOWrapper(member))
+    assert len(rows) == 3 * 24
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert list(report.files()) == [here / "archive" / key for key in KEYS]
+
+
+def test_the_next_run_has_the_same_files(here: Path) -> None:
+    first, second = collect(three()), collect(three(end="2025-07-14"))
+    assert second.outcomes[Outcome.PRESENT] == 2
+    assert list(second.files()) == list(first.files())[:2]
+
+
+@pytest.mark.parametrize("layout", ["mirror", "hive"])
+def test_a_plan_knows_the_paths_that_a_collect_fills(here: Path, layout: str) -> None:
+    config = three(layout=layout)
+    with plan(config) as made:
+        planned = [made.path(item) for item in made]
+    assert planned == list(collect(config).files())
+    with plan(config) as made:
+        assert [made.path(item) for item in made] == planned
+
+
+def test_the_files_of_lock_files_and_shards(here: Path) -> None:
+    shards = write_shards(plan(three()), 2, here / "shards")
+    config = load_preset(output_directory="archive")
+    parts = [list(collect(config, locked=shard.path).files()) for shard in shards]
+    assert sorted([*parts[0], *parts[1]]) == [here / "archive" / key for key in KEYS]
+    assert all(parts)
 
 
 # Stopping

@@ -189,7 +189,7 @@ def test_plan_and_report_say_since_when(publisher: Publisher, configure: Configu
     assert sorted(notes(report)) == [name.format("still not published") + since for name in names]
     publisher.until(PUBLISHED)
     with plan(configure(PUBLISHED), today=PUBLISHED) as made:
-        planned = {item.object.key: object_document(item) for item in made if item.awaited_since}
+        planned = {item.object.key: object_document(item, made.path(item)) for item in made if item.awaited_since}
     assert {(key, one["action"], one["why"], one["awaited_since"]) for key, one in planned.items()} == {
         (key, "fetch", "waited for since 2025-12-01", "2025-12-01") for key in MONTHS
     }

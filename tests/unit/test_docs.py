@@ -441,7 +441,7 @@ def test_keys_of_plans_are_explained(tmp_path: Path) -> None:
     assert isinstance(groups, list)
     budget = document["budget"]
     assert isinstance(budget, dict)
-    assert {*document, *groups[0], *budget, *object_document(item)} <= said
+    assert {*document, *groups[0], *budget, *object_document(item, made.path(item))} <= said
 
 
 # Links

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crypto_archive import ExitCode
+from crypto_archive.errors import ExitCode
 from tests.docs.blocks import blocks
 from tests.docs.commands import lines_in, parse
 from tests.docs.container import instructions

@@ -2,22 +2,28 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.text import (
     compact_json,
+    document_of,
     format_about,
     format_bytes,
     format_clock,
     format_count,
     format_duration,
     format_rate,
+    json_pieces,
     json_text,
     one_line,
     safe,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize(
@@ -125,3 +131,32 @@ def test_json_holds_any_text_and_nothing_raw_that_is_hidden(document: object) ->
             "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]", text
         )
     assert json_text(document, ascii_only=True).isascii()
+
+
+@given(st.dictionaries(st.text(), st.lists(st.integers() | st.text()) | st.text() | st.none()), st.booleans())
+def test_a_document_in_pieces_is_the_same_document(document: dict[str, object], lazy: bool) -> None:
+    def fields() -> Iterator[tuple[str, object]]:
+        for name, value in document.items():
+            yield name, iter(value) if lazy and isinstance(value, list) else value
+
+    assert document_of(fields()) == document
+    assert json.loads("".join(json_pieces(fields()))) == document
+
+
+def test_a_document_in_pieces_takes_one_item_at_a_time() -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        while taken < 3:
+            taken += 1
+            yield taken
+
+    def fields() -> Iterator[tuple[str, object]]:
+        yield "items", items()
+        yield "count", taken
+
+    seen = [taken for piece in json_pieces(fields()) if piece.strip()[-1:].isdigit()]
+    assert seen == [1, 2, 3, 3]
+    taken = 0
+    assert document_of(fields()) == {"items": [1, 2, 3], "count": 3}

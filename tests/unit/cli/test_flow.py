@@ -10,8 +10,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from crypto_archive import CryptoArchiveError, ExitCode, errors as extras
+from crypto_archive import CryptoArchiveError, errors as extras
 from crypto_archive.cli.app import app
+from crypto_archive.errors import ExitCode
 from tests.extras import needs_prefect
 
 if TYPE_CHECKING:

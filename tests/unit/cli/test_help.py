@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from crypto_archive import ExitCode, __version__
+from crypto_archive import __version__
 from crypto_archive.cli.app import app
 from crypto_archive.config.fields import FIELDS, Source
+from crypto_archive.errors import ExitCode
 from tests.docs.commands import BUILT_IN, Command, commands, examples
 
 if TYPE_CHECKING:

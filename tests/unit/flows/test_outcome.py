@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("prefect", reason="needs the extra prefect")
 
-from crypto_archive import ConfigError, ExitCode, VerifyReport, load_preset
+from crypto_archive import ConfigError, VerifyReport, load_preset
+from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked, ObjectFinished, ObjectPlanned, RunFinished
 from crypto_archive.flows.flow import result_document
 from crypto_archive.flows.tasks import (

@@ -6,7 +6,7 @@ pytest.importorskip("prefect", reason="needs the extra prefect")
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from crypto_archive import EnvironmentFailure, ExitCode
+from crypto_archive.errors import EnvironmentFailure, ExitCode
 from crypto_archive.flows.schedule import check_server
 
 NOBODY = "http://127.0.0.1:9/api"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive import ExitCode, RunConfig, load_preset
+from crypto_archive import RunConfig, load_preset
+from crypto_archive.errors import ExitCode
 from crypto_archive.events import Event, Noticed, ObjectFinished, ObjectPlanned, PlanFinished, RunFinished, RunStarted
 from crypto_archive.jobs.report import FAILURES_KEPT, Report, combine_reports
 from crypto_archive.model import Absence, Action, Notice, Outcome, PlannedObject, Verdict

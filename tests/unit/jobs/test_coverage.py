@@ -14,6 +14,7 @@ from crypto_archive.errors import ExitCode
 from crypto_archive.jobs.coverage import CoverageReport
 from crypto_archive.model import Absence, DateRange, Market, Notice, Series
 from crypto_archive.plan.availability import ObjectDays, series_coverage
+from crypto_archive.text import json_pieces
 from tests.objects import row_of
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "coverage.schema.json").read_text(encoding="utf-8"))
@@ -51,8 +52,8 @@ def a_report(dates: DateRange | None = None) -> CoverageReport:
 
 
 def document(report: CoverageReport) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads("".join(report.json_text()))
-    assert found == report.document()
+    found: dict[str, Any] = json.loads("".join(json_pieces(report.document_fields())))
+    assert found == report.document() == json.loads(json.dumps(report.document()))
     VALIDATOR.validate(found)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -18,6 +19,7 @@ from crypto_archive.jobs import doctor as checks
 from crypto_archive.jobs.doctor import (
     Check,
     CheckStatus,
+    DoctorReport,
     Finding,
     check_clock,
     check_layout,
@@ -28,9 +30,6 @@ from crypto_archive.jobs.doctor import (
     check_space,
     check_writable,
     doctor,
-    doctor_document,
-    doctor_exit_code,
-    doctor_status,
     proxy_for,
 )
 from crypto_archive.root.database import FIELDS, SCHEMA_VERSION, connect_onlooker, examine
@@ -357,6 +356,7 @@ def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.
 )
 def test_the_worst_decides(statuses: list[CheckStatus], worst: CheckStatus, code: int) -> None:
     made = [Check("name", status, "found") for status in statuses]
-    assert doctor_status(made) is worst
-    assert doctor_exit_code(made) == ExitCode(code)
-    assert doctor_document(made)["status"] == worst
+    report = DoctorReport(made)
+    assert (report.status, report.exit_code()) == (worst, ExitCode(code))
+    assert json.loads(json.dumps(report.document()))["status"] == worst
+    assert [*report] == made

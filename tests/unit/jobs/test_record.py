@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crypto_archive import load_preset
+from crypto_archive.catalog.layout_kinds import placement_of
 from crypto_archive.config.run_config import Fetching, Request, Selection
-from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.errors import ExitCode, FileUnusable, RootUnusable, UsageError
 from crypto_archive.events import (
     BatchRetried,
     BatchStarted,
@@ -31,7 +34,7 @@ from crypto_archive.events import (
 )
 from crypto_archive.jobs import record as record_module
 from crypto_archive.jobs.record import Record, event_line
-from crypto_archive.jobs.report import Report
+from crypto_archive.jobs.report import Report, combine_reports
 from crypto_archive.model import (
     Absence,
     Action,
@@ -47,9 +50,10 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
+from crypto_archive.root.layout import LayoutNote, take_layout, write_note
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.store import Root, open_root
-from tests.objects import LISTED_AT, an_object, listed, to_fetch
+from tests.objects import LISTED_AT, an_object, bundled, listed, to_fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -452,3 +456,71 @@ def test_what_is_moved_aside_and_what_stays() -> None:
         "event": "days-kept", "key": OBJECT.key, "days": 31, "reason": "its rows are not those"
     }  # fmt: skip
     assert event_line(Comparing(OBJECT, 31, 12)) is None
+
+
+# The files of a run
+
+
+def test_the_files_of_a_run_are_those_in_place_sorted_by_path(root: Root) -> None:
+    some = [(3, Outcome.FETCHED), (1, Outcome.PRESENT), (2, Outcome.UPDATED), (0, Outcome.FAILED), (4, Outcome.ABSENT)]
+    with recording(root) as record:
+        for number, outcome in some:
+            record.take(settled(outcome, number, Absence.HOLE if outcome is Outcome.ABSENT else ""))
+    assert list(record.report.files()) == [root.file(an_object(number).key) for number in (1, 2, 3)]
+
+
+def test_what_a_run_moved_aside_is_not_among_its_files(root: Root) -> None:
+    kept, month = an_object(1), an_object(9)
+    with recording(root) as record:
+        for number in (0, 1, 9):
+            record.take(settled(Outcome.PRESENT, number))
+        record.take(DaysCovered(month, (an_object(0).key,), 10))
+    assert list(record.report.files()) == [root.file(kept.key), root.file(month.key)]
+
+
+def test_the_files_of_a_root_with_another_layout_are_at_its_paths(root: Root) -> None:
+    root = replace(root, layout=placement_of("hive", bundled()))
+    take_layout(root)
+    with recording(root) as record:
+        for number in (1, 0):
+            record.take(settled(Outcome.FETCHED, number))
+    files = list(record.report.files())
+    assert files == sorted(files) == [root.file(an_object(number).key) for number in (0, 1)]
+    assert all("market=spot" in str(path) for path in files)
+    write_note(root, LayoutNote("mirror"))
+    with pytest.raises(UsageError, match="has the layout 'mirror', but 'hive' was requested"):
+        next(record.report.files())
+
+
+def test_a_report_without_a_run_has_no_files() -> None:
+    assert list(Report(Request(Selection((Market.SPOT,)))).files()) == []
+
+
+def test_the_files_of_a_run_whose_folder_is_gone_are_an_error_with_a_way_out(root: Root) -> None:
+    with recording(root) as record:
+        record.take(settled(Outcome.FETCHED))
+    shutil.rmtree(record.folder)
+    with pytest.raises(FileUnusable, match=r"Cannot read the journal .*events.jsonl: No such file") as raised:
+        list(record.report.files())
+    assert raised.value.hint.startswith("Only the newest runs keep their folders (keep_runs).")
+
+
+def test_the_files_of_several_runs_are_one_sorted_list_without_duplicates(root: Root) -> None:
+    reports = []
+    for run_id, numbers in ((RUN, (3, 0)), (RUN.replace("abcdef", "000001"), (1, 0))):
+        report = Report(Request(Selection((Market.SPOT,)), root.path))
+        with Record.opened(root, run_id, report) as record:
+            for number in numbers:
+                record.take(settled(Outcome.FETCHED, number))
+        reports.append(report)
+    whole = combine_reports(load_preset("research", output_directory=root.path), reports)
+    assert list(whole.files()) == [root.file(an_object(number).key) for number in (0, 1, 3)]
+    assert whole.folder is None
+
+
+def test_a_line_of_the_journal_that_was_cut_off_hides_no_other(root: Root) -> None:
+    with recording(root) as record:
+        record.take(settled(Outcome.FETCHED, 0))
+    with (record.folder / "events.jsonl").open("a", encoding="utf-8") as journal:
+        journal.write('{"event":"object-finished","key":"data/spot/da')
+    assert list(record.report.files()) == [root.file(an_object(0).key)]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive import Cancellation, ExitCode, load_preset, relayout
+from crypto_archive import Cancellation, load_preset, relayout
 from crypto_archive.catalog.layout_kinds import placement_of
-from crypto_archive.errors import RootLocked, RootUnusable, UsageError
+from crypto_archive.errors import ExitCode, RootLocked, RootUnusable, UsageError
 from crypto_archive.events import LeftAlone, Moved, MovesCounted
 from crypto_archive.model import SIDECAR_SUFFIX, Market
 from crypto_archive.root.layout import LayoutNote, read_note, write_note
@@ -24,7 +24,8 @@ from crypto_archive.root.store import Root, open_root
 from tests.objects import an_object, bundled
 
 if TYPE_CHECKING:
-    from crypto_archive import RelayoutReport, RunConfig
+    from crypto_archive import RunConfig
+    from crypto_archive.jobs.relayout import RelayoutReport
     from crypto_archive.model import ArchiveObject
 
 BY_MARKET = "{market}/{data_type}"

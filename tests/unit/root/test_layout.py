@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive import ExitCode, load_preset
-from crypto_archive.errors import RootUnusable, UsageError
+from crypto_archive import load_preset
+from crypto_archive.errors import ExitCode, RootUnusable, UsageError
 from crypto_archive.root.layout import LayoutNote, confirm_layout, read_note, root_of, take_layout, write_note
 from crypto_archive.root.store import Root, open_root
 from tests.objects import an_object
