@@ -30,8 +30,10 @@ def pages(entry: Any) -> list[str]:
     return [page for inner in (entry.values() if isinstance(entry, dict) else entry) for page in pages(inner)]
 
 
-def test_every_document_is_in_the_navigation_once() -> None:
-    assert sorted(pages(configuration()["nav"])) == sorted(path.name for path in DOCS.glob("*.md"))
+def test_every_document_for_users_is_in_the_navigation_once() -> None:
+    documents = {path.name for path in DOCS.glob("*.md")}
+    assert configuration()["exclude_docs"] == "/architecture.md"
+    assert sorted(pages(configuration()["nav"])) == sorted(documents - {"architecture.md"})
 
 
 def test_every_schema_is_led_to_by_the_index() -> None:
