@@ -48,7 +48,9 @@ def test_the_site_goes_where_git_does_not_look() -> None:
 
 def test_the_site_asks_no_other_host() -> None:
     assert configuration()["theme"]["font"] is False
-    assert not {"extra_javascript", "extra_css"} & configuration().keys()
+    assert "extra_javascript" not in configuration()
+    assert configuration()["extra_css"] == ["site.css"]
+    assert "url(" not in (DOCS / "site.css").read_text("utf-8")
     assert "offline" not in configuration()["plugins"]  # its script comes from another host
 
 
