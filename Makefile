@@ -9,21 +9,25 @@ BIN    := $(VENV)/bin
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/installed  ## Create the virtual environment and install the package with its tools
-
-$(VENV)/installed: pyproject.toml
+$(VENV)/demo-installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable . --group demo
 	@touch $@
 
-extras: $(VENV)/extras-installed  ## Also install Prefect and Dask: without them their tests skip, and types cannot be checked
+install: $(VENV)/installed  ## Create the virtual environment and install the package with its development tools
+
+$(VENV)/installed: $(VENV)/demo-installed
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+extras: $(VENV)/extras-installed  ## Also install Prefect, Dask and pandas: without them their tests skip, and types cannot be checked
 
 $(VENV)/extras-installed: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[dask]'
+	$(BIN)/python -m pip install --quiet --editable '.[dask]' --group recipes
 	@touch $@
 
-demo: install  ## Run plan, collect and verify against a local S3 server with a sample archive
+demo: $(VENV)/demo-installed  ## Run plan, collect and verify against a local S3 server with a sample archive
 	@$(BIN)/python -m tests.archive.demo --to .demo
 
 test: install  ## Run the test suite; needs no internet

@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from crypto_archive.model import Partition
+from crypto_archive.catalog.matrix import Status
 from crypto_archive.text import format_bytes, format_duration, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from crypto_archive.catalog.matrix import Row
 
-_COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
-    ("market", lambda row: str(row.market)),
-    ("data type", lambda row: f"`{row.data_type}`"),
-    ("aliases", lambda row: ", ".join(f"`{alias}`" for alias in row.aliases)),
-    ("status", lambda row: f"{row.status}, doubtful" if row.doubtful else str(row.status)),
-    ("daily", lambda row: _intervals(row, Partition.DAILY)),
-    ("monthly", lambda row: _intervals(row, Partition.MONTHLY)),
-    ("from", lambda row: str(row.first_date or "")),
-    ("to", lambda row: str(row.last_date or "")),
-    ("key", lambda row: f"`{row.key_pattern.template}`"),
-    ("note", lambda row: " ".join(filter(None, (row.note, row.doubtful and f"Doubtful: {row.doubtful}")))),
-)
-
 
 def matrix_markdown(rows: Iterable[Row]) -> str:
-    """Return rows of the matrix as a Markdown table with a line end."""
-    cells = ([" ".join(cell(row).split()).replace("|", "\\|") for _, cell in _COLUMNS] for row in rows)
-    return "\n".join(_table([name for name, _ in _COLUMNS], cells)) + "\n"
+    """Return rows of the matrix as Markdown, narrow enough for a phone: a table per market, and notes below it."""
+    lines: list[str] = []
+    for market, group in groupby(rows, key=lambda row: row.market):
+        listed = list(group)
+        cells = ([f"`{row.data_type}`", _files(row), _days(row)] for row in listed)
+        lines += [f"### {market}", "", *_table(("data type", "files", "days"), cells), ""]
+        lines += [*(f"- `{row.data_type}`: {_details(row)}" for row in listed), ""]
+    return "\n".join(lines)
 
 
-def _intervals(row: Row, partition: Partition) -> str:
-    if partition not in row.partitions:
-        return "–"
-    return " ".join(row.intervals(partition)) or "yes"
+def _files(row: Row) -> str:
+    """Return the partitions of a row with their intervals, abbreviated to the shortest and the longest."""
+    parts = []
+    for partition, intervals in row.partitions.items():
+        shown = " … ".join((intervals[0], intervals[-1])) if len(intervals) > 2 else " ".join(intervals)
+        parts.append(f"{partition} {shown}".strip())
+    return ", ".join(parts) or "none"
+
+
+def _days(row: Row) -> str:
+    ended = f"to {row.last_date}" if row.last_date else ""
+    status = "" if row.status is Status.ACTIVE else str(row.status)
+    return " ".join(filter(None, (str(row.first_date or ""), ended, status)))
+
+
+def _details(row: Row) -> str:
+    parts = (
+        row.aliases and f"Also called {', '.join(f'`{alias}`' for alias in row.aliases)}.",
+        row.note,
+        row.doubtful and f"Doubtful: {row.doubtful}",
+        f"`{row.key_pattern.template}`",
+    )
+    return " ".join(" ".join(filter(None, parts)).split())
 
 
 ROWS_SHOWN = 100

@@ -178,8 +178,11 @@ _MERGE_OBJECT = f"""{_RECORD} WHERE excluded.fetched_at > object.fetched_at
     OR (excluded.fetched_at = object.fetched_at AND excluded.sha256 = object.sha256)"""
 _MERGE_NOT_ABSENT = "DELETE FROM absence WHERE key = ? AND seen_at <= ?"
 _MERGE_HISTORY = f"""
-INSERT INTO history ({FIELDS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (
-    SELECT 1 FROM history WHERE key = ?1 AND sha256 = ?3 AND fetched_at = ?7 AND run_id = ?8)
+INSERT INTO history ({FIELDS})
+WITH incoming ({FIELDS}) AS (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))
+SELECT {FIELDS} FROM incoming WHERE NOT EXISTS (
+    SELECT 1 FROM history WHERE history.key = incoming.key AND history.sha256 = incoming.sha256
+    AND history.fetched_at = incoming.fetched_at AND history.run_id = incoming.run_id)
 """
 
 _PAGE = 1000

@@ -83,7 +83,7 @@ def is_installed(block: Block) -> bool:
 def test_the_first_hour(environment: dict[str, str]) -> None:
     found = blocks(FIRST_HOUR)
     assert sum(block.kind == "sh" for block in found) > 10
-    assert [block.section for block in found if block.reason] == ["Install"]
+    assert [block.section for block in found if block.reason] == ["Install", "Completion and manual"]
     write_files(FIRST_HOUR, Path.cwd())
     for block in found:
         follow(block, environment)

@@ -39,7 +39,7 @@ _PART = re.compile(r"(<!-- generated: (?P<name>[\w -]+) -->\n).*?(<!-- end: (?P=
 
 _HEADERS = {
     Header.NEVER: "no header",
-    Header.SINCE_2022: "header in files of 2022 and later, type by type",
+    Header.SINCE_2022: "header since 2022",
     Header.ALWAYS: "header",
     Header.UNKNOWN: "–",
 }
@@ -182,9 +182,20 @@ def _bundled() -> list[Path]:
 
 
 def _columns(rows: tuple[Row, ...]) -> str:
-    described = ((str(row.market), f"`{row.data_type}`", _HEADERS[row.header], _TIME_UNITS[row.time_unit],
-                  ", ".join(row.columns)) for row in rows if row.columns)  # fmt: skip
-    return _table(("market", "data type", "first line", "times", "columns"), described)
+    """Return a list and not a table, which a phone cannot show; rows whose files are alike share an entry."""
+    alike: dict[tuple[str, ...], dict[Market, list[str]]] = {}
+    for row in rows:
+        if row.columns:
+            kind = (_HEADERS[row.header], _TIME_UNITS[row.time_unit], ", ".join(row.columns))
+            alike.setdefault(kind, {}).setdefault(row.market, []).append(f"`{row.data_type}`")
+    entries = []
+    for (header, times, columns), of_market in alike.items():
+        markets: dict[str, list[str]] = {}
+        for market, names in of_market.items():
+            markets.setdefault(", ".join(names), []).append(str(market))
+        named = "; ".join(f"{' and '.join(those)} {names}" for names, those in markets.items())
+        entries.append(f"- {named}: {header}; times in {times}.\n\n    {columns}\n")
+    return "\n".join(entries)
 
 
 def _default_symbols(matrix: Matrix) -> str:

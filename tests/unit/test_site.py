@@ -30,8 +30,10 @@ def pages(entry: Any) -> list[str]:
     return [page for inner in (entry.values() if isinstance(entry, dict) else entry) for page in pages(inner)]
 
 
-def test_every_document_is_in_the_navigation_once() -> None:
-    assert sorted(pages(configuration()["nav"])) == sorted(path.name for path in DOCS.glob("*.md"))
+def test_every_document_for_users_is_in_the_navigation_once() -> None:
+    documents = {path.name for path in DOCS.glob("*.md")}
+    assert configuration()["exclude_docs"] == "/architecture.md"
+    assert sorted(pages(configuration()["nav"])) == sorted(documents - {"architecture.md"})
 
 
 def test_every_schema_is_led_to_by_the_index() -> None:
@@ -46,7 +48,9 @@ def test_the_site_goes_where_git_does_not_look() -> None:
 
 def test_the_site_asks_no_other_host() -> None:
     assert configuration()["theme"]["font"] is False
-    assert not {"extra_javascript", "extra_css"} & configuration().keys()
+    assert "extra_javascript" not in configuration()
+    assert configuration()["extra_css"] == ["site.css"]
+    assert "url(" not in (DOCS / "site.css").read_text("utf-8")
     assert "offline" not in configuration()["plugins"]  # its script comes from another host
 
 

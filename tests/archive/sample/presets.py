@@ -94,22 +94,23 @@ def _research(window: Iterable[date], funding: Iterable[date]) -> Iterator[Sampl
 
 
 def _every_row(exact_day: date | None = None) -> Iterator[SampleObject]:
-    """Yield an object of every row and partition, and of every interval where there is room for the row's days."""
+    """Yield an object of every row and partition, and of every interval unless a demonstration waits for it."""
     for row in PUBLISHED.values():
         active = row.day == SMALL_LAST_DAY
         day = exact_day if exact_day and active else row.day
         if Partition.DAILY in row.partitions:
-            yield from of_days(row.market, row.data_type, (row.symbol,), (day,), _shown_intervals(row, Partition.DAILY))
+            intervals = _shown_intervals(row, Partition.DAILY, every=exact_day is None)
+            yield from of_days(row.market, row.data_type, (row.symbol,), (day,), intervals)
         if Partition.MONTHLY in row.partitions:
             month = (day.replace(day=1) - timedelta(days=1),)
-            intervals = _shown_intervals(row, Partition.MONTHLY)
+            intervals = _shown_intervals(row, Partition.MONTHLY, every=exact_day is None)
             yield from of_months(row.market, row.data_type, (row.symbol,), month, intervals)
 
 
-def _shown_intervals(row: Published, partition: Partition) -> tuple[str, ...]:
-    """All intervals for klines, the two ends of them for index, mark and premium prices."""
+def _shown_intervals(row: Published, partition: Partition, *, every: bool) -> tuple[str, ...]:
+    """Every interval of the klines where asked for, 1h and the longest otherwise: a month of 1m has 43,200 rows."""
     intervals = row.intervals(partition)
-    return intervals if row.data_type == "klines" or not intervals else ("1h", intervals[-1])
+    return intervals if not intervals or (every and row.data_type == "klines") else ("1h", intervals[-1])
 
 
 def _unusual(day: date) -> Iterator[SampleObject]:

@@ -108,7 +108,7 @@ def test_yaml_that_is_refused(tmp_path: Path, content: str | bytes, refusal: str
         ('{\n"a": 1\n"b": 2}', "my.json, line 3: is not valid JSON: Expecting ',' delimiter"),
         ('{\n\t"a": 1,\n\t"a": 2}', "my.json, line 3, a: duplicate field, first defined on line 2"),
         ('{"a": ' + "1" * 5000 + "}", "my.json: is not valid JSON: a number has too many digits"),
-        ("[" * 2_000, "my.json: is nested too deeply"),
+        ("[" * 200_000, "my.json: is nested too deeply"),
     ],
 )
 def test_json_that_is_refused(tmp_path: Path, content: str, refusal: str) -> None:

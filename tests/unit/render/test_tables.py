@@ -127,14 +127,26 @@ def test_the_matrix() -> None:
 
 
 def test_the_matrix_as_markdown() -> None:
-    lines = matrix_markdown(ROWS).splitlines()
-    assert lines[0] == ("| market | data type | aliases | status | daily | monthly | from | to | key | note |")
-    assert lines[1] == "|" + " --- |" * 10
-    assert lines[2] == (
-        "| spot | `klines` |  | active | 1s 1m 1d | 1d 1mo | 2017-08-17 |  | "
-        "`data/spot/{partition}/klines/{symbol}/{interval}/{symbol}-{interval}-{date}.zip` | One \\| two three |"
-    )
-    assert len(lines) == 5
+    assert matrix_markdown(ROWS).splitlines() == [
+        "### spot",
+        "",
+        "| data type | files | days |",
+        "| --- | --- | --- |",
+        "| `klines` | daily 1s … 1d, monthly 1d 1mo | 2017-08-17 |",
+        "| `bookDepth` | none | never-published |",
+        "",
+        "- `klines`: One | two three `data/spot/{partition}/klines/{symbol}/{interval}/{symbol}-{interval}-{date}.zip`",
+        "- `bookDepth`: `data/spot/{partition}/bookDepth/{symbol}/{symbol}-bookDepth-{date}.zip`",
+        "",
+        "### futures_um",
+        "",
+        "| data type | files | days |",
+        "| --- | --- | --- |",
+        "| `bookTicker` | daily | 2023-05-16 to 2024-03-30 discontinued |",
+        "",
+        "- `bookTicker`: Also called `ticker`. "
+        "`data/futures/um/{partition}/bookTicker/{symbol}/{symbol}-bookTicker-{date}.zip`",
+    ]
 
 
 def test_the_summary_of_a_good_run() -> None:
