@@ -15,20 +15,22 @@ AGAIN = "Run the same command again later."
 _WITHOUT_LISTING = "`plan` and `collect` need no listing with --discover calendar."
 _NO_BUCKET = re.compile(r"NoSuchBucket", re.IGNORECASE)
 # The first match decides: a proxy's name may be the one that is not found.
-_HINTS = tuple(
-    (re.compile(pattern, re.IGNORECASE), hint)
-    for pattern, hint in (
-        (r"NoSuchBucket", "Check --endpoint-url and CRYPTO_ARCHIVE_BUCKET."),
-        (r"BucketRegionError|PermanentRedirect", "Check --endpoint-url and CRYPTO_ARCHIVE_REGION."),
-        (r"proxyconnect|Proxy ?Authentication|status code: 407",
-         "Check the proxy settings: `crypto-archive doctor` shows which proxy is used."),
-        (r"status code: 511", "Log in to this network first, for example in a browser."),
-        (r"gave HTTP response to HTTPS|BadRequest: ", "Check whether --endpoint-url should begin with http:// or https://."),
-        (r"x509|certificate|\btls: ",
-         "If a proxy intercepts TLS here, name its certificates in AWS_CA_BUNDLE; else check --endpoint-url and the clock."),
-        (r"no such host|server misbehaving", "Check the network, its DNS, and the host in --endpoint-url."),
-    )
-)  # fmt: skip
+_HINTS = {
+    re.compile(pattern, re.IGNORECASE): hint
+    for pattern, hint in {
+        "NoSuchBucket": "Check --endpoint-url and CRYPTO_ARCHIVE_BUCKET.",
+        "BucketRegionError|PermanentRedirect": "Check --endpoint-url and CRYPTO_ARCHIVE_REGION.",
+        "proxyconnect|Proxy ?Authentication|status code: 407": (
+            "Check the proxy settings: `crypto-archive doctor` shows which proxy is used."
+        ),
+        "status code: 511": "Log in to this network first, for example in a browser.",
+        "gave HTTP response to HTTPS|BadRequest: ": "Check whether --endpoint-url has to begin with http:// or https://.",
+        r"x509|certificate|\btls: ": (
+            "Check --endpoint-url and the clock; if a proxy intercepts TLS, name its certificates in AWS_CA_BUNDLE."
+        ),
+        "no such host|server misbehaving": "Check the network, its DNS, and the host in --endpoint-url.",
+    }.items()
+}
 
 
 def server_failed(access: Access, error: str, *, listing: bool) -> EndpointUnreachable:
@@ -50,7 +52,7 @@ def server_failed(access: Access, error: str, *, listing: bool) -> EndpointUnrea
 
 def hint_for(access: Access, error: str, *, listing: bool) -> str:
     """Return what to do about an error of the server."""
-    for sign, hint in _HINTS:
+    for sign, hint in _HINTS.items():
         if sign.search(error):
             return hint
     fault = fault_of(error)
