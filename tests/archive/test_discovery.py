@@ -236,6 +236,7 @@ def test_a_root_that_may_not_be_written_is_planned_for_all_the_same(run: Runner,
 
 def test_two_concurrent_plans_on_one_root(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
     here = run.at(proxy.endpoint_url)
+    (run.folder / ROOT).mkdir()
     expected = keys_where(archive.spec, in_research)
     command = ("plan", "--format", "jsonl", "-o", ROOT, "--refresh", *RESEARCH)
     stalled = proxy.fault("LIST", "*ETHUSDT*", Stall(times=1))
@@ -304,6 +305,7 @@ def test_a_plan_that_ends_in_the_middle_of_a_listing_leaves_no_half(
 
 
 def test_the_answer_of_a_login_page_is_not_cached(run: Runner) -> None:
+    (run.folder / ROOT).mkdir()
     with FakeS3() as portal:
         portal.listing = lambda _: "<html><body>Please log in</body></html>"
         code, _, stderr = run.at(portal.endpoint_url)("plan", "-o", ROOT, *HOURS, *DAYS)
