@@ -59,6 +59,12 @@ class CryptoArchiveError(Exception):
         return f"{self.message.rstrip('.')}. Hint: {self.hint}" if self.hint else self.message.rstrip(".")
 
 
+def cause_and_hint(summary: str) -> tuple[str, str]:
+    """Return the two parts of an error's ``summary``; the hint is empty where there is none."""
+    cause, _, hint = summary.partition(". Hint: ")
+    return cause, hint
+
+
 class UsageError(CryptoArchiveError):
     """Options, a preset, a matrix file or a lock file cannot be used, or nothing is selected.
 

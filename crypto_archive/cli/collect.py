@@ -121,6 +121,13 @@ def _check_dry_run(budget: BudgetOptions, reporting: ReportOptions, every: str |
         )
 
 
+def _offline(locked: Path | None) -> str:
+    """Return what the commands of a dry run are based on."""
+    if locked is not None:
+        return "Offline: what the lock file pins and is not on disk; the archive is not asked."
+    return "An offline estimate from the calendar; `crypto-archive plan` shows what a collect would do."
+
+
 @dataclass(frozen=True, slots=True)
 class _Collect:
     """What the options ask of each run."""
@@ -183,7 +190,10 @@ class _Collect:
         raise typer.Exit(code)
 
     def print_commands(self) -> None:
+        from itertools import chain
+
         from crypto_archive.cli.output import configure_collect, print_json
+        from crypto_archive.cli.process import print_line
         from crypto_archive.jobs.plan import plan
         from crypto_archive.render.tables import plan_table, show
 
@@ -191,7 +201,13 @@ class _Collect:
         as_json = self.reporting.as_json
         with plan(config, locked=self.locked, offline=True) as made:
             made.hold_back()
-            for batch in made.batches():
+            batches = made.batches()
+            first = next(batches, None)  # nothing is printed of a plan over its budget
+            if first is not None and not as_json:
+                print(f"# {_offline(self.locked)}")  # a comment in a run-file
+            elif not as_json and not self.output.quiet:
+                print_line(_offline(self.locked))
+            for batch in chain([] if first is None else [first], batches):
                 if not as_json:
                     print(f"# batch {batch.number}: {batch.label}, {len(batch.items)} objects")
                     for command in made.commands(batch):
@@ -199,7 +215,8 @@ class _Collect:
         if as_json:
             print_json(made.document())
         elif not self.output.quiet:
-            show(plan_table(made.totals.groups, made.notices, made.needs()), sys.stderr)
+            needs, verbose = made.needs(), bool(self.output.verbose)
+            show(plan_table(made.totals.groups, made.notices, needs, verbose=verbose), sys.stderr)
         raise typer.Exit(made.exit_code)
 
     def _configure(self) -> "RunConfig":
@@ -233,6 +250,7 @@ class _Collect:
     def _print_result(self, report: "Report") -> None:
         from crypto_archive.cli.output import print_json
         from crypto_archive.cli.process import print_error
+        from crypto_archive.errors import cause_and_hint
         from crypto_archive.render.summary import headline, report_summary
         from crypto_archive.render.tables import show
 
@@ -240,7 +258,7 @@ class _Collect:
         if as_json:
             print_json(report.document())
         if report.error and (as_json or quiet):
-            print_error(report.error)
+            print_error(*cause_and_hint(report.error))
         elif quiet and report.status in {"partial", "failed", "empty"}:
             print_error(headline(report))
         if not as_json and not quiet:

@@ -117,12 +117,13 @@ def _plan(
         print_line(lock_line(lock, plan.locked))
     if shards is not None and to is not None and not output.quiet:
         print_line(shards_line(to, written, shards))
+    shown = plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days, verbose=bool(output.verbose))
     if as_json:
         print_json(plan.document())
     elif format is None:
-        show(plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days), sys.stdout)
+        show(shown, sys.stdout)
     elif not output.quiet:
-        show(plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days), sys.stderr)
+        show(shown, sys.stderr)
     if as_json or (output.quiet and format is not None):
         for notice in plan.notices:
             if isinstance(notice, UnknownSymbols):

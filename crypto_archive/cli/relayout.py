@@ -55,7 +55,7 @@ def relayout(
     from crypto_archive.events import Cancellation, LeftAlone, Moved, MovesCounted, Noticed
     from crypto_archive.jobs.relayout import relayout as move
     from crypto_archive.render.progress import progress
-    from crypto_archive.render.stats import RELAYOUT
+    from crypto_archive.render.stats import RELAYOUT, RELAYOUT_PREVIEW
     from crypto_archive.render.summary import relayout_summary
     from crypto_archive.render.tables import show
     from crypto_archive.text import safe
@@ -65,11 +65,12 @@ def relayout(
     print_origins(output, config)
     print_notices(output, config)
     cancellation = Cancellation()
-    with stopping(cancellation), progress(sys.stderr, RELAYOUT, quiet=output.quiet) as shown:
+    work, lists = RELAYOUT_PREVIEW if dry_run else RELAYOUT, dry_run and not as_json
+    with stopping(cancellation), progress(sys.stderr, work, quiet=output.quiet or lists) as shown:
 
         def show_and_print(event: MovesCounted | Moved | LeftAlone | Noticed) -> None:
             shown.show(event)
-            if dry_run and not as_json and isinstance(event, Moved):
+            if lists and isinstance(event, Moved):
                 print(safe(f"{event.source} -> {event.target}"))
 
         report = move(config, on_event=show_and_print, dry_run=dry_run, cancellation=cancellation, wait=wait)

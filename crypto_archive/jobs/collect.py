@@ -339,7 +339,7 @@ def _candidates(
     earlier = awaited_earlier(context, manifest)
     if context.request.discovery is Discovery.CALENDAR:
         return calendar_objects(context, selected, earlier)
-    listing = open_listing(context.request, context.root.listings_path)
+    listing = open_listing(context.request, context.root)
     return listed_objects(context, selected, stored, listing, earlier)
 
 

@@ -82,9 +82,7 @@ def coverage(
         files = StoredFiles(root, manifest)
         bucket = None
         if is_listed:
-            # Listings are cached in the archive root if it exists; this does not create one.
-            path = root.listings_path if root.path.is_dir() else None
-            bucket = stack.enter_context(open_listing(request, path))
+            bucket = stack.enter_context(open_listing(request, root))
         names = NamedSymbols(config)
         for row in _selected_rows(context):
             listed: dict[Series, ObjectDays] = {}

@@ -25,6 +25,7 @@ from crypto_archive.root.layout import read_note
 from crypto_archive.root.lock import RootLock, shards_of
 from crypto_archive.root.store import Root, free_bytes, refuse_links
 from crypto_archive.s5cmd.binary import find_binary
+from crypto_archive.s5cmd.failure import hint_for
 from crypto_archive.s5cmd.listing import probe
 from crypto_archive.s5cmd.output import Fault
 from crypto_archive.shown import Table, joined
@@ -372,9 +373,6 @@ def check_s5cmd(access: Access) -> Finding:
     return _ok(f"{binary.version}, {binary.path}")
 
 
-_CHECK_NETWORK = "Check the network, the proxy settings and --endpoint-url."
-_PREAMBLE = re.compile(r'^RequestError: send request failed caused by: \w+ "[^"]*": ')
-"""What s5cmd prints before the cause of an error."""
 _NOT_REACHED = ("the endpoint was not reached", "the endpoint")
 
 
@@ -382,8 +380,8 @@ def check_endpoint(access: Access, answer: Probe) -> Finding:
     """Whether the server answers."""
     if answer.answered:
         return _ok(f"{access.endpoint_url} answers ({answer.seconds:.2f} s)")
-    cause = _PREAMBLE.sub("", answer.error) or "no answer"
-    return _failed(f"{access.endpoint_url} cannot be reached: {cause}", _CHECK_NETWORK)
+    cause = answer.error or "no answer"
+    return _failed(f"{access.endpoint_url} cannot be reached: {cause}", hint_for(access, cause, listing=True))
 
 
 def check_listing(access: Access, answer: Probe) -> Finding:
@@ -392,16 +390,11 @@ def check_listing(access: Access, answer: Probe) -> Finding:
     if not answer.answered:
         return _unchecked(*_NOT_REACHED)
     if answer.fault is Fault.DENIED:
-        advice = (
-            "The archive is public, so a proxy or a firewall may be in the way."
-            if access.anonymous
-            else "The archive is public: try without --profile and --credentials-file in s5cmd_extra_args."
-        )
-        return _failed(
-            f"access to {where} is denied: {answer.error}", f"{advice} `--discover calendar` needs no listing."
-        )
+        found = f"access to {where} is denied: {answer.error}"
+        return _failed(found, hint_for(access, answer.error, listing=True))
     if answer.error:
-        return _failed(f"{where} could not be listed: {answer.error}", _CHECK_NETWORK)
+        found = f"{where} could not be listed: {answer.error}"
+        return _failed(found, hint_for(access, answer.error, listing=True))
     if not answer.folders:
         advice = "Check that --endpoint-url and CRYPTO_ARCHIVE_BUCKET name the archive or a copy of it."
         return _failed(f"{where} is empty", advice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.config.run_config import Discovery
@@ -34,7 +34,7 @@ from crypto_archive.plan.lockfile import (
     prepare_shards,
 )
 from crypto_archive.plan.selection import select
-from crypto_archive.plan.totals import PlanTotals
+from crypto_archive.plan.totals import PlanTotals, days_document
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
@@ -110,7 +110,7 @@ def plan(
         for notice in selection.notices:
             notices(notice)
         if request.discovery is Discovery.LISTING:
-            listing = open_listing(request, context.root.listings_path)
+            listing = open_listing(request, context.root)
         objects = _decided(context, selection, listing)
     if lock is not None:
         require_listing(request)
@@ -277,7 +277,8 @@ class Plan(Shown):
         return {
             "schema_version": SCHEMA_VERSION,
             "totals": self.totals.overall,
-            "by_market_and_type": [asdict(group) for group in self.totals.groups],
+            **days_document(self.totals.first_day, self.totals.last_day),
+            "by_market_and_type": [group.document() for group in self.totals.groups],
             "days": self.days.document(),
             "batch_size": self.request.fetching.batch_size,
             "budget": self.needs().document(),

@@ -149,7 +149,7 @@ def _symbols(config: RunConfig, as_of: date | None, notices: Notices, today: dat
         )
     for notice in config.notices:
         notices(notice)
-    with open_listing(request, root.listings_path if root.path.is_dir() else None) as bucket:
+    with open_listing(request, root) as bucket:
         names = NamedSymbols(config)
         for row in rows:
             interval = _interval(row, selection)

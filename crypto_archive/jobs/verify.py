@@ -425,7 +425,7 @@ def _with_listing(context: Context, manifest: Manifest) -> Iterator[Expected]:
     The cached listing is not read: what the archive has now is the question.
     """
     stored = StoredFiles(context.root, manifest)
-    listing = open_listing(replace(context.request, listing_age_seconds=0.0), context.root.listings_path)
+    listing = open_listing(replace(context.request, listing_age_seconds=0.0), context.root)
     listing.cancelled = context.cancelled
     listed, gone, example = 0, 0, ""
     with listing:
@@ -462,7 +462,7 @@ def _selected(
     earlier = awaited_earlier(context, manifest, with_came=True)
     known = _Known(context, manifest, stored)
     if expect is Discovery.LISTING:
-        listing = open_listing(request, context.root.listings_path)
+        listing = open_listing(request, context.root)
         found = listed_objects(context, selection, stored, listing, earlier)
     else:
         found = _by_calendar(context, _with_months(selection) if either else selection, manifest, expect)

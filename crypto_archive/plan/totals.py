@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import Action, Batch, Market, PlannedObject
+from crypto_archive.model import Action, Batch, Market, Period, PlannedObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import date
 
 SIDECAR_BYTES = 100
 """About the size of a sidecar; a plan does not know it exactly."""
@@ -57,6 +58,8 @@ class GroupTotals:
         consolidated: Monthly objects that replace daily ones.
         saved_objects: How many objects fewer that makes.
         saved_bytes: How many bytes fewer, without sidecars; negative where the monthly objects are larger.
+        first_day: The first day of the objects that are present or to be fetched; None where there are none.
+        last_day: The last day of these; that of the whole month for a monthly object.
     """
 
     market: Market
@@ -78,29 +81,74 @@ class GroupTotals:
     consolidated: int = 0
     saved_objects: int = 0
     saved_bytes: int = 0
+    first_day: date | None = None
+    last_day: date | None = None
+
+    def document(self) -> dict[str, object]:
+        """Return the totals as a document."""
+        return asdict(self) | days_document(self.first_day, self.last_day)
 
 
-COUNTS = tuple(field.name for field in fields(GroupTotals) if field.name not in {"market", "data_type"})
+_NOT_COUNTED = {"market", "data_type", "first_day", "last_day"}
+COUNTS = tuple(field.name for field in fields(GroupTotals) if field.name not in _NOT_COUNTED)
 """The names of what is counted."""
 
 _STAYING = {Action.KEEP: "present", Action.CHECK: "present", Action.WAIT: "waiting", Action.REFUSE: "refused"}
+
+
+def days_document(first: date | None, last: date | None) -> dict[str, object]:
+    """Return a first and a last day as a document."""
+    return {"first_day": first.isoformat() if first else None, "last_day": last.isoformat() if last else None}
+
+
+class _Running:
+    """The totals of one group so far."""
+
+    __slots__ = ("counts", "first_day", "last_day")
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first_day: date | None = None
+        self.last_day: date | None = None
+
+    def totals(self, market: Market, data_type: str) -> GroupTotals:
+        """Return them as a value."""
+        counts = {name: self.counts[name] for name in COUNTS}
+        return GroupTotals(market, data_type, first_day=self.first_day, last_day=self.last_day, **counts)
+
+    def cover(self, period: Period) -> None:
+        """Take in the days of an object."""
+        if self.first_day is None or period.first_day < self.first_day:
+            self.first_day = period.first_day
+        if self.last_day is None or period.last_day > self.last_day:
+            self.last_day = period.last_day
 
 
 class PlanTotals:
     """Running totals of a plan, per market and data type."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[Market, str], Counter[str]] = {}
+        self._groups: dict[tuple[Market, str], _Running] = {}
 
     @property
     def groups(self) -> tuple[GroupTotals, ...]:
         """The totals so far, in the order of the plan."""
-        return tuple(GroupTotals(*group, *(counts[name] for name in COUNTS)) for group, counts in self._groups.items())
+        return tuple(of.totals(*group) for group, of in self._groups.items())
 
     @property
     def overall(self) -> dict[str, int]:
         """The sums over all groups, by the field names of GroupTotals."""
-        return {name: sum(counts[name] for counts in self._groups.values()) for name in COUNTS}
+        return {name: sum(of.counts[name] for of in self._groups.values()) for name in COUNTS}
+
+    @property
+    def first_day(self) -> date | None:
+        """The first day over all groups."""
+        return min((of.first_day for of in self._groups.values() if of.first_day), default=None)
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day over all groups."""
+        return max((of.last_day for of in self._groups.values() if of.last_day), default=None)
 
     def counting(self, planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
         """Count each planned object and pass it on."""
@@ -111,16 +159,22 @@ class PlanTotals:
     def counting_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Count each batch and pass it on."""
         for batch in batches:
-            self._of(batch.items[0])["batches"] += 1
+            self._of(batch.items[0]).counts["batches"] += 1
             yield batch
 
-    def _of(self, item: PlannedObject) -> Counter[str]:
-        series = item.object.series
-        return self._groups.setdefault((series.market, series.data_type), Counter())
+    def _of(self, item: PlannedObject) -> _Running:
+        group = item.object.series.market, item.object.series.data_type
+        found = self._groups.get(group)
+        if found is None:
+            found = self._groups[group] = _Running()
+        return found
 
 
-def _count(item: PlannedObject, counts: Counter[str]) -> None:
+def _count(item: PlannedObject, of: _Running) -> None:
+    counts = of.counts
     counts["objects"] += 1
+    if item.action not in {Action.WAIT, Action.REFUSE}:
+        of.cover(item.object.period)
     if item.remote is not None:
         counts["bytes"] += item.remote.size
         counts["sized"] += 1

@@ -46,17 +46,20 @@ class Work:
         name: What it is called in plain lines; None where events of its own mark the start and the end.
         counting: What happens until the total is final; None where no total is ever known.
         has_bytes: Whether the work handles bytes.
+        done: What has been done to the objects that are counted.
     """
 
     title: str
     name: str | None = None
     counting: str | None = None
     has_bytes: bool = True
+    done: str = ""
 
 
 COLLECT = Work("Collecting", counting="planning…")
 VERIFY = Work("Verifying", name="verification")
-RELAYOUT = Work("Moving", name="relayout", counting="checking…", has_bytes=False)
+RELAYOUT = Work("Moving", name="relayout", counting="checking…", has_bytes=False, done=" moved")
+RELAYOUT_PREVIEW = Work("Checking", name="relayout dry run", has_bytes=False, done=" would be moved")
 
 
 class RateEstimator:
@@ -160,7 +163,7 @@ class ProgressStats:
             self.bytes_finished += event.size
         elif isinstance(event, Moved):
             self.done += 1
-        elif isinstance(event, MovesCounted):
+        elif isinstance(event, MovesCounted) and self.total is not None:
             self.total, self.counting = event.objects, False
         elif isinstance(event, PlanFinished):
             self.counting = False
@@ -233,8 +236,9 @@ class ProgressStats:
     def objects_text(self) -> str:
         """Return how many objects are done: ``12 objects``, ``12 of 364 objects``, ``12 of 20 objects so far``."""
         if self.total is None:
-            return format_count(self.done, "object")
-        return f"{self.done:,} of {format_count(self.total, 'object')}" + (" so far" if self.counting else "")
+            return format_count(self.done, "object") + self.work.done
+        of = f"{self.done:,} of {format_count(self.total, 'object')}{self.work.done}"
+        return of + (" so far" if self.counting else "")
 
     def bytes_text(self) -> str:
         """Return how many bytes are done: ``12 MiB``, ``12 MiB of 3 GiB``."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from rich import box
 from rich.console import Group
-from rich.panel import Panel
 from rich.text import Text
 
-from crypto_archive.errors import ExitCode
+from crypto_archive.errors import ExitCode, cause_and_hint
 from crypto_archive.model import STORED, Absence, Outcome, UnknownSymbols, Verdict
 from crypto_archive.plan.selection import UNKNOWN_SHOWN
 from crypto_archive.render.console import RESULT_STYLES, STATUS_STYLES
-from crypto_archive.render.tables import absent_lines, facts_table, plain_table
+from crypto_archive.render.tables import Facts, absent_lines, whole_line
 from crypto_archive.text import format_bytes, format_count, format_duration, format_rate, one_line
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
-    from rich.table import Table
 
     from crypto_archive.jobs.relayout import RelayoutReport
     from crypto_archive.jobs.report import Report
@@ -138,29 +135,27 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         report_file: Where the whole report was written.
         failed_file: Where the copy commands of what failed were written.
     """
-    facts = facts_table()
+    facts = Facts()
     for text in _unknown(report.notices):
-        facts.add_row(Text("unknown", style="bold red"), text)
+        facts.add(Text("unknown", style="bold red"), text)
     _add_counts(facts, report.outcomes)
     doubtful = doubts(report.stored_verdicts)
     if doubtful:
-        facts.add_row("", "")
         _add_counts(facts, report.stored_verdicts)
-    facts.add_row("", "")
-    facts.add_row("stored", Text(format_bytes(report.bytes)))
+    facts.add("stored", Text(format_bytes(report.bytes)))
     received = f"{format_bytes(report.bytes_fetched)}, {format_rate(report.rate)}"
-    facts.add_row("received", received if report.bytes_fetched else "nothing")
-    facts.add_row("took", format_duration(report.seconds))
-    facts.add_row("saved to", str(report.request.root))
+    facts.add("received", received if report.bytes_fetched else "nothing")
+    facts.add("took", format_duration(report.seconds))
+    facts.add_path("saved to", report.request.root)
     if report.request.locked is not None:
-        facts.add_row("lock file", str(report.request.locked))
+        facts.add_path("lock file", report.request.locked)
     if report.pruned.objects:
         moved = f"{format_count(report.pruned.objects, 'daily object')}, {format_bytes(report.pruned.bytes)}"
-        facts.add_row("moved", f"{moved}, to .crypto-archive/covered; monthly objects hold their rows")
+        facts.add("moved", f"{moved}, to .crypto-archive/covered; monthly objects hold their rows")
     if report_file is not None:
-        facts.add_row("report", str(report_file))
+        facts.add_path("report", report_file)
     for number, line in enumerate(absent_lines(report.days)):
-        facts.add_row("" if number else "absent", Text(line))
+        facts.add("" if number else "absent", Text(line))
     _add_notices(facts, report)
     there = sum(report.outcomes[outcome] for outcome in STORED)
     title = _title_of_unknown(report) or ("" if _only_bad_zips(report) else HEADLINES.get(report.status, ""))
@@ -172,10 +167,10 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         f"All {format_count(there, 'file')} are in place" if there > 1
         else "The file is in place" if there else "There is nothing to download"
     ) + _lacking(report)  # fmt: skip
-    parts: list[RenderableType] = [_panel(title, report.status, facts, report.run_id)]
+    parts: list[RenderableType] = [_heading(title, report.status, report.run_id), facts]
     if report.failures:
         rows = ((str(event.outcome), event.object.key, event.reason) for event in report.failures)
-        parts += _failures(rows, len(report.failures) + report.failures_omitted, "outcome")
+        parts += _failures(rows, len(report.failures) + report.failures_omitted)
     return Group(*parts, *_advice(_next_steps(report, failed_file), report.error))
 
 
@@ -206,17 +201,16 @@ def _lacking(report: Report) -> str:
 
 def verify_summary(report: VerifyReport) -> RenderableType:
     """Return how a verification went, what is bad and why, and what to do next."""
-    facts = facts_table()
+    facts = Facts()
     if report.unknown_symbols:
-        facts.add_row(Text("unknown", style="bold red"), _names(report.unknown_symbols))
+        facts.add(Text("unknown", style="bold red"), _names(report.unknown_symbols))
     _add_counts(facts, report.verdicts)
     if report.never_collected:
-        facts.add_row(Text("not there", style="yellow"), f"{_never_collected(report)} never collected")
-    facts.add_row("", "")
-    facts.add_row("checked", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
+        facts.add(Text("not there", style="yellow"), f"{_never_collected(report)} never collected")
+    facts.add("checked", f"{format_count(report.objects, 'object')}, {format_bytes(report.bytes)}")
     if report.seconds:
-        facts.add_row("took", f"{format_duration(report.seconds)}, {format_rate(report.bytes / report.seconds)}")
-    facts.add_row("archive root", report.output_directory)
+        facts.add("took", f"{format_duration(report.seconds)}, {format_rate(report.bytes / report.seconds)}")
+    facts.add_path("archive root", report.output_directory)
     title = CHECK_HEADLINES.get(report.status, "")
     if doubtful := doubts(report.verdicts):
         verified = f"{report.verdicts[Verdict.OK]:,} of {format_count(report.objects, 'file')} verified; {doubtful}"
@@ -224,10 +218,10 @@ def verify_summary(report: VerifyReport) -> RenderableType:
     title = title or (
         f"All {format_count(report.objects, 'file')} are good" if report.objects > 1 else "The file is good"
     )
-    parts: list[RenderableType] = [_panel(title, report.status, facts, "")]
+    parts: list[RenderableType] = [_heading(title, report.status), facts]
     if report.bad:
         rows = ((str(checked.verdict), checked.object_key, checked.reason) for checked in report.bad)
-        parts += _failures(rows, len(report.bad), "verdict")
+        parts += _failures(rows, len(report.bad))
     return Group(*parts, *_advice(_next_steps_after_check(report), report.error))
 
 
@@ -249,18 +243,18 @@ def _names(symbols: Sequence[UnknownSymbol]) -> str:
 
 def relayout_summary(report: RelayoutReport) -> RenderableType:
     """Return what a relayout moved, what it left alone, and what to do next."""
-    facts = facts_table()
-    facts.add_row("layout", f"{report.source} → {report.target}")
-    facts.add_row("would move" if report.dry_run else "moved", format_count(report.moved, "object"))
+    facts = Facts()
+    facts.add("layout", f"{report.source} → {report.target}")
+    facts.add("would move" if report.dry_run else "moved", format_count(report.moved, "object"))
     if report.in_place:
-        facts.add_row("in place", f"{format_count(report.in_place, 'object')} already")
-    facts.add_row("took", format_duration(report.seconds))
-    facts.add_row("archive root", report.output_directory)
+        facts.add("in place", f"{format_count(report.in_place, 'object')} already")
+    facts.add("took", format_duration(report.seconds))
+    facts.add_path("archive root", report.output_directory)
     for number, one in enumerate(report.left[:LEFT_SHOWN]):
-        facts.add_row("" if number else "left alone", Text(f"{one_line(one.path)}: {one_line(one.reason)}"))
+        facts.add("" if number else "left alone", whole_line(f"{one_line(one.path)}: {one_line(one.reason)}"))
     more = len(report.left) + report.left_omitted - LEFT_SHOWN
     if more > 0:
-        facts.add_row("", f"and {more:,} more; --json lists them")
+        facts.add("", f"and {more:,} more; --json lists them")
     advice = {
         "blocked": "Nothing was moved. Move away what is in the way, then run the same command again.",
         "interrupted": _CONTINUE,
@@ -268,63 +262,57 @@ def relayout_summary(report: RelayoutReport) -> RenderableType:
     return Group(facts, *_advice(filter(None, [advice]), None))
 
 
-def _add_notices(facts: Table, report: Report) -> None:
+def _add_notices(facts: Facts, report: Report) -> None:
     """Add the notices of an empty run, since they are the reason; of any other, how many there are."""
     if report.status != "empty":
         if report.notices:
-            facts.add_row("notes", f"{len(report.notices):,}, listed in the report")
+            facts.add("notes", f"{len(report.notices):,}, listed in the report")
         return
     for number, notice in enumerate(report.notices[:REASONS_SHOWN]):
-        facts.add_row("" if number else "why", one_line(notice.text))
+        facts.add("" if number else "why", one_line(notice.text))
     more = len(report.notices) - REASONS_SHOWN
     if more > 0:
-        facts.add_row("", f"and {more:,} more, listed in the report")
+        facts.add("", f"and {more:,} more, listed in the report")
 
 
-def _add_counts(facts: Table, counts: Mapping[Name, int]) -> None:
+def _add_counts(facts: Facts, counts: Mapping[Name, int]) -> None:
     width = max(len(f"{count:,}") for count in counts.values())
     for name, count in counts.items():
         if count:
             style = RESULT_STYLES[name]
             number = Text(f"{count:>{width},}  ", style=style)
-            facts.add_row(Text(name, style=style), number + Text(MEANINGS[name], style="dim"))
+            facts.add(Text(name, style=style), number + Text(MEANINGS[name], style="dim"))
 
 
-def _panel(title: str, status: str, facts: Table, subtitle: str) -> Panel:
-    style = STATUS_STYLES[status]
-    return Panel(
-        facts,
-        title=Text(title, style=f"bold {style}"),
-        subtitle=Text(subtitle, style="dim") if subtitle else None,
-        title_align="left",
-        subtitle_align="right",
-        border_style=style,
-        box=box.ROUNDED,
-        padding=(1, 2),
-        expand=False,
-    )
+def _heading(title: str, status: str, run_id: str = "") -> Text:
+    return Text.assemble((title, f"bold {STATUS_STYLES[status]}"), (f"  run {run_id}" if run_id else "", "dim"))
 
 
-def _failures(rows: Iterable[tuple[str, str, str]], total: int, word: str) -> Iterator[RenderableType]:
+def _failures(rows: Iterable[tuple[str, str, str]], total: int) -> Iterator[RenderableType]:
     """Yield the first objects that failed, and how many more there are."""
-    table = plain_table(word, "object and reason", folded=["object and reason"])
+    facts = Facts()
     for _, (name, key, reason) in zip(range(FAILURES_SHOWN), rows, strict=False):
-        why = f"\n{one_line(reason)}" if reason else ""
-        table.add_row(Text(name, style="red"), Text.assemble(one_line(key), (why, "dim")))
-    yield table
-    if total > FAILURES_SHOWN:
-        yield Text(f"and {total - FAILURES_SHOWN:,} more, listed in the report", style="dim")
+        facts.add_path(Text(name, style="red"), key)
+        if reason:
+            facts.add("", Text(one_line(reason), style="dim"))
     yield ""
+    yield facts
+    if total > FAILURES_SHOWN:
+        yield Text(f"  and {total - FAILURES_SHOWN:,} more, listed in the report", style="dim")
 
 
 def _advice(lines: Iterable[str], error: str | None) -> Iterator[Text]:
+    """Yield the error, with its hint, and what to do next; a path is on a line of its own, to be copied."""
     if error:
-        cause, _, hint = error.partition(" Hint: ")
-        yield Text(f"Error: {cause}", style="red")
+        cause, hint = cause_and_hint(error)
+        yield whole_line(f"Error: {cause}", "red")
         if hint:
-            yield Text(f"Hint: {hint}")
+            yield whole_line(f"Hint: {hint}")
     for line in lines:
-        yield Text.assemble(("→ ", "cyan"), line)
+        text, colon, path = line.partition(":\n")
+        yield Text.assemble(("→ ", "cyan"), text, colon.strip())
+        if path:
+            yield whole_line(f"  {path}")
 
 
 def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
@@ -334,7 +322,8 @@ def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
     # What would end in the same way again.
     lasting = bool(refused or broken or report.unknown_symbols) and refused + broken == incomplete
     hopeless = lasting or report.exit_code() is ExitCode.USAGE
-    if not hopeless and report.status in {"partial", "failed", "interrupted"}:
+    repeats = "un the same command again" in (report.error or "")  # the hint of the error says so
+    if not (hopeless or repeats) and report.status in {"partial", "failed", "interrupted"}:
         yield _CONTINUE
     if report.unknown_symbols:
         yield "Correct or remove the unknown symbols; `crypto-archive symbols` lists those that the archive has."
@@ -345,7 +334,7 @@ def _next_steps(report: Report, failed_file: Path | None) -> Iterator[str]:
     if report.status == "empty":
         yield "Check the selection with `crypto-archive plan`, and what Binance publishes with `crypto-archive matrix`."
     if failed_file is not None and (report.failures or report.outcomes[Outcome.CANCELLED]):
-        yield f"Copy commands for what is not in place, ready for s5cmd: {failed_file}"
+        yield f"The copy commands for what is not in place, ready for s5cmd, are in:\n{one_line(str(failed_file))}"
 
 
 def _next_steps_after_check(report: VerifyReport) -> Iterator[str]:

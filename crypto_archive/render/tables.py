@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.text import TextType
 
     from crypto_archive.catalog.matrix import Row
     from crypto_archive.config.load import EffectiveField
@@ -44,7 +45,8 @@ PIPE_WIDTH = 1000
 def show(renderable: RenderableType, stream: TextIO) -> None:
     """Print in colour on a terminal, and neither wrapped nor cut in a pipe."""
     wide = not is_terminal(stream) and "COLUMNS" not in os.environ
-    SteadyConsole(stream, width=PIPE_WIDTH if wide else None).print(renderable)
+    # Not cropped: a path is longer than the terminal is wide, and has to stay in one piece to be copied.
+    SteadyConsole(stream, width=PIPE_WIDTH if wide else None).print(renderable, crop=False)
 
 
 def plain_table(
@@ -70,12 +72,48 @@ def plain_table(
     return table
 
 
-def facts_table() -> Table:
-    """Return an empty grid of names and facts."""
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    return facts
+class Facts:
+    """Names and facts, one below the other; a long fact is wrapped, a path never, so that it can be copied."""
+
+    def __init__(self, indent: int = 2) -> None:
+        self._indent = " " * indent
+        self._rows: list[tuple[Text, Text]] = []
+
+    def add(self, name: TextType, fact: TextType) -> None:
+        """Add a fact."""
+        name = Text(name, style="dim") if isinstance(name, str) else name
+        self._rows.append((name, Text(fact) if isinstance(fact, str) else fact))
+
+    def add_path(self, name: TextType, path: object, style: str = "") -> None:
+        """Add a path, a key, or a line that begins with one."""
+        self.add(name, whole_line(one_line(str(path)), style))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Take as little width as there is: what is longer is wrapped."""
+        return Measurement(1, 1)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Put the facts below one another."""
+        width = max((name.cell_len for name, _ in self._rows), default=0)
+        for name, fact in self._rows:
+            if fact.no_wrap:
+                yield (
+                    whole_line(self._indent)
+                    .append_text(name)
+                    .append(" " * (width - name.cell_len + 2))
+                    .append_text(fact)
+                )
+                continue
+            row = Table.grid(padding=(0, 2, 0, 0))
+            row.add_column(width=len(self._indent) + width)
+            row.add_column(overflow="fold")
+            row.add_row(Text(self._indent) + name, fact)
+            yield row
+
+
+def whole_line(text: str, style: str = "") -> Text:
+    """Return a text that is never wrapped or cut, however narrow the terminal."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
 
 
 class Fitting:
@@ -122,21 +160,27 @@ def plan_table(
     notices: Iterable[Notice] = (),
     needs: Needs | None = None,
     days: DaysReport | None = None,
+    *,
+    verbose: bool = False,
 ) -> RenderableType:
-    """Return the totals of a plan per market and data type, what a collect of it would need, and its notices.
+    """Return the days and totals of a plan per market and data type, what a collect of it needs, and its notices.
 
-    Columns without a figure are left out, and on a narrow terminal those that matter least. ``days`` tells which of the
-    wanted days cannot be had.
+    Columns without a figure are left out. ``days`` tells which of the wanted days cannot be had; ``verbose`` adds how
+    it would be fetched: sidecars, commands, batches and requests.
     """
     absent = [Text.assemble(("absent  ", "yellow"), line) for line in (absent_lines(days) if days else ())]
     if not groups:
         return Group(Text("The plan has no objects.", style="yellow"), *absent, *_notice_lines(notices))
     names = [name for name, count in _PLAN_COLUMNS.items() if name == "objects" or any(map(count, groups))]
-    choices = [names]
-    for least in ("sidecars", "commands", "batches"):
-        choices.append([name for name in choices[-1] if name != least])
-    table = Fitting(*(_plan_table(groups, columns) for columns in choices))
-    facts = () if needs is None else (Text(), needs_table(needs))
+    brief = [name for name in names if name not in _HOW]
+    columns = names if verbose else brief
+    apart = Facts()
+    for group in groups:
+        apart.add(f"{group.market} {group.data_type}", f"{group.first_day or '–'} to {group.last_day or '–'}")
+    # On a narrow terminal the days are below the table.
+    narrow = (Group(_plan_table(groups, some, dates=False), Text(), apart) for some in (columns, brief))
+    table = Fitting(_plan_table(groups, columns), *narrow)
+    facts = () if needs is None else (Text(), needs_table(needs, verbose=verbose))
     lines = [*absent, *_notice_lines(notices)]
     return Group(table, *facts, *([Text()] if facts and lines else []), *lines)
 
@@ -151,20 +195,28 @@ _PLAN_COLUMNS: Mapping[str, Callable[[GroupTotals], int]] = {
     "commands": lambda group: group.commands,
     "batches": lambda group: group.batches,
 }
+_HOW = {"sidecars", "commands", "batches"}
+"""Columns of interest to those who wonder how it is fetched."""
 
 
-def _plan_table(groups: Sequence[GroupTotals], columns: Sequence[str]) -> Table:
+def _plan_table(groups: Sequence[GroupTotals], columns: Sequence[str], *, dates: bool = True) -> Table:
     counts = [_PLAN_COLUMNS[name] for name in columns]
     table = plain_table(show_footer=len(groups) > 1)
     table.add_column("market", "total", no_wrap=True)
     table.add_column("data type", no_wrap=True)
+    if dates:
+        for name, choose, ends in (("first day", min, [group.first_day for group in groups]),
+                                   ("last day", max, [group.last_day for group in groups])):  # fmt: skip
+            table.add_column(name, str(choose(filter(None, ends), default="–")), no_wrap=True)
     for name, count in zip(columns, counts, strict=True):
         table.add_column(name, f"{sum(map(count, groups)):,}", justify="right", no_wrap=True)
     table.add_column("size", _size(groups), justify="right", no_wrap=True)
     for group in groups:
         table.add_row(
-            str(group.market), group.data_type, *(_dim_zero(count(group)) for count in counts), _size([group])
-        )
+            str(group.market), group.data_type,
+            *((str(group.first_day or "–"), str(group.last_day or "–")) if dates else ()),
+            *(_dim_zero(count(group)) for count in counts), _size([group]),
+        )  # fmt: skip
     return table
 
 
@@ -252,16 +304,17 @@ def checks_table(checks: Iterable[Check]) -> Table:
     return table
 
 
-def needs_table(needs: Needs) -> Table:
-    """Return what a collect would need: requests, disk space and time."""
-    facts = facts_table()
-    facts.add_row("to fetch", _to_fetch(needs))
-    facts.add_row("requests", _requests(needs))
+def needs_table(needs: Needs, *, verbose: bool = False) -> Facts:
+    """Return what a collect would need: disk space and time, and if verbose the requests."""
+    facts = Facts(indent=0)
+    facts.add("to fetch", _to_fetch(needs))
+    if verbose:
+        facts.add("requests", _requests(needs))
     if needs.totals["to_fetch"]:
-        facts.add_row("disk", _disk(needs))
-        facts.add_row("duration", _duration(needs.estimate))
+        facts.add("disk", _disk(needs))
+        facts.add("duration", _duration(needs.estimate))
     if needs.totals["consolidated"]:
-        facts.add_row("saved", _saved(needs.totals))
+        facts.add("saved", _saved(needs.totals))
     return facts
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.config.run_config import Access, Request
     from crypto_archive.root.listing_cache import CachedListing, Recording
+    from crypto_archive.root.store import Root
     from crypto_archive.s5cmd.binary import Binary
 
 _NO_STAT = RemoteStat(0, "", datetime.fromtimestamp(0, UTC))
@@ -259,8 +260,13 @@ class BucketListing:
         return self._began + time.monotonic() - self._started
 
 
-def open_listing(request: Request, path: Path | None) -> BucketListing:
-    """Return the listing that a request reads, to be entered; without a path it caches nothing beyond this run."""
+def open_listing(request: Request, root: Root) -> BucketListing:
+    """Return the listing that a request reads, to be entered.
+
+    It is cached in the archive root. Where there is none, as before the first collect, nothing is cached beyond this
+    run: a command that only reads creates no folder.
+    """
+    path = root.listings_path if root.path.is_dir() else None
     return BucketListing(find_binary(request.access.s5cmd), request.access, path, request.listing_age_seconds)
 
 

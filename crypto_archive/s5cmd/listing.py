@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.s5cmd.child import AwakeClock, Child, time_limit
+from crypto_archive.s5cmd.failure import AGAIN, server_failed
 from crypto_archive.s5cmd.output import NOTHING_FOUND, Failed, Fault, Folder, Listed, OtherLine, fault_of
 from crypto_archive.s5cmd.runfile import child_environment, command_line, folders_line, list_line, write_run_file
 
@@ -35,8 +36,6 @@ LOOK_SECONDS = 0.25
 
 # With 5, s5cmd gives up a refused connection within about 2 seconds; with 10, within 50 (measured, v2.3.0).
 _RETRIES = 5
-_WITHOUT_LISTING = "`plan` and `collect` need no listing with --discover calendar."
-_TROUBLES = {Fault.UNREACHABLE: "cannot be reached", Fault.DENIED: "denies the listing"}
 
 
 def list_objects(
@@ -109,9 +108,9 @@ def _answers(
                 case Failed(command=command, error=error) if NOTHING_FOUND in error and command in commands:
                     unanswered.discard(commands[command])
                 case Failed(error=error):
-                    raise _failure(access, error)
+                    raise server_failed(access, error, listing=True)
                 case OtherLine(text=text) if text.startswith('{"key"'):
-                    raise _failure(access, f"it lists an impossible object: {text}")
+                    raise server_failed(access, f"it lists an impossible object: {text}", listing=True)
                 case OtherLine(text=text) if text:
                     other.append(text)
         if cancelled.is_set():
@@ -167,16 +166,7 @@ def _watched(
         done.set()
         watcher.join()
     if stalled.is_set():
-        raise _failure(access, f"no answer for {stall_seconds:g} seconds")
-
-
-def _failure(access: Access, error: str) -> EndpointUnreachable:
-    fault = fault_of(error)
-    trouble = _TROUBLES.get(fault, f"failed to list the bucket {access.bucket!r}")
-    advice = "Check the network, the proxy settings and --endpoint-url; " if fault is not Fault.DENIED else ""
-    return EndpointUnreachable(
-        f"The archive's server {access.endpoint_url} {trouble}: {error}", hint=advice + _WITHOUT_LISTING
-    )
+        raise server_failed(access, f"no answer for {stall_seconds:g} seconds", listing=True)
 
 
 def _incomplete(access: Access, code: int | None, unanswered: set[str], other: Iterable[str]) -> EndpointUnreachable:
@@ -185,7 +175,7 @@ def _incomplete(access: Access, code: int | None, unanswered: set[str], other: I
     return EndpointUnreachable(
         f"The listing of the bucket {access.bucket!r} at {access.endpoint_url} is incomplete: "
         f"s5cmd exited with code {code}{which} ({printed})",
-        hint=f"Run the same command again; {_WITHOUT_LISTING}",
+        hint=AGAIN,
     )
 
 

@@ -41,7 +41,7 @@ class Failed:
     Attributes:
         command: The command as s5cmd repeats it: without quotes, and without flags, which only some errors have
             (``cp s3://bucket/key destination``). Empty where s5cmd names none.
-        error: The error on one line, without the server's request identifiers.
+        error: The cause on one line, without the URL of a request and the server's request identifiers.
     """
 
     command: str
@@ -126,6 +126,8 @@ _SIGNS = tuple(
 )
 _QUOTED = re.compile(r'"[^"]*"')
 _IDENTIFIERS = re.compile(r",? request id: .*$")
+_REQUEST = re.compile(r'RequestError: send request failed caused by: (?:\w+ "(?:[^"\\]|\\.)*": )?')
+"""What precedes the cause of a request that failed, with its URL."""
 _SECRETS = re.compile(r"(?<=://)[^\s\"]*@")  # user and password in the URL of a proxy; they may hold @ and /
 _FLAGS = re.compile(r"^(\w+) (?:--?[\w-]+=\S* )+")
 
@@ -195,4 +197,4 @@ def _plain_command(command: object) -> str:
 
 
 def _plain_error(error: str) -> str:
-    return _SECRETS.sub("", _IDENTIFIERS.sub("", one_line(error)))
+    return _SECRETS.sub("", _IDENTIFIERS.sub("", _REQUEST.sub("", one_line(error))))

@@ -22,6 +22,7 @@ from crypto_archive.model import Action, Batch, Outcome, Verdict
 from crypto_archive.plan.decide import batches
 from crypto_archive.root.store import explain_root_errors
 from crypto_archive.s5cmd.child import AwakeClock
+from crypto_archive.s5cmd.failure import server_failed
 from crypto_archive.s5cmd.output import Fault
 from crypto_archive.transfer.finish import with_month_days
 from crypto_archive.transfer.lane import Lane
@@ -238,13 +239,8 @@ class Engine:
 
     def _give_up_if_hopeless(self, failure: ObjectState) -> None:
         """End the run when what failed so far failed for a reason that holds for all the rest."""
-        endpoint = self.context.request.access.endpoint_url
-        if failure.fault is Fault.UNREACHABLE:
-            message = f"The archive's server {endpoint} cannot be reached: {failure.reason}"
-            self.abort(EndpointUnreachable(message, hint="Check the network, the proxy settings and --endpoint-url."))
-        elif failure.fault is Fault.DENIED:
-            message = f"The archive's server {endpoint} denies access: {failure.reason}"
-            self.abort(EndpointUnreachable(message, hint="Check --endpoint-url and the credentials, if you use any."))
+        if failure.fault in {Fault.UNREACHABLE, Fault.DENIED}:
+            self.abort(server_failed(self.context.request.access, failure.reason, listing=False))
 
     def _note_sign_of_life(self, event: ObjectFinished) -> None:
         # Here, not where the event is consumed: a slow consumer must not turn a denied batch into the end of the run.

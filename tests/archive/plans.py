@@ -30,6 +30,7 @@ def keys_of(lines: str) -> set[str]:
 
 
 def _said(run: Runner, form: str, arguments: tuple[str, ...]) -> str:
+    (run.folder / ROOT).mkdir(exist_ok=True)
     code, stdout, stderr = run("plan", "--format", form, "-o", ROOT, *arguments)
     assert code == 0, stderr
     return stdout

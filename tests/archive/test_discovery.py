@@ -236,6 +236,7 @@ def test_a_root_that_may_not_be_written_is_planned_for_all_the_same(run: Runner,
 
 def test_two_concurrent_plans_on_one_root(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
     here = run.at(proxy.endpoint_url)
+    (run.folder / ROOT).mkdir()
     expected = keys_where(archive.spec, in_research)
     command = ("plan", "--format", "jsonl", "-o", ROOT, "--refresh", *RESEARCH)
     stalled = proxy.fault("LIST", "*ETHUSDT*", Stall(times=1))
@@ -273,14 +274,15 @@ def test_a_listing_that_is_denied_names_the_other_way_and_leaves_no_half(
     assert planned(here, *HOURS, *DAYS) == hours(archive)
 
 
-def test_an_archive_that_is_down_names_the_other_way(run: Runner, archive: Archive) -> None:
+def test_an_archive_that_is_down_does_not_suggest_the_calendar(run: Runner, archive: Archive) -> None:
     plan(run, *HOURS, *DAYS, "-s", "!ADAUSDT")
     with FaultProxy(archive.endpoint_url) as gone:
         nowhere = gone.endpoint_url
     code, _, stderr = run.at(nowhere)("plan", "-o", ROOT, *HOURS, *DAYS)
     assert code == 5
-    assert f"Error: The archive's server {nowhere} cannot be reached" in stderr
-    assert OTHER_WAY in stderr
+    assert f"Error: The archive's server {nowhere} cannot be reached: dial tcp" in stderr
+    assert "?list-type" not in stderr
+    assert "--discover calendar" not in stderr
     assert planned(run, *HOURS, *DAYS) == hours(archive)
 
 
@@ -303,6 +305,7 @@ def test_a_plan_that_ends_in_the_middle_of_a_listing_leaves_no_half(
 
 
 def test_the_answer_of_a_login_page_is_not_cached(run: Runner) -> None:
+    (run.folder / ROOT).mkdir()
     with FakeS3() as portal:
         portal.listing = lambda _: "<html><body>Please log in</body></html>"
         code, _, stderr = run.at(portal.endpoint_url)("plan", "-o", ROOT, *HOURS, *DAYS)

@@ -45,6 +45,14 @@ def test_it_sends_no_request_and_writes_nothing(dry: Runner, proxy: FaultProxy) 
     assert "Traceback" not in stderr
 
 
+def test_its_first_line_says_what_it_is(dry: Runner) -> None:
+    first, second, *_ = dry("collect", *THREE, "-n").stdout.splitlines()
+    assert first == "# An offline estimate from the calendar; `crypto-archive plan` shows what a collect would do."
+    assert second.startswith("# batch 1: ")
+    code, stdout, _ = dry("collect", *THREE, "-n", "--max-objects", "1")
+    assert (code, stdout) == (2, "")  # nothing of a plan over its budget
+
+
 def test_it_plans_from_the_calendar_even_where_a_listing_is_asked_for(dry: Runner, proxy: FaultProxy) -> None:
     assert dry("collect", *THREE, "-n", "--discover", "listing").code == 0
     assert dry.with_environment(CRYPTO_ARCHIVE_DISCOVER="listing")("collect", *THREE, "-n").code == 0
@@ -85,7 +93,7 @@ def test_what_is_there_needs_no_command(run: Runner, dry: Runner) -> None:
     code, stdout, _ = dry("collect", *THREE, "-n", "-o", ROOT)
     commands = [line.split()[-1] for line in stdout.splitlines() if line.startswith("cp ")]
     assert (code, commands) == (0, [KEYS[2], KEYS[2] + SIDECAR])
-    assert len(dry("collect", *THREE, "-n", "-o", ROOT, "--force", "-q").stdout.splitlines()) == 7
+    assert len(dry("collect", *THREE, "-n", "-o", ROOT, "--force", "-q").stdout.splitlines()) == 8
     assert files_below(run.folder) == before
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +31,8 @@ from tests.archive.sample import DEFECTS, NON_ASCII, UNPADDED_MONTH, UNUSUAL_SYM
 from tests.archive.served import needs_the_sample
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from tests.archive.proxy import FaultProxy
     from tests.archive.running import Runner
     from tests.archive.served import Archive
@@ -58,7 +60,10 @@ def totals(run: Runner, *arguments: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(stdout)
     assert document["schema_version"] == 1
     overall = Counter(dict.fromkeys(document["totals"], 0))
-    for group in document["by_market_and_type"]:
+    groups = document["by_market_and_type"]
+    assert document["first_day"] == min((group["first_day"] for group in groups), default=None)
+    assert document["last_day"] == max((group["last_day"] for group in groups), default=None)
+    for group in groups:
         overall.update({name: group[name] for name in document["totals"]})
     assert overall == document["totals"]
     return document
@@ -69,7 +74,9 @@ def test_totals_from_the_listing_are_those_of_the_bucket(run: Runner, archive: A
     document = totals(run, *RESEARCH, *LISTING)
     sizes: Counter[tuple[str, str]] = Counter()
     counts: Counter[tuple[str, str]] = Counter()
+    covered: dict[tuple[str, str], list[date]] = defaultdict(list)
     for item in items:
+        covered[item.market, item.data_type] += item.period.first_day, item.period.last_day
         counts[item.market, item.data_type] += 1
         sizes[item.market, item.data_type] += (archive.bucket / item.key).stat().st_size
     expected = {
@@ -79,6 +86,7 @@ def test_totals_from_the_listing_are_those_of_the_bucket(run: Runner, archive: A
             "to_fetch": count, "bytes_to_fetch": sizes[group], "sized_to_fetch": count,
             "added_bytes": sizes[group] + count * SIDECAR_BYTES,
             "consolidated": 0, "saved_objects": 0, "saved_bytes": 0,
+            "first_day": str(min(covered[group])), "last_day": str(max(covered[group])),
         }
         for group, count in counts.items()
     }  # fmt: skip
@@ -126,10 +134,13 @@ def test_the_table_has_totals_and_notices(run: Runner) -> None:
     code, stdout, stderr = run("plan", *RESEARCH, *CALENDAR)
     words = [line.split() for line in stdout.splitlines()]
     assert code == 0
-    assert ["futures_um", "klines", "36", "36", "72", "1", "unknown"] in words
-    assert ["total", "161", "161", "322", "13", "unknown"] in words
+    assert ["futures_um", "klines", "2025-07-13", "2025-07-15", "36", "unknown"] in words
+    assert ["total", "2025-07-01", "2025-07-31", "161", "unknown"] in words
     assert "note" not in stdout  # a bundled preset is not the user's to correct
     assert stderr == ""
+    words = [line.split() for line in run("plan", *RESEARCH, *CALENDAR, "-v").stdout.splitlines()]
+    assert ["futures_um", "klines", "2025-07-13", "2025-07-15", "36", "36", "72", "1", "unknown"] in words
+    assert ["requests", "644", "to", "fetch,", "0", "to", "list:", "4.00", "per", "planned", "object"] in words
     code, stdout, stderr = run("plan", *RESEARCH, *CALENDAR, "-t", "klines", "-t", "bookDepth")
     assert "note  spot bookDepth: never published by the archive; nothing to plan" in stdout
     assert "using BTCBVOLUSDT" not in stdout
@@ -235,3 +246,13 @@ def test_nothing_found_is_reported_and_not_a_success(run: Runner) -> None:
 def test_the_defects_do_not_keep_a_plan_from_them(run: Runner) -> None:
     selection = ("-m", "spot", "-t", "klines", "-s", "*USDT", "--start", "2022-01-01", "--end", "2023-12-31")
     assert planned_keys(run, *selection, *LISTING) == set(DEFECTS)
+
+
+def test_a_plan_creates_no_root(run: Runner) -> None:
+    """A folder that does not exist is not made for the listing cache; one that exists has the cache."""
+    for form in ("table", "json", "jsonl"):
+        assert run("plan", *SERIES, *DAY, "-o", "new", "--format", form).code == 0
+    assert list(run.folder.iterdir()) == []
+    (run.folder / "new").mkdir()
+    assert run("plan", *SERIES, *DAY, "-o", "new").code == 0
+    assert [path.name for path in (run.folder / "new" / ".crypto-archive").iterdir()] == ["listings.sqlite"]

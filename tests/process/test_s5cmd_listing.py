@@ -23,12 +23,11 @@ from crypto_archive.errors import EndpointUnreachable, ExitCode
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary, find_binary
 from crypto_archive.s5cmd.child import AwakeClock
+from crypto_archive.s5cmd.failure import AGAIN
 from crypto_archive.s5cmd.listing import PREFIXES_PER_PROCESS, list_folders, list_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-HINT = "`plan` and `collect` need no listing with --discover calendar."
 
 
 def error(status: int, code: str) -> tuple[int, str]:
@@ -198,7 +197,7 @@ def test_denied(real: Binary) -> None:
         list(list_objects(real, access, ["data/"]))
     words = "AccessDenied: said the server status code: 403,"
     assert told.value.message.startswith(f"The archive's server {access.endpoint_url} denies the listing: {words[:-1]}")
-    assert told.value.hint == HINT
+    assert told.value.hint.endswith("`plan` and `collect` need no listing with --discover calendar.")
     assert told.value.exit_code is ExitCode.ENVIRONMENT
 
 
@@ -216,7 +215,7 @@ def test_a_failure_on_a_later_page_is_not_taken_for_the_end(real: Binary) -> Non
 def test_a_bucket_that_is_not_there(real: Binary) -> None:
     with (
         served(Bucket([], lambda *_: error(404, "NoSuchBucket"))) as access,
-        pytest.raises(EndpointUnreachable, match="cannot be reached: NoSuchBucket: said the server"),
+        pytest.raises(EndpointUnreachable, match="has no bucket 'b'"),
     ):
         list_folders(real, access, "data/")
 
@@ -224,11 +223,9 @@ def test_a_bucket_that_is_not_there(real: Binary) -> None:
 def test_connection_refused(real: Binary) -> None:
     with closed_endpoint() as access, pytest.raises(EndpointUnreachable) as told:
         list(list_objects(real, access, [f"data/{number}" for number in range(10)]))
-    assert told.value.message.startswith(
-        f"The archive's server {access.endpoint_url} cannot be reached: RequestError: "
-    )
+    assert told.value.message.startswith(f"The archive's server {access.endpoint_url} cannot be reached: dial tcp ")
     assert told.value.message.endswith("connect: connection refused")
-    assert told.value.hint == f"Check the network, the proxy settings and --endpoint-url; {HINT}"
+    assert told.value.hint == "Check the network, the proxy settings and --endpoint-url."
 
 
 def test_other_failures_name_the_bucket(real: Binary) -> None:
@@ -305,7 +302,7 @@ def test_a_prefix_without_an_answer(tmp_path: Path) -> None:
         "The listing of the bucket 'b' at http://h is incomplete: s5cmd exited with code 0 without an answer for "
         "2 prefixes, among them 'data/x/' (it printed nothing)"
     )
-    assert told.value.hint == f"Run the same command again; {HINT}"
+    assert told.value.hint == AGAIN
 
 
 def test_an_s5cmd_that_is_killed_half_way(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ def needs(estimate: Estimate | None = Estimate(263.0, 6), free: int = 120 * GIB,
 
 def lines(found: Needs) -> dict[str, str]:
     return dict(
-        line.split(maxsplit=1) for line in text_of(needs_table(found), 110).replace("to fetch ", "fetch ").splitlines()
+        line.split(maxsplit=1)
+        for line in text_of(needs_table(found, verbose=True), 110).replace("to fetch ", "fetch ").splitlines()
     )
 
 

@@ -164,7 +164,7 @@ def run(*arguments: str) -> tuple[int, str]:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         assert isinstance(done.exception, UsageError), done.exception
         return int(done.exception.exit_code), f"{done.exception.message}; {done.exception.hint}"
-    return done.exit_code, " ".join(done.output.replace("│", " ").split())
+    return done.exit_code, " ".join(done.output.split())
 
 
 @pytest.mark.parametrize("option", ["--lock", "--diff"])

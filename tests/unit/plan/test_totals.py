@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import date
 
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.model import Action, Covered, Market, PlannedObject, RemoteStat
+from crypto_archive.model import Action, Covered, Market, Partition, Period, PlannedObject, RemoteStat
 from crypto_archive.plan.decide import batches
 from crypto_archive.plan.totals import SIDECAR_BYTES, GroupTotals, PlanTotals, added_bytes, known_size
 from tests.objects import LISTED_AT, an_object, kept, listed, many_to_fetch, to_fetch
@@ -56,8 +57,18 @@ def test_every_kind_of_object_is_counted_for_what_it_is() -> None:
             bytes_to_fetch=1230,
             sized_to_fetch=3,
             added_bytes=1000 + 200 + 30 + 2 * SIDECAR_BYTES,
+            first_day=an_object(0).period.first_day,
+            last_day=an_object(5).period.last_day,  # those to wait for and those refused are not had
         ),
     )
+
+
+def test_the_days_of_a_month_are_all_its_days() -> None:
+    month = replace(an_object(0), period=Period(Partition.MONTHLY, date(2024, 2, 1)))
+    totals = PlanTotals()
+    assert (totals.first_day, totals.last_day) == (None, None)
+    list(totals.counting([to_fetch(month)]))
+    assert (totals.first_day, totals.last_day) == (date(2024, 2, 1), date(2024, 2, 29))
 
 
 def test_groups_stand_in_the_order_of_the_plan() -> None:

@@ -14,7 +14,7 @@ from crypto_archive.jobs.relayout import LEFT_KEPT, RelayoutReport
 from crypto_archive.model import Notice
 from crypto_archive.render.plain import PlainProgress, stamped
 from crypto_archive.render.progress import progress
-from crypto_archive.render.stats import RELAYOUT
+from crypto_archive.render.stats import RELAYOUT, RELAYOUT_PREVIEW
 from crypto_archive.render.summary import LEFT_SHOWN, relayout_summary
 from crypto_archive.render.terminal import TerminalProgress
 
@@ -47,9 +47,19 @@ def test_in_a_pipe_it_is_a_few_lines() -> None:
         "relayout started",
         "note: waiting",
         "3,000 objects to move",
-        "50%, 1,501 of 3,000 objects, about 5.0 s left",
-        "relayout ended after 10 s: 3,000 of 3,000 objects",
+        "50%, 1,501 of 3,000 objects moved, about 5.0 s left",
+        "relayout ended after 10 s: 3,000 of 3,000 objects moved",
     ]
+
+
+def test_a_dry_run_says_what_would_be_moved() -> None:
+    stream = io.StringIO()
+    with PlainProgress(stamped(stream), RELAYOUT_PREVIEW, Clock()) as shown:
+        shown.show(MovesCounted(3))
+        for _ in range(3):
+            shown.show(MOVED)
+    assert stream.getvalue().splitlines()[-1].endswith("relayout dry run ended after 0.0 s: 3 objects would be moved")
+    assert "of 3" not in stream.getvalue()
 
 
 def test_what_is_in_the_way_is_reported_immediately_and_what_is_not_an_object_is_not() -> None:
@@ -69,7 +79,7 @@ def test_on_a_terminal_it_is_a_bar() -> None:
         shown.show(MOVED)
         shown.show(LeftAlone("data/notes.txt", "no object of the archive"))
         assert drawn(shown).startswith("Moving")
-        assert drawn(shown).endswith("1 of 4 objects")
+        assert drawn(shown).endswith("1 of 4 objects moved")
     assert "checking…" in before
 
 

@@ -225,7 +225,7 @@ def test_a_relayout_counts_objects() -> None:
     for _ in range(2):
         clock.now += 1.0
         stats.add(Moved("k.zip", "a", "b"))
-    assert (stats.fraction, stats.seconds_left, stats.objects_text()) == (0.5, 2.0, "2 of 4 objects")
+    assert (stats.fraction, stats.seconds_left, stats.objects_text()) == (0.5, 2.0, "2 of 4 objects moved")
     stats.add(Moved("k.zip", "a", "b"))
     stats.add(Moved("k.zip", "a", "b"))
     assert (stats.fraction, stats.complete, stats.named_counts()) == (1.0, True, [])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from rich.console import Console, RenderableType
@@ -72,17 +73,24 @@ def filled(text: str) -> list[str]:
 
 def test_a_plan_with_all_columns() -> None:
     groups = [
-        GroupTotals(Market.SPOT, "klines", 1234, 1200, 2400, 24, 3 * 1024**3, 1234, present=34, updates=5),
-        GroupTotals(Market.FUTURES_UM, "liquidationSnapshot", 10, 10, 20, 1, 1024, 4),
+        GroupTotals(Market.SPOT, "klines", 1234, 1200, 2400, 24, 3 * 1024**3, 1234, present=34, updates=5,
+                    first_day=date(2020, 1, 1), last_day=date(2025, 7, 15)),
+        GroupTotals(Market.FUTURES_UM, "liquidationSnapshot", 10, 10, 20, 1, 1024, 4,
+                    first_day=date(2019, 12, 31), last_day=date(2024, 3, 31)),
+        GroupTotals(Market.FUTURES_CM, "trades", 1, waiting=1),
+    ]  # fmt: skip
+    note = Notice("spot bookDepth: never published by the archive; nothing to plan")
+    assert filled(text_of(plan_table(groups, [note]), 110))[:2] == [
+        "market data type first day last day objects present updates waiting size",
+        "spot klines 2020-01-01 2025-07-15 1,234 34 5 0 3.0 GiB",
     ]
-    lines = text_of(
-        plan_table(groups, [Notice("spot bookDepth: never published by the archive; nothing to plan")]), 110
-    )
-    head, first, second, total = filled(lines)[:4]
-    assert head == "market data type objects present updates sidecars commands batches size"
-    assert first == "spot klines 1,234 34 5 1,200 2,400 24 3.0 GiB"
-    assert second == "futures_um liquidationSnapshot 10 0 0 10 20 1 ≥ 1.0 KiB"
-    assert total == "total 1,244 34 5 1,210 2,420 25 ≥ 3.0 GiB"
+    lines = text_of(plan_table(groups, [note], verbose=True), 140)
+    head, first, second, third, total = filled(lines)[:5]
+    assert head == "market data type first day last day objects present updates waiting sidecars commands batches size"
+    assert first == "spot klines 2020-01-01 2025-07-15 1,234 34 5 0 1,200 2,400 24 3.0 GiB"
+    assert second == "futures_um liquidationSnapshot 2019-12-31 2024-03-31 10 0 0 0 10 20 1 ≥ 1.0 KiB"
+    assert third == "futures_cm trades – – 1 0 0 1 0 0 0 unknown"
+    assert total == "total 2019-12-31 2025-07-15 1,245 34 5 1 1,210 2,420 25 ≥ 3.0 GiB"
     assert lines.splitlines()[-1] == "note  spot bookDepth: never published by the archive; nothing to plan"
 
 
@@ -97,11 +105,13 @@ def test_a_plan_from_the_calendar_leaves_out_what_it_does_not_know() -> None:
 @pytest.mark.parametrize("present", [0, 12345])
 def test_every_plan_fits_eighty_columns(present: int) -> None:
     group = GroupTotals(
-        Market.FUTURES_UM, "liquidationSnapshot", 123456, 123456, 246912, 2470, 10**12, 999, present, updates=present
-    )
+        Market.FUTURES_UM, "liquidationSnapshot", 123456, 123456, 246912, 2470, 10**12, 999, present, updates=present,
+        first_day=date(2020, 1, 1), last_day=date(2025, 7, 15),
+    )  # fmt: skip
     lines = text_of(plan_table([group, group]))
     assert "…" not in lines
     assert "≥ 931.3 GiB" in lines
+    assert lines.count("2020-01-01") in {2, 3}  # in the table with its total, or below it
     assert max(map(len, lines.splitlines())) <= 80
 
 
@@ -149,6 +159,19 @@ def test_the_matrix_as_markdown() -> None:
     ]
 
 
+def test_paths_and_keys_in_a_summary_can_be_copied(tmp_path: Path) -> None:
+    report = report_of(Outcome.FETCHED, Outcome.FAILED)
+    file, failed = (tmp_path / ("x" * 90) / name for name in ("report.json", "failed.s5cmd"))
+    shown = io.StringIO()
+    with mock.patch.dict(os.environ, COLUMNS="80"):
+        show(report_summary(report, file, failed), shown)
+    lines = [line.strip() for line in shown.getvalue().splitlines()]
+    assert f"report    {file}" in lines
+    assert str(failed) in lines
+    assert f"failed  {report.failures[0].object.key}" in lines
+    assert not {"", "│"}.intersection(lines[:4])
+
+
 def test_the_summary_of_a_good_run() -> None:
     lines = text_of(report_summary(report_of(Outcome.FETCHED, Outcome.PRESENT), Path("output/report.json")))
     assert "All 2 files are in place" in lines
@@ -178,7 +201,7 @@ def test_the_summary_of_what_the_archive_has_replaced_since(others: int) -> None
     report.request = replace(report.request, locked=Path("inputs.lock"))
     report.add(ObjectFinished(archive_object(7), Outcome.FAILED, "gone", refused=True))
     lines = filled(text_of(report_summary(report), 120))
-    assert "│ lock file inputs.lock │" in lines
+    assert "lock file inputs.lock" in lines
     assert (
         "→ The archive no longer has some of the locked bytes: copy them from a root that has them, or lock again."
         in lines
