@@ -104,14 +104,22 @@ def version() -> None:
     typer.echo(f"crypto-archive {__version__}")
 
 
+def _complete_command(context: typer.Context, incomplete: str) -> list[str]:
+    found: Any = context.parent.command if context.parent else None
+    for word in context.params.get("command") or ():
+        found = getattr(found, "commands", {}).get(word)
+    return [name for name in getattr(found, "commands", {}) if name.startswith(incomplete)]
+
+
 @app.command("help", cls=Command)
 def help_(
     context: typer.Context,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND...", show_default=False, help="A command, such as plan or matrix check."),
+        typer.Argument(metavar="COMMAND...", show_default=False, autocompletion=_complete_command,
+                       help="A command, such as plan or matrix check."),
     ] = None,
-) -> None:
+) -> None:  # fmt: skip
     """Show the help of a command.
 
     \b

@@ -2,9 +2,10 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -130,7 +131,7 @@ def serve(
     if schedule.cron is not None:
         scheduling.check_cron(schedule.cron)
     scheduling.check_server(own=False)
-    scheduling.serve(_name(schedule, selection), schedule.cron, parameters)
+    scheduling.serve(_name(schedule, parameters), schedule.cron, parameters)
 
 
 @app.command("deployment", cls=Command)
@@ -159,12 +160,12 @@ def deployment(
 
     if schedule.cron is not None:
         scheduling.check_cron(schedule.cron)
-    print_text([scheduling.deployment_file(_name(schedule, selection), schedule.cron, work_pool, parameters)])
+    print_text([scheduling.deployment_file(_name(schedule, parameters), schedule.cron, work_pool, parameters)])
 
 
 def _parameters(
     command: str, selection: SelectionOptions, budget: BudgetOptions, flow: FlowOptions, output: OutputOptions
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the parameters of the flow, checked; paths are absolute, since the flow may run in another folder."""
     from crypto_archive.cli.output import configure
     from crypto_archive.errors import require_extra
@@ -180,7 +181,7 @@ def _parameters(
     overrides = {name: _anywhere(name, value) for name, value in given.items() if value not in (None, [])}
     overrides["output_directory"] = str(config.request.root.absolute())
     own = {name: value for name, value in dataclasses.asdict(flow).items() if name != "jobs" and value is not None}
-    return {"preset": [_preset_anywhere(one) for one in selection.presets or []], "overrides": overrides, **own}
+    return {"preset": [_preset_anywhere(one) for one in config.presets], "overrides": overrides, **own}
 
 
 def _anywhere(name: str, value: object) -> object:
@@ -206,6 +207,6 @@ def _preset_anywhere(preset: str) -> str:
     return str(path.absolute()) if is_path else preset
 
 
-def _name(schedule: ScheduleOptions, selection: SelectionOptions) -> str:
+def _name(schedule: ScheduleOptions, parameters: Mapping[str, Any]) -> str:
     """Return the name of the deployment, by default the names of its presets."""
-    return schedule.name or "-".join(Path(preset).stem for preset in selection.presets or []) or "selection"
+    return schedule.name or "-".join(Path(preset).stem for preset in parameters["preset"]) or "selection"

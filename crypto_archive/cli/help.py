@@ -56,7 +56,8 @@ def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
         if one.param_type_name == "argument":
             sections.setdefault("Arguments", []).append((one.metavar, one.help or ""))
         elif not one.hidden:
-            sections.setdefault(one.rich_help_panel or "Options", []).append((_names(one), _meaning(one)))
+            panel = getattr(one, "rich_help_panel", None) or "Options"  # older Typers have Click's own --help
+            sections.setdefault(panel, []).append((_names(one), _meaning(one)))
     for title in sorted(sections, key="Options".__eq__):  # those of no section of their own come last
         _write_section(formatter, title, sections[title])
     if command.epilog:

@@ -83,7 +83,7 @@ def refuse_two_forms(*, as_json: bool, format: StrEnum | None) -> None:
 # fmt: off
 Presets = Annotated[list[str] | None, _option(
     SELECTION, "--preset", "-p", metavar="NAME|FILE", completes="presets",
-    help="A preset by name or path; repeatable, later presets override earlier ones field by field.")]
+    help="Presets by name or path; later ones override earlier ones field by field: backtest,low-memory.")]
 Markets = Annotated[list[str] | None, _option(
     SELECTION, "--market", "-m", metavar="MARKET", completes="markets",
     help="spot, futures_um (or um), futures_cm (or cm), options; several: spot,um.")]

@@ -24,7 +24,7 @@ from crypto_archive.config.layers import (
     preset_layer,
 )
 from crypto_archive.config.preset_files import preset_folder
-from crypto_archive.config.presets import find_preset, user_folder
+from crypto_archive.config.presets import find_preset, preset_names, user_folder
 from crypto_archive.config.run_config import (
     EVERYTHING,
     Access,
@@ -101,6 +101,7 @@ def load_run_config(
     Raises:
         ConfigError: All problems of the presets, the environment, the options and the matrix file.
     """
+    presets = preset_names(presets)
     read = _read(presets, options, named, standard_input=standard_input)
     dates = _resolved_dates(read.values, read.origins, today)
     request = _build(read.values, read.matrix, dates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from crypto_archive.catalog.document import LARGEST_BYTES, read_document
 from crypto_archive.config.fields import FIELDS, PRESET_FIELDS, SELECTION, variables
 from crypto_archive.config.preset_files import SUFFIXES, bundled_presets, preset_folder, presets_in
 from crypto_archive.config.schema import preset_schema
+from crypto_archive.config.values import split_words
 from crypto_archive.errors import ConfigError, Problem, UsageError, nearest
 from crypto_archive.files import atomic_write, expanded, explain_os_errors, read_regular
 
@@ -96,6 +98,17 @@ def user_folder() -> Path:
     """
     environment, dotenv = variables()
     return preset_folder((dotenv | environment).get("preset_dir"))
+
+
+def preset_names(texts: Iterable[str]) -> list[str]:
+    """Return presets one by one: ``research,low-memory`` is two of them, unless a file has that name."""
+    return [name for text in texts for name in ([text] if _is_file(text) else split_words(text))]
+
+
+def _is_file(text: str) -> bool:
+    with suppress(OSError, ValueError):  # too long for a path, or with a null in it
+        return Path(text).is_file()
+    return False
 
 
 def find_preset(preset: str, folder: Path, place: str) -> Found:

@@ -74,6 +74,9 @@ def question(shell: str, line: str) -> dict[str, str]:
         ("crypto-archive preset show resi", ["resilient"]),
         ("crypto-archive preset new mine --from pipe", ["pipeline"]),
         ("crypto-archive doctor -p low", ["low-memory"]),
+        ("crypto-archive help pl", ["plan"]),
+        ("crypto-archive help matrix ", ["show", "check"]),
+        ("crypto-archive plan -p backtest,low", ["backtest,low-memory"]),
     ],
 )
 def test_bash_is_given_the_words(line: str, words: list[str]) -> None:

@@ -266,6 +266,15 @@ def test_lists_may_be_written_as_text(form: Callable[[str], object]) -> None:
     assert load(name).request.selection == LISTED
 
 
+def test_several_presets_in_one_text(here: Path) -> None:
+    name = preset("markets: [spot]\n", "a,b.yaml")
+    configured = load("backtest,low-memory", name)
+    assert configured.presets == ("backtest", "low-memory", "a,b.yaml")
+    assert configured.request == load("backtest", "low-memory", name).request
+    with pytest.raises(ConfigError, match="unknown preset 'low-memry'; did you mean 'low-memory'"):
+        load("backtest,low-memry")
+
+
 def test_text_with_commas_in_groups_and_lists_of_symbols(here: Path) -> None:
     (here / "a,b.txt").write_text("XRPUSDT", "utf-8")
     configured = load(symbols={"spot": "@a,b.txt", "um": ["BTCUSDT,ETHUSDT", "@a,b.txt"]},
