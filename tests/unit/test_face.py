@@ -66,6 +66,9 @@ def test_importing_it_loads_nothing() -> None:
     assert loaded == ["crypto_archive"]
 
 
+NAMES_OF_VARIABLES = ("crypto_archive.config", "crypto_archive.config.environment")
+
+
 def test_help_loads_nothing_heavy() -> None:
     """Of the package only the command line, errors and text, and no heavy library: help should appear immediately."""
     program = (
@@ -79,7 +82,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert "crypto_archive.cli.app" in loaded
     assert not loaded & {"pydantic", "sqlite3", "prefect", "dask", "distributed"}
     ours = {name for name in loaded if name.startswith("crypto_archive.") and not name.startswith("crypto_archive.cli")}
-    assert ours == {"crypto_archive.__main__", "crypto_archive.errors", "crypto_archive.text"}
+    assert ours == {"crypto_archive.__main__", "crypto_archive.errors", "crypto_archive.text", *NAMES_OF_VARIABLES}
 
 
 def test_the_page_explains_every_name_in_one_section_and_uses_it_in_an_example() -> None:
