@@ -144,7 +144,9 @@ def parse(arguments: list[str]) -> str:
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         path.append(rest.pop(0))
         command = command.commands[path[-1]]
-    if rest == ["--help"] or (not path and rest == ["--version"]):
+    if rest == ["--help"] or (
+        not path and rest[0] in {"--version", "-V", *BUILT_IN}
+    ):  # which act while they are parsed
         return " ".join(path)
     with command.make_context(" ".join(path), rest):
         return " ".join(path)
