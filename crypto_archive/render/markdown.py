@@ -42,10 +42,10 @@ def _days(row: Row) -> str:
 
 
 def _details(row: Row) -> str:
-    parts = (
-        row.aliases and f"Also called {', '.join(f'`{alias}`' for alias in row.aliases)}.",
+    parts: tuple[str | None, ...] = (
+        f"Also called {', '.join(f'`{alias}`' for alias in row.aliases)}." if row.aliases else None,
         row.note,
-        row.doubtful and f"Doubtful: {row.doubtful}",
+        f"Doubtful: {row.doubtful}" if row.doubtful else None,
         f"`{row.key_pattern.template}`",
     )
     return " ".join(" ".join(filter(None, parts)).split())

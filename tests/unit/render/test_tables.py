@@ -154,8 +154,10 @@ def test_the_matrix_as_markdown() -> None:
         "| --- | --- | --- |",
         "| `bookTicker` | daily | 2023-05-16 to 2024-03-30 discontinued |",
         "",
-        "- `bookTicker`: Also called `ticker`. "
-        "`data/futures/um/{partition}/bookTicker/{symbol}/{symbol}-bookTicker-{date}.zip`",
+        (
+            "- `bookTicker`: Also called `ticker`. "
+            "`data/futures/um/{partition}/bookTicker/{symbol}/{symbol}-bookTicker-{date}.zip`"
+        ),
     ]
 
 
