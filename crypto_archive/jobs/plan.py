@@ -298,21 +298,18 @@ class Plan(Shown):
             return "not started; iterate over it, or call consume()"
         counts = f"{format_count(totals['objects'], 'object')}{'' if self.state == 'complete' else ' so far'}"
         to_fetch = f"{objects:,} to fetch" + (f" ({format_bytes(bytes_to_fetch)})" if bytes_to_fetch else "")
-        return joined(counts, to_fetch, span(*self.days.span()))
+        return joined(counts, to_fetch, span(self.totals.first_day, self.totals.last_day))
 
     def _table(self) -> Table:
-        spans = self.days.spans()
-
         def cells(group: GroupTotals) -> tuple[object, ...]:
             size = format_bytes(group.bytes_to_fetch) if group.sized_to_fetch == group.to_fetch else "unknown"
-            first, last = spans.get((group.market, group.data_type), (None, None))
             return (
                 group.market, group.data_type, group.objects, group.present, group.waiting, group.refused,
-                group.to_fetch, size, first, last,
+                group.to_fetch, size, group.first_day, group.last_day,
             )  # fmt: skip
 
-        headings = ("market", "data type", "objects", "present", "waiting", "refused", "to fetch", "size", "from", "to")
-        return Table(headings, self.totals.groups, cells)
+        headings = ("market", "data type", "objects", "present", "waiting", "refused", "to fetch", "size")
+        return Table((*headings, "first day", "last day"), self.totals.groups, cells)
 
     def _counted(self, objects: Iterator[PlannedObject]) -> Iterator[PlannedObject]:
         self.state = "unfinished"

@@ -169,20 +169,6 @@ class DaysReport:
         """Take in the answers of another job."""
         self._series |= other._series
 
-    def spans(self) -> dict[tuple[Market, str], tuple[date, date]]:
-        """Return the first and the last wanted day of each market and data type."""
-        found: dict[tuple[Market, str], tuple[date, date]] = {}
-        for one in self:
-            place = one.series.market, one.series.data_type
-            first, last = found.get(place, (one.first, one.last))
-            found[place] = min(first, one.first), max(last, one.last)
-        return found
-
-    def span(self) -> tuple[date | None, date | None]:
-        """Return the first and the last wanted day; None without series."""
-        spans = self.spans().values()
-        return min((first for first, _ in spans), default=None), max((last for _, last in spans), default=None)
-
     @property
     def lacking(self) -> list[SeriesDays]:
         """The series that lack wanted days."""

@@ -125,11 +125,11 @@ def test_a_plan_says_how_far_it_is_and_is_not_consumed_by_that(tmp_path: Path) -
     with plan(config) as made:
         assert repr(made) == "<Plan: not started; iterate over it, or call consume()>"
         assert next(iter(made)).object.period.first_day == FIRST
-        assert repr(made) == "<Plan: 1 object so far, 1 to fetch>"
+        assert repr(made) == "<Plan: 1 object so far, 1 to fetch, 2025-07-13>"
         assert (len(list(made)), made.state) == (2, "complete")
-    assert repr(made) == "<Plan: 3 objects, 3 to fetch>"
+    assert repr(made) == "<Plan: 3 objects, 3 to fetch, 2025-07-13 to 2025-07-15>"
     assert cells(html_of(made))[10:] == [
-        "spot", "klines", "3", "0", "0", "0", "3", "unknown", "", "",
+        "spot", "klines", "3", "0", "0", "0", "3", "unknown", "2025-07-13", "2025-07-15",
     ]  # fmt: skip
     totals: Any = plan(config).document()["totals"]
     assert (totals["objects"], totals["batches"]) == (3, 1)
