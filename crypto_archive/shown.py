@@ -58,7 +58,9 @@ class Shown:
 
 def _html(caption: str, table: Table) -> Iterator[str]:
     yield f'<table><caption style="text-align: left">{escape(caption)}</caption><thead><tr>'
-    yield from (f"<th>{escape(name)}</th>" for name in table.headings)
+    first = table.cells(table.items[0]) if table.items else table.headings
+    for name, value in zip(table.headings, first, strict=True):  # each above its column
+        yield f'<th style="text-align: {_side(value)}">{escape(name)}</th>'
     yield "</tr></thead><tbody>"
     left_out = max(0, len(table.items) - 2 * ENDS_SHOWN)
     if left_out:
@@ -74,9 +76,12 @@ def _rows(table: Table, items: Sequence[Any]) -> Iterator[str]:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int):
-        return f'<td style="text-align: right">{value:,}</td>'
-    return f'<td style="text-align: left">{"" if value is None else escape(safe(str(value)))}</td>'
+    text = f"{value:,}" if isinstance(value, int) else "" if value is None else escape(safe(str(value)))
+    return f'<td style="text-align: {_side(value)}">{text}</td>'
+
+
+def _side(value: object) -> str:
+    return "right" if isinstance(value, int) else "left"
 
 
 def some(names: Sequence[object]) -> str:

@@ -27,7 +27,7 @@ _COLOURS: Mapping[str, str] = {"green": "#2e9e44", "yellow": "#b8860b", "red": "
 """Readable on white and on black; text of any other colour has that of the page."""
 _TRACK = "grey23"
 """What Rich draws the rest of a bar in."""
-_FRAME = '<pre style="line-height: 1.2; overflow-x: auto">{}</pre>'
+_FRAME = '<pre style="font-family: monospace; line-height: 1.2; overflow-x: auto">{}</pre>'
 
 
 def in_notebook() -> bool:

@@ -195,7 +195,7 @@ def test_a_table_has_the_first_and_the_last_rows_and_says_how_many_there_are_bet
     if count <= 2 * ENDS_SHOWN:
         assert shown == [str(number) for number in range(count)]
     else:
-        assert len(made) == 2 * ENDS_SHOWN
+        assert len(set(made)) == 2 * ENDS_SHOWN
         assert shown[ENDS_SHOWN] == f"… {count - 2 * ENDS_SHOWN:,} more …"
         assert (shown[0], shown[-1]) == ("0", str(count - 1))
 
