@@ -84,12 +84,16 @@ class PlainProgress:
 
 
 def _figures(stats: ProgressStats) -> str:
+    planning = f"planning: {stats.planning_text()}" if stats.planning else ""
+    if planning and not stats.total:
+        return planning
     fraction, left = stats.fraction, stats.seconds_left
     parts = [
         "" if fraction is None else f"{int(fraction * 100)}%",
         stats.objects_text(),
         f"{stats.bytes_text()}, {format_rate(stats.bytes_per_second)}" if stats.work.has_bytes else "",
         "" if left is None else f"about {format_duration(left)} left",
+        planning,
     ]
     counts = _counts(stats)
     return ", ".join(filter(None, parts)) + (f" ({counts})" if counts else "")

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from crypto_archive.events import Comparing, RunFinished, RunStarted
 from crypto_archive.render.console import RESULT_STYLES
-from crypto_archive.render.stats import COLLECT, LaneState, ProgressStats, RemarkKind, Remarks
+from crypto_archive.render.stats import COLLECT, PLAN, LaneState, ProgressStats, RemarkKind, Remarks
 from crypto_archive.text import format_bytes, format_clock, format_rate, one_line
 
 if TYPE_CHECKING:
@@ -53,7 +53,11 @@ class TerminalProgress:
         self._title = work.title
         self._drawn_at = float("-inf")
         self._live = Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False, get_renderable=self.render
+            console=console,
+            auto_refresh=work is PLAN,
+            transient=True,
+            redirect_stdout=False,
+            get_renderable=self.render,
         )
 
     def __enter__(self) -> Self:
@@ -90,6 +94,10 @@ class TerminalProgress:
     def render(self) -> RenderableType:
         """Draw the present state."""
         stats = self._stats
+        planning = Text(stats.planning_text(), no_wrap=True, overflow="ellipsis")
+        if stats.work is PLAN:
+            return Constrain(Group(_ends(Text(self._title, style="bold"), Text(format_clock(stats.seconds))), planning),
+                             WIDEST)  # fmt: skip
         figures = [format_rate(stats.bytes_per_second), stats.objects_text()]
         parts: list[RenderableType] = [
             _ends(Text(self._title, style="bold"), Text(format_clock(stats.seconds), style="dim")),
@@ -97,7 +105,7 @@ class TerminalProgress:
             _figures(stats.bytes_text(), *figures) if stats.work.has_bytes else Text(stats.objects_text()),
         ]
         if stats.work.has_bytes:
-            parts.append(_counts(stats))
+            parts.append(planning if stats.planning and not stats.total else _counts(stats))
         if stats.lanes:
             room = max(1, self._console.height - 7)
             parts += ["", _lanes(stats.lanes, width=self._console.width, room=room, now=self._clock())]
