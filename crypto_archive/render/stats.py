@@ -32,7 +32,7 @@ from crypto_archive.text import format_bytes, format_count, format_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from crypto_archive.events import Event
+    from crypto_archive.events import Cancellation, Event
     from crypto_archive.model import PlannedObject
 
     ProgressEvent = Event | Checked | MovesCounted | Moved | LeftAlone
@@ -136,8 +136,11 @@ class ProgressStats:
         bytes_finished: Bytes of the objects that are done: fetched, or checked.
     """
 
-    def __init__(self, clock: Callable[[], float], work: Work = COLLECT) -> None:
+    def __init__(
+        self, clock: Callable[[], float], work: Work = COLLECT, cancellation: Cancellation | None = None
+    ) -> None:
         self.work = work
+        self._cancellation = cancellation
         self.total: int | None = None if work.counting is None else 0
         self.counting = work.counting is not None
         self.counts: Counter[Outcome | Verdict] = Counter()
@@ -186,6 +189,11 @@ class ProgressStats:
         self._advance()
 
     @property
+    def stopping(self) -> bool:
+        """Whether the work was asked to stop: what is left is not done any more, and no share of it means anything."""
+        return self._cancellation is not None and self._cancellation.requested.is_set()
+
+    @property
     def complete(self) -> bool:
         """Whether every object is done."""
         return self.total is not None and not self.counting and self.done >= self.total
@@ -213,7 +221,7 @@ class ProgressStats:
     @property
     def fraction(self) -> float | None:
         """How much is done, by bytes where all sizes are known, else by objects; None without a final total."""
-        if self.total is None or self.counting:
+        if self.total is None or self.counting or self.stopping:
             return None
         if self.complete:
             return 1.0
@@ -228,7 +236,7 @@ class ProgressStats:
     @property
     def seconds_left(self) -> float | None:
         """How long the rest takes at the recent rate; None while that is unknown."""
-        if self.total is None or self.counting or self.complete:
+        if self.total is None or self.counting or self.complete or self.stopping:
             return None
         bytes_total = self.bytes_total
         if bytes_total:
