@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from crypto_archive.errors import ExitCode
@@ -49,6 +50,23 @@ class Noticed:
     """A person should know something that came up while the plan was made."""
 
     notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """How far planning is; it comes a few times a second at most.
+
+    Attributes:
+        series: How many series have been read.
+        expected: How many there are, as far as their symbols are known.
+        keys: How many keys the server has listed.
+        growing: Whether globs may add more series.
+    """
+
+    series: int = 0
+    expected: int = 0
+    keys: int = 0
+    growing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +258,7 @@ class RunFinished:
 Event = (
     RunStarted
     | Noticed
+    | Planning
     | SeriesAnswered
     | ObjectPlanned
     | PlanFinished
@@ -317,6 +336,54 @@ class LeftAlone:
     path: str
     reason: str
     in_the_way: bool = False
+
+
+PLANNING_SECONDS = 0.25
+
+
+class PlanningMeter:
+    """Counts how far planning is, and reports it now and then.
+
+    Args:
+        on_planning: Takes each report.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, on_planning: Callable[[Planning], object] = lambda _: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._on_planning = on_planning
+        self._clock = clock
+        self._reported_at = float("-inf")
+        self._series = self._expected = self._announced = self._keys = 0
+        self._growing = True
+
+    def announce(self, series: int, *, growing: bool) -> None:
+        """There are so many series in all, or if ``growing`` at least so many."""
+        self._announced, self._growing = series, growing
+        self._report()
+
+    def expect(self, series: int) -> None:
+        """So many more series are to be read."""
+        self._expected += series
+        self._report()
+
+    def read(self, series: int = 1) -> None:
+        """So many series have been read."""
+        self._series += series
+        self._report()
+
+    def listed(self, keys: int) -> None:
+        """The server has listed so many more keys."""
+        self._keys += keys
+        self._report()
+
+    def _report(self) -> None:
+        now = self._clock()
+        if now - self._reported_at >= PLANNING_SECONDS:
+            self._reported_at = now
+            expected = max(self._expected, self._announced)
+            self._on_planning(Planning(self._series, expected, self._keys, self._growing))
 
 
 class Cancellation:

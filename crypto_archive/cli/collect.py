@@ -236,7 +236,7 @@ class _Collect:
         run = collect_events(
             config, locked=self.locked, cancellation=cancellation, wait=wait, prune_covered=self.prune_covered
         )
-        with progress(sys.stderr, quiet=self.output.quiet) as shown:
+        with progress(sys.stderr, quiet=self.output.quiet, cancellation=cancellation) as shown:
             report = run.finish(shown.show)
         if self.reporting.report_to is not None:
             write_json(report.document(), self.reporting.report_to)

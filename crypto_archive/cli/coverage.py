@@ -50,14 +50,13 @@ def coverage(
       crypto-archive coverage -m spot -t klines -i 1d -s '*USDT' --to spot.html
       crypto-archive coverage -p backtest --discover calendar --json
     """
-    from contextlib import nullcontext
-
     from crypto_archive.cli.output import configure, prepare_file, print_notice, print_text, write_text, writes_utf8
     from crypto_archive.cli.process import print_line
     from crypto_archive.jobs.coverage import coverage as measure
     from crypto_archive.model import Notice
-    from crypto_archive.render.console import WAITING, waiting
     from crypto_archive.render.coverage import coverage_page, coverage_view
+    from crypto_archive.render.progress import progress
+    from crypto_archive.render.stats import PLAN
     from crypto_archive.render.tables import show as show_table
     from crypto_archive.text import json_pieces
 
@@ -77,8 +76,8 @@ def coverage(
         if not as_table:  # the table lists them itself
             print_notice(output, notice)
 
-    with nullcontext() if output.quiet else waiting(sys.stderr, WAITING):
-        report = measure(config, on_notice=on_notice)
+    with progress(sys.stderr, PLAN, quiet=output.quiet) as shown:
+        report = measure(config, on_notice=on_notice, on_planning=shown.show)
     if as_table:
         show_table(coverage_view(report, every_series=every_series), sys.stdout)
     else:

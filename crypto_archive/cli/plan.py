@@ -1,9 +1,10 @@
 """``crypto-archive plan``."""
 
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +18,11 @@ from crypto_archive.cli.options import (
     form_option,
     with_options,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from crypto_archive.events import Planning
 
 
 class PlanFormat(StrEnum):
@@ -103,7 +109,8 @@ def _plan(
     from crypto_archive.text import json_text
 
     config = configure(selection, output, **budget.fields())
-    with plan_of(config, lock=lock) as plan:
+    lines = format is PlanFormat.JSONL
+    with _planning(output, lines=lines) as on_planning, plan_of(config, lock=lock, on_planning=on_planning) as plan:
         if format is PlanFormat.JSONL:
             for item in plan:
                 print(json_text(object_document(item, plan.path(item)), ascii_only=not writes_utf8(sys.stdout)))
@@ -132,6 +139,16 @@ def _plan(
     raise typer.Exit(plan.exit_code)
 
 
+@contextmanager
+def _planning(output: OutputOptions, *, lines: bool) -> "Iterator[Callable[[Planning], None]]":
+    """Show how far planning is, unless lines of the result go to the same terminal meanwhile."""
+    from crypto_archive.render.progress import progress
+    from crypto_archive.render.stats import PLAN
+
+    with progress(sys.stderr, PLAN, quiet=output.quiet or (lines and sys.stdout.isatty())) as shown:
+        yield shown.show
+
+
 def _compare(
     selection: SelectionOptions,
     output: OutputOptions,
@@ -148,7 +165,7 @@ def _compare(
     from crypto_archive.render.tables import lock_line, show_differences
 
     config = configure(selection, output)
-    with plan_of(config) as plan:
+    with _planning(output, lines=True) as on_planning, plan_of(config, on_planning=on_planning) as plan:
         found = compare(plan, diff, lock=lock)
         if as_json:
             print_fields(found.document_fields())

@@ -66,7 +66,10 @@ def relayout(
     print_notices(output, config)
     cancellation = Cancellation()
     work, lists = RELAYOUT_PREVIEW if dry_run else RELAYOUT, dry_run and not as_json
-    with stopping(cancellation), progress(sys.stderr, work, quiet=output.quiet or lists) as shown:
+    with (
+        stopping(cancellation),
+        progress(sys.stderr, work, quiet=output.quiet or lists, cancellation=cancellation) as shown,
+    ):
 
         def show_and_print(event: MovesCounted | Moved | LeftAlone | Noticed) -> None:
             shown.show(event)

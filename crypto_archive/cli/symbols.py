@@ -82,7 +82,8 @@ def symbols(
     from crypto_archive.cli.output import load_config, print_json, print_notice, print_text
     from crypto_archive.config.values import day_of
     from crypto_archive.jobs.symbols import symbols as symbols_of
-    from crypto_archive.render.console import WAITING, waiting
+    from crypto_archive.render.progress import progress
+    from crypto_archive.render.stats import PLAN
     from crypto_archive.render.tables import show as show_table, symbols_table
 
     refuse_two_forms(as_json=as_json, format=format)
@@ -97,8 +98,8 @@ def symbols(
         raise typer.BadParameter(str(error), param_hint="--as-of") from None
     config = load_config(selection.fields())
 
-    with waiting(sys.stderr, WAITING):
-        found = symbols_of(config, as_of=day, on_notice=partial(print_notice, OutputOptions()))
+    with progress(sys.stderr, PLAN) as shown:
+        found = symbols_of(config, as_of=day, on_notice=partial(print_notice, OutputOptions()), on_planning=shown.show)
     if as_json:
         print_json(found.document())
     elif format is SymbolsFormat.NAMES:

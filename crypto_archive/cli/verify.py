@@ -61,7 +61,7 @@ def verify(
     print_notices(output, config)
     cancellation = Cancellation()
     with stopping(cancellation):
-        with progress(sys.stderr, VERIFY, quiet=output.quiet) as shown:
+        with progress(sys.stderr, VERIFY, quiet=output.quiet, cancellation=cancellation) as shown:
             if rebuild_manifest:
                 report = rebuild(config, on_event=shown.show, cancellation=cancellation, wait=wait)
             else:
@@ -70,7 +70,7 @@ def verify(
                     config, on_event=shown.show, whole_root=whole_root or None, expect=expect, cancellation=cancellation
                 )
         if repair and report.status == "bad":
-            with progress(sys.stderr, quiet=output.quiet) as shown_repair:
+            with progress(sys.stderr, quiet=output.quiet, cancellation=cancellation) as shown_repair:
                 report.repair = fetch_again(
                     config, report.bad, on_event=shown_repair.show, cancellation=cancellation, wait=wait
                 )

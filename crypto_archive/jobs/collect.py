@@ -19,6 +19,7 @@ from crypto_archive.events import (
     Event,
     Noticed,
     ObjectFinished,
+    PlanningMeter,
     RunFinished,
     RunStarted,
     SeriesAnswered,
@@ -283,7 +284,11 @@ def _planned(
     context: Context | None = None,
 ) -> Generator[PlannedObject, None, None]:
     """List, decide and limit, against what is on disk; all of it in the planner's thread, as SQLite wants it."""
-    context = context or replace(engine.context, on_notice=lambda notice: engine.emit(Noticed(notice)))
+    context = context or replace(
+        engine.context,
+        on_notice=lambda notice: engine.emit(Noticed(notice)),
+        planning=PlanningMeter(engine.emit),
+    )
     context = replace(context, on_days=lambda days: engine.emit(SeriesAnswered(days)))
     root = context.root
     with ExitStack() as opened:

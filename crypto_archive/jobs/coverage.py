@@ -16,11 +16,12 @@ from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.symbols import is_glob
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode
+from crypto_archive.events import PlanningMeter
 from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, selection_document, unknown_document, unknown_symbols
 from crypto_archive.model import SIDECAR_SUFFIX, Absence, DateRange, Notices, Partition, Series, Topic, Verdict
 from crypto_archive.plan.availability import ObjectDays, newest_partition, series_coverage, total, within
 from crypto_archive.plan.candidates import endings_of, expected_days, listed_days, whole
-from crypto_archive.plan.selection import NamedSymbols, matching, partitions_of, passes, select, spelled
+from crypto_archive.plan.selection import NamedSymbols, announce, matching, partitions_of, passes, select, spelled
 from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.catalog.matrix import Row
     from crypto_archive.config.run_config import Request, RunConfig
+    from crypto_archive.events import Planning
     from crypto_archive.model import Market, Notice
     from crypto_archive.plan.availability import DayCounts, SeriesCoverage
     from crypto_archive.plan.selection import SeriesGroup
@@ -42,7 +44,11 @@ UNPUBLISHED = frozenset({Status.NEVER_PUBLISHED, Status.REMOVED})
 
 
 def coverage(
-    config: RunConfig, *, on_notice: Callable[[Notice], None] = lambda _: None, today: date | None = None
+    config: RunConfig,
+    *,
+    on_notice: Callable[[Notice], None] = lambda _: None,
+    on_planning: Callable[[Planning], object] = lambda _: None,
+    today: date | None = None,
 ) -> CoverageReport:
     """Return what is on disk of a selection, what the archive has, and why the rest is missing, series by series.
 
@@ -51,6 +57,7 @@ def coverage(
     Args:
         config: What is asked about, and where the archive root is; it need not exist.
         on_notice: Takes what a person should know, as it comes up; the report has it, too.
+        on_planning: Takes how far planning is, a few times a second at most.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
@@ -67,7 +74,7 @@ def coverage(
         ['BTCUSDT']
     """
     notices = Notices(on_notice, ignored=frozenset({Topic.PLANNING}))
-    context = Context.of(config, today=today, on_notice=notices)
+    context = replace(Context.of(config, today=today, on_notice=notices), planning=PlanningMeter(on_planning))
     request, root = context.request, context.root
     report = CoverageReport(request, context.matrix.version)
     # Series are listed as a whole, whatever dates are wanted: only so their first and last days are known.
@@ -84,6 +91,7 @@ def coverage(
         if is_listed:
             bucket = stack.enter_context(open_listing(request, root))
         names = NamedSymbols(config)
+        announce(context, selection.groups)
         for row in _selected_rows(context):
             listed: dict[Series, ObjectDays] = {}
             stored: dict[Series, ObjectDays] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode, FileUnusable
+from crypto_archive.events import PlanningMeter
 from crypto_archive.files import explain_os_errors
 from crypto_archive.jobs.report import DaysReport, unknown_document, unknown_symbols
 from crypto_archive.model import Notices
@@ -45,11 +46,12 @@ from crypto_archive.shown import Shown, Table, joined, span
 from crypto_archive.text import document_of, format_bytes, format_count, json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import date
     from pathlib import Path
 
     from crypto_archive.config.run_config import RunConfig
+    from crypto_archive.events import Planning
     from crypto_archive.model import Batch, Notice, PlannedObject, RemoteStat, UnknownSymbol
     from crypto_archive.plan.lockfile import Difference, Shard
     from crypto_archive.plan.selection import ResolvedSelection
@@ -65,6 +67,7 @@ def plan(
     locked: Path | None = None,
     lock: Path | None = None,
     offline: bool = False,
+    on_planning: Callable[[Planning], object] = lambda _: None,
     today: date | None = None,
 ) -> Plan:
     """Return the plan of a request: what a collect would do, against what is on disk now. It downloads nothing.
@@ -75,6 +78,7 @@ def plan(
         lock: Write the exact objects to this lock file, once the plan has been iterated to its end.
         offline: Make no requests: plan from the calendar, and trust a lock file. A limit of bytes is ignored then,
             since the calendar does not know sizes.
+        on_planning: Takes how far planning is while the plan is iterated, a few times a second at most.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
@@ -100,6 +104,7 @@ def plan(
     require_sizes(request)
     days = DaysReport()
     context = replace(Context.of(config, today=today, on_notice=notices), on_days=days.add)
+    context = replace(context, planning=PlanningMeter(on_planning))
     for notice in config.notices:
         notices(notice)
     listing = None

@@ -19,6 +19,7 @@ from crypto_archive.events import (
     Event,
     ObjectFinished,
     ObjectPlanned,
+    Planning,
     SeriesAnswered,
 )
 from crypto_archive.files import LineSorter, atomic_write, explain_os_errors
@@ -65,7 +66,9 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
     are series that have all their days, the plan to leave an object alone, and of its end all but key, outcome and
     size: a root that is up to date has very many of them, and the manifest has the rest.
     """
-    if isinstance(event, BytesArrived | Comparing) or (isinstance(event, ObjectPlanned) and _stays(event.planned)):
+    if isinstance(event, BytesArrived | Comparing | Planning) or (
+        isinstance(event, ObjectPlanned) and _stays(event.planned)
+    ):
         return None
     if isinstance(event, SeriesAnswered) and not event.days.absent:
         return None

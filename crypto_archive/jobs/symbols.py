@@ -14,6 +14,7 @@ from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
 from crypto_archive.catalog.matrix import Status
 from crypto_archive.errors import ExitCode, UsageError
+from crypto_archive.events import PlanningMeter
 from crypto_archive.jobs.report import SCHEMA_VERSION, JobReport, unknown_symbols
 from crypto_archive.model import Absence, DateRange, Notice, Notices, Partition
 from crypto_archive.plan.availability import ObjectDays, SymbolHistory, answers, gaps_of, reuse_gaps
@@ -27,10 +28,11 @@ from crypto_archive.shown import Table, joined, span
 from crypto_archive.text import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from crypto_archive.catalog.matrix import Row
     from crypto_archive.config.run_config import RunConfig, Selection
+    from crypto_archive.events import Planning
     from crypto_archive.model import OnNotice, Series
     from crypto_archive.root.listing import BucketListing
 
@@ -46,7 +48,12 @@ INTERVAL = "1d"
 
 
 def symbols(
-    config: RunConfig, *, as_of: date | None = None, on_notice: OnNotice = lambda _: None, today: date | None = None
+    config: RunConfig,
+    *,
+    as_of: date | None = None,
+    on_notice: OnNotice = lambda _: None,
+    on_planning: Callable[[Planning], object] = lambda _: None,
+    today: date | None = None,
 ) -> SymbolsReport:
     """Return the symbols that the archive has data of, market by market and sorted by name, with first and last day.
 
@@ -58,6 +65,7 @@ def symbols(
         as_of: Only symbols that lived on this UTC day: that had data, or of which the archive merely lacks the day;
             None for all that ever had.
         on_notice: Takes what a person should know, as it comes up.
+        on_planning: Takes how far planning is, a few times a second at most.
         today: The current UTC day; read from the clock when not given.
 
     Raises:
@@ -73,7 +81,7 @@ def symbols(
         True
     """
     notices = Notices(on_notice)
-    found = [*_symbols(config, as_of, notices, today)]
+    found = [*_symbols(config, as_of, notices, PlanningMeter(on_planning), today)]
     return SymbolsReport(found, as_of, notices.kept)
 
 
@@ -130,9 +138,11 @@ def _cells(one: SymbolHistory) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _symbols(config: RunConfig, as_of: date | None, notices: Notices, today: date | None) -> Iterator[SymbolHistory]:
+def _symbols(
+    config: RunConfig, as_of: date | None, notices: Notices, planning: PlanningMeter, today: date | None
+) -> Iterator[SymbolHistory]:
     root = Root(config.request.root.absolute())  # its layout does not matter, since nothing but listings is read
-    context = Context(config, root, today or datetime.now(UTC).date(), on_notice=notices)
+    context = Context(config, root, today or datetime.now(UTC).date(), on_notice=notices, planning=planning)
     request, matrix, selection = context.request, context.matrix, context.request.selection
     if as_of is not None and as_of >= context.today:
         raise UsageError(

@@ -16,7 +16,7 @@ from crypto_archive.plan.availability import ObjectDays, newest_partition, perio
 from crypto_archive.plan.awaited import earlier_groups, report_earlier, why_awaited
 from crypto_archive.plan.endings import Endings, Stop
 from crypto_archive.plan.listed import ListedGroup
-from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, resolve_offline
+from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, announce, resolve_offline
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +43,7 @@ def calendar_objects(
     Globs match the matrix's default symbols only, since no others are known. For the same reason no monthly object
     replaces daily ones.
     """
+    announce(context, selection.groups)
     for group in selection.groups:
         known = default_symbols(group, context.matrix)
         if any(map(is_glob, group.symbols)):
@@ -68,10 +69,13 @@ def by_calendar(context: Context, group: SeriesGroup, known: Iterable[str]) -> I
 
     Where the group consolidates, only its daily objects are given.
     """
-    for symbol in resolve_offline(context, group, known):
+    symbols = resolve_offline(context, group, known)
+    context.planning.expect(len(symbols) * len(group.intervals))
+    for symbol in symbols:
         for interval in group.intervals:
             for period in periods(group.partition, group.dates, context.today):
                 yield Candidate(group.row.object(symbol, interval, period))
+            context.planning.read()
 
 
 def default_symbols(group: SeriesGroup, matrix: Matrix) -> tuple[str, ...]:
@@ -97,6 +101,7 @@ def listed_objects(
     names = NamedSymbols(context.config)
     with listing:
         endings = Endings(context, listing)
+        announce(context, selection.groups)
         for group in selection.groups:
             yield from _listed_group(context, group, listing, stored, names, endings)
         names.look_elsewhere(listing)

@@ -157,6 +157,7 @@ class ListedGroup:
         self._context = context
         self._group = group
         self._listing = listing
+        listing.on_keys = context.planning.listed
         self._stored = stored
         self._names = names
         self._endings = endings or Endings(context, listing)
@@ -226,10 +227,13 @@ class ListedGroup:
         self._group = spelled(self._group, folders)
         symbols = resolve(self._context, self._group, folders)
         self._named = frozenset(symbols).intersection(self._group.symbols)
+        planning = self._context.planning
+        planning.expect(len(symbols) * len(self._group.intervals))
         if is_removed:  # most of it is not worth a request
             absent = [symbol for symbol in symbols if symbol not in folders]
             members = ((symbol, interval) for symbol in absent for interval in self._group.intervals)
             yield from (ListedSeries(self._series(member)) for member in members)
+            planning.read(len(absent) * len(self._group.intervals))
             symbols = tuple(symbol for symbol in symbols if symbol in folders)
         for chunk in chunked(scopes(self._group, self._spans, symbols, len(folders) if needs_folders else None)):
             prefixes = [prefix for scope in chunk for some in scope.prefixes.values() for prefix in some]
@@ -237,6 +241,7 @@ class ListedGroup:
                 self._listing.prepare(prefixes)
             for scope in chunk:
                 yield from self._of_scope(scope)
+                planning.read(len(dict.fromkeys(scope.members)))
                 if self._listing.is_cut_short:
                     return
 

@@ -248,6 +248,16 @@ def matching(
     return tuple(symbol for symbol in chosen if not excluded(symbol) and counts(symbol))
 
 
+def announce(context: Context, groups: Iterable[SeriesGroup]) -> None:
+    """Report how many series are to be read, as far as they are named; globs may add more."""
+    series, growing = 0, False
+    for group in groups:
+        globs = any(map(is_glob, group.symbols))
+        series += 0 if globs else len(group.symbols) * len(group.intervals)
+        growing = growing or globs
+    context.planning.announce(series, growing=growing)
+
+
 def resolve(context: Context, group: SeriesGroup, folders: Iterable[str]) -> tuple[str, ...]:
     """Return the symbols of a group, its globs matched against the folders that the archive has."""
     folders = tuple(folders)

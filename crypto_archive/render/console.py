@@ -63,7 +63,6 @@ def is_terminal(stream: TextIO) -> bool:
 
 _IN_ASCII = str.maketrans("█▓▒░×·…→–≥─", "#%+ox.~>->-")
 """What stands for our own signs where a terminal's encoding lacks them."""
-WAITING = "Reading the archive's listing …"
 
 
 class SteadyConsole(Console):

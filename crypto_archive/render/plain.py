@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
 
+    from crypto_archive.events import Cancellation
     from crypto_archive.render.stats import ProgressEvent, Work
 
 PROGRESS_SECONDS = 5.0
@@ -37,7 +38,11 @@ class PlainProgress:
     """Progress in lines: the start, the figures every few seconds, what goes wrong, and the end."""
 
     def __init__(
-        self, write: Callable[[str], object], work: Work = COLLECT, clock: Callable[[], float] = time.monotonic
+        self,
+        write: Callable[[str], object],
+        work: Work = COLLECT,
+        clock: Callable[[], float] = time.monotonic,
+        cancellation: Cancellation | None = None,
     ) -> None:
         """Prepare the renderer.
 
@@ -45,11 +50,12 @@ class PlainProgress:
             write: Takes each line, without a line end.
             work: What is going on.
             clock: Monotonic seconds.
+            cancellation: What stops the work.
         """
         self._write = write
         self._work = work
         self._clock = clock
-        self._stats = ProgressStats(clock, work)
+        self._stats = ProgressStats(clock, work, cancellation)
         self._remarks = Remarks(LINES_OF_A_KIND)
         self._figures_at = clock()
 
@@ -84,12 +90,16 @@ class PlainProgress:
 
 
 def _figures(stats: ProgressStats) -> str:
+    planning = f"planning: {stats.planning_text()}" if stats.planning else ""
+    if planning and not stats.total and not stats.stopping:
+        return planning
     fraction, left = stats.fraction, stats.seconds_left
     parts = [
-        "" if fraction is None else f"{int(fraction * 100)}%",
+        "stopping" if stats.stopping else "" if fraction is None else f"{int(fraction * 100)}%",
         stats.objects_text(),
         f"{stats.bytes_text()}, {format_rate(stats.bytes_per_second)}" if stats.work.has_bytes else "",
         "" if left is None else f"about {format_duration(left)} left",
+        planning,
     ]
     counts = _counts(stats)
     return ", ".join(filter(None, parts)) + (f" ({counts})" if counts else "")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import TextIO
 
+    from crypto_archive.events import Cancellation
     from crypto_archive.render.stats import ProgressEvent, Work
 
 
@@ -34,16 +35,20 @@ class Progress(Protocol):
         """Show one event."""
 
 
-def progress(stream: TextIO, work: Work = COLLECT, *, quiet: bool = False) -> Progress:
+def progress(
+    stream: TextIO, work: Work = COLLECT, *, quiet: bool = False, cancellation: Cancellation | None = None
+) -> Progress:
     """Return the progress for a stream, usually standard error; it falls silent once its reader is gone."""
     if quiet:
         return _Silent()
     if not is_terminal(stream):
-        return _IgnoreBrokenPipe(PlainProgress(stamped(stream), work))
+        return _IgnoreBrokenPipe(PlainProgress(stamped(stream), work, cancellation=cancellation))
     from crypto_archive.render.console import SteadyConsole
     from crypto_archive.render.terminal import TerminalProgress
 
-    return _IgnoreBrokenPipe(TerminalProgress(SteadyConsole(stream, force_terminal=True), work))
+    return _IgnoreBrokenPipe(
+        TerminalProgress(SteadyConsole(stream, force_terminal=True), work, cancellation=cancellation)
+    )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from crypto_archive.events import (
     ObjectFinished,
     ObjectPlanned,
     PlanFinished,
+    Planning,
     RunStarted,
 )
 from crypto_archive.jobs.report import is_failure
@@ -31,7 +32,7 @@ from crypto_archive.text import format_bytes, format_count, format_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from crypto_archive.events import Event
+    from crypto_archive.events import Cancellation, Event
     from crypto_archive.model import PlannedObject
 
     ProgressEvent = Event | Checked | MovesCounted | Moved | LeftAlone
@@ -57,6 +58,8 @@ class Work:
 
 
 COLLECT = Work("Collecting", counting="planning…")
+PLAN = Work("Planning", has_bytes=False)
+"""Reading the listing, or the calendar, for a plan, a coverage or symbols."""
 VERIFY = Work("Verifying", name="verification")
 RELAYOUT = Work("Moving", name="relayout", counting="checking…", has_bytes=False, done=" moved")
 RELAYOUT_PREVIEW = Work("Checking", name="relayout dry run", has_bytes=False, done=" would be moved")
@@ -129,16 +132,21 @@ class ProgressStats:
         counts: How many objects ended how.
         done: How many objects are done.
         lanes: What each lane is doing, by its number.
+        planning: How far planning is; None where that is not known, or once it is done.
         bytes_finished: Bytes of the objects that are done: fetched, or checked.
     """
 
-    def __init__(self, clock: Callable[[], float], work: Work = COLLECT) -> None:
+    def __init__(
+        self, clock: Callable[[], float], work: Work = COLLECT, cancellation: Cancellation | None = None
+    ) -> None:
         self.work = work
+        self._cancellation = cancellation
         self.total: int | None = None if work.counting is None else 0
         self.counting = work.counting is not None
         self.counts: Counter[Outcome | Verdict] = Counter()
         self.done = 0
         self.lanes: dict[int, LaneState] = {}
+        self.planning: Planning | None = None
         self.bytes_finished = 0
         self._clock = clock
         self._began = clock()
@@ -147,7 +155,7 @@ class ProgressStats:
         self._expected = 0  # bytes of the objects that are not finished, according to the listing
         self._shown_bytes = 0
         self._recount: set[int] = set()  # lanes whose next measurement may lower the figure
-        self._byte_rate, self._object_rate = RateEstimator(), RateEstimator()
+        self._byte_rate, self._object_rate, self._series_rate = RateEstimator(), RateEstimator(), RateEstimator()
 
     def add(self, event: ProgressEvent) -> None:
         """Count one event."""
@@ -165,8 +173,11 @@ class ProgressStats:
             self.done += 1
         elif isinstance(event, MovesCounted) and self.total is not None:
             self.total, self.counting = event.objects, False
+        elif isinstance(event, Planning):
+            self.planning = event
+            self._series_rate.note(self._clock(), event.series)
         elif isinstance(event, PlanFinished):
-            self.counting = False
+            self.counting, self.planning = False, None
         elif isinstance(event, BatchStarted):
             self._start(event)
         elif isinstance(event, BatchRetried):
@@ -176,6 +187,11 @@ class ProgressStats:
         elif isinstance(event, BatchFinished):
             self._lane(event.lane).busy, self._lane(event.lane).staged = False, 0
         self._advance()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the work was asked to stop: what is left is not done any more, and no share of it means anything."""
+        return self._cancellation is not None and self._cancellation.requested.is_set()
 
     @property
     def complete(self) -> bool:
@@ -205,7 +221,7 @@ class ProgressStats:
     @property
     def fraction(self) -> float | None:
         """How much is done, by bytes where all sizes are known, else by objects; None without a final total."""
-        if self.total is None or self.counting:
+        if self.total is None or self.counting or self.stopping:
             return None
         if self.complete:
             return 1.0
@@ -220,7 +236,7 @@ class ProgressStats:
     @property
     def seconds_left(self) -> float | None:
         """How long the rest takes at the recent rate; None while that is unknown."""
-        if self.total is None or self.counting or self.complete:
+        if self.total is None or self.counting or self.complete or self.stopping:
             return None
         bytes_total = self.bytes_total
         if bytes_total:
@@ -239,6 +255,18 @@ class ProgressStats:
             return format_count(self.done, "object") + self.work.done
         of = f"{self.done:,} of {format_count(self.total, 'object')}{self.work.done}"
         return of + (" so far" if self.counting else "")
+
+    def planning_text(self) -> str:
+        """Return how far planning is: ``120 of 3,000 series, 40 series/s, 18,000 keys listed``."""
+        if self.planning is None:
+            return ""
+        series, expected, keys = self.planning.series, self.planning.expected, self.planning.keys
+        rate = self._series_rate.per_second(self._clock(), series)
+        so_far = " so far" if self.planning.growing else ""
+        parts = [f"{series:,} of {expected:,} series{so_far}"] if expected else []
+        parts += [f"{rate:,.0f} series/s" if rate >= 10 else f"{rate:.1f} series/s"] if rate else []
+        parts += [f"{format_count(keys, 'key')} listed"] if keys else []
+        return ", ".join(parts) or "reading the listing"
 
     def bytes_text(self) -> str:
         """Return how many bytes are done: ``12 MiB``, ``12 MiB of 3 GiB``."""

@@ -158,7 +158,12 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         facts.add("" if number else "absent", Text(line))
     _add_notices(facts, report)
     there = sum(report.outcomes[outcome] for outcome in STORED)
+    planned = sum(report.outcomes.values())
     title = _title_of_unknown(report) or ("" if _only_bad_zips(report) else HEADLINES.get(report.status, ""))
+    if report.status == "interrupted" and planned:
+        title = (
+            f"{title}: {there:,} of {format_count(planned, 'planned file')} {'is' if planned == 1 else 'are'} in place"
+        )
     if title and doubtful:
         title = f"{title}; {doubtful}"
     elif doubtful:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from crypto_archive.events import Comparing, RunFinished, RunStarted
 from crypto_archive.render.console import RESULT_STYLES
-from crypto_archive.render.stats import COLLECT, LaneState, ProgressStats, RemarkKind, Remarks
+from crypto_archive.render.stats import COLLECT, PLAN, LaneState, ProgressStats, RemarkKind, Remarks
 from crypto_archive.text import format_bytes, format_clock, format_rate, one_line
 
 if TYPE_CHECKING:
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from crypto_archive.events import Cancellation
     from crypto_archive.render.stats import ProgressEvent, Remark, Work
 
 WIDEST = 100
+ECHO = 4
+"""Columns left free at the right: a terminal prints ^C where the cursor is, and a line that it makes too long stays."""
 REDRAW_SECONDS = 0.125
 LINES_ABOVE = 10
 """How many notices, and how many failures, are printed above the bar."""
@@ -38,22 +41,33 @@ class TerminalProgress:
     It is never higher than the terminal and is cleared at the end; what deserves a line of its own is printed above it.
     """
 
-    def __init__(self, console: Console, work: Work = COLLECT, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        console: Console,
+        work: Work = COLLECT,
+        clock: Callable[[], float] = time.monotonic,
+        cancellation: Cancellation | None = None,
+    ) -> None:
         """Prepare the renderer.
 
         Args:
             console: The terminal, usually on standard error.
             work: What is going on.
             clock: Monotonic seconds.
+            cancellation: What stops the work.
         """
         self._console = console
         self._clock = clock
-        self._stats = ProgressStats(clock, work)
+        self._stats = ProgressStats(clock, work, cancellation)
         self._remarks = Remarks(LINES_ABOVE)
         self._title = work.title
         self._drawn_at = float("-inf")
         self._live = Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False, get_renderable=self.render
+            console=console,
+            auto_refresh=work is PLAN,
+            transient=True,
+            redirect_stdout=False,
+            get_renderable=self.render,
         )
 
     def __enter__(self) -> Self:
@@ -87,9 +101,17 @@ class TerminalProgress:
     def _refresh(self) -> None:
         self._live.refresh()
 
+    @property
+    def _width(self) -> int:
+        return max(1, min(WIDEST, self._console.width - ECHO))
+
     def render(self) -> RenderableType:
         """Draw the present state."""
         stats = self._stats
+        planning = Text(stats.planning_text(), no_wrap=True, overflow="ellipsis")
+        if stats.work is PLAN:
+            return Constrain(Group(_ends(Text(self._title, style="bold"), Text(format_clock(stats.seconds))), planning),
+                             self._width)  # fmt: skip
         figures = [format_rate(stats.bytes_per_second), stats.objects_text()]
         parts: list[RenderableType] = [
             _ends(Text(self._title, style="bold"), Text(format_clock(stats.seconds), style="dim")),
@@ -97,11 +119,11 @@ class TerminalProgress:
             _figures(stats.bytes_text(), *figures) if stats.work.has_bytes else Text(stats.objects_text()),
         ]
         if stats.work.has_bytes:
-            parts.append(_counts(stats))
+            parts.append(planning if stats.planning and not stats.total else _counts(stats))
         if stats.lanes:
             room = max(1, self._console.height - 7)
-            parts += ["", _lanes(stats.lanes, width=self._console.width, room=room, now=self._clock())]
-        return Constrain(Group(*parts), WIDEST)
+            parts += ["", _lanes(stats.lanes, width=self._width, room=room, now=self._clock())]
+        return Constrain(Group(*parts), self._width)
 
 
 def _line_above(remark: Remark) -> Text:
@@ -144,6 +166,8 @@ def _bar(fraction: float | None, right: str) -> Table:
 
 
 def _remaining(stats: ProgressStats) -> str:
+    if stats.stopping:
+        return "stopping…"
     if stats.counting:
         return stats.work.counting or ""
     return "" if stats.seconds_left is None else f"{format_clock(stats.seconds_left)} left"

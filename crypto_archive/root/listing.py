@@ -20,7 +20,7 @@ from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.output import Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from crypto_archive.root.store import Root
     from crypto_archive.s5cmd.binary import Binary
 
+KEYS_A_REPORT = 500
+"""After how many keys of a listing it is reported how many there are: half a request."""
 _NO_STAT = RemoteStat(0, "", datetime.fromtimestamp(0, UTC))
 
 
@@ -48,6 +50,7 @@ class BucketListing:
         requests: How many LIST requests were made, estimated from the number of keys.
         reused: How many prefixes were answered from the cache.
         cancelled: Ends the listing early, once it is set.
+        on_keys: Takes how many more keys the server has listed.
     """
 
     def __init__(self, binary: Binary, access: Access, path: Path | None, max_age_seconds: float) -> None:
@@ -56,6 +59,7 @@ class BucketListing:
         self._path = path
         self._max_age = max_age_seconds
         self.cancelled = threading.Event()
+        self.on_keys: Callable[[int], object] = lambda _: None
         self._ready: dict[str, CachedListing] = {}
         self._oldest = float("inf")
         self._began = self._started = 0.0
@@ -183,8 +187,11 @@ class BucketListing:
         recordings = [self._store.begin(prefix, self._now()) for prefix in prefixes]
         whole = False
         try:
-            for entry in listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled):
+            found = listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled)
+            for number, entry in enumerate(found, 1):
                 self._heard = True
+                if number % KEYS_A_REPORT == 0:
+                    self.on_keys(KEYS_A_REPORT)
                 at = bisect_right(prefixes, entry.key) - 1
                 if at >= 0 and entry.key.startswith(prefixes[at]):
                     recordings[at].add(entry)
@@ -204,6 +211,8 @@ class BucketListing:
         try:
             for entry in listing.list_objects(self._binary, self._access, [prefix], cancelled=self.cancelled):
                 count, self._heard = count + 1, True
+                if count % KEYS_A_REPORT == 0:
+                    self.on_keys(KEYS_A_REPORT)
                 if recording is not None:
                     try:
                         recording.add(entry)

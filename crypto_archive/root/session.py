@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable, RootLocked
-from crypto_archive.events import Cancellation
+from crypto_archive.events import Cancellation, PlanningMeter
 from crypto_archive.files import free_name
 from crypto_archive.model import Notice, OnDays, OnNotice, SeriesDays
 from crypto_archive.root.database import SIDE_FILES, explain_sqlite_errors, fold_log
@@ -50,6 +50,7 @@ class Context:
         cancellation: The token that asks the job to stop.
         on_notice: Receives what a person should know, as it happens.
         on_days: Receives which of its wanted days can be had, and why not the others, of each series that is planned.
+        planning: Reports how far planning is.
     """
 
     config: RunConfig
@@ -58,6 +59,7 @@ class Context:
     cancellation: Cancellation = field(default_factory=Cancellation)
     on_notice: OnNotice = _ignore
     on_days: OnDays = _ignore_days
+    planning: PlanningMeter = field(default_factory=PlanningMeter)
 
     @classmethod
     def of(

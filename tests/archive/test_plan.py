@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crypto_archive import events, load_preset, plan
 from crypto_archive.model import Market
 from crypto_archive.plan.totals import SIDECAR_BYTES
 from tests.archive.programs import s5cmd
@@ -250,9 +251,26 @@ def test_the_defects_do_not_keep_a_plan_from_them(run: Runner) -> None:
 
 def test_a_plan_creates_no_root(run: Runner) -> None:
     """A folder that does not exist is not made for the listing cache; one that exists has the cache."""
-    for form in ("table", "json", "jsonl"):
-        assert run("plan", *SERIES, *DAY, "-o", "new", "--format", form).code == 0
+    for form in ([], ["--json"], ["--format", "jsonl"]):
+        assert run("plan", *SERIES, *DAY, "-o", "new", *form).code == 0
     assert list(run.folder.iterdir()) == []
     (run.folder / "new").mkdir()
     assert run("plan", *SERIES, *DAY, "-o", "new").code == 0
     assert [path.name for path in (run.folder / "new" / ".crypto-archive").iterdir()] == ["listings.sqlite"]
+
+
+@pytest.mark.parametrize("discovery", [LISTING, CALENDAR], ids=["listing", "calendar"])
+def test_planning_reports_every_series(
+    run: Runner, monkeypatch: pytest.MonkeyPatch, archive: Archive, discovery: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(events, "PLANNING_SECONDS", 0.0)
+    config = load_preset(
+        "research", start="2025-07-13", end="2025-07-15", discover=discovery[1], endpoint_url=archive.endpoint_url,
+        output_directory=str(run.folder / ROOT),
+    )  # fmt: skip
+    planned: list[events.Planning] = []
+    with plan(config, on_planning=planned.append) as made:
+        series = {item.object.series for item in made}
+    assert planned[-1].series == planned[-1].expected >= len(series) > 50
+    assert [one.series for one in planned] == sorted(one.series for one in planned)
+    assert not planned[-1].growing

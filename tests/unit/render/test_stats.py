@@ -16,6 +16,7 @@ from crypto_archive.events import (
     ObjectFinished,
     ObjectPlanned,
     PlanFinished,
+    Planning,
 )
 from crypto_archive.model import (
     Action,
@@ -29,7 +30,7 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.render.stats import RELAYOUT, VERIFY, ProgressStats, RateEstimator
+from crypto_archive.render.stats import COLLECT, PLAN, RELAYOUT, VERIFY, ProgressStats, RateEstimator
 
 OBJECT = ArchiveObject("k.zip", Series(Market.SPOT, "klines", "X", "1h"), Period(Partition.DAILY, date(2025, 7, 1)))
 
@@ -229,3 +230,22 @@ def test_a_relayout_counts_objects() -> None:
     stats.add(Moved("k.zip", "a", "b"))
     stats.add(Moved("k.zip", "a", "b"))
     assert (stats.fraction, stats.complete, stats.named_counts()) == (1.0, True, [])
+
+
+def test_how_far_planning_is() -> None:
+    clock = Clock()
+    stats = ProgressStats(clock, PLAN)
+    assert stats.planning_text() == ""
+    stats.add(Planning())
+    assert stats.planning_text() == "reading the listing"
+    clock.now += 2.0
+    stats.add(Planning(30, 3000, 18_000, growing=False))
+    assert stats.planning_text() == "30 of 3,000 series, 15 series/s, 18,000 keys listed"
+
+
+def test_a_collect_shows_its_planning_until_the_plan_is_complete() -> None:
+    stats = ProgressStats(Clock(), COLLECT)
+    stats.add(Planning(1, 2))
+    assert (stats.planning_text(), stats.fraction) == ("1 of 2 series so far", None)
+    stats.add(PlanFinished())
+    assert stats.planning_text() == ""

@@ -227,8 +227,9 @@ def test_the_same_command_is_not_advised_where_it_would_fail_again() -> None:
 
 
 def test_the_summary_of_an_interrupted_run() -> None:
-    lines = text_of(report_summary(report_of(Outcome.CANCELLED, finish=RunFinished(1.0, interrupted_by=2))))
-    assert "The run was interrupted" in lines
+    done = report_of(Outcome.CANCELLED, Outcome.FETCHED, finish=RunFinished(1.0, interrupted_by=2))
+    lines = text_of(report_summary(done))
+    assert "The run was interrupted: 1 of 2 planned files are in place" in lines
     assert "not downloaded" in lines
 
 

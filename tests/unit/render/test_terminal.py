@@ -11,6 +11,7 @@ from crypto_archive.events import (
     BatchRetried,
     BatchStarted,
     BytesArrived,
+    Cancellation,
     Checked,
     Comparing,
     DaysCovered,
@@ -24,7 +25,7 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Action, Market, Notice, Outcome, PlannedObject, RemoteStat, Verdict
-from crypto_archive.render.stats import VERIFY
+from crypto_archive.render.stats import VERIFY, ProgressStats
 from crypto_archive.render.terminal import LINES_ABOVE, TerminalProgress
 from tests.unit.jobs.test_report import archive_object
 
@@ -88,13 +89,13 @@ def test_bytes_objects_rate_time_left_and_lanes() -> None:
     progress.show(BytesArrived(0, 4 * MIB))
     progress.show(BytesArrived(1, 6 * MIB))
     lines = drawn(progress)
-    assert lines[0] == "Collecting  run run-1" + " " * 52 + "0:00:02"
+    assert lines[0] == "Collecting  run run-1" + " " * 48 + "0:00:02"
     assert "50%   0:00:02 left" in lines[1]
     assert lines[2] == "20.0 MiB of 40.0 MiB          10.0 MiB/s        1 of 4 objects"
     assert lines[3] == "1 fetched"
     assert lines[5:] == [
-        "   1  spot klines                              1 of 3    14.0 MiB  batch 1",
-        "   2  futures_um liquidationSnapshot           0 of 1     6.0 MiB  batch 2",
+        "   1  spot klines                          1 of 3    14.0 MiB  batch 1",
+        "   2  futures_um liquidationSnapshot       0 of 1     6.0 MiB  batch 2",
     ]
 
 
@@ -123,7 +124,7 @@ def test_a_lane_that_waits_and_one_that_is_idle() -> None:
         clock=clock,
     )
     lines = drawn(progress)
-    assert lines[5] == "   1  spot klines  SlowDown                    0 of 3              retry in 4 s"
+    assert lines[5] == "   1  spot klines  SlowDown                0 of 3              retry in 4 s"
     assert lines[6] == "   2  idle"
     clock.now = 9.0
     assert drawn(progress)[5].endswith("retrying now")
@@ -227,3 +228,28 @@ def test_the_title_shows_a_comparison_and_a_note_what_stays() -> None:
     written = progress._console.file
     assert isinstance(written, io.StringIO)
     assert "which stay: its rows are not those of x.zip" in written.getvalue()
+
+
+def test_a_typed_interrupt_fits_behind_every_line() -> None:
+    """A terminal prints ^C where the cursor is; a line that this makes too long would stay behind above the summary."""
+    progress = progress_of(*[BatchStarted(lane, lane + 1, "spot klines " * 9, 1, 7) for lane in range(3)])
+    assert max(len(line) for line in drawn(progress)) <= 80 - len("^C^C")
+
+
+@pytest.mark.parametrize("left", [Outcome.CANCELLED, Outcome.FETCHED])
+def test_no_frame_after_an_interruption_has_a_percentage(left: Outcome) -> None:
+    token = Cancellation()
+    progress = TerminalProgress(console(), cancellation=token)
+    stats = ProgressStats(lambda: 0.0, cancellation=token)
+    for event in (planned(), planned(), PlanFinished(), ObjectFinished(archive_object(0), Outcome.FETCHED)):
+        progress.show(event)
+        stats.add(event)
+    assert "0%" in "".join(drawn(progress))
+    token.request()
+    for event in (ObjectFinished(archive_object(1), left), RunFinished(1.0, interrupted_by=2)):
+        progress.show(event)
+        stats.add(event)
+        shown = "".join(drawn(progress))
+        assert "%" not in shown
+        assert "stopping…" in shown
+    assert (stats.fraction, stats.seconds_left) == (None, None)
