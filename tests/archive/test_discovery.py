@@ -331,7 +331,7 @@ def test_an_awaited_object_is_not_a_failure(run: Runner, own_archive: Callable[[
 
 
 def test_s5cmd_leaves_out_what_is_newer_than_the_clock(run: Runner, private_archive: Archive) -> None:
-    """A fact of s5cmd's that docs/reliability.md tells of; should it change, tell of it no more."""
+    """A fact of s5cmd that docs/reliability.md mentions; if it changes, remove it there."""
     ahead = (datetime.now(UTC) + timedelta(days=1)).timestamp()
     os.utime(private_archive.bucket / KEYS[1], (ahead, ahead))
     assert planned(run.at(private_archive.endpoint_url), *THREE) == {KEYS[0], KEYS[2]}

@@ -35,6 +35,8 @@ PRESET_SCHEMA = DOCS / "preset.schema.json"
 SHARED = ("plan", "collect", "verify", "coverage", "flow run", "flow serve", "flow deployment")
 """The commands whose common options are described once."""
 
+FLOWS = ("flow run", "flow serve", "flow deployment")
+
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w -]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
 
 _HEADERS = {
@@ -87,7 +89,8 @@ def _parts() -> dict[str, Callable[[], str]]:
         "columns": lambda: _columns(load_matrix().rows),
         "default symbols": lambda: _default_symbols(load_matrix()),
         "names": _names,
-        "options shared": lambda: _options(_shared(found)),
+        "options shared": lambda: _options(_common(found)),
+        "options flow shared": lambda: _options(_flow_only(found)),
     }
     for path, command in found.items():
         if command.options:
@@ -95,14 +98,40 @@ def _parts() -> dict[str, Callable[[], str]]:
     return parts
 
 
-def _shared(found: dict[str, Command]) -> list[Option]:
-    first, *others = (found[path] for path in SHARED)
+def _shared(found: dict[str, Command], paths: tuple[str, ...]) -> list[Option]:
+    """Return the options that all these commands have, in the same words."""
+    first, *others = (found[path] for path in paths)
     return [option for option in first.options if all(option in other.options for other in others)]
 
 
+def _common(found: dict[str, Command]) -> list[Option]:
+    """Return the options that are described once, for all commands that have them."""
+    document = next(option for option in found["collect"].options if option.names == ("--json",))
+    return [*_shared(found, SHARED), document]
+
+
+def _flow_only(found: dict[str, Command]) -> list[Option]:
+    return [option for option in _shared(found, FLOWS) if option not in _common(found)]
+
+
 def _own_options(command: Command, found: dict[str, Command]) -> str:
-    shared = _shared(found) if command.path in SHARED else []
-    return _options([option for option in command.options if option not in shared])
+    """Return the options of a command: the common ones by their names, and a table of all others."""
+    common = _common(found)
+    described = [*common, *(_flow_only(found) if command.path in FLOWS else ())]
+    taken = [option for option in common if option in command.options]
+    own = [option for option in command.options if option not in described]
+    left_out = [option for option in common if option not in taken]
+    if not taken:
+        return _options(own)
+    if len(left_out) < len(taken):
+        words = "all [common ones](#common-options)" + (f" but {_in_code(left_out)}" if left_out else "")
+    else:
+        words = _in_code(taken)
+    return f"Options: {words}, and:\n\n{_options(own)}" if own else f"Options: {words}.\n"
+
+
+def _in_code(options: list[Option]) -> str:
+    return ", ".join(f"`{option.names[0]}`" for option in options)
 
 
 def _options(options: list[Option]) -> str:
