@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install extras demo test lint format bench soak wheel docs picture clean
+.PHONY: help install extras demo test lint format bench soak wheel docs man picture clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,8 +60,11 @@ $(VENV)/docs-installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
+man: $(VENV)/demo-installed  ## Write manual pages of all commands into .man/
+	@$(BIN)/python -m tests.docs.man --to .man
+
 picture: install  ## Redraw docs/collect.svg from the terminal of a real collect
 	@$(BIN)/python -m tests.archive.picture --to docs/collect.svg
 
 clean:  ## Remove everything that the other targets create
-	rm -rf $(VENV) .demo .site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo .site .man dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

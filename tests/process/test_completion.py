@@ -13,7 +13,7 @@ import pytest
 import crypto_archive
 from tests.archive.inside import run_inside
 
-BASH = shutil.which("bash") or ""
+BASH, ZSH, FISH = (shutil.which(name) or "" for name in ("bash", "zsh", "fish"))
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,7 @@ def question(shell: str, line: str) -> dict[str, str]:
         "COMP_CWORD": str(len(words) - 1),
         "_TYPER_COMPLETE_ARGS": line,
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_WORD_TO_COMPLETE": words[-1],
     }
 
 
@@ -93,6 +94,16 @@ def test_fish_and_zsh_are_given_what_they_mean_too() -> None:
     assert zsh.count("\n") == 2
 
 
+@pytest.mark.parametrize("shell", ["powershell", "pwsh"])
+def test_powershell_is_given_what_they_mean_too(shell: str) -> None:
+    lines = [line.split(":::") for line in ask(shell, "crypto-archive plan -p re").splitlines()]
+    assert [line[0] for line in lines] == ["research", "resilient"]
+    assert lines[0][1].startswith("Research dataset")
+    script = said(["crypto-archive", "--show-completion", shell])
+    assert "Register-ArgumentCompleter -Native -CommandName crypto-archive" in script
+    assert "complete_powershell" in script
+
+
 def test_trouble_is_kept_from_the_prompt(tmp_path: Path) -> None:
     listings = tmp_path / "work" / "output" / ".crypto-archive" / "listings.sqlite"
     listings.mkdir(parents=True)
@@ -110,6 +121,24 @@ def test_the_real_bash_completes_what_was_installed(home: Path) -> None:
         '$(complete -p crypto-archive | sed "s/.*-F //; s/ .*//") crypto-archive; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     assert said([BASH, "--norc", "-c", script]).split() == ["research", "resilient"]
+
+
+@pytest.mark.skipif(not FISH, reason="there is no fish")
+def test_the_real_fish_completes_what_was_installed(home: Path) -> None:
+    said(["crypto-archive", "--install-completion", "fish"])
+    printed = said(
+        [FISH, "--command", "complete --do-complete 'crypto-archive plan -p re'"], XDG_CONFIG_HOME=f"{home}/.config"
+    )
+    assert [line.split("\t")[0] for line in printed.splitlines()] == ["research", "resilient"]
+
+
+@pytest.mark.skipif(not ZSH, reason="there is no zsh")
+def test_the_real_zsh_loads_what_was_installed(home: Path) -> None:
+    """Its completion needs a terminal; what is loaded for the command, and the words it is given, do not."""
+    said(["crypto-archive", "--install-completion", "zsh"])
+    script = "autoload -Uz compinit && compinit -u -D && print -r -- ${_comps[crypto-archive]}"
+    assert said([ZSH, "-f", "-c", f"fpath=({home}/.zfunc $fpath); {script}"]).strip() == "_crypto-archive"
+    assert ".zfunc" in (home / ".zshrc").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
