@@ -172,7 +172,7 @@ def report_summary(report: Report, report_file: Path | None = None, failed_file:
         f"All {format_count(there, 'file')} are in place" if there > 1
         else "The file is in place" if there else "There is nothing to download"
     ) + _lacking(report)  # fmt: skip
-    parts: list[RenderableType] = [_heading(title, report.status, report.run_id), facts]
+    parts: list[RenderableType] = [_heading(title, report.status), facts]
     if report.failures:
         rows = ((str(event.outcome), event.object.key, event.reason) for event in report.failures)
         parts += _failures(rows, len(report.failures) + report.failures_omitted)
@@ -289,8 +289,8 @@ def _add_counts(facts: Facts, counts: Mapping[Name, int]) -> None:
             facts.add(Text(name, style=style), number + Text(MEANINGS[name], style="dim"))
 
 
-def _heading(title: str, status: str, run_id: str = "") -> Text:
-    return Text.assemble((title, f"bold {STATUS_STYLES[status]}"), (f"  run {run_id}" if run_id else "", "dim"))
+def _heading(title: str, status: str) -> Text:
+    return Text(title, style=f"bold {STATUS_STYLES[status]}")
 
 
 def _failures(rows: Iterable[tuple[str, str, str]], total: int) -> Iterator[RenderableType]:

@@ -181,7 +181,6 @@ def test_the_summary_of_a_good_run() -> None:
     assert "20 B" in lines
     assert "20 B, 10 B/s" in lines
     assert "output/report.json" in lines
-    assert "run-1" in lines
     assert "→" not in lines
 
 
