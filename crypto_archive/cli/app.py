@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from crypto_archive import __version__
-from crypto_archive.cli import collect, coverage, doctor, flow, matrix, plan, preset, relayout, symbols, verify
+from crypto_archive.cli import collect, coverage, doctor, flow, matrix, plan, preset, relayout, status, symbols, verify
 from crypto_archive.cli.help import Command, Group
 from crypto_archive.cli.options import flag_of
 from crypto_archive.cli.process import (
@@ -86,6 +86,7 @@ app.command("collect", cls=Command)(collect.collect)
 app.command("verify", cls=Command)(verify.verify)
 app.command("coverage", cls=Command)(coverage.coverage)
 app.command("symbols", cls=Command)(symbols.symbols)
+app.command("status", cls=Command)(status.status)
 app.command("relayout", cls=Command)(relayout.relayout)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(matrix.app, name="matrix")

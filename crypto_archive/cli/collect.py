@@ -230,14 +230,14 @@ class _Collect:
 
     def _run(self, config: "RunConfig", cancellation: "Cancellation", *, wait: bool) -> "Report":
         from crypto_archive.cli.output import write_json
+        from crypto_archive.cli.words import showing
         from crypto_archive.jobs.collect import collect_events
-        from crypto_archive.render.progress import progress
 
         run = collect_events(
             config, locked=self.locked, cancellation=cancellation, wait=wait, prune_covered=self.prune_covered
         )
-        with progress(sys.stderr, quiet=self.output.quiet, cancellation=cancellation) as shown:
-            report = run.finish(shown.show)
+        with showing(self.output, cancellation=cancellation) as on_event:
+            report = run.finish(on_event)
         if self.reporting.report_to is not None:
             write_json(report.document(), self.reporting.report_to)
         if self.reporting.metrics_to is not None:

@@ -52,10 +52,10 @@ def coverage(
     """
     from crypto_archive.cli.output import configure, prepare_file, print_notice, print_text, write_text, writes_utf8
     from crypto_archive.cli.process import print_line
+    from crypto_archive.cli.words import showing
     from crypto_archive.jobs.coverage import coverage as measure
     from crypto_archive.model import Notice
     from crypto_archive.render.coverage import coverage_page, coverage_view
-    from crypto_archive.render.progress import progress
     from crypto_archive.render.stats import PLAN
     from crypto_archive.render.tables import show as show_table
     from crypto_archive.text import json_pieces
@@ -76,8 +76,8 @@ def coverage(
         if not as_table:  # the table lists them itself
             print_notice(output, notice)
 
-    with progress(sys.stderr, PLAN, quiet=output.quiet) as shown:
-        report = measure(config, on_notice=on_notice, on_planning=shown.show)
+    with showing(output, PLAN) as on_planning:
+        report = measure(config, on_notice=on_notice, on_planning=on_planning)
     if as_table:
         show_table(coverage_view(report, every_series=every_series), sys.stdout)
     else:

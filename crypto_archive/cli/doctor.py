@@ -4,15 +4,26 @@ import sys
 
 import typer
 
-from crypto_archive.cli.options import EndpointUrl, Json, MatrixPath, OutputDirectory, Presets
+from crypto_archive.cli.options import (
+    ColorOptions,
+    EndpointUrl,
+    Json,
+    MatrixPath,
+    OutputDirectory,
+    Presets,
+    with_options,
+)
 
 
+@with_options
 def doctor(
     presets: Presets = None,
     output_directory: OutputDirectory = None,
     endpoint_url: EndpointUrl = None,
     matrix_path: MatrixPath = None,
     as_json: Json = False,
+    *,
+    color: ColorOptions,
 ) -> None:
     """Check that this machine is ready, and explain how to fix what is not.
 

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from crypto_archive.cli.help import Command, Group
-from crypto_archive.cli.options import DataTypes, EndpointUrl, Json, Markets, MatrixPath, form_option, refuse_two_forms
+from crypto_archive.cli.options import (
+    ColorOptions,
+    DataTypes,
+    EndpointUrl,
+    Json,
+    Markets,
+    MatrixPath,
+    form_option,
+    refuse_two_forms,
+    with_options,
+)
 from crypto_archive.errors import UsageError
 
 MOVED = ("coverage", "symbols")
@@ -38,6 +48,7 @@ def _main(context: typer.Context) -> None:
 
 
 @app.command(cls=Command)
+@with_options
 def show(
     markets: Markets = None,
     data_types: DataTypes = None,
@@ -46,6 +57,8 @@ def show(
     format: Annotated[
         MatrixFormat | None, form_option(MatrixFormat, "YAML, to start your own matrix, or a table in Markdown.")
     ] = None,
+    *,
+    color: ColorOptions,
 ) -> None:
     """Show the rows of the matrix; `matrix` without a command does the same.
 
@@ -79,7 +92,10 @@ def show(
 
 
 @app.command(cls=Command)
-def check(matrix_path: MatrixPath = None, endpoint_url: EndpointUrl = None, as_json: Json = False) -> None:
+@with_options
+def check(
+    matrix_path: MatrixPath = None, endpoint_url: EndpointUrl = None, as_json: Json = False, *, color: ColorOptions
+) -> None:
     """Compare the matrix with the type folders that the archive lists; exit 4 if they differ.
 
     \b

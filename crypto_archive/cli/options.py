@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -80,6 +81,14 @@ def refuse_two_forms(*, as_json: bool, format: StrEnum | None) -> None:
         raise typer.BadParameter(f"cannot be combined with --format {format}", param_hint="--json")
 
 
+class Color(StrEnum):
+    """Values of ``--color``."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 # fmt: off
 Presets = Annotated[list[str] | None, _option(
     SELECTION, "--preset", "-p", metavar="NAME|FILE", completes="presets",
@@ -143,7 +152,17 @@ Wait = Annotated[bool, _option(
     LIMITS, "--wait", help="Wait while another run holds the archive root, instead of exiting with code 5.")]
 Quiet = Annotated[bool, _option(
     OUTPUT, "--quiet", "-q", help="No progress and no summary: one line if something is wrong, else nothing.")]
-Verbose = Annotated[bool, _option(OUTPUT, "--verbose", "-v", help="Show where each setting comes from.")]
+Verbose = Annotated[int, typer.Option(
+    "--verbose", "-v", count=True, rich_help_panel=OUTPUT,
+    help="Show each decision, retry and finished object; -vv also the commands and the output of s5cmd.")]
+NoProgress = Annotated[bool, _option(
+    OUTPUT, "--no-progress", help="Show no figures while it runs, only what happens.")]
+LogFile = Annotated[Path | None, typer.Option(
+    "--log-file", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
+    help="Also append what happens to a file, as JSON lines; with -v and -vv more of it, as on the screen.")]
+Colors = Annotated[Color, typer.Option(
+    "--color", metavar="auto|always|never", rich_help_panel=OUTPUT, show_default=False,
+    help="When to use colors; auto: on a terminal, as NO_COLOR and FORCE_COLOR say. (default: auto)")]
 Json = Annotated[bool, _option(OUTPUT, "--json", help="Print one JSON document.")]
 # fmt: on
 
@@ -192,11 +211,21 @@ class BudgetOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ColorOptions:
+    """In which colors results are printed."""
+
+    color: Colors = Color.AUTO
+
+
+@dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """How much is printed."""
+    """How much is printed, in which colors, and where else it goes."""
 
     quiet: Quiet = False
-    verbose: Verbose = False
+    verbose: Verbose = 0
+    no_progress: NoProgress = False
+    log_file: LogFile = None
+    color: Colors = Color.AUTO
 
 
 _DECLARED_ELSEWHERE = {"presets": "--preset", "max_parallel_downloads": "--jobs", "force_redownload": "--force"}
@@ -234,8 +263,16 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
         for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
-        command(**values)
+            values[name] = group(
+                **{field.name: values.pop(field.name, field.default) for field in dataclasses.fields(group)}
+            )
+        with ExitStack() as in_force:
+            for options in values.values():
+                if isinstance(options, ColorOptions | OutputOptions) and options != type(options)():
+                    from crypto_archive.cli.words import applied
+
+                    in_force.enter_context(applied(options, command.__name__))
+            command(**values)
 
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {one.name: one.annotation for one in parameters}

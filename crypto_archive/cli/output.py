@@ -35,10 +35,8 @@ def load_config(
 
 
 def configure(selection: SelectionOptions, output: OutputOptions, **more: object) -> RunConfig:
-    """Return the configuration for a selection; with ``-v`` print where each value comes from."""
-    config = load_config(selection.fields() | more, selection.presets or ())
-    print_origins(output, config)
-    return config
+    """Return the configuration for a selection."""
+    return load_config(selection.fields() | more, selection.presets or ())
 
 
 DESTINATION_AND_METHOD = frozenset(
@@ -63,13 +61,6 @@ def configure_collect(
     return config
 
 
-def print_origins(output: OutputOptions, config: RunConfig) -> None:
-    """With ``-v``, print where each value of a configuration comes from."""
-    if output.verbose:
-        for field, origin in config.origins.items():
-            print_line(f"{field}: from {origin}")
-
-
 def print_notices(output: OutputOptions, config: RunConfig) -> None:
     """Print the notices of a configuration, for a command that takes no selection to mean all that is on disk."""
     for notice in config.notices:
@@ -83,6 +74,10 @@ def print_notice(output: OutputOptions, notice: Notice) -> None:
         print_error(notice.text)
     elif not output.quiet:
         print_line(f"note  {notice.text}")
+    if output.log_file is not None:
+        from crypto_archive.render.log import log_notice
+
+        log_notice(notice)
 
 
 def print_json(document: object) -> None:
@@ -121,7 +116,7 @@ def prepare_file(path: Path, option: str = "--report") -> None:
     Raises:
         FileUnusable: It cannot.
     """
-    with _explained(path, option):
+    with explained(path, option):
         require_writable(path)
 
 
@@ -145,9 +140,10 @@ def write_text(pieces: Iterable[str], path: Path, option: str = "--report") -> N
     Raises:
         FileUnusable: The file cannot be written.
     """
-    with _explained(path, option), atomic_write(path) as file:
+    with explained(path, option), atomic_write(path) as file:
         file.writelines(pieces)
 
 
-def _explained(path: Path, option: str) -> AbstractContextManager[None]:
+def explained(path: Path, option: str) -> AbstractContextManager[None]:
+    """Turn an error of the operating system into one that names a file of the user's, and the option for it."""
     return explain_os_errors("write", path, hint=f"Name a file in a writable folder with {option}.")

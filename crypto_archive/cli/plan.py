@@ -142,11 +142,11 @@ def _plan(
 @contextmanager
 def _planning(output: OutputOptions, *, lines: bool) -> "Iterator[Callable[[Planning], None]]":
     """Show how far planning is, unless lines of the result go to the same terminal meanwhile."""
-    from crypto_archive.render.progress import progress
+    from crypto_archive.cli.words import showing
     from crypto_archive.render.stats import PLAN
 
-    with progress(sys.stderr, PLAN, quiet=output.quiet or (lines and sys.stdout.isatty())) as shown:
-        yield shown.show
+    with showing(output, PLAN, hidden=lines and sys.stdout.isatty()) as on_event:
+        yield on_event
 
 
 def _compare(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from crypto_archive.cli.help import Command, Group
-from crypto_archive.cli.options import Json, completing
+from crypto_archive.cli.options import ColorOptions, Json, completing, with_options
 
 app = typer.Typer(cls=Group, help="List, show, check and create presets.", no_args_is_help=True)
 
@@ -18,7 +18,8 @@ Names = Annotated[
 
 
 @app.command("list", cls=Command)
-def list_(as_json: Json = False) -> None:
+@with_options
+def list_(as_json: Json = False, *, color: ColorOptions) -> None:
     """List all presets: those of the package, and your own with their files.
 
     \b
@@ -38,7 +39,8 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command(cls=Command)
-def show(presets: Names, as_json: Json = False) -> None:
+@with_options
+def show(presets: Names, as_json: Json = False, *, color: ColorOptions) -> None:
     """Show the effective values of one or more presets, later ones overriding earlier ones, and where each comes from.
 
     The environment and the defaults apply as they do in a run.

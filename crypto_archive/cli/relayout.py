@@ -50,11 +50,11 @@ def relayout(
       crypto-archive relayout --to '{market}/{data_type}/{symbol}' --dry-run
       crypto-archive relayout --to mirror --output /data/binance
     """
-    from crypto_archive.cli.output import load_config, print_json, print_notices, print_origins
+    from crypto_archive.cli.output import load_config, print_json, print_notices
     from crypto_archive.cli.process import stopping
+    from crypto_archive.cli.words import showing
     from crypto_archive.events import Cancellation, LeftAlone, Moved, MovesCounted, Noticed
     from crypto_archive.jobs.relayout import relayout as move
-    from crypto_archive.render.progress import progress
     from crypto_archive.render.stats import RELAYOUT, RELAYOUT_PREVIEW
     from crypto_archive.render.summary import relayout_summary
     from crypto_archive.render.tables import show
@@ -62,17 +62,16 @@ def relayout(
 
     options = {"layout": to, "output_directory": output_directory, "matrix_path": matrix_path}
     config = load_config(options, presets or (), named=lambda field: TO if field == "layout" else flag_of(field))
-    print_origins(output, config)
     print_notices(output, config)
     cancellation = Cancellation()
     work, lists = RELAYOUT_PREVIEW if dry_run else RELAYOUT, dry_run and not as_json
     with (
         stopping(cancellation),
-        progress(sys.stderr, work, quiet=output.quiet or lists, cancellation=cancellation) as shown,
+        showing(output, work, hidden=lists, cancellation=cancellation) as on_event,
     ):
 
         def show_and_print(event: MovesCounted | Moved | LeftAlone | Noticed) -> None:
-            shown.show(event)
+            on_event(event)
             if lists and isinstance(event, Moved):
                 print(safe(f"{event.source} -> {event.target}"))
 

@@ -8,6 +8,7 @@ import typer
 
 from crypto_archive.cli.options import (
     SELECTION,
+    ColorOptions,
     Contract,
     EndpointUrl,
     Json,
@@ -23,6 +24,7 @@ from crypto_archive.cli.options import (
     completing,
     form_option,
     refuse_two_forms,
+    with_options,
 )
 
 
@@ -32,6 +34,7 @@ class SymbolsFormat(StrEnum):
     NAMES = "names"
 
 
+@with_options
 def symbols(
     named: Annotated[
         list[str] | None,
@@ -65,6 +68,8 @@ def symbols(
     matrix_path: MatrixPath = None,
     as_json: Json = False,
     format: Annotated[SymbolsFormat | None, form_option(SymbolsFormat, "Only the names, one per line.")] = None,
+    *,
+    color: ColorOptions,
 ) -> None:  # fmt: skip
     """List the symbols that have data, with their first and last day; with --as-of those of one day.
 

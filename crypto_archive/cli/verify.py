@@ -47,10 +47,10 @@ def verify(
     """
     from crypto_archive.cli.output import configure, print_json, print_notices
     from crypto_archive.cli.process import print_error, print_line, stopping
+    from crypto_archive.cli.words import showing
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.repair import rebuild_manifest as rebuild, repair as fetch_again
     from crypto_archive.jobs.verify import verify as check
-    from crypto_archive.render.progress import progress
     from crypto_archive.render.stats import VERIFY
     from crypto_archive.render.summary import check_headline, headline, report_summary, verify_summary
     from crypto_archive.render.tables import show
@@ -61,19 +61,17 @@ def verify(
     print_notices(output, config)
     cancellation = Cancellation()
     with stopping(cancellation):
-        with progress(sys.stderr, VERIFY, quiet=output.quiet, cancellation=cancellation) as shown:
+        with showing(output, VERIFY, cancellation=cancellation) as on_event:
             if rebuild_manifest:
-                report = rebuild(config, on_event=shown.show, cancellation=cancellation, wait=wait)
+                report = rebuild(config, on_event=on_event, cancellation=cancellation, wait=wait)
             else:
                 expect = config.request.discovery if selection.discover else None
                 report = check(
-                    config, on_event=shown.show, whole_root=whole_root or None, expect=expect, cancellation=cancellation
+                    config, on_event=on_event, whole_root=whole_root or None, expect=expect, cancellation=cancellation
                 )
         if repair and report.status == "bad":
-            with progress(sys.stderr, quiet=output.quiet, cancellation=cancellation) as shown_repair:
-                report.repair = fetch_again(
-                    config, report.bad, on_event=shown_repair.show, cancellation=cancellation, wait=wait
-                )
+            with showing(output, cancellation=cancellation) as on_event:
+                report.repair = fetch_again(config, report.bad, on_event=on_event, cancellation=cancellation, wait=wait)
     if as_json:
         print_json(report.document())
     elif output.quiet:

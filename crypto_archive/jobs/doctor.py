@@ -218,9 +218,8 @@ def check_matrix(config: RunConfig) -> Finding:
 
 
 def check_settings(config: RunConfig) -> Finding:
-    """Settings from the environment, and variables that have no effect."""
-    fields = [field for field, origin in config.origins.items() if origin.isupper() or origin.startswith(".env, ")]
-    found = f"{len(fields)} from the environment: {', '.join(fields)}" if fields else "none from the environment"
+    """Where settings come from that are not the defaults, and variables that have no effect."""
+    found = "; ".join(f"{field} from {origin}" for field, origin in config.origins.items()) or "all are the defaults"
     if unknown := unknown_variables():
         return _warning(found, "; ".join(notice.text for notice in unknown))
     return _ok(found)

@@ -8,21 +8,22 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from itertools import groupby
-from typing import IO, TYPE_CHECKING, get_args
+from typing import IO, TYPE_CHECKING
 
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
 from crypto_archive.events import (
     BytesArrived,
     Comparing,
     DaysCovered,
-    Event,
     ObjectFinished,
     ObjectPlanned,
     Planning,
     SeriesAnswered,
 )
 from crypto_archive.files import LineSorter, atomic_write, explain_os_errors
+from crypto_archive.jobs.progress import ProgressNote
 from crypto_archive.model import (
     STORED,
     Absence,
@@ -49,22 +50,33 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from crypto_archive.config.run_config import Selection
+    from crypto_archive.events import Event
     from crypto_archive.jobs.report import Report
     from crypto_archive.plan.lockfile import Wait
     from crypto_archive.root.store import Root
 
 JOURNAL = "events.jsonl"
 """The name of the journal in the folder of a run."""
-_NAMES = {kind: re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower() for kind in get_args(Event)}
 
 
-def event_line(event: Event, at: datetime | None = None) -> str | None:
+@cache
+def _with_dashes(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def event_name(event: object) -> str:
+    """Return the name of an event in documents: ``ObjectFinished`` is ``object-finished``."""
+    return _with_dashes(type(event).__name__)
+
+
+def event_line(event: Event, at: datetime) -> str | None:
     """Return the JSON text of an event, without a line end; None for what a journal leaves out.
 
-    The event's name comes first (``ObjectFinished`` is ``object-finished``), then its fields under their own names; an
-    object is its ``key``. Arriving bytes and the steps of a comparison are left out: they are of no use afterwards. So
-    are series that have all their days, the plan to leave an object alone, and of its end all but key, outcome and
-    size: a root that is up to date has very many of them, and the manifest has the rest.
+    The event's name comes first (``ObjectFinished`` is ``object-finished``) and the time at which it was recorded, then
+    its fields under their own names; an object is its ``key``. Arriving bytes and the steps of a comparison are left
+    out: they are of no use afterwards. So are series that have all their days, the plan to leave an object alone, and
+    of its end all but key, outcome and size: a root that is up to date has very many of them, and the manifest has the
+    rest.
     """
     if isinstance(event, BytesArrived | Comparing | Planning) or (
         isinstance(event, ObjectPlanned) and _stays(event.planned)
@@ -72,12 +84,10 @@ def event_line(event: Event, at: datetime | None = None) -> str | None:
         return None
     if isinstance(event, SeriesAnswered) and not event.days.absent:
         return None
-    line: dict[str, object] = {"event": _NAMES[type(event)]}
-    if at is not None:
-        line["at"] = at.isoformat()
+    line: dict[str, object] = {"event": event_name(event), "time": at.isoformat(timespec="milliseconds")}
     if isinstance(event, ObjectFinished) and event.outcome is Outcome.PRESENT and not event.sha256:
         return compact_json(line | {"key": event.object.key, "outcome": event.outcome, "size": event.size})
-    return compact_json(line | _plain_fields(event))
+    return compact_json(line | plain_fields(event))
 
 
 def _stays(planned: PlannedObject) -> bool:
@@ -85,14 +95,15 @@ def _stays(planned: PlannedObject) -> bool:
     return planned.action is Action.KEEP and planned.adopted is None
 
 
-def _plain_fields(value: DataclassInstance) -> dict[str, object]:
+def plain_fields(value: DataclassInstance) -> dict[str, object]:
+    """Return the fields of an event as they are in documents."""
     plain: dict[str, object] = {}
     for name in value.__dataclass_fields__:
         part = getattr(value, name)
         if isinstance(part, ArchiveObject):
             plain["key"] = part.key
         elif isinstance(part, PlannedObject):
-            plain |= _plain_fields(part) | {"sha256": (part.remote.sha256 if part.remote else None) or ""}
+            plain |= plain_fields(part) | {"sha256": (part.remote.sha256 if part.remote else None) or ""}
         elif isinstance(part, RemoteStat):
             stat = {"size": part.size, "etag": part.etag, "last_modified": part.last_modified.isoformat()}
             more = {"sha256": part.sha256 or ""} if name == "pin" else {"has_sidecar": part.has_sidecar}
@@ -112,7 +123,7 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain_fields(value)
+        return plain_fields(value)
     return value
 
 
@@ -184,6 +195,7 @@ class Record:
         self.manifest = manifest
         self._journal = journal
         self._awaiting = awaiting
+        self._progress = ProgressNote(root, folder, report)
         self._flushed_at = time.monotonic()
 
     @classmethod
@@ -216,6 +228,7 @@ class Record:
     def take(self, event: Event) -> Event:
         """Take in an event, and return it; raises RootUnusable when the root cannot be written to."""
         self.report.add(event)
+        self._progress.add(event)
         try:  # ``explain_root_errors`` without its cost: there are very many events
             self._keep(event)
         except OSError as error:
@@ -223,13 +236,14 @@ class Record:
         return event
 
     def _keep(self, event: Event) -> None:
-        line = event_line(event)
+        now = datetime.now(UTC)
+        line = event_line(event, now)
         if line is not None:
             self._journal.write(line + "\n")
         if isinstance(event, ObjectFinished):
-            self._remember(event)
+            self._remember(event, now)
         elif isinstance(event, SeriesAnswered):
-            self.manifest.record_days(event.days, datetime.now(UTC))
+            self.manifest.record_days(event.days, now)
         elif isinstance(event, ObjectPlanned) and (known := event.planned.adopted or event.planned.noted) is not None:
             self.manifest.record(known)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
@@ -240,8 +254,7 @@ class Record:
         self._journal.flush()
         self._flushed_at = time.monotonic()
 
-    def _remember(self, event: ObjectFinished) -> None:
-        now = datetime.now(UTC)
+    def _remember(self, event: ObjectFinished, now: datetime) -> None:
         judged = event.outcome is Outcome.PRESENT and event.sha256  # by another sidecar
         if judged or event.outcome in {Outcome.FETCHED, Outcome.UPDATED}:
             self.manifest.record(_entry(event, now, self._run_id))
@@ -281,6 +294,7 @@ class Record:
         text = json_text(self.report.document(), indent=2) + "\n"
         with atomic_write(self.folder / "report.json") as file:
             file.write(text)
+        self._progress.remove()
 
 
 def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:
@@ -297,7 +311,7 @@ def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:
     )
 
 
-_FINISHED, _COVERED = _NAMES[ObjectFinished], _NAMES[DaysCovered]
+_FINISHED, _COVERED = (_with_dashes(kind.__name__) for kind in (ObjectFinished, DaysCovered))
 _MOVED = "\x01"
 """Ends the line of a file that was moved aside; like the separator below, no path contains it."""
 

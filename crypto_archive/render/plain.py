@@ -43,6 +43,9 @@ class PlainProgress:
         work: Work = COLLECT,
         clock: Callable[[], float] = time.monotonic,
         cancellation: Cancellation | None = None,
+        *,
+        verbose: bool = False,
+        figures: bool = True,
     ) -> None:
         """Prepare the renderer.
 
@@ -51,12 +54,15 @@ class PlainProgress:
             work: What is going on.
             clock: Monotonic seconds.
             cancellation: What stops the work.
+            verbose: Whether each decision and each object has a line.
+            figures: Whether there are lines of figures in between.
         """
         self._write = write
         self._work = work
         self._clock = clock
         self._stats = ProgressStats(clock, work, cancellation)
-        self._remarks = Remarks(LINES_OF_A_KIND)
+        self._remarks = Remarks(LINES_OF_A_KIND, verbose=verbose)
+        self._shows_figures = figures
         self._figures_at = clock()
 
     def __enter__(self) -> Self:
@@ -73,6 +79,10 @@ class PlainProgress:
                 f"{self._work.name} {ended} after {format_duration(self._stats.seconds)}: {_result(self._stats)}"
             )
 
+    def say(self, line: str) -> None:
+        """Write a line."""
+        self._write(line)
+
     def show(self, event: ProgressEvent) -> None:
         """Count an event, and write a line where it deserves one or where one is due."""
         self._stats.add(event)
@@ -81,10 +91,10 @@ class PlainProgress:
         elif isinstance(event, MovesCounted):
             self._write(f"{format_count(event.objects, 'object')} to move")
         for remark in self._remarks.of(event):
-            self._write(one_line(": ".join(filter(None, (remark.label, remark.text, remark.reason)))))
+            self._write(str(remark))
         if isinstance(event, RunFinished):
             self._write(one_line(_end(event, self._stats)))
-        elif self._clock() - self._figures_at >= PROGRESS_SECONDS:
+        elif self._shows_figures and self._clock() - self._figures_at >= PROGRESS_SECONDS:
             self._figures_at = self._clock()
             self._write(_comparison(event) if isinstance(event, Comparing) else _figures(self._stats))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -34,20 +35,40 @@ class Progress(Protocol):
     def show(self, event: ProgressEvent, /) -> None:
         """Show one event."""
 
+    def say(self, line: str, /) -> None:
+        """Show a line."""
+
 
 def progress(
-    stream: TextIO, work: Work = COLLECT, *, quiet: bool = False, cancellation: Cancellation | None = None
+    stream: TextIO,
+    work: Work = COLLECT,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    figures: bool = True,
+    cancellation: Cancellation | None = None,
 ) -> Progress:
-    """Return the progress for a stream, usually standard error; it falls silent once its reader is gone."""
+    """Return the progress for a stream, usually standard error; it falls silent once its reader is gone.
+
+    Args:
+        stream: Where it is shown.
+        work: What is going on.
+        quiet: Show nothing at all.
+        verbose: Give each decision and each object a line.
+        figures: Show how far it is: live on a terminal, else every few seconds.
+        cancellation: What stops the work.
+    """
     if quiet:
         return _Silent()
-    if not is_terminal(stream):
-        return _IgnoreBrokenPipe(PlainProgress(stamped(stream), work, cancellation=cancellation))
+    if not figures or not is_terminal(stream):
+        return _IgnoreBrokenPipe(
+            PlainProgress(stamped(stream), work, cancellation=cancellation, verbose=verbose, figures=figures)
+        )
     from crypto_archive.render.console import SteadyConsole
     from crypto_archive.render.terminal import TerminalProgress
 
     return _IgnoreBrokenPipe(
-        TerminalProgress(SteadyConsole(stream, force_terminal=True), work, cancellation=cancellation)
+        TerminalProgress(SteadyConsole(stream, force_terminal=True), work, cancellation=cancellation, verbose=verbose)
     )
 
 
@@ -97,16 +118,22 @@ class _Silent:
     def show(self, event: ProgressEvent) -> None:
         pass
 
+    def say(self, line: str) -> None:
+        pass
+
 
 class _IgnoreBrokenPipe:
     """Lets a run outlive its terminal.
 
     Once nothing can be written any more (a closed pipe, a lost connection), progress falls silent instead of ending
     the run; the report and the journal go on.
+
+    Lines may come from any thread. They wait for the next event, so that only one thread draws.
     """
 
     def __init__(self, shown: Progress) -> None:
         self._shown = shown
+        self._lines: deque[str] = deque()
 
     def __enter__(self) -> Self:
         try:
@@ -119,13 +146,23 @@ class _IgnoreBrokenPipe:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with suppress(OSError):
+            self._say_all()
+        with suppress(OSError):
             self._shown.__exit__(kind, error, traceback)
 
     def show(self, event: ProgressEvent) -> None:
         try:
+            self._say_all()
             self._shown.show(event)
         except OSError:
             self._fall_silent()
+
+    def say(self, line: str) -> None:
+        self._lines.append(line)
+
+    def _say_all(self) -> None:
+        while self._lines:
+            self._shown.say(self._lines.popleft())
 
     def _fall_silent(self) -> None:
         """Let the renderer restore what it changed, and show nothing from now on."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import math
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -24,10 +25,12 @@ from crypto_archive.events import (
     PlanFinished,
     Planning,
     RunStarted,
+    SeriesAnswered,
 )
+from crypto_archive.jobs.progress import RateEstimator
 from crypto_archive.jobs.report import is_failure
-from crypto_archive.model import Outcome, UnknownSymbols, Verdict
-from crypto_archive.text import format_bytes, format_count, format_duration
+from crypto_archive.model import Action, Outcome, UnknownSymbols, Verdict
+from crypto_archive.text import format_bytes, format_count, format_duration, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -63,29 +66,6 @@ PLAN = Work("Planning", has_bytes=False)
 VERIFY = Work("Verifying", name="verification")
 RELAYOUT = Work("Moving", name="relayout", counting="checking…", has_bytes=False, done=" moved")
 RELAYOUT_PREVIEW = Work("Checking", name="relayout dry run", has_bytes=False, done=" would be moved")
-
-
-class RateEstimator:
-    """The recent speed of a counter, over a sliding window."""
-
-    def __init__(self, window_seconds: float = 15.0) -> None:
-        self._window = window_seconds
-        self._step = window_seconds / 30
-        self._samples: deque[tuple[float, float]] = deque()
-
-    def note(self, now: float, value: float) -> None:
-        """Record the counter's value at a moment."""
-        if not self._samples or now - self._samples[-1][0] >= self._step:
-            self._samples.append((now, value))
-        while len(self._samples) > 2 and now - self._samples[1][0] >= self._window:
-            self._samples.popleft()
-
-    def per_second(self, now: float, value: float) -> float:
-        """Return the speed, 0 while it is unknown; never negative."""
-        if not self._samples:
-            return 0.0
-        then, before = self._samples[0]
-        return max(0.0, (value - before) / (now - then)) if now > then else 0.0
 
 
 @dataclass(slots=True)
@@ -349,6 +329,8 @@ class RemarkKind(StrEnum):
     FAILURE = "failure"
     RETRY = "retry"
     COVERED = "covered"
+    DETAIL = "detail"
+    """A decision, or an object that is done; only with ``-v``."""
 
 
 _FURTHER: Mapping[RemarkKind, str] = {
@@ -368,12 +350,16 @@ class Remark:
     label: str | None = None
     reason: str | None = None
 
+    def __str__(self) -> str:
+        return one_line(": ".join(filter(None, (self.label, self.text, self.reason))))
+
 
 class Remarks:
-    """The remarks of events, at most so many of each kind; the report or the journal has them all."""
+    """The remarks of events: at most so many of each kind, for the report or the journal has all; or all, in detail."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, *, verbose: bool = False) -> None:
+        self._most = math.inf if verbose else most
+        self._verbose = verbose
         self._counts: Counter[RemarkKind] = Counter()
         self._labels: dict[int, str] = {}
 
@@ -385,6 +371,8 @@ class Remarks:
                 yield remark
             elif self._counts[remark.kind] == self._most + 1:
                 yield Remark(remark.kind, _FURTHER[remark.kind])
+        if self._verbose:
+            yield from _details(event)
 
     def _made(self, event: ProgressEvent) -> Iterator[Remark]:
         if isinstance(event, RunStarted):
@@ -413,3 +401,29 @@ class Remarks:
             yield Remark(RemarkKind.FAILURE, event.object_key, event.verdict, event.reason)
         elif isinstance(event, LeftAlone) and event.in_the_way:
             yield Remark(RemarkKind.FAILURE, event.path, "in the way", event.reason)
+
+
+def _details(event: ProgressEvent) -> Iterator[Remark]:
+    """Yield what only a person who asks for it wants to read; one line per object for each thing that happens to it."""
+    if isinstance(event, ObjectPlanned):
+        planned = event.planned
+        if planned.action is not Action.REFUSE:  # which is a failure
+            yield Remark(RemarkKind.DETAIL, planned.object.key, planned.action, planned.why)
+    elif isinstance(event, ObjectFinished):
+        if event.lane is not None and not is_failure(event):  # the plan has said of the others why they are left alone
+            size = f" ({format_bytes(event.bytes_fetched)})" if event.bytes_fetched else ""
+            yield Remark(RemarkKind.DETAIL, f"{event.object.key}{size}", event.outcome, event.reason)
+    elif isinstance(event, SeriesAnswered):
+        days = event.days
+        all_there = f"{days.series}: {format_count(days.wanted, 'day')}, all available"
+        yield Remark(RemarkKind.DETAIL, days.summary if days.absent else all_there, "series")
+    elif isinstance(event, BatchStarted):
+        attempt = "" if event.attempt == 1 else f", attempt {event.attempt}"
+        text = f"{event.label}, {format_count(event.objects, 'object')}, lane {event.lane + 1}{attempt}"
+        yield Remark(RemarkKind.DETAIL, text, f"batch {event.batch}")
+    elif isinstance(event, Checked) and not event.verdict.is_bad:
+        yield Remark(RemarkKind.DETAIL, event.object_key, event.verdict, event.reason)
+    elif isinstance(event, Moved):
+        yield Remark(RemarkKind.DETAIL, f"{event.source} -> {event.target}", "moved")
+    elif isinstance(event, LeftAlone) and not event.in_the_way:
+        yield Remark(RemarkKind.DETAIL, event.path, "left alone", event.reason)

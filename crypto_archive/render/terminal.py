@@ -47,6 +47,8 @@ class TerminalProgress:
         work: Work = COLLECT,
         clock: Callable[[], float] = time.monotonic,
         cancellation: Cancellation | None = None,
+        *,
+        verbose: bool = False,
     ) -> None:
         """Prepare the renderer.
 
@@ -55,12 +57,14 @@ class TerminalProgress:
             work: What is going on.
             clock: Monotonic seconds.
             cancellation: What stops the work.
+            verbose: Whether each decision and each object has a line above the bar.
         """
         self._console = console
         self._clock = clock
         self._stats = ProgressStats(clock, work, cancellation)
-        self._remarks = Remarks(LINES_ABOVE)
+        self._remarks = Remarks(LINES_ABOVE, verbose=verbose)
         self._title = work.title
+        self._verbose = verbose
         self._drawn_at = float("-inf")
         self._live = Live(
             console=console,
@@ -79,6 +83,10 @@ class TerminalProgress:
     ) -> None:
         self._live.stop()
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(Text(line, style="dim"), soft_wrap=True)
+
     def show(self, event: ProgressEvent) -> None:
         """Count an event, and redraw if it is time to."""
         self._stats.add(event)
@@ -89,7 +97,7 @@ class TerminalProgress:
             self._title = f"Comparing  {one_line(name)} with its days, {event.held} of {event.days} held"
         for remark in self._remarks.of(event):
             # The lanes show retries, and the title what is being moved aside.
-            if remark.kind in {RemarkKind.NOTE, RemarkKind.FAILURE}:
+            if self._verbose or remark.kind in {RemarkKind.NOTE, RemarkKind.FAILURE}:
                 self._print(_line_above(remark))
         if isinstance(event, RunFinished) or self._clock() - self._drawn_at >= REDRAW_SECONDS:
             self._drawn_at = self._clock()
@@ -126,11 +134,14 @@ class TerminalProgress:
         return Constrain(Group(*parts), self._width)
 
 
+_LABEL_STYLES = {RemarkKind.NOTE: "cyan", RemarkKind.FAILURE: "bold red", RemarkKind.RETRY: "yellow"}
+
+
 def _line_above(remark: Remark) -> Text:
     text = one_line(remark.text)
     if remark.label is None:
         return Text(text, style="dim")
-    style = "cyan" if remark.kind is RemarkKind.NOTE else "bold red"
+    style = _LABEL_STYLES.get(remark.kind, "dim")
     reason = f": {one_line(remark.reason)}" if remark.reason else ""
     return Text.assemble((f"{remark.label}  ", style), text, (reason, "dim"))
 

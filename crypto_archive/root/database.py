@@ -7,15 +7,17 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from crypto_archive.errors import EnvironmentFailure, ManifestUnreadable, RootUnusable
 from crypto_archive.files import require_own_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+T = TypeVar("T")
 
 SIDE_FILES = ("-wal", "-shm")
 """What SQLite appends to the name of a database for the files that it keeps next to it."""
@@ -184,10 +186,32 @@ def connect_reader(path: Path, *, unchanging: bool = False) -> sqlite3.Connectio
         return _open_reader(path, f"{uri}?mode=ro&immutable=1")
 
 
+def look_into(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
+    """Return what is read from a manifest that exists, without changing anything on disk, not even next to it."""
+    had_log = has_log(path)
+    try:
+        return _looked_into(path, read)
+    except ManifestUnreadable:
+        if had_log or not has_log(path):
+            raise
+        return _looked_into(path, read)  # a writer has started meanwhile, so what was read was half old, half new
+
+
+def _looked_into(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
+    with explain_sqlite_errors(path), closing(connect_onlooker(path)) as connection:
+        return read(connection)
+
+
 def connect_onlooker(path: Path) -> sqlite3.Connection:
-    """Open a manifest that exists without changing anything on disk, not even next to it."""
-    # With a log, a writer is at work or was killed, and the log is read too. Without one, SQLite would create it.
-    return _open_reader(path, f"{path.absolute().as_uri()}?mode=ro" + ("" if has_log(path) else "&immutable=1"))
+    """Open a manifest that exists for ``look_into``."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    if has_log(path):  # a writer is at work, or was killed: the log is read too
+        try:
+            return _open_reader(path, uri)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _UNUSABLE:
+                raise  # else there is no place for the file that SQLite needs to read a killed writer's log
+    return _open_reader(path, f"{uri}&immutable=1")
 
 
 def has_log(path: Path) -> bool:
@@ -336,28 +360,21 @@ class Examined:
 
 def examine(path: Path, seconds: float) -> Examined:
     """Check the integrity of a manifest that exists, for a limited time."""
-    had_log = has_log(path)
+    return look_into(path, partial(_examined, seconds=seconds))
+
+
+def _examined(connection: sqlite3.Connection, seconds: float) -> Examined:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    deadline = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    objects = None
     try:
-        return _examined(path, seconds)
-    except ManifestUnreadable:
-        if had_log or not has_log(path):
+        (objects,) = connection.execute("SELECT count(*) FROM object").fetchone()
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        return _examined(path, seconds)  # a writer has started meanwhile, so what was read was half old, half new
-
-
-def _examined(path: Path, seconds: float) -> Examined:
-    with explain_sqlite_errors(path), closing(connect_onlooker(path)) as connection:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        deadline = time.monotonic() + seconds
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
-        objects = None
-        try:
-            (objects,) = connection.execute("SELECT count(*) FROM object").fetchone()
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-                raise
-            return Examined(version, objects, complete=False)
-        if verdict != "ok":
-            raise UnreadableRow(verdict)
+        return Examined(version, objects, complete=False)
+    if verdict != "ok":
+        raise UnreadableRow(verdict)
     return Examined(version or SCHEMA_VERSION, objects, complete=True)

@@ -412,10 +412,15 @@ def prune_runs(root: Root, keep: int) -> int:
     Folders with other names are the user's own and stay, as do links. A folder that cannot be deleted stays, too: that
     must not prevent a collect.
     """
-    runs = sorted((Path(entry) for entry in scan_folder(root.runs) if _is_of_run(entry)), reverse=True)
-    for path in runs[keep:]:
+    oldest = run_folders(root)[keep:]
+    for path in oldest:
         shutil.rmtree(path, ignore_errors=True)
-    return len(runs[keep:])
+    return len(oldest)
+
+
+def run_folders(root: Root) -> list[Path]:
+    """Return the folders of all runs that are kept, the newest first."""
+    return sorted((Path(entry) for entry in scan_folder(root.runs) if _is_of_run(entry)), reverse=True)
 
 
 def _is_of_run(entry: os.DirEntry[str]) -> bool:

@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.s5cmd.child import AwakeClock, Child, time_limit
 from crypto_archive.s5cmd.failure import AGAIN, server_failed
-from crypto_archive.s5cmd.output import NOTHING_FOUND, Failed, Fault, Folder, Listed, OtherLine, fault_of
+from crypto_archive.s5cmd.output import (
+    NOTHING_FOUND,
+    Failed,
+    Fault,
+    Folder,
+    Listed,
+    OtherLine,
+    fault_of,
+    log_command,
+    log_message,
+)
 from crypto_archive.s5cmd.runfile import child_environment, command_line, folders_line, list_line, write_run_file
 
 if TYPE_CHECKING:
@@ -101,6 +111,7 @@ def _answers(
         closing(_watched(child, access, stall_seconds, cancelled)) as messages,
     ):
         for message in messages:
+            log_message(message)
             match message:
                 case Listed(key=key) | Folder(key=key):
                     unanswered.difference_update([prefix for prefix in unanswered if key.startswith(prefix)])
@@ -128,6 +139,7 @@ def _listing(
         run_file = Path(folder) / "list.s5cmd"
         write_run_file(run_file, lines)
         command = command_line(binary, access, run_file, workers=workers, retries=retries, log=log)
+        log_command(command)
         with Child(command, cwd=Path(folder), env=child_environment(access)) as child:
             yield child
 

@@ -6,15 +6,22 @@ Every other line is passed on as its text: usage errors come as plain text, ``--
 from __future__ import annotations
 
 import json
+import logging
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crypto_archive.model import RemoteStat
 from crypto_archive.text import one_line
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOGGER = logging.getLogger("crypto_archive.s5cmd")
+"""Takes s5cmd's commands and what it prints, at the level DEBUG."""
 NOTHING_FOUND = "no object found"
 """The error of an ``ls`` that matches nothing (measured)."""
 
@@ -147,6 +154,24 @@ def parse_line(line: str | bytes) -> Message:
         document = None
     message = _message(document) if isinstance(document, dict) else None
     return message or OtherLine(one_line(text))
+
+
+def log_message(message: Message) -> None:
+    """Log a message of s5cmd, but for what it lists."""
+    if not LOGGER.isEnabledFor(logging.DEBUG):
+        return
+    if isinstance(message, Copied):
+        LOGGER.debug("cp %s %s (%d bytes)", message.source, message.destination, message.size)
+    elif isinstance(message, Failed):
+        LOGGER.debug("ERROR %s: %s", message.command, message.error)
+    elif isinstance(message, OtherLine) and message.text:
+        LOGGER.debug("%s", _SECRETS.sub("", message.text))
+
+
+def log_command(command: Sequence[str]) -> None:
+    """Log a command line of s5cmd, without what is secret in the URL of an endpoint or a proxy."""
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        LOGGER.debug("%s", _SECRETS.sub("", shlex.join(command)))
 
 
 def _message(document: dict[str, Any]) -> Message | None:

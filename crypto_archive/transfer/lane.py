@@ -18,7 +18,7 @@ from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted, Obj
 from crypto_archive.model import GONE, Outcome
 from crypto_archive.plan.availability import absence
 from crypto_archive.s5cmd.child import Child
-from crypto_archive.s5cmd.output import Fault
+from crypto_archive.s5cmd.output import Fault, log_command, log_message
 from crypto_archive.s5cmd.runfile import child_environment, command_line, run_files
 from crypto_archive.transfer.batch import BatchState
 from crypto_archive.transfer.finish import RetryDownload, finish_object
@@ -137,6 +137,7 @@ class Lane:
         args = command_line(
             engine.binary, access, run_file, workers=engine.concurrency.workers, retries=S5CMD_RETRIES
         )  # fmt: skip
+        log_command(args)
         with Child(args, cwd=state.staging, env=child_environment(access)) as child:
             with self._guard:
                 self._child = child
@@ -144,6 +145,7 @@ class Lane:
             try:
                 for message in child.messages():
                     self.messages += 1
+                    log_message(message)
                     item = state.note(message)
                     if item is not None:
                         self._prove_if_complete(item)

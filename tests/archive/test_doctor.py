@@ -129,7 +129,9 @@ def test_a_bucket_without_data_is_not_an_archive(run: Runner) -> None:
     assert done.code == 5
     assert done["endpoint"]["status"] == "ok"
     assert done["listing"]["status"] == "failed"
-    assert done["settings"]["found"] == "2 from the environment: endpoint_url, bucket"
+    assert done["settings"]["found"] == (
+        "endpoint_url from CRYPTO_ARCHIVE_ENDPOINT_URL; bucket from CRYPTO_ARCHIVE_BUCKET"
+    )
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,21 @@ def test_credentials_reach_only_s5cmd(
         del arguments[1]
     words = ", ".join(f"'{argument}'" for argument in arguments)
     code, stdout, stderr = signed(
-        "collect", *THREE, "-o", ROOT, "-v", "-p", preset(tmp_path, f"s5cmd_extra_args: [{words}]\n")
+        "collect",
+        *THREE,
+        "-o",
+        ROOT,
+        "-vv",
+        "--log-file",
+        run.folder / "log.jsonl",
+        "-p",
+        preset(tmp_path, f"s5cmd_extra_args: [{words}]\n"),
     )
     assert code == 3, stderr
     assert "AccessDenied" in stderr
     assert_same_bytes(run.folder / ROOT, archive.bucket, (KEYS[0], KEYS[2]))
+    assert "s5cmd: " in stderr
+    assert "--credentials-file" in (run.folder / "log.jsonl").read_text("utf-8") or way == "environment"
     assert_kept_secret(run, stdout, stderr)
 
 

@@ -73,8 +73,7 @@ def _parameters(command: Any) -> dict[str, inspect.Parameter]:
 def _option(declared: Any, parameter: inspect.Parameter | None) -> Option:
     names = (*declared.opts, *declared.secondary_opts)
     value = "" if declared.is_flag else declared.metavar or _choices(parameter)
-    default = declared.default.value if isinstance(declared.default, Enum) else None
-    help_text = " ".join((declared.help or "").split()) + (f" (default: {default})" if default else "")
+    help_text = " ".join((declared.help or "").split())
     return Option(names, value, help_text)
 
 

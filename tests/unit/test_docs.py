@@ -152,7 +152,7 @@ def offline(call: tuple[str, ...]) -> list[str] | None:
             return None
         case ("--install-completion" | "--show-completion", *_):  # tests/process has them, in a home of their own
             return None
-        case ("doctor", *_):
+        case ("doctor" | "status", *_):
             return None
         case ("flow", "run" | "serve", *_):  # tests/flows runs them
             return None
@@ -416,7 +416,8 @@ def keys_of(schema: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["report.schema.json", "verify.schema.json", "coverage.schema.json", "doctor.schema.json"]
+    "name",
+    ["report.schema.json", "verify.schema.json", "coverage.schema.json", "doctor.schema.json", "status.schema.json"],
 )
 def test_every_key_of_the_reports_is_explained(name: str) -> None:
     schema = json.loads((DOCS / name).read_text(encoding="utf-8"))

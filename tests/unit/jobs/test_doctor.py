@@ -310,7 +310,7 @@ def test_a_variable_without_meaning_is_reported(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("CRYPTO_ARCHIVE_OUTPUT_DIRECTORY", "/data")
     monkeypatch.setenv("CRYPTO_ARCHIVE_ENDPOINT", "http://127.0.0.1:9000")
     check = checks.check_settings(configured())
-    assert (check.status, check.found) == (WARNING, "1 from the environment: output_directory")
+    assert (check.status, check.found) == (WARNING, "output_directory from CRYPTO_ARCHIVE_OUTPUT_DIRECTORY")
     assert "did you mean CRYPTO_ARCHIVE_ENDPOINT_URL?" in check.advice
 
 

@@ -8,7 +8,7 @@ import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -254,6 +254,19 @@ def test_a_run_has_a_folder_of_its_own(root: Root) -> None:
 # When it is written
 
 
+def test_every_event_in_the_journal_has_the_time_of_its_recording(root: Root) -> None:
+    before = datetime.now(UTC)
+    with recording(root) as record:
+        for event in (RunStarted(RUN, MOMENT, (), "v2"), ObjectPlanned(to_fetch(ITEM)), PlanFinished(), FETCHED):
+            record.take(event)
+        record.take(RunFinished(1.0))
+    times = [datetime.fromisoformat(line["time"]) for line in journal_of(root)]
+    assert len(times) == 5
+    assert times == sorted(times)
+    assert before - timedelta(milliseconds=1) <= times[0] <= times[-1] <= datetime.now(UTC)  # cut to milliseconds
+    assert {time.utcoffset() for time in times} == {timedelta()}
+
+
 class Clock:
     """A clock that a test sets."""
 
@@ -363,6 +376,11 @@ OBJECT = ArchiveObject(
     Period(Partition.DAILY, date(2025, 7, 15)),
 )
 REMOTE = RemoteStat(10, "abc", MOMENT)
+TIME = "2025-07-16T12:00:00.000+00:00"
+
+
+def line_of(event: Event) -> str | None:
+    return event_line(event, MOMENT)
 
 
 def read(line: str | None) -> dict[str, object]:
@@ -375,9 +393,10 @@ def test_a_settled_object() -> None:
     event = ObjectFinished(
         OBJECT, Outcome.FETCHED, "two\nlines", 10, 101, "ff", Verdict.OK, REMOTE, attempts=2, lane=3, etag="abc"
     )
-    line = event_line(event)
+    line = line_of(event)
     assert read(line) == {
         "event": "object-finished",
+        "time": TIME,
         "key": OBJECT.key,
         "outcome": "fetched",
         "reason": "two\nlines",
@@ -399,23 +418,22 @@ def test_a_settled_object() -> None:
 
 
 def test_a_planned_object_and_its_time() -> None:
-    line = read(event_line(ObjectPlanned(PlannedObject(OBJECT, Action.FETCH, "not there")), at=MOMENT))
-    assert list(line)[:3] == ["event", "at", "key"]
-    assert (line["event"], line["at"], line["action"]) == ("object-planned", "2025-07-16T12:00:00+00:00", "fetch")
+    line = read(line_of(ObjectPlanned(PlannedObject(OBJECT, Action.FETCH, "not there"))))
+    assert list(line)[:3] == ["event", "time", "key"]
+    assert (line["event"], line["time"], line["action"]) == ("object-planned", TIME, "fetch")
     assert line["remote"] is None
 
 
 def test_an_object_that_stays_reports_only_its_outcome() -> None:
-    assert event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10))) is None
+    assert line_of(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10))) is None
     settled = ObjectFinished(OBJECT, Outcome.PRESENT, size=10, remote=REMOTE)
-    expected = {"event": "object-finished", "key": OBJECT.key, "outcome": "present", "size": 10}
-    assert read(event_line(settled)) == expected
-    assert read(event_line(settled, at=MOMENT)) == expected | {"at": "2025-07-16T12:00:00+00:00"}
+    expected = {"event": "object-finished", "time": TIME, "key": OBJECT.key, "outcome": "present", "size": 10}
+    assert read(line_of(settled)) == expected
 
 
 def test_an_adopted_file_reports_both() -> None:
     entry = ManifestEntry(OBJECT.key, 10, "ff", Verdict.OK, "abc", MOMENT, MOMENT, "run")
-    line = read(event_line(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10, adopted=entry))))
+    line = read(line_of(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10, adopted=entry))))
     assert (line["event"], line["action"]) == ("object-planned", "keep")
     assert line["adopted"] == {
         "key": OBJECT.key, "size": 10, "sha256": "ff", "verdict": "ok", "etag": "abc", "run_id": "run",
@@ -426,36 +444,37 @@ def test_an_adopted_file_reports_both() -> None:
 
 def test_a_file_judged_by_a_new_sidecar_is_reported_in_full() -> None:
     judged = ObjectFinished(OBJECT, Outcome.PRESENT, "only its sidecar was downloaded", 10, 101, "ff", Verdict.OK)
-    line = read(event_line(judged))
+    line = read(line_of(judged))
     assert (line["outcome"], line["verdict"], line["bytes_fetched"]) == ("present", "ok", 101)
 
 
 def test_the_frame_of_a_run() -> None:
-    assert read(event_line(RunStarted("r", MOMENT, (Notice("n"),), "v2.3.0"))) == {
+    assert read(line_of(RunStarted("r", MOMENT, (Notice("n"),), "v2.3.0"))) == {
         "event": "run-started",
+        "time": TIME,
         "run_id": "r",
         "started_at": "2025-07-16T12:00:00+00:00",
         "notices": ["n"],
         "s5cmd_version": "v2.3.0",
     }
-    assert event_line(PlanFinished()) == '{"event":"plan-finished"}'
-    assert read(event_line(RunFinished(1.5, 2)))["interrupted_by"] == 2
-    assert read(event_line(BatchStarted(0, 1, "spot klines", 1, 50)))["objects"] == 50
-    assert read(event_line(BatchRetried(0, 1, 1, 2.5, 7, "stall")))["wait_seconds"] == 2.5
+    assert line_of(PlanFinished()) == f'{{"event":"plan-finished","time":"{TIME}"}}'
+    assert read(line_of(RunFinished(1.5, 2)))["interrupted_by"] == 2
+    assert read(line_of(BatchStarted(0, 1, "spot klines", 1, 50)))["objects"] == 50
+    assert read(line_of(BatchRetried(0, 1, 1, 2.5, 7, "stall")))["wait_seconds"] == 2.5
 
 
 def test_bytes_on_their_way_are_left_out() -> None:
-    assert event_line(BytesArrived(0, 10)) is None
+    assert line_of(BytesArrived(0, 10)) is None
 
 
 def test_what_is_moved_aside_and_what_stays() -> None:
-    assert read(event_line(DaysCovered(OBJECT, ("a", "b"), 7))) == {
-        "event": "days-covered", "key": OBJECT.key, "moved": ["a", "b"], "bytes": 7
+    assert read(line_of(DaysCovered(OBJECT, ("a", "b"), 7))) == {
+        "event": "days-covered", "time": TIME, "key": OBJECT.key, "moved": ["a", "b"], "bytes": 7
     }  # fmt: skip
-    assert read(event_line(DaysKept(OBJECT, 31, "its rows are not those"))) == {
-        "event": "days-kept", "key": OBJECT.key, "days": 31, "reason": "its rows are not those"
+    assert read(line_of(DaysKept(OBJECT, 31, "its rows are not those"))) == {
+        "event": "days-kept", "time": TIME, "key": OBJECT.key, "days": 31, "reason": "its rows are not those"
     }  # fmt: skip
-    assert event_line(Comparing(OBJECT, 31, 12)) is None
+    assert line_of(Comparing(OBJECT, 31, 12)) is None
 
 
 # The files of a run

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from crypto_archive.events import Checked, PlanFinished, RunFinished
 from crypto_archive.model import Market, Verdict
+from crypto_archive.render import plain
 from crypto_archive.render.progress import progress
 from crypto_archive.render.stats import VERIFY
 
@@ -77,6 +80,30 @@ def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
 def test_quiet_shows_nothing(stream: io.StringIO) -> None:
     assert shown(stream, quiet=True) == ""
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_verbose_progress_has_each_object_and_what_is_said_in_between(stream: io.StringIO) -> None:
+    with progress(stream, VERIFY, verbose=True) as checks:
+        for number in range(30):
+            checks.show(replace(CHECKED, object_key=f"{number:02}.zip"))
+            checks.say(f"words {number:02}")
+    words = re.findall(r"\d\d\.zip|words \d\d", stream.getvalue())
+    assert words == [word for number in range(30) for word in (f"{number:02}.zip", f"words {number:02}")]
+
+
+def test_without_figures_a_terminal_gets_lines_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "PROGRESS_SECONDS", 0.0)
+    figures, none = io.StringIO(), Terminal()
+    for stream, wanted in ((figures, True), (none, False)):
+        with progress(stream, VERIFY, figures=wanted) as checks:
+            checks.show(CHECKED)
+            checks.show(replace(CHECKED, verdict=Verdict.CORRUPT, reason="other bytes"))
+    assert "1 object, 0 B, 0 B/s" in figures.getvalue()
+    assert [line.partition(" ")[2] for line in none.getvalue().splitlines()][:2] == [
+        "verification started", "corrupt: a.zip: other bytes"
+    ]  # fmt: skip
+    assert "\x1b" not in none.getvalue()
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

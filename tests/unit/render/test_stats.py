@@ -18,6 +18,7 @@ from crypto_archive.events import (
     PlanFinished,
     Planning,
 )
+from crypto_archive.jobs.progress import RateEstimator
 from crypto_archive.model import (
     Action,
     ArchiveObject,
@@ -30,7 +31,7 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.render.stats import COLLECT, PLAN, RELAYOUT, VERIFY, ProgressStats, RateEstimator
+from crypto_archive.render.stats import COLLECT, PLAN, RELAYOUT, VERIFY, ProgressStats
 
 OBJECT = ArchiveObject("k.zip", Series(Market.SPOT, "klines", "X", "1h"), Period(Partition.DAILY, date(2025, 7, 1)))
 
