@@ -157,14 +157,18 @@ ON CONFLICT (key) DO UPDATE SET
 """
 # A lock file may be of an older day than what is known: an object that was fetched since is neither absent nor awaited.
 _RECORD_ABSENT = """
-INSERT INTO absence (key, reason, seen_at) SELECT ?1, ?2, ?3
-WHERE NOT EXISTS (SELECT 1 FROM object WHERE key = ?1 AND fetched_at > ?3)
+INSERT INTO absence (key, reason, seen_at)
+WITH incoming (key, reason, seen_at) AS (VALUES (?, ?, ?))
+SELECT key, reason, seen_at FROM incoming WHERE NOT EXISTS (
+    SELECT 1 FROM object WHERE object.key = incoming.key AND object.fetched_at > incoming.seen_at)
 ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, seen_at = excluded.seen_at
 WHERE excluded.seen_at >= absence.seen_at
 """
 _RECORD_AWAITED = """
-INSERT OR IGNORE INTO awaited (key, wanted_by, since, came) SELECT ?1, ?2, ?3, ?4
-WHERE ?4 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM object WHERE key = ?1)
+INSERT OR IGNORE INTO awaited (key, wanted_by, since, came)
+WITH incoming (key, wanted_by, since, came) AS (VALUES (?, ?, ?, ?))
+SELECT key, wanted_by, since, came FROM incoming
+WHERE came IS NOT NULL OR NOT EXISTS (SELECT 1 FROM object WHERE object.key = incoming.key)
 """
 _NOT_AWAITED = "DELETE FROM awaited WHERE key = ?"
 _SERIES = "market = ? AND data_type = ? AND symbol = ? AND interval = ?"
