@@ -72,7 +72,7 @@ def _parameters(command: Any) -> dict[str, inspect.Parameter]:
 
 def _option(declared: Any, parameter: inspect.Parameter | None) -> Option:
     names = (*declared.opts, *declared.secondary_opts)
-    value = "" if declared.is_flag else declared.metavar or _choices(parameter)
+    value = "" if declared.is_flag or declared.count else declared.metavar or _choices(parameter)
     help_text = " ".join((declared.help or "").split())
     return Option(names, value, help_text)
 
