@@ -145,6 +145,9 @@ def logging_to(path: Path | None, verbosity: int, say: Callable[[str], object] |
         for logger, level in ((LOGGER, logging.DEBUG if verbosity else logging.INFO), (S5CMD, spoken)):
             undo.callback(logger.setLevel, logger.level)
             logger.setLevel(level)
+        # Prefect, where it is loaded, prints whatever reaches the root logger.
+        undo.callback(setattr, LOGGER, "propagate", LOGGER.propagate)
+        LOGGER.propagate = False
         if path is not None:
             _add(undo, LOGGER, _LogFile(path, say or (lambda _: None)))
         if say is not None and verbosity > 1:

@@ -123,6 +123,20 @@ def test_a_file_that_cannot_be_written_any_more_is_reported_once(path: Path) -> 
     assert said == [f"the log file {path} cannot be written any more; the command goes on without it"]
 
 
+def test_another_handler_of_the_process_gets_none_of_it(path: Path) -> None:
+    taken: list[logging.LogRecord] = []
+    other = logging.Handler()
+    other.emit = taken.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(other)
+    try:
+        with logging_to(path, 2, None):
+            log(logging.INFO, "first", "one")
+            s5cmd_says("words")
+    finally:
+        logging.getLogger().removeHandler(other)
+    assert (len(lines(path)), taken) == (2, [])
+
+
 def test_nothing_of_it_stays(path: Path) -> None:
     before = [(logger.level, list(logger.handlers)) for logger in (LOGGER, S5CMD)]
     with logging_to(path, 2, print):
