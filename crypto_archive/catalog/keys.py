@@ -57,14 +57,17 @@ class ParsedKey:
 
 
 class _Compiled(NamedTuple):
-    """A compiled template: ``head`` runs up to the date, ``tail`` follows it, both %-format texts."""
+    """A compiled template: ``head`` runs up to the date, ``tail`` follows it, both %-format texts.
+
+    The expressions are texts: compiling those of the whole matrix takes longer than a run that needs three of them.
+    """
 
     symbols_head: str
     head: str
     tail: str
-    regex: re.Pattern[str]
+    regex: str
     has_interval: bool
-    name_regex: re.Pattern[str] | None
+    name_regex: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class KeyPattern:
 
     def parse(self, key: str) -> ParsedKey | None:
         """Return what ``key`` says, None where it does not match this pattern (folders and file name must agree)."""
-        match = self._compiled.regex.fullmatch(key)
+        match = _expression(self._compiled.regex).fullmatch(key)
         if match is None:
             return None
         found = match.groupdict()
@@ -114,7 +117,7 @@ class KeyPattern:
     def key_named(self, name: str) -> str | None:
         """Return the key whose last part is ``name``; None where there is none, or names do not identify objects."""
         regex = self._compiled.name_regex
-        match = None if regex is None else regex.fullmatch(name)
+        match = None if regex is None else _expression(regex).fullmatch(name)
         if match is None:
             return None
         found = match.groupdict()
@@ -235,7 +238,7 @@ def _formatting(pieces: tuple[tuple[str, str | None], ...]) -> str:
     return "".join(_literal(literal) + (f"%({name})s" if name else "") for literal, name in pieces)
 
 
-def _name_regex(template: str, names: list[str | None]) -> re.Pattern[str] | None:
+def _name_regex(template: str, names: list[str | None]) -> str | None:
     """Return the expression that reads a file name; None where a name could be that of two objects.
 
     A date implies its partition, and between dashes everything can be read in one way only, from the end: dates are
@@ -248,11 +251,14 @@ def _name_regex(template: str, names: list[str | None]) -> re.Pattern[str] | Non
     return _regex(pieces) if apart and needed <= {name for _, name in pieces} else None
 
 
-def _regex(pieces: tuple[tuple[str, str | None], ...]) -> re.Pattern[str]:
+_expression = lru_cache(maxsize=512)(re.compile)
+
+
+def _regex(pieces: tuple[tuple[str, str | None], ...]) -> str:
     """Return the expression that reads a key back; a field that occurs twice must have the same value."""
     text = ""
     for literal, name in pieces:
         text += re.escape(literal)
         if name:
             text += f"(?P={name})" if f"(?P<{name}>" in text else f"(?P<{name}>{_FIELD_REGEX[name]})"
-    return re.compile(text)
+    return text

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Flag, auto
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -26,7 +26,6 @@ from pydantic import (
     create_model,
     model_validator,
 )
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from crypto_archive.catalog.validation import Wording
 from crypto_archive.config.environment import PREFIX, SET_BY_VARIABLE, variable_of
@@ -46,6 +45,9 @@ from crypto_archive.config.values import (
 from crypto_archive.errors import ConfigError, Problem, nearest
 from crypto_archive.files import read_regular
 from crypto_archive.model import Contract, Market, Notice
+
+if TYPE_CHECKING:
+    from pydantic_settings import EnvSettingsSource
 
 EVERY = "*"
 """The key for all markets, or all data types, that have no entry of their own."""
@@ -522,16 +524,6 @@ Environment = _model("Environment", ENVIRONMENT_FIELDS)
 _LARGEST_DOTENV = 1_000_000
 
 
-class _Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
-    )
-
-
-_texts: Any = dict.fromkeys(ENVIRONMENT_FIELDS, (str | None, None))
-_Variables = create_model("_Variables", __base__=_Settings, **_texts)
-
-
 def variables() -> tuple[dict[str, str], dict[str, str]]:
     """Return the text of each variable that is set, by field: those of the environment, and those of ``.env``.
 
@@ -539,15 +531,35 @@ def variables() -> tuple[dict[str, str], dict[str, str]]:
         ConfigError: ``.env`` cannot be read.
     """
     try:
-        if Path(".env").exists() and not Path(".env").is_dir():
-            read_regular(Path(".env"), _LARGEST_DOTENV)  # dotenv waits for FIFOs, and takes any size
-        dotenv = DotEnvSettingsSource(_Variables)()
+        both = [source() for source in _sources()] or [{}, {}]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(".env", f"cannot be read: {getattr(error, 'strerror', None) or error}")]) from None
-    environment = EnvSettingsSource(_Variables)()
-    both = ({name: str(found[name]) for name in ENVIRONMENT_FIELDS if found.get(name) is not None}
-            for found in (environment, dotenv))  # fmt: skip
-    return tuple(both)  # type: ignore[return-value]
+    environment, dotenv = (
+        {name: str(found[name]) for name in ENVIRONMENT_FIELDS if found.get(name) is not None} for found in both
+    )
+    return environment, dotenv
+
+
+def _sources() -> tuple[EnvSettingsSource, ...]:
+    """Return what reads the environment and ``.env``, in this order; nothing where neither can have anything of ours.
+
+    pydantic-settings takes longer to load than all else of a short command, so it is loaded only where it has work.
+    """
+    has_file = Path(".env").exists() and not Path(".env").is_dir()
+    if not has_file and not any(name.upper().startswith(PREFIX) for name in os.environ):
+        return ()
+    if has_file:
+        read_regular(Path(".env"), _LARGEST_DOTENV)  # dotenv waits for FIFOs, and takes any size
+    from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+
+    class Settings(BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+        )
+
+    texts: Any = dict.fromkeys(ENVIRONMENT_FIELDS, (str | None, None))
+    wanted = create_model("Variables", __base__=Settings, **texts)
+    return EnvSettingsSource(wanted), DotEnvSettingsSource(wanted)
 
 
 OPTION_WORDS = {
@@ -563,7 +575,8 @@ _OURS_IN_TESTS = f"{PREFIX}TEST_"
 def unknown_variables() -> tuple[Notice, ...]:
     """Return a notice for each variable with our prefix that has no effect, in the environment or in ``.env``."""
     known = {FIELDS[name].variable for name in ENVIRONMENT_FIELDS}
-    found = {name.upper(): f"the variable {name.upper()} in .env" for name in DotEnvSettingsSource(_Variables).env_vars}
+    in_file = _sources()[1:]
+    found = {name.upper(): f"the variable {name.upper()} in .env" for source in in_file for name in source.env_vars}
     found |= {name.upper(): f"the environment variable {name}" for name in os.environ}
     unknown = sorted(name for name in found if name.startswith(PREFIX) and name not in known)
     return tuple(

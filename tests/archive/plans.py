@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 def plan(run: Runner, *arguments: str) -> dict[str, Any]:
     """Return the document of a plan against the root."""
-    document: dict[str, Any] = json.loads(_said(run, "json", arguments))
+    document: dict[str, Any] = json.loads(_said(run, arguments, "--json"))
     return document
 
 
 def planned(run: Runner, *arguments: str) -> set[str]:
     """Return the keys of a plan against the root."""
-    return keys_of(_said(run, "jsonl", arguments))
+    return keys_of(_said(run, arguments, "--format", "jsonl"))
 
 
 def keys_of(lines: str) -> set[str]:
@@ -29,8 +29,8 @@ def keys_of(lines: str) -> set[str]:
     return set(keys)
 
 
-def _said(run: Runner, form: str, arguments: tuple[str, ...]) -> str:
+def _said(run: Runner, arguments: tuple[str, ...], *form: str) -> str:
     (run.folder / ROOT).mkdir(exist_ok=True)
-    code, stdout, stderr = run("plan", "--format", form, "-o", ROOT, *arguments)
+    code, stdout, stderr = run("plan", *form, "-o", ROOT, *arguments)
     assert code == 0, stderr
     return stdout

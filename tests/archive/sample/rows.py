@@ -141,7 +141,8 @@ def _kline_times(draft: _Draft) -> Iterator[tuple[int, int]]:
 def _klines(draft: _Draft) -> Iterator[str]:
     times = _kline_times(draft) if draft.full_rows else islice(_kline_times(draft), MOST_KLINES)
     write = _trade_klines if draft.item.data_type == "klines" else _index_klines
-    scaled = ((opens * draft.ticks, following * draft.ticks - 1) for opens, following in times)
+    ticks = draft.ticks
+    scaled = ((opens * ticks, following * ticks - 1) for opens, following in times)
     return write(draft, scaled, pairwise(draft.prices()))
 
 
