@@ -135,7 +135,7 @@ def _in_code(options: list[Option]) -> str:
 
 
 def _options(options: list[Option]) -> str:
-    rows = ((f"`{', '.join(option.names)}`", f"`{option.value}`" if option.value else "",
+    rows = ((f"`{', '.join(option.names)}`", _value(option.value),
              option.help.replace("*", r"\*")) for option in options)  # fmt: skip
     return _table(("option", "value", "meaning"), rows)
 
@@ -154,6 +154,11 @@ def _names() -> str:
         if sum(map(bool, cells)) > 1:
             rows.append(cells)
     return _table(("option", "preset field", "variable"), rows)
+
+
+def _value(value: str) -> str:
+    """Return what an option takes as code; a bar in it is neither shown with its escape nor the end of the cell."""
+    return "" if not value else f"`{value}`" if "|" not in value else f"<code>{value.replace('|', '&#124;')}</code>"
 
 
 def _presets() -> str:

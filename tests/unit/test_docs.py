@@ -29,7 +29,7 @@ from crypto_archive.errors import ExitCode
 from crypto_archive.jobs.plan import object_document, plan
 from crypto_archive.model import Absence, Outcome, Verdict
 from tests.archive.inside import run_inside
-from tests.docs.commands import BUILT_IN, Command, commands, examples, lines_in, parse
+from tests.docs.commands import Command, commands, examples, lines_in, parse
 from tests.docs.generated import (
     DOCS,
     README,
@@ -109,7 +109,7 @@ def called() -> list[tuple[str, ...]]:
     """Return every call of crypto-archive in the documents and in the help of the commands, each once."""
     texts = [*TEXTS.values(), *("```sh\n" + "\n".join(examples(command)) + "\n```" for command in LEAVES)]
     calls = {tuple(call) for text in texts for call in lines_in(text)}
-    return sorted(call for call in calls if call and not {"…", "COMMAND", *BUILT_IN - {"--help"}}.intersection(call))
+    return sorted(call for call in calls if call and not {"…", "COMMAND"}.intersection(call))
 
 
 def test_examples_are_found() -> None:

@@ -36,6 +36,11 @@ def test_every_document_for_users_is_in_the_navigation_once() -> None:
     assert sorted(pages(configuration()["nav"])) == sorted(documents - {"architecture.md"})
 
 
+def test_pages_for_users_do_not_lead_to_what_is_for_contributors() -> None:
+    for page in pages(configuration()["nav"]):
+        assert not re.search(r"architecture\.md|`tests/|::test_", (DOCS / page).read_text("utf-8")), page
+
+
 def test_every_schema_is_led_to_by_the_index() -> None:
     index = (DOCS / "index.md").read_text("utf-8")
     for path in DOCS.glob("*.json"):
