@@ -106,7 +106,7 @@ def test_a_plan_over_its_limit_fetches_nothing(run: Runner, archive: Archive, pr
     assert done.report["status"] == "failed"
     bytes_over = f"({size:,} bytes) to download, "
     assert (bytes_over if limit == "--max-bytes" else OVER) in done.report["error"]
-    assert done.stderr.rstrip().endswith(done.report["error"])
+    assert done.stderr.rstrip().endswith("Error: {}\nHint: {}".format(*done.report["error"].split(". Hint: ")))
     assert done.report["collection_stats"]["total_tasks"] == 0
     assert stored(done.root) == set()
     assert done.run_files == []

@@ -136,7 +136,7 @@ def test_a_plan_that_does_not_fit_is_reported_before_anything_is_fetched(disk: S
     assert f"Not enough space on the disk of the output directory {root}: at least " in report["error"]
     assert " KiB needed, " in report["error"]
     assert " KiB free. " in report["error"]
-    assert f"Error: {report['error']}" in ended.stderr
+    assert "Error: {}\nHint: {}".format(*report["error"].split(". Hint: ")) in ended.stderr
     assert proxy.count("GET") == 0
     assert stored(disk.root) == set()
     assert sum(report["outcomes"].values()) == report["outcomes"]["cancelled"]

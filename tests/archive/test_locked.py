@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tests.archive.served import Archive
 
 LOCK = "inputs.lock"
-REMEMBERED = "output/.crypto-archive/listings.sqlite"
 TWO = (*SERIES, "--start", "2025-07-13", "--end", "2025-07-14")
 
 
@@ -66,7 +65,7 @@ def test_a_lock_is_what_the_archive_has_and_a_second_one_is_equal(run: Runner, a
     content = (archive.bucket / KEYS[0]).read_bytes()
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     assert found[KEYS[0]] == [str(len(content)), md5, "2025-07-14T00:00:00Z", "-", "sidecar"]
-    assert files_below(run.folder) == ["again.lock", LOCK, REMEMBERED]
+    assert files_below(run.folder) == ["again.lock", LOCK]
 
 
 def test_what_is_locked_is_collected_into_another_root_byte_for_byte(run: Runner, archive: Archive) -> None:
@@ -311,7 +310,7 @@ def test_a_plan_that_fails_leaves_the_old_lock_alone(run: Runner, proxy: FaultPr
     code, _, stderr = run.at(proxy.endpoint_url)("plan", *RESEARCH, "--lock", LOCK)
     assert (code, "denies the listing" in stderr) == (5, True)
     assert (run.folder / LOCK).read_bytes().decode() == old
-    assert files_below(run.folder) == [LOCK, REMEMBERED]
+    assert files_below(run.folder) == [LOCK]
 
 
 def test_a_plan_without_objects_leaves_the_old_lock_alone(run: Runner) -> None:

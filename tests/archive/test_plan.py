@@ -119,7 +119,7 @@ def test_a_line_says_what_the_listing_says(run: Runner, archive: Archive) -> Non
         "key": KEYS[2], "market": "spot", "data_type": "klines", "symbol": "BTCUSDT", "interval": "1h",
         "partition": "daily", "period": "2025-07-15", "action": "fetch", "why": "not there", "sidecar": True,
         "size": len(content), "etag": hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        "last_modified": "2025-07-16T00:00:00+00:00",
+        "last_modified": "2025-07-16T00:00:00+00:00", "path": str(run.folder / "output" / KEYS[2]),
     }  # fmt: skip
     unlisted = lines(run, *SERIES, *DAY, *CALENDAR)[0]
     assert unlisted == line | {"size": None, "etag": None, "last_modified": None}
