@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import sqlite3
@@ -356,7 +355,7 @@ class Fuzz:
         return broken
 
     def _run(self, folder: Path, *arguments: str) -> tuple[int, float, int]:
-        """Run a command; return its exit code, CPU seconds, and the most memory that it took in bytes."""
+        """Run a command; return its exit code, CPU seconds, and the bytes of memory that it took at most."""
         with (self._folder / "out").open("wb") as out, (self._folder / "err").open("wb") as err:
             process = subprocess.Popen(
                 [sys.executable, "-X", "faulthandler", "-m", "crypto_archive", *arguments],
@@ -369,10 +368,8 @@ class Fuzz:
             hang.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         unit = 1 if sys.platform == "darwin" else 1024
-        # A process starts with the peak of the one that forked it; below that, its own is not known.
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peak = usage.ru_maxrss if usage.ru_maxrss > own else 0
-        return process.returncode, usage.ru_utime + usage.ru_stime, peak * unit
+        # A process starts with the peak of the one that forked it, so that this is what it took at most.
+        return process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit
 
     def _environment(self, folder: Path) -> dict[str, str]:
         inherited = {name: value for name, value in clean_environment().items() if not leaks(name)}
