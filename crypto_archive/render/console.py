@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, RenderHook
 from rich.segment import Segment
 
 from crypto_archive.jobs.doctor import CheckStatus
@@ -15,10 +15,10 @@ from crypto_archive.model import Outcome, Verdict
 from crypto_archive.text import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import TextIO
 
-    from rich.console import ConsoleOptions, RenderableType
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderableType, RenderResult
 
 RESULT_STYLES: Mapping[Outcome | Verdict, str] = {
     Outcome.FETCHED: "green",
@@ -65,11 +65,12 @@ _IN_ASCII = str.maketrans("█▓▒░×·…→–≥─", "#%+ox.~>->-")
 """What stands for our own signs where a terminal's encoding lacks them."""
 
 
-class SteadyConsole(Console):
+class SteadyConsole(Console, RenderHook):
     """The only console that anything is drawn on: it shows text as it is, whoever wrote it.
 
-    Text is never markup. What ``safe`` would escape is escaped, since Rich passes control characters on. And it falls
-    silent when its reader is gone, as in ``crypto-archive matrix | head``; Rich would end the process.
+    Text is never markup. What ``safe`` would escape is escaped, since Rich passes control characters on. No line ends
+    in spaces. And it falls silent when its reader is gone, as in ``crypto-archive matrix | head``; Rich would end the
+    process.
     """
 
     def __init__(self, stream: TextIO, *, width: int | None = None, force_terminal: bool | None = None) -> None:
@@ -78,6 +79,11 @@ class SteadyConsole(Console):
             file=stream, width=width, force_terminal=force_terminal, force_jupyter=False, markup=False, emoji=False
         )  # the kernel of a notebook may draw on a stream, too
         self._takes_all_signs = self.encoding.startswith("utf")
+        self.push_render_hook(self)
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Print lines without padding; what is drawn live comes after this hook, and is left as it is."""
+        return [_Unpadded(renderables)]
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Render as Rich does, with harmless text."""
@@ -108,6 +114,34 @@ class SteadyConsole(Console):
                 os.dup2(nowhere, self.file.fileno())
             finally:
                 os.close(nowhere)
+
+
+class _Unpadded:
+    """Renderables without the spaces with which Rich fills the cells of tables, and ends lines that it wraps."""
+
+    def __init__(self, renderables: Iterable[RenderableType]) -> None:
+        self._renderables = renderables
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Hold spaces back until something follows on the same line."""
+        held: list[Segment] = []
+        for renderable in self._renderables:
+            for segment in console.render(renderable, options):
+                if segment.control:
+                    yield segment
+                    continue
+                for piece in segment.text.splitlines(keepends=True):
+                    text = piece.rstrip(" \n")
+                    if text:
+                        yield from held
+                        held.clear()
+                        yield Segment(text, segment.style)
+                    if piece.endswith("\n"):
+                        held.clear()
+                        yield Segment.line()
+                    elif len(text) < len(piece):
+                        held.append(Segment(piece[len(text) :], segment.style))
+        yield from held
 
 
 @contextmanager

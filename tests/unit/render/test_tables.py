@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,18 +14,20 @@ from unittest import mock
 import pytest
 from rich.console import Console, RenderableType
 
+from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.keys import KeyPattern
 from crypto_archive.catalog.matrix import Row, Status
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked, DaysCovered, Noticed, ObjectFinished, RunFinished
 from crypto_archive.jobs.verify import VerifyReport
-from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Verdict
+from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Series, Verdict
+from crypto_archive.plan.availability import SymbolHistory
 from crypto_archive.plan.totals import GroupTotals
 from crypto_archive.render.console import RESULT_STYLES, waiting
 from crypto_archive.render.markdown import matrix_markdown
 from crypto_archive.render.summary import MEANINGS, report_summary, verify_summary
-from crypto_archive.render.tables import matrix_table, plan_table, show
+from crypto_archive.render.tables import matrix_table, plan_table, show, symbols_table
 from tests.unit.jobs.test_report import archive_object, new_report, report_of
 
 if TYPE_CHECKING:
@@ -121,6 +124,22 @@ def test_the_matrix_fits_eighty_columns() -> None:
     assert "until 2024-03-30" in lines
     assert "never-published" in lines
     assert lines.count("…") == lines.count(" … ")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_no_line_ends_in_spaces(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
+    """Neither of a table with cells that are empty, nor of its total, nor of a text that is wrapped."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    shown = _Terminal() if terminal else io.StringIO()
+    group = GroupTotals(Market.SPOT, "klines", 12, 12, 24, 1, 1024, 12)
+    show(plan_table([group, group], [Notice("as many words as do not fit in one line " * 3)]), shown)
+    days = dayset.span(date(2025, 7, 1), date(2025, 7, 2))
+    show(symbols_table([SymbolHistory(Series(Market.SPOT, "", "BTCUSDT"), days)]), shown)
+    show(report_summary(report_of(Outcome.FETCHED)), shown)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert len(lines) > 15
 
 
 def test_an_empty_plan() -> None:
