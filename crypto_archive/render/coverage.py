@@ -18,8 +18,9 @@ from rich.text import Text
 from crypto_archive import __version__
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.days import Days
-from crypto_archive.model import Absence, UnknownSymbols
+from crypto_archive.model import Absence
 from crypto_archive.plan.availability import total
+from crypto_archive.render.tables import notice_lines
 from crypto_archive.text import one_line
 
 if TYPE_CHECKING:
@@ -88,16 +89,12 @@ class Scale:
 
 def coverage_view(report: CoverageReport, *, every_series: bool = False) -> RenderableType:
     """Return the heat map of a coverage, with a total per market and data type, a legend and the notices."""
-    notices = [
-        Text(f"error  {one_line(notice.text)}", style="bold red") if isinstance(notice, UnknownSymbols)
-        else Text(f"note  {one_line(notice.text)}", style="dim")
-        for notice in report.notices
-    ]  # fmt: skip
+    notices = notice_lines(report.notices)
     if not report.series:
-        return Group(Text("No series matches.", style="yellow"), *notices)
+        return Group(Text("No series matches.", style="yellow"), notices)
     counts = report.counts()
     shown = _Maps(report, None if every_series else SERIES_SHOWN)
-    return Group(shown, _legend(counts), _totals(len(report.series), counts), *notices)
+    return Group(shown, _legend(counts), _totals(len(report.series), counts), notices)
 
 
 class _Maps:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Group
 from rich.measure import Measurement
 from rich.table import Table
@@ -88,6 +90,10 @@ class Facts:
         """Add a path, a key, or a line that begins with one."""
         self.add(name, whole_line(one_line(str(path)), style))
 
+    def __bool__(self) -> bool:
+        """Whether there are facts."""
+        return bool(self._rows)
+
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Take as little width as there is: what is longer is wrapped."""
         return Measurement(1, 1)
@@ -95,20 +101,28 @@ class Facts:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Put the facts below one another."""
         width = max((name.cell_len for name, _ in self._rows), default=0)
+        room = options.max_width - len(self._indent) - width - 2
         for name, fact in self._rows:
-            if fact.no_wrap:
+            for line in [fact] if fact.no_wrap else _lines(fact, room):
                 yield (
                     whole_line(self._indent)
                     .append_text(name)
                     .append(" " * (width - name.cell_len + 2))
-                    .append_text(fact)
+                    .append_text(line)
                 )
-                continue
-            row = Table.grid(padding=(0, 2, 0, 0))
-            row.add_column(width=len(self._indent) + width)
-            row.add_column(overflow="fold")
-            row.add_row(Text(self._indent) + name, fact)
-            yield row
+                name = Text()
+
+
+def _lines(text: Text, room: int) -> Iterator[Text]:
+    """Yield a text line by line; a word with more characters than there is room for, as a path is, stays whole."""
+    for paragraph in text.split("\n", allow_blank=True):
+        starts, used = [], 0
+        for word in re.finditer(" *[^ ]+ *", paragraph.plain):
+            if used and used + cell_len(word[0].rstrip()) > room:
+                starts.append(word.start())
+                used = 0
+            used += cell_len(word[0])
+        yield from paragraph.divide(starts)
 
 
 def whole_line(text: str, style: str = "") -> Text:
@@ -168,9 +182,11 @@ def plan_table(
     Columns without a figure are left out. ``days`` tells which of the wanted days cannot be had; ``verbose`` adds how
     it would be fetched: sidecars, commands, batches and requests.
     """
-    absent = [Text.assemble(("absent  ", "yellow"), line) for line in (absent_lines(days) if days else ())]
+    absent, notes = Facts(indent=0), notice_lines(notices)
+    for line in absent_lines(days) if days else ():
+        absent.add(Text("absent", style="yellow"), line)
     if not groups:
-        return Group(Text("The plan has no objects.", style="yellow"), *absent, *_notice_lines(notices))
+        return Group(Text("The plan has no objects.", style="yellow"), absent, notes)
     names = [name for name, count in _PLAN_COLUMNS.items() if name == "objects" or any(map(count, groups))]
     brief = [name for name in names if name not in _HOW]
     columns = names if verbose else brief
@@ -181,8 +197,7 @@ def plan_table(
     narrow = (Group(_plan_table(groups, some, dates=False), Text(), apart) for some in (columns, brief))
     table = Fitting(_plan_table(groups, columns), *narrow)
     facts = () if needs is None else (Text(), needs_table(needs, verbose=verbose))
-    lines = [*absent, *_notice_lines(notices)]
-    return Group(table, *facts, *([Text()] if facts and lines else []), *lines)
+    return Group(table, *facts, *([Text()] if facts and (absent or notes) else []), absent, notes)
 
 
 _PLAN_COLUMNS: Mapping[str, Callable[[GroupTotals], int]] = {
@@ -224,9 +239,11 @@ def matrix_table(rows: Iterable[Row], notes: Iterable[str] = ()) -> RenderableTy
     """Return rows of the matrix, one per line, and what is doubtful of them; shorter on a narrow terminal."""
     rows = tuple(rows)
     doubts = (f"{row.market} {row.data_type}: {row.doubtful}" for row in rows if row.doubtful)
-    remarks = [Text.assemble(("?  ", "yellow"), one_line(text)) for text in (*doubts, *notes)]
+    remarks = Facts(indent=0)
+    for text in (*doubts, *notes):
+        remarks.add(Text("?", style="yellow"), one_line(text))
     table = Fitting(_matrix_table(rows), _narrow_matrix_table(rows))
-    return Group(table, "", *remarks) if remarks else table
+    return Group(table, "", remarks) if remarks else table
 
 
 def _matrix_table(rows: Iterable[Row]) -> Table:
@@ -266,10 +283,13 @@ def folders_table(folders: Iterable[tuple[str, bool, bool]]) -> Table:
     return table
 
 
-def _notice_lines(notices: Iterable[Notice]) -> Iterator[Text]:
+def notice_lines(notices: Iterable[Notice]) -> Facts:
+    """Return notices, those that name unknown symbols first."""
+    lines = Facts(indent=0)
     for notice in sorted(notices, key=lambda notice: not isinstance(notice, UnknownSymbols)):
-        label = ("error  ", "bold red") if isinstance(notice, UnknownSymbols) else ("note  ", "cyan")
-        yield Text.assemble(label, one_line(notice.text))
+        label = ("error", "bold red") if isinstance(notice, UnknownSymbols) else ("note", "cyan")
+        lines.add(Text(*label), one_line(notice.text))
+    return lines
 
 
 def _dim_zero(count: int) -> Text:

@@ -20,8 +20,9 @@ from crypto_archive.catalog.matrix import Row, Status
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.errors import ExitCode
 from crypto_archive.events import Checked, DaysCovered, Noticed, ObjectFinished, RunFinished
+from crypto_archive.jobs.report import DaysReport
 from crypto_archive.jobs.verify import VerifyReport
-from crypto_archive.model import Absence, Market, Notice, Outcome, Partition, Series, Verdict
+from crypto_archive.model import Absence, AbsentDays, Market, Notice, Outcome, Partition, Series, SeriesDays, Verdict
 from crypto_archive.plan.availability import SymbolHistory
 from crypto_archive.plan.totals import GroupTotals
 from crypto_archive.render.console import RESULT_STYLES, waiting
@@ -31,6 +32,8 @@ from crypto_archive.render.tables import matrix_table, plan_table, show, symbols
 from tests.unit.jobs.test_report import archive_object, new_report, report_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from crypto_archive.jobs.report import Report
 
 ROWS = (
@@ -140,6 +143,33 @@ def test_no_line_ends_in_spaces(monkeypatch: pytest.MonkeyPatch, *, terminal: bo
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).splitlines()
     assert [line for line in lines if line != line.rstrip()] == []
     assert len(lines) > 15
+
+
+def absent(symbols: Iterable[str], *days: AbsentDays, data_type: str = "fundingRate", wanted: int = 7) -> DaysReport:
+    found = DaysReport()
+    for symbol in symbols:
+        series = Series(Market.FUTURES_UM, data_type, symbol)
+        lacking = sum(one.count for one in days)
+        found.add(SeriesDays(series, date(2025, 7, 1), date(2025, 7, wanted), wanted - lacking, absent=days))
+    return found
+
+
+NOT_YET = AbsentDays(Absence.NOT_YET, date(2025, 7, 1), date(2025, 7, 7))
+
+
+def test_what_is_absent_or_noted_hangs_below_its_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    holes = (AbsentDays(Absence.HOLE, date(2025, 7, day), date(2025, 7, day)) for day in (2, 4))
+    path, shown = f"data/{'x' * 70}/a.zip", io.StringIO()
+    notices = [Notice(f"there is a file that is strange: {path} and some more words")]
+    show(plan_table([], notices, days=absent(["1000000MOGUSDT"], *holes)), shown)
+    assert shown.getvalue().splitlines()[1:] == [
+        "absent  futures_um fundingRate 1000000MOGUSDT: 2 of 7 days",
+        "        not available: 2025-07-02 hole, 2025-07-04 hole",
+        "note  there is a file that is strange:",
+        f"      {path}",
+        "      and some more words",
+    ]
 
 
 def test_an_empty_plan() -> None:
