@@ -490,10 +490,18 @@ class SeriesDays:
     @property
     def summary(self) -> str:
         """The absent days in one line: how many, which, and why."""
-        lacking = sum(one.count for one in self.absent)
-        shown = ", ".join(map(str, self.absent[:RANGES_SHOWN]))
+        return f"{self.series}: {self.lacking} not available: {self.reasons}"
+
+    @property
+    def lacking(self) -> str:
+        """How many of the wanted days are absent: ``4 of 10 days``."""
+        return f"{sum(one.count for one in self.absent):,} of {self.wanted:,} days"
+
+    @property
+    def reasons(self) -> str:
+        """Which days are absent, and why, as far as a line has room."""
         more = f" and {len(self.absent) - RANGES_SHOWN} more ranges" if len(self.absent) > RANGES_SHOWN else ""
-        return f"{self.series}: {lacking:,} of {self.wanted:,} days not available: {shown}{more}"
+        return ", ".join(map(str, self.absent[:RANGES_SHOWN])) + more
 
 
 RANGES_SHOWN = 4

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.presets import PresetInfo
     from crypto_archive.jobs.doctor import Check
     from crypto_archive.jobs.report import DaysReport
-    from crypto_archive.model import DateRange, Notice
+    from crypto_archive.model import DateRange, Notice, SeriesDays
     from crypto_archive.plan.availability import SymbolHistory
     from crypto_archive.plan.estimate import Estimate, Needs
     from crypto_archive.plan.lockfile import Difference, Shard
@@ -144,29 +144,41 @@ class Fitting:
         yield next(fitting, self._choices[-1])
 
 
-ABSENT_SHOWN = 20
-"""How many series that lack days are shown; reports name all."""
+ABSENT_SHOWN, NAMES_SHOWN = 20, 4
+"""How many lines of absent days are shown, and how many series are named in one; reports name all."""
 _OF_THE_TYPE = {Absence.DISCONTINUED, Absence.NEVER_PUBLISHED}
 
 
 def absent_lines(days: DaysReport) -> list[str]:
-    """Return one line for each series that lacks wanted days, up to a number that people read.
+    """Return which series lack which wanted days, in up to a number of lines that people read.
 
-    Series that lack all of them because the archive does not publish their type share a line.
+    Series of a market and data type that lack the same days for the same reasons share a line, as do those that lack
+    all days because the archive does not publish their type.
     """
-    lines: list[str] = []
+    alike: dict[object, list[SeriesDays]] = {}
     unpublished: Counter[tuple[str, Absence]] = Counter()
     for one in days.lacking:
         reasons = {absent.reason for absent in one.absent}
         if not one.available and len(reasons) == 1 and reasons <= _OF_THE_TYPE:
             unpublished[f"{one.series.market} {one.series.data_type}", one.absent[0].reason] += 1
         else:
-            lines.append(one.summary)
-    shown = [one_line(line) for line in lines[:ABSENT_SHOWN]]
-    if (more := len(lines) - ABSENT_SHOWN) > 0:
+            alike.setdefault((one.series.market, one.series.data_type, one.wanted, one.absent), []).append(one)
+    groups = list(alike.values())
+    shown = [_absent_line(series) for series in groups[:ABSENT_SHOWN]]
+    if more := sum(map(len, groups[ABSENT_SHOWN:])):
         shown.append(f"and {more:,} more series that lack days; --json lists them")
     shown += [f"{what}: {count:,} series, all days {reason}" for (what, reason), count in unpublished.items()]
     return shown
+
+
+def _absent_line(alike: Sequence[SeriesDays]) -> str:
+    first = alike[0]
+    if len(alike) == 1:
+        return one_line(first.summary)
+    names = (" ".join(filter(None, (one.series.symbol, one.series.interval))) for one in alike[:NAMES_SHOWN])
+    more = f" and {len(alike) - NAMES_SHOWN:,} more" if len(alike) > NAMES_SHOWN else ""
+    what = f"{first.series.market} {first.series.data_type}, {len(alike):,} series ({', '.join(names)}{more})"
+    return one_line(f"{what}: {first.lacking} not available for each: {first.reasons}")
 
 
 def plan_table(

@@ -28,7 +28,7 @@ from crypto_archive.plan.totals import GroupTotals
 from crypto_archive.render.console import RESULT_STYLES, waiting
 from crypto_archive.render.markdown import matrix_markdown
 from crypto_archive.render.summary import MEANINGS, report_summary, verify_summary
-from crypto_archive.render.tables import matrix_table, plan_table, show, symbols_table
+from crypto_archive.render.tables import absent_lines, matrix_table, plan_table, show, symbols_table
 from tests.unit.jobs.test_report import archive_object, new_report, report_of
 
 if TYPE_CHECKING:
@@ -170,6 +170,52 @@ def test_what_is_absent_or_noted_hangs_below_its_first_line(monkeypatch: pytest.
         f"      {path}",
         "      and some more words",
     ]
+
+
+def test_series_that_lack_the_same_days_share_a_line() -> None:
+    days = absent(["BTCUSDT", "ETHUSDT", "ADAUSDT"], NOT_YET)
+    assert absent_lines(days) == [
+        (
+            "futures_um fundingRate, 3 series (BTCUSDT, ETHUSDT, ADAUSDT): "
+            "7 of 7 days not available for each: 2025-07-01 to 2025-07-07 not-yet"
+        )
+    ]
+    days.add(SeriesDays(Series(Market.FUTURES_UM, "klines", "BTCUSDT", "1h"), NOT_YET.first, NOT_YET.last, 0,
+                        absent=(NOT_YET,)))  # fmt: skip
+    assert absent_lines(days)[1:] == [
+        "futures_um klines BTCUSDT 1h: 7 of 7 days not available: 2025-07-01 to 2025-07-07 not-yet"
+    ]
+    many = absent_lines(absent([f"A{number}USDT" for number in range(1000)], NOT_YET))
+    assert [line.partition(":")[0] for line in many] == [
+        "futures_um fundingRate, 1,000 series (A0USDT, A1USDT, A2USDT, A3USDT and 996 more)"
+    ]
+
+
+def test_series_that_lack_other_days_have_their_own_lines() -> None:
+    """Also where it is only of other days that they were wanted, or the lines would differ after the ranges shown."""
+    holes = [AbsentDays(Absence.HOLE, date(2025, 7, day), date(2025, 7, day)) for day in range(1, 12, 2)]
+    days = absent(["BTCUSDT"], NOT_YET)
+    days.include(absent(["ETHUSDT"], NOT_YET, wanted=8))
+    days.include(absent(["ADAUSDT"], replace(NOT_YET, reason=Absence.LATE)))
+    days.include(absent(["BNBUSDT"], *holes, wanted=20))
+    days.include(absent(["XRPUSDT"], *holes[:-1], replace(holes[-1], reason=Absence.LATE), wanted=20))
+    assert [line.partition(":")[0].split()[-1] for line in absent_lines(days)] == [
+        "BTCUSDT", "ETHUSDT", "ADAUSDT", "BNBUSDT", "XRPUSDT"
+    ]  # fmt: skip
+
+
+def test_series_beyond_the_lines_shown_are_counted() -> None:
+    days = DaysReport()
+    for month in range(1, 13):
+        for half in (1, 16):
+            first = date(2025, month, half)
+            names = [f"A{month}B{half}X{number}" for number in range(3)]
+            for name in names:
+                series = Series(Market.SPOT, "trades", name)
+                days.add(SeriesDays(series, first, first, 0, absent=(AbsentDays(Absence.HOLE, first, first),)))
+    lines = absent_lines(days)
+    assert len(lines) == 21
+    assert lines[-1] == "and 12 more series that lack days; --json lists them"
 
 
 def test_an_empty_plan() -> None:
