@@ -137,7 +137,9 @@ def _end(event: RunFinished, stats: ProgressStats) -> str:
         how = f"stopped ({event.error})"
     elif event.interrupted_by is not None:
         how = f"was interrupted by {signal_name(event.interrupted_by)}"
-    rate = stats.bytes_finished / event.seconds if event.seconds > 0 else 0.0
-    counts = _counts(stats) or "nothing was planned"
-    traffic = f"{format_bytes(stats.bytes_finished)} fetched, {format_rate(rate)}"
+    counts, traffic = _counts(stats) or "nothing was planned", "nothing downloaded"
+    if size := stats.bytes_finished:
+        traffic = f"{format_bytes(size)} downloaded" + (
+            f", {format_rate(size / event.seconds)}" if event.seconds else ""
+        )
     return f"run {how} after {format_duration(event.seconds)}: {counts}; {traffic}"

@@ -79,7 +79,7 @@ def test_a_run_from_first_to_last_line() -> None:
         "2025-07-16T12:00:06Z 0%, 0 of 1 object, 2.0 KiB, 341 B/s",
         "2025-07-16T12:00:06Z batch 1 (spot klines): attempt 1 left 1 object: SlowDown: 503; next attempt in 2.0 s",
         f"2025-07-16T12:00:06Z failed: {archive_object().key}: SlowDown",
-        "2025-07-16T12:00:08Z run ended after 8.0 s: 1 failed; 2.0 KiB fetched, 256 B/s",
+        "2025-07-16T12:00:08Z run ended after 8.0 s: 1 failed; 2.0 KiB downloaded, 256 B/s",
     ]
 
 
@@ -96,8 +96,8 @@ def test_an_early_end_is_reported() -> None:
     screen.progress.show(RunFinished(1.0, interrupted_by=2))
     screen.progress.show(RunFinished(1.0, error="the disk is full"))
     assert [line.split(" ", 1)[1] for line in screen.lines] == [
-        "run was interrupted by SIGINT after 1.0 s: nothing was planned; 0 B fetched, 0 B/s",
-        "run stopped (the disk is full) after 1.0 s: nothing was planned; 0 B fetched, 0 B/s",
+        "run was interrupted by SIGINT after 1.0 s: nothing was planned; nothing downloaded",
+        "run stopped (the disk is full) after 1.0 s: nothing was planned; nothing downloaded",
     ]
 
 
