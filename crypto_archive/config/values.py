@@ -228,7 +228,8 @@ def resolve(parts: Mapping[str, str], today: date) -> DateRange:
     if start is not None and end is not None and start > end:
         raise ValueError(f"the start {start} is after the end {end}")
     if start is not None and start > today:
-        raise ValueError(f"the start {start} is in the future; today is {today} in UTC")
+        now = f"today is {today} in UTC"
+        raise ValueError(f"the start {start} is in the future ({now}); write yesterday or an earlier day")
     return DateRange(start, end)
 
 

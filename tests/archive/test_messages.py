@@ -54,7 +54,7 @@ def answer(run: Runner, arguments: str) -> tuple[int, str]:
         ("--start 2025-07-20 --end 2025-07-15", "Error: --start, --end: the start 2025-07-20 is after"),
         ("--start 15.07.2025", "Error: --start: '15.07.2025' is not a day; write YYYY-MM-DD, such as 2025-07-15, or"),
         ("--start 2025-02-30", "Error: --start: '2025-02-30' is not a day"),
-        ("--start 2199-01", "Error: --start: the start 2199-01-01 is in the future; today is 20"),
+        ("--start 2199-01", "Error: --start: the start 2199-01-01 is in the future (today is 20"),
         ("--last 30", "Error: --last: '30' is not a span of time; write it like 30d, 2w, 1mo or 1y"),
         ("--contract perp", "Error: --contract: 'perp' is not a valid kind of contract; did you mean 'perpetual'?"),
         ("--partition day", "Error: --partition: 'day' is not"),
