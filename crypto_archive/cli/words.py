@@ -31,6 +31,10 @@ def applied(options: ColorOptions | OutputOptions, command: str) -> Iterator[Non
     """Do as the options say about colors and logs as long as a command runs; its start and end are in the log file."""
     with ExitStack() as undo:
         undo.enter_context(_colored(options.color))
+        if options.color is Color.NEVER:
+            from crypto_archive.render.console import unstyled
+
+            undo.enter_context(unstyled())
         if isinstance(options, OutputOptions) and (options.log_file is not None or options.verbose > 1):
             from crypto_archive.render.log import logging_to
             from crypto_archive.render.plain import stamped

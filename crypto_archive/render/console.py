@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderHook
@@ -65,6 +66,19 @@ _IN_ASCII = str.maketrans("█▓▒░×·…→–≥─", "#%+ox.~>->-")
 """What stands for our own signs where a terminal's encoding lacks them."""
 
 
+_styled: ContextVar[bool] = ContextVar("styled", default=True)
+
+
+@contextmanager
+def unstyled() -> Iterator[None]:
+    """Within the context, let nothing be bold, dim or in a color on consoles that are opened."""
+    former = _styled.set(False)
+    try:
+        yield
+    finally:
+        _styled.reset(former)
+
+
 class SteadyConsole(Console, RenderHook):
     """The only console that anything is drawn on: it shows text as it is, whoever wrote it.
 
@@ -76,8 +90,14 @@ class SteadyConsole(Console, RenderHook):
     def __init__(self, stream: TextIO, *, width: int | None = None, force_terminal: bool | None = None) -> None:
         """Open a console on a stream."""
         super().__init__(
-            file=stream, width=width, force_terminal=force_terminal, force_jupyter=False, markup=False, emoji=False
-        )  # the kernel of a notebook may draw on a stream, too
+            file=stream,
+            width=width,
+            color_system="auto" if _styled.get() else None,
+            force_terminal=force_terminal,
+            force_jupyter=False,  # the kernel of a notebook may draw on a stream, too
+            markup=False,
+            emoji=False,
+        )
         self._takes_all_signs = self.encoding.startswith("utf")
         self.push_render_hook(self)
 

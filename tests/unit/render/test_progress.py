@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from crypto_archive.catalog.matrix_file import load_matrix
+from crypto_archive.cli.options import Color, ColorOptions
+from crypto_archive.cli.words import applied
 from crypto_archive.events import Checked, PlanFinished, RunFinished
 from crypto_archive.model import Market, Verdict
 from crypto_archive.render import plain
 from crypto_archive.render.progress import progress
 from crypto_archive.render.stats import VERIFY
+from crypto_archive.render.tables import matrix_table, show
 
 CHECKED = Checked("a.zip", Market.SPOT, "klines", Verdict.OK)
 
@@ -109,6 +113,17 @@ def test_without_figures_a_terminal_gets_lines_too(monkeypatch: pytest.MonkeyPat
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[32m" not in shown(Terminal())
+
+
+def test_without_color_nothing_is_bold_or_dim_either() -> None:
+    for color, styled in ((Color.AUTO, True), (Color.NEVER, False)):
+        table = Terminal()
+        with applied(ColorOptions(color), "matrix show"):
+            live = shown(Terminal())
+            show(matrix_table(load_matrix().rows), table)
+        for text in (live, table.getvalue()):
+            assert bool(re.search(r"\x1b\[[\d;]+m", text)) is styled
+        assert "\x1b[?25l" in live  # it is still drawn in place
 
 
 @pytest.mark.parametrize("stream", [Lost(), LostTerminal(), HungUp()])
