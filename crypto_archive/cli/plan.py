@@ -1,10 +1,11 @@
 """``crypto-archive plan``."""
 
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -20,9 +21,11 @@ from crypto_archive.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from crypto_archive.events import Planning
+
+Line = TypeVar("Line")
 
 
 class PlanFormat(StrEnum):
@@ -149,6 +152,15 @@ def _planning(output: OutputOptions, *, lines: bool) -> "Iterator[Callable[[Plan
         yield on_event
 
 
+def _after(end: "Callable[[], None]", lines: "Iterable[Line]") -> "Iterator[Line]":
+    """Yield lines; what leads to the first one is ended before that."""
+    remaining = iter(lines)
+    first = [*islice(remaining, 1)]
+    end()
+    yield from first
+    yield from remaining
+
+
 def _compare(
     selection: SelectionOptions,
     output: OutputOptions,
@@ -165,14 +177,16 @@ def _compare(
     from crypto_archive.render.tables import lock_line, show_differences
 
     config = configure(selection, output)
-    with _planning(output, lines=True) as on_planning, plan_of(config, on_planning=on_planning) as plan:
-        found = compare(plan, diff, lock=lock)
-        if as_json:
-            print_fields(found.document_fields())
-        elif format is PlanFormat.JSONL:
-            sys.stdout.writelines(f"{line}\n" for line in found.lines())
-        else:
-            show_differences(found, sys.stdout)
+    with ExitStack() as planning:
+        on_planning = planning.enter_context(_planning(output, lines=as_json))
+        with plan_of(config, on_planning=on_planning) as plan:
+            found = compare(plan, diff, lock=lock)
+            if as_json:
+                print_fields(found.document_fields())
+            elif format is PlanFormat.JSONL:
+                sys.stdout.writelines(f"{line}\n" for line in _after(planning.close, found.lines()))
+            else:
+                show_differences(_after(planning.close, found), sys.stdout)
     if lock is not None and not output.quiet:
         print_line(lock_line(lock, plan.locked))
     for notice in plan.notices:

@@ -64,6 +64,12 @@ class Terminal:
         """Type on the keyboard."""
         os.write(self._ours, keys)
 
+    def wait(self) -> int:
+        """Return the exit code of the command, once all that it has written is read."""
+        code = self.process.wait(timeout=30)
+        self._reader.join()
+        return code
+
     def close(self) -> None:
         """Close the window."""
         if not self._closing.is_set():

@@ -25,6 +25,7 @@ from tests.archive.results import (
     stored,
 )
 from tests.archive.sample import NON_ASCII, SIDECAR, replace
+from tests.archive.terminal import Terminal
 
 if TYPE_CHECKING:
     from tests.archive.faults import Fault, Seen
@@ -147,6 +148,15 @@ def test_the_diff_says_what_is_new_gone_and_replaced(run: Runner, private_archiv
     assert (code, [json.loads(line) for line in stdout.splitlines()]) == (4, document["differences"])
     assert f"{LOCK} locks 2 objects" in stderr
     assert diff(here, *THREE)[0] == 0
+
+
+def test_a_diff_on_a_terminal_shows_how_far_planning_is_until_the_first_line(run: Runner) -> None:
+    lock(run, *TWO)
+    with Terminal(run).start("plan", *THREE, "--diff", LOCK) as terminal:
+        assert terminal.wait() == 4
+    before, sign, after = terminal.seen.partition(f"+ {KEYS[2]}")
+    assert (sign != "", before.count("Planning") > 0, "Planning" in after) == (True, True, False)
+    assert before.rindex("Planning") < before.rindex("\x1b[2K")  # it is cleared
 
 
 @pytest.mark.parametrize("stored_before", [False, True], ids=["empty-root", "other-version-there"])
