@@ -156,7 +156,7 @@ NoProgress = Annotated[bool, _option(
     OUTPUT, "--no-progress", help="Show what happens, but no progress figures.")]
 LogFile = Annotated[Path | None, typer.Option(
     "--log-file", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
-    help="Also append what happens to a file, as JSON lines; -v and -vv apply.")]
+    help="Also append what happens to a file, as JSON lines.")]
 Colors = Annotated[Color, typer.Option(
     "--color", metavar="auto|always|never", rich_help_panel=OUTPUT, show_default=False,
     help="When to use colors; auto respects NO_COLOR and FORCE_COLOR. (default: auto)")]
