@@ -476,6 +476,19 @@ def test_links_resolve(path: Path) -> None:
         assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), target
 
 
+# Length
+
+
+WORDS = 22_500
+"""The most words of all pages for users, tables and code included. Cut something before you raise it."""
+
+
+def test_the_pages_for_users_stay_short() -> None:
+    words = {path.name: len(text.split()) for path, text in TEXTS.items() if path.name != "architecture.md"}
+    longest = ", ".join(f"{name} {words[name]:,}" for name in sorted(words, key=words.__getitem__, reverse=True))
+    assert sum(words.values()) <= WORDS, f"{sum(words.values()):,} words: {longest}"
+
+
 # Architecture
 
 
