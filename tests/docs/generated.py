@@ -216,8 +216,10 @@ def _columns(rows: tuple[Row, ...]) -> str:
 
 
 def _default_symbols(matrix: Matrix) -> str:
-    rows = ((str(market), " ".join(matrix.symbols.get(market, ()))) for market in Market)
-    return _table(("market", "default symbols"), rows)
+    alike: dict[str, list[str]] = {}
+    for market in Market:
+        alike.setdefault(" ".join(matrix.symbols.get(market, ())), []).append(str(market))
+    return _table(("market", "default symbols"), ((", ".join(markets), symbols) for symbols, markets in alike.items()))
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

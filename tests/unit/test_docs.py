@@ -223,7 +223,9 @@ def shown_messages() -> list[str]:
     text = text_of("troubleshooting.md")
     blocks = re.findall(r"^```text\n((?:Error|note): .*?)^```", text, re.DOTALL | re.MULTILINE)
     lines = [line.partition(": ")[2] for block in blocks for line in block.splitlines()]
-    quoted = {word for entry in re.findall(r"^- ((?:`[^`]+`,? ?)+)", text, re.MULTILINE) for word in INLINE.findall(entry)}
+    quoted = {
+        word for entry in re.findall(r"^- ((?:`[^`]+`,? ?)+)", text, re.MULTILINE) for word in INLINE.findall(entry)
+    }
     reasons = [one for one in quoted if " " in one and not any(word in one for word in OF_S5CMD)]
     values = "|".join([r"\d{2,}", *Verdict])
     return lines + sorted(re.sub(rf"\b({values})\b", "…", reason) for reason in reasons)
