@@ -46,7 +46,7 @@ class ReportOptions:
     metrics_to: Annotated[
         Path | None,
         typer.Option("--metrics-file", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
-                     help="Write the result as OpenMetrics, for a node exporter's textfile collector."),
+                     help="Write metrics of the run for a Prometheus node exporter."),
     ] = None  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def collect(
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", "-n", rich_help_panel=DOWNLOAD,
-                     help="Print the calendar plan and its commands; no network, no s5cmd, no writes."),
+                     help="Print the calendar plan and its commands; no network, no writes."),
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", rich_help_panel=DOWNLOAD, help="Download again what is already in place.")
@@ -68,19 +68,18 @@ def collect(
     prune_covered: Annotated[
         bool,
         typer.Option("--prune-covered", rich_help_panel=DOWNLOAD,
-                     help="Move daily objects aside once a stored monthly object is proven to hold their rows."),
+                     help="Move daily objects aside once a monthly one is proven to hold their rows."),
     ] = False,
     wait: Wait = False,
     locked: Annotated[
         Path | None,
         typer.Option("--locked", metavar="FILE", rich_help_panel=SELECTION,
-                     help="Download exactly the objects in a lock file of plan --lock. Presets then only set the "
-                          "destination and how to download."),
+                     help="Download exactly the objects in a lock file; presets only set where to and how."),
     ] = None,
     every: Annotated[
         str | None,
         typer.Option("--every", metavar="SPAN", rich_help_panel=DOWNLOAD,
-                     help="Repeat at this interval, such as 1h or 1d, until a signal stops it."),
+                     help="Repeat at this interval, such as 1h or 1d."),
     ] = None,
 ) -> None:  # fmt: skip
     """Download missing files, verify them, and print a report.

@@ -34,10 +34,10 @@ def coverage(
     to: Annotated[
         Path | None,
         typer.Option("--to", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
-                     help="Write the page or JSON to a file; its suffix, .html or .json, says which."),
+                     help="Write the page or JSON to a file that ends in .html or .json."),
     ] = None,
     every_series: Annotated[
-        bool, typer.Option("--all", rich_help_panel=OUTPUT, help="Show all series in the table, however many.")
+        bool, typer.Option("--all", rich_help_panel=OUTPUT, help="Show all series in the table.")
     ] = False,
 ) -> None:  # fmt: skip
     """Show what is on disk, what the archive has, and what is missing and why, per series and month.

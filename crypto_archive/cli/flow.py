@@ -29,32 +29,32 @@ class FlowOptions:
     shards: Annotated[
         int,
         typer.Option("--shards", metavar="N", min=1, show_default=False, rich_help_panel=FLOW,
-                     help="Split the plan into this many shards of similar size, each a task. (default: 1)"),
+                     help="Split the plan into this many shards, each a task. (default: 1)"),
     ] = 1  # fmt: skip
     dask_workers: Annotated[
         int | None,
         typer.Option("--dask-workers", metavar="N", min=1, rich_help_panel=FLOW,
-                     help="Collect the shards in this many Dask processes on this machine. Needs the extra dask."),
+                     help="Collect shards in this many Dask processes on this machine."),
     ] = None  # fmt: skip
     dask_scheduler: Annotated[
         str | None,
         typer.Option("--dask-scheduler", metavar="ADDRESS", rich_help_panel=FLOW,
-                     help="Collect the shards on the Dask cluster of this scheduler: tcp://10.0.0.5:8786."),
+                     help="Collect shards on the Dask cluster of this scheduler: tcp://10.0.0.5:8786."),
     ] = None  # fmt: skip
     verify: Annotated[
         bool,
         typer.Option("--verify/--no-verify", show_default=False, rich_help_panel=FLOW,
-                     help="Verify the selection on disk at the end. (default: verify)"),
+                     help="Verify the selection at the end. (default: verify)"),
     ] = True  # fmt: skip
     retries: Annotated[
         int,
         typer.Option("--retries", metavar="N", min=0, show_default=False, rich_help_panel=FLOW,
-                     help="How often to retry a shard, where that can help. (default: 2)"),
+                     help="Retries of a shard, where they can help. (default: 2)"),
     ] = 2  # fmt: skip
     retry_delay_seconds: Annotated[
         float,
         typer.Option("--retry-delay", metavar="SECONDS", min=0, show_default=False, rich_help_panel=FLOW,
-                     help="How long to wait before a retry. (default: 60)"),
+                     help="Wait before a retry. (default: 60)"),
     ] = 60.0  # fmt: skip
     jobs: Jobs = None
 
@@ -66,12 +66,12 @@ class ScheduleOptions:
     cron: Annotated[
         str | None,
         typer.Option("--cron", metavar="EXPRESSION", rich_help_panel=SCHEDULE,
-                     help="When to run, in UTC: '0 6 * * *' is every day at 06:00. (default: only on request)"),
+                     help="When to run, UTC: '0 6 * * *' is 06:00 every day. (default: on request)"),
     ] = None  # fmt: skip
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", rich_help_panel=SCHEDULE,
-                     help="The name of the deployment. (default: the names of the presets)"),
+                     help="Name of the deployment. (default: the names of the presets)"),
     ] = None  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def deployment(
     work_pool: Annotated[
         str,
         typer.Option("--work-pool", metavar="NAME", show_default=False, rich_help_panel=SCHEDULE,
-                     help="The work pool that runs it. (default: default)"),
+                     help="Work pool that runs it. (default: default)"),
     ] = "default",
 ) -> None:  # fmt: skip
     """Print a deployment of the flow for prefect deploy.

@@ -92,23 +92,22 @@ class Color(StrEnum):
 # fmt: off
 Presets = Annotated[list[str] | None, _option(
     SELECTION, "--preset", "-p", metavar="NAME|FILE", completes="presets",
-    help="Presets by name or path; later ones override earlier ones field by field: backtest,low-memory.")]
+    help="Presets by name or path; for each field, the last one wins: backtest,low-memory.")]
 Markets = Annotated[list[str] | None, _option(
     SELECTION, "--market", "-m", metavar="MARKET", completes="markets",
-    help="spot, futures_um (or um), futures_cm (or cm), options; several: spot,um.")]
+    help="spot, futures_um (um), futures_cm (cm), options; several: spot,um.")]
 Symbols = Annotated[list[str] | None, _option(
     SELECTION, "--symbol", "-s", metavar="SYMBOL|GLOB", completes="symbols",
-    help="Symbols or globs: BTCUSDT,ETHUSDT or '*USDT'; '!*DOWNUSDT' excludes; all; @FILE or - (standard input) "
-         "reads a list.")]
+    help="BTCUSDT,ETHUSDT, globs '*USDT', exclusions '!*DOWNUSDT', all, @FILE or - (standard input).")]
 QuoteAssets = Annotated[list[str] | None, _option(
     SELECTION, "--quote", metavar="ASSET", completes="quote_assets",
-    help="Only symbols quoted in these assets: USDT,USDC.")]
+    help="Only symbols quoted in these: USDT,USDC.")]
 Contract = Annotated[str | None, _option(
     SELECTION, "--contract", metavar="perpetual|delivery", completes="contract",
-    help="Only futures contracts of this kind; symbols that are not contracts are unaffected.")]
+    help="Only futures contracts of this kind.")]
 Settled = Annotated[bool | None, _option(
     SELECTION, "--settled/--no-settled",
-    help="Only symbols that were settled, according to their names, or only those that were not.")]
+    help="Only symbols that were settled, or only others.")]
 DataTypes = Annotated[list[str] | None, _option(
     SELECTION, "--data-type", "-t", metavar="TYPE", completes="data_types",
     help="Data types: klines,trades.")]
@@ -116,53 +115,51 @@ Intervals = Annotated[list[str] | None, _option(
     SELECTION, "--interval", "-i", metavar="INTERVAL", completes="intervals",
     help="Intervals of all types that have them: 1h,1d.")]
 Start = Annotated[str | None, _option(
-    SELECTION, "--start", metavar="DAY", help="First day, UTC: 2025-07-15, or a month, 2025-07, or a year.")]
+    SELECTION, "--start", metavar="DAY", help="First day, UTC: 2025-07-15, 2025-07 or 2025.")]
 End = Annotated[str | None, _option(
-    SELECTION, "--end", metavar="DAY", help="Last day, UTC, inclusive: 2025-07-15, 2025-07, 2025, today or yesterday.")]
+    SELECTION, "--end", metavar="DAY", help="Last day, inclusive; also today or yesterday.")]
 Last = Annotated[str | None, _option(
-    SELECTION, "--last", metavar="SPAN", help="The time up to and including yesterday, or --end: 30d, 4w, 1mo or 1y.")]
+    SELECTION, "--last", metavar="SPAN", help="The days up to yesterday, or up to --end: 30d, 4w, 1mo, 1y.")]
 Partition = Annotated[str | None, _option(
     SELECTION, "--partition", metavar="daily|monthly|auto", completes="partition",
-    help="Daily or monthly objects; auto takes a past month as one object where the listing has it, and days "
-         "elsewhere. (default: auto)")]
+    help="Daily or monthly objects; auto: a past month as one object, if listed. (default: auto)")]
 Discover = Annotated[str | None, _option(
     SOURCE, "--discover", metavar="listing|calendar", completes="discover",
-    help="Learn what exists from the bucket's listing, or assume it from the calendar without a request.")]
+    help="List the bucket to see what exists, or assume it from the calendar.")]
 Refresh = Annotated[bool, _option(
-    SOURCE, "--refresh", help="List the archive again, even if it was listed within the last hour.")]
+    SOURCE, "--refresh", help="Do not use the cached listing of the last hour.")]
 OutputDirectory = Annotated[str | None, _option(
-    SOURCE, "--output", "-o", metavar="DIR", help="The archive root, where files are stored. (default: output)")]
+    SOURCE, "--output", "-o", metavar="DIR", help="The archive root. (default: output)")]
 Layout = Annotated[str | None, _option(
     SOURCE, "--layout", metavar="LAYOUT", completes="layout",
-    help="How files are arranged: mirror, hive, a template such as '{market}/{data_type}/{symbol}', or "
-         "module:attribute. (default: the root's own layout, else mirror)")]
+    help="mirror, hive, a template, or module:attribute. (default: the root's own, else mirror)")]
 EndpointUrl = Annotated[str | None, _option(
     SOURCE, "--endpoint-url", metavar="URL",
     help="The S3 endpoint. (default: https://s3.ap-northeast-1.amazonaws.com)")]
 MatrixPath = Annotated[Path | None, _option(
     SOURCE, "--matrix", metavar="FILE",
-    help="Another matrix file, in our format or the older workflow's JSON format.")]
+    help="Another matrix file.")]
 Jobs = Annotated[int | None, _option(
-    LIMITS, "--jobs", "-j", metavar="N", help="s5cmd processes to run in parallel. (default: 8)")]
+    LIMITS, "--jobs", "-j", metavar="N", help="Parallel s5cmd processes. (default: 8)")]
 MaxObjects = Annotated[int | None, _option(
-    LIMITS, "--max-objects", metavar="N", help="Stop before downloading if there are more objects than this.")]
+    LIMITS, "--max-objects", metavar="N", help="Download nothing if it would be more objects than this.")]
 MaxBytes = Annotated[str | None, _option(
-    LIMITS, "--max-bytes", metavar="SIZE", help="The same for bytes, such as 50GB or 1.5TiB; needs the listing.")]
+    LIMITS, "--max-bytes", metavar="SIZE", help="The same for bytes: 50GB, 1.5TiB. Needs the listing.")]
 Wait = Annotated[bool, _option(
-    LIMITS, "--wait", help="Wait while another run holds the archive root, instead of exiting with code 5.")]
+    LIMITS, "--wait", help="Wait for other runs on the same root instead of exiting with code 5.")]
 Quiet = Annotated[bool, _option(
-    OUTPUT, "--quiet", "-q", help="No progress and no summary: one line if something is wrong, else nothing.")]
+    OUTPUT, "--quiet", "-q", help="One line if something is wrong, else nothing.")]
 Verbose = Annotated[int, typer.Option(
     "--verbose", "-v", count=True, rich_help_panel=OUTPUT,
-    help="Show each decision, retry and finished object; -vv also the commands and the output of s5cmd.")]
+    help="Show decisions, retries and objects; with -vv, also what s5cmd does.")]
 NoProgress = Annotated[bool, _option(
-    OUTPUT, "--no-progress", help="Show no figures while it runs, only what happens.")]
+    OUTPUT, "--no-progress", help="Show what happens, but no progress figures.")]
 LogFile = Annotated[Path | None, typer.Option(
     "--log-file", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
-    help="Also append what happens to a file, as JSON lines; with -v and -vv more of it, as on the screen.")]
+    help="Also append what happens to a file, as JSON lines.")]
 Colors = Annotated[Color, typer.Option(
     "--color", metavar="auto|always|never", rich_help_panel=OUTPUT, show_default=False,
-    help="When to use colors; auto: on a terminal, as NO_COLOR and FORCE_COLOR say. (default: auto)")]
+    help="When to use colors; auto respects NO_COLOR and FORCE_COLOR. (default: auto)")]
 Json = Annotated[bool, _option(OUTPUT, "--json", help="Print one JSON document.")]
 # fmt: on
 

@@ -42,7 +42,7 @@ def plan(
     output: OutputOptions,
     as_json: Json = False,
     format: Annotated[
-        PlanFormat | None, form_option(PlanFormat, "One JSON line per object, or the run-files themselves.")
+        PlanFormat | None, form_option(PlanFormat, "One JSON line per object, or the run-files.")
     ] = None,
     to: Annotated[
         Path | None,
@@ -52,17 +52,17 @@ def plan(
     shards: Annotated[
         int | None,
         typer.Option("--shards", metavar="K", min=1, max=999_999, rich_help_panel=OUTPUT,
-                     help="Split the plan into this many lock files, to collect on as many machines; needs --to."),
+                     help="Split the plan into this many lock files, for as many machines; needs --to."),
     ] = None,
     lock: Annotated[
         Path | None,
         typer.Option("--lock", parser=destination, metavar="FILE", rich_help_panel=OUTPUT,
-                     help="Also write the exact objects to a lock file for collect --locked."),
+                     help="Also write the exact objects to a lock file."),
     ] = None,
     diff: Annotated[
         Path | None,
         typer.Option("--diff", metavar="FILE", rich_help_panel=OUTPUT,
-                     help="Instead list what is new, gone or replaced since a lock file; exit 4 if anything is."),
+                     help="Instead list the differences from a lock file; exit 4 if there are any."),
     ] = None,
 ) -> None:  # fmt: skip
     """Show what a collect would do, without downloading.

@@ -26,14 +26,13 @@ def relayout(
     to: Annotated[
         str,
         typer.Option(TO, metavar="LAYOUT", autocompletion=completing("layout"),
-                     help="The new layout: mirror, hive, a template such as '{market}/{data_type}/{symbol}', or "
-                          "module:attribute."),
+                     help="The new layout: mirror, hive, a template, or module:attribute."),
     ],
     presets: Presets = None,
     output_directory: OutputDirectory = None,
     matrix_path: MatrixPath = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Print what would be moved, one line per object; change nothing.")
+        bool, typer.Option("--dry-run", "-n", help="Print what would be moved; change nothing.")
     ] = False,
     wait: Wait = False,
     as_json: Json = False,

@@ -21,7 +21,7 @@ def status(
             "--watch",
             "-w",
             rich_help_panel=OUTPUT,
-            help="Show it again every second until ^C; with --json, one line each time.",
+            help="Repeat every second until ^C; with --json, one line each time.",
         ),
     ] = False,
     *,

@@ -49,13 +49,13 @@ def symbols(
     data_type: Annotated[
         str,
         typer.Option("--data-type", "-t", metavar="TYPE", rich_help_panel=SELECTION, show_default=False,
-                     autocompletion=completing("data_types"), help="The data type to list. (default: klines)"),
+                     autocompletion=completing("data_types"), help="The data type. (default: klines)"),
     ] = "klines",
     interval: Annotated[
         str | None,
         typer.Option("--interval", "-i", metavar="INTERVAL", rich_help_panel=SELECTION,
                      autocompletion=completing("intervals"),
-                     help="The interval to list. (default: 1d, where the type has intervals)"),
+                     help="The interval. (default: 1d, where the type has intervals)"),
     ] = None,
     as_of: Annotated[
         str | None,

@@ -15,7 +15,7 @@ def verify(
     whole_root: Annotated[
         bool,
         typer.Option("--all", rich_help_panel=SELECTION,
-                     help="Verify everything on disk or in the manifest, whatever is selected."),
+                     help="Verify everything on disk or in the manifest."),
     ] = False,
     repair: Annotated[
         bool,
@@ -25,7 +25,7 @@ def verify(
     rebuild_manifest: Annotated[
         bool,
         typer.Option("--rebuild-manifest", rich_help_panel=SELECTION,
-                     help="Verify all files on disk and rebuild the manifest from them; the old one is kept."),
+                     help="Build a new manifest from the files on disk, and keep the old one."),
     ] = False,
     wait: Wait = False,
     as_json: Json = False,

@@ -324,16 +324,16 @@ _TABLE = (
     ),
     ConfigField(
         "matrix_path", _Path, "",
-        "Another matrix file. A relative path is looked up in the current folder, then next to the preset.",
+        "Another matrix file: in the current folder, or next to the preset.",
         "enhanced_binance_archive_matrix.json", "the bundled matrix",
     ),
     ConfigField(
         "output_directory", _Destination, "root",
-        "The archive root. A relative path is relative to the current folder.", "/data/binance",
+        "The archive root.", "/data/binance",
     ),
     ConfigField(
         "layout", Annotated[_Text, Field(min_length=1)], "layout",
-        "Where the archive root stores objects: mirror (by key), hive, a template, or module:attribute.",
+        "How files are arranged: mirror, hive, a template, or module:attribute.",
         "hive", "the layout of the root; mirror for a new root",
     ),
     ConfigField(
@@ -348,7 +348,7 @@ _TABLE = (
         ],
         "selection.symbols",
         "Names, globs ('*USDT'), exclusions ('!*DOWNUSDT'), lists in files ('@symbols.txt') or all: one list for all "
-        "markets, or one list per market. Text that starts with *, ! or @ needs quotes.",
+        "markets, or one per market. Quote text that starts with *, ! or @.",
         "{spot: [BTCUSDT, ETHUSDT], futures_um: ['*USDT', '!*DOWNUSDT']}",
         "the default symbols of the matrix; all symbols if quote_assets, contract or settled is given", selects=True,
     ),
@@ -382,27 +382,27 @@ _TABLE = (
                            {"type": "object", "minProperties": 1, "additionalProperties": TEXTS_SCHEMA})),
         ],
         "selection.intervals",
-        "Which intervals: one list for all data types that have intervals, or one list per data type.",
+        "Which intervals: one list for all data types that have them, or one per data type.",
         "{klines: [1h, 1d]}", "all intervals", selects=True,
     ),
     ConfigField(
         "date_range", Annotated[Dates, Written(_DATES_SCHEMA)], "selection.dates",
-        "Days in UTC, both ends included: start and end, either of which may be left out; each is a day, a month, a "
-        "year, today or yesterday. Or the last days, weeks, months or years that end yesterday, such as {last: 7d}.",
+        "Days in UTC, both ends included: start, end or both (a day, month, year, today or yesterday), or the days up "
+        "to yesterday, such as {last: 7d}.",
         "{start: 2025-06-01, end: 2025-07-15}", "all dates", selects=True,
     ),
     ConfigField(
         "partition", Partitioning, "selection.partition",
-        "Daily or monthly objects; auto takes a complete month as one object where the archive has it.", "daily",
+        "Daily or monthly objects; auto takes a past month as one object, if listed.", "daily",
     ),
     ConfigField(
         "discover", Discovery, "discovery",
-        "Learn what exists from the bucket's listing, or assume it from the calendar without asking.", "calendar",
+        "List the bucket to see what exists, or assume it from the calendar.", "calendar",
         noun="way to discover objects",
     ),
     ConfigField(
         "max_objects", _Count, "budget.max_objects",
-        "Stop before the download starts if it has more objects than this.", "10000", "no limit",
+        "Download nothing if it would be more objects than this.", "10000", "no limit",
     ),
     ConfigField(
         "max_bytes",

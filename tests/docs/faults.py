@@ -292,4 +292,4 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/root/test_runs.py::test_what_is_not_a_run_stays",
     ),
 }
-"""By the first cell of its row; file and name of each test, below ``tests/``."""
+"""By the beginning of its entry; file and name of each test, below ``tests/``."""

@@ -16,7 +16,7 @@ from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.matrix import Header, Matrix, Row, TimeUnit
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.cli.options import flag_of
-from crypto_archive.config.fields import ENVIRONMENT_FIELDS, FIELDS, PRESET_FIELDS, SELECTION
+from crypto_archive.config.fields import ENVIRONMENT_FIELDS, FIELDS, PRESET_FIELDS
 from crypto_archive.config.preset_files import SUFFIXES
 from crypto_archive.config.schema import preset_schema
 from crypto_archive.model import Market
@@ -35,7 +35,11 @@ PRESET_SCHEMA = DOCS / "preset.schema.json"
 SHARED = ("plan", "collect", "verify", "coverage", "flow run", "flow serve", "flow deployment")
 """The commands whose common options are described once."""
 
-FLOWS = ("flow run", "flow serve", "flow deployment")
+EXTENDS = {"flow serve": "flow run", "flow deployment": "flow serve"}
+"""Commands whose options are described as those of another one, and a few more."""
+
+OF_COLLECT = ("--max-objects", "--max-bytes", "--jobs", "--wait", "--json")
+"""Options of collect that other commands have, too, and that are described with the common ones."""
 
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w -]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
 
@@ -84,13 +88,10 @@ def _parts() -> dict[str, Callable[[], str]]:
     parts: dict[str, Callable[[], str]] = {
         "preset fields": _preset_fields,
         "presets": _presets,
-        "preset files": _preset_files,
         "matrix": lambda: matrix_markdown(load_matrix().rows),
         "columns": lambda: _columns(load_matrix().rows),
         "default symbols": lambda: _default_symbols(load_matrix()),
-        "names": _names,
         "options shared": lambda: _options(_common(found)),
-        "options flow shared": lambda: _options(_flow_only(found)),
     }
     for path, command in found.items():
         if command.options:
@@ -106,25 +107,23 @@ def _shared(found: dict[str, Command], paths: tuple[str, ...]) -> list[Option]:
 
 def _common(found: dict[str, Command]) -> list[Option]:
     """Return the options that are described once, for all commands that have them."""
-    document = next(option for option in found["collect"].options if option.names == ("--json",))
-    return [*_shared(found, SHARED), document]
-
-
-def _flow_only(found: dict[str, Command]) -> list[Option]:
-    return [option for option in _shared(found, FLOWS) if option not in _common(found)]
+    others = (option for option in found["collect"].options if set(option.names) & set(OF_COLLECT))
+    return [*_shared(found, SHARED), *others]
 
 
 def _own_options(command: Command, found: dict[str, Command]) -> str:
-    """Return the options of a command: the common ones by their names, and a table of all others."""
-    common = _common(found)
-    described = [*common, *(_flow_only(found) if command.path in FLOWS else ())]
-    taken = [option for option in common if option in command.options]
+    """Return the options of a command: those described elsewhere by reference, and a table of all others."""
+    if command.path in EXTENDS:
+        described, source = list(found[EXTENDS[command.path]].options), f"those of `{EXTENDS[command.path]}`"
+    else:
+        described, source = _common(found), "all [common ones](#common-options)"
+    taken = [option for option in described if option in command.options]
     own = [option for option in command.options if option not in described]
-    left_out = [option for option in common if option not in taken]
+    left_out = [option for option in described if option not in taken]
     if not taken:
         return _options(own)
     if len(left_out) < len(taken):
-        words = "all [common ones](#common-options)" + (f" but {_in_code(left_out)}" if left_out else "")
+        words = source + (f" but {_in_code(left_out)}" if left_out else "")
     else:
         words = _in_code(taken)
     return f"Options: {words}, and:\n\n{_options(own)}" if own else f"Options: {words}.\n"
@@ -135,25 +134,9 @@ def _in_code(options: list[Option]) -> str:
 
 
 def _options(options: list[Option]) -> str:
-    rows = ((f"`{', '.join(option.names)}`", _value(option.value),
+    rows = ((f"`{', '.join(option.names)}` {_value(option.value)}".strip(),
              option.help.replace("*", r"\*")) for option in options)  # fmt: skip
-    return _table(("option", "value", "meaning"), rows)
-
-
-def _names() -> str:
-    """Return the option, the preset field and the variable of each field, where it has them."""
-    options = {name for command in commands() for option in command.options for name in option.names}
-    rows = []
-    for name, field in FIELDS.items():
-        flags = ("--start", "--end", "--last") if name == "date_range" else (flag_of(name).partition("/")[0],)
-        cells = (
-            ", ".join(f"`{flag}`" for flag in flags if flag in options),
-            f"`{name}`" if name in PRESET_FIELDS else "",
-            f"`{field.variable}`" if name in ENVIRONMENT_FIELDS else "",
-        )
-        if sum(map(bool, cells)) > 1:
-            rows.append(cells)
-    return _table(("option", "preset field", "variable"), rows)
+    return _table(("option", "meaning"), rows)
 
 
 def _value(value: str) -> str:
@@ -165,18 +148,22 @@ def _presets() -> str:
     rows = []
     for path in _bundled():
         document = read_document(path, path.name)
-        kind = "selection" if any(field in document.values for field in SELECTION) else "overlay"
-        rows.append((f"`{path.stem}`", kind, str(document.values["description"])))
-    return _table(("preset", "kind", "description"), rows)
+        rows.append((f"`{path.stem}`", str(document.values["description"])))
+    return _table(("preset", "description"), rows)
 
 
 def _preset_fields() -> str:
+    """Return all fields; the first cell has every name of a field: its own, its option, and its variable."""
+    options = {name for command in commands() for option in command.options for name in option.names}
     rows = []
     for name in PRESET_FIELDS:
         field = FIELDS[name]
+        flags = ("--start", "--end", "--last") if name == "date_range" else (flag_of(name).partition("/")[0],)
+        variables = [field.variable] if name in ENVIRONMENT_FIELDS else []
+        names = ", ".join(f"`{one}`" for one in (name, *(flag for flag in flags if flag in options), *variables))
         default = _as_prose(field.left_out) if field.absent else f"`{field.left_out}`"
-        rows.append((f"`{name}`", _takes(field.schema), default, _as_prose(field.meaning)))
-    return _table(("field", "takes", "default", "meaning"), rows)
+        rows.append((names, _takes(field.schema), default, _as_prose(field.meaning)))
+    return _table(("field, option, variable", "takes", "default", "meaning"), rows)
 
 
 def _takes(schema: dict[str, Any]) -> str:
@@ -207,10 +194,6 @@ def _takes(schema: dict[str, Any]) -> str:
     return "text"
 
 
-def _preset_files() -> str:
-    return "\n".join(f"`{path.name}`:\n\n```yaml\n{path.read_text(encoding='utf-8')}```\n" for path in _bundled())
-
-
 def _bundled() -> list[Path]:
     return sorted(path for path in (REPOSITORY / "configs").iterdir() if path.suffix in SUFFIXES)
 
@@ -233,14 +216,15 @@ def _columns(rows: tuple[Row, ...]) -> str:
 
 
 def _default_symbols(matrix: Matrix) -> str:
-    rows = ((str(market), " ".join(matrix.symbols.get(market, ()))) for market in Market)
-    return _table(("market", "default symbols"), rows)
+    alike: dict[str, list[str]] = {}
+    for market in Market:
+        alike.setdefault(" ".join(matrix.symbols.get(market, ())), []).append(str(market))
+    return _table(("market", "default symbols"), ((", ".join(markets), symbols) for symbols, markets in alike.items()))
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    cells = ((cell.replace("|", "\\|") for cell in line) for line in lines)
-    return "".join("| " + " | ".join(line) + " |\n" for line in cells)
+    first, *others = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in (head, *rows))
+    return "".join([first, "|---" * len(head) + "|\n", *others])
 
 
 def _as_prose(text: str) -> str:

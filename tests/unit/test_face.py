@@ -88,7 +88,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_the_page_explains_every_name_in_one_section_and_uses_it_in_an_example() -> None:
     page = (SOURCE.parents[1] / "docs" / "library.md").read_text("utf-8")
     names = set(crypto_archive.__all__) - {"__version__"}
-    explained = re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`\w+`.*?) \|", page, re.MULTILINE)))
+    explained = re.findall(r"`(\w+)`", "\n".join(re.findall(r"^- (`\w+`.*?): ", page, re.MULTILINE)))
     assert sorted(name for name in explained if name in names) == sorted(names)
     examples = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
     assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", examples)] == []

@@ -141,7 +141,7 @@ def test_alerts_go_by_metrics_that_are_written() -> None:
         metrics = re.findall(r"\bcrypto_archive_\w+", rule["expr"])
         assert metrics
         for metric in metrics:
-            row = next(line for line in written.splitlines() if line.startswith(f"| `{metric}` |"))
+            row = next(line for line in written.splitlines() if line.startswith(f"- `{metric}` "))
             assert all(f"`{label}`" in row for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
 
 

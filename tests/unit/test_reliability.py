@@ -44,10 +44,10 @@ def test_each_named_test_exists(path: str, name: str) -> None:
 
 
 def test_each_fault_has_a_test() -> None:
-    faults = rows("Faults")
-    assert len(faults) > 50
-    assert all(happens for _, happens in faults)
-    assert [fault for fault, _ in faults] == list(TESTS)
+    entries = re.findall(r"^- (.+)$", section("Faults"), re.MULTILINE)
+    assert len(entries) > 50
+    for entry, fault in zip(entries, TESTS, strict=True):
+        assert entry.startswith(f"{fault}: ")
     assert all(TESTS.values())
 
 
