@@ -2,15 +2,16 @@
 
 import re
 import sys
+from collections import UserDict
 from contextlib import suppress
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.main import get_group
 
 from crypto_archive import __version__
-from crypto_archive.cli import collect, coverage, doctor, flow, matrix, plan, preset, relayout, status, symbols, verify
 from crypto_archive.cli.help import Command, Group
-from crypto_archive.cli.options import flag_of
 from crypto_archive.cli.process import (
     end_on_signals,
     ignore_signals,
@@ -28,8 +29,43 @@ EPILOG = (
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # Click's own, which newer Typers bring along under another name
 
 
+_COMMANDS = (
+    "plan", "collect", "verify", "coverage", "symbols", "status", "relayout", "doctor", "version", "help",
+    "matrix", "preset", "flow",
+)  # fmt: skip
+"""All commands, as help lists them; those that are not declared here have a module of their own."""
+
+
+class _OnDemand(UserDict[str, Any]):
+    """Commands by name, each loaded when it is first asked for: a call needs one of them, and most import a lot."""
+
+    def __getitem__(self, name: str) -> Any:
+        if self.data[name] is None:
+            self.data[name] = _load(name)
+        return self.data[name]
+
+
+def _load(name: str) -> Any:
+    """Return a command, or a group of commands, from the module of its name."""
+    module, group = import_module(f"crypto_archive.cli.{name}"), typer.Typer(rich_markup_mode=None)
+    if hasattr(module, "app"):
+        group.add_typer(module.app, name=name)
+    else:
+        group.command(name, cls=Command)(getattr(module, name))
+    return get_group(group).commands[name]
+
+
 class _Commands(Group):
     """The commands, with our form of usage errors instead of Typer's box."""
+
+    commands: Any
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _OnDemand({name: self.commands.get(name) for name in _COMMANDS})
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         try:
@@ -61,6 +97,7 @@ def _print_usage_error(error: Any) -> None:
 
 def _option_for(word: str, command: Any) -> str | None:
     """Return the advice to a word that stands without its option, such as a preset's name; None if there is none."""
+    from crypto_archive.cli.options import flag_of
     from crypto_archive.jobs.suggestions import suggestions
 
     taken = {one.name for one in command.params}
@@ -81,17 +118,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("plan", cls=Command)(plan.plan)
-app.command("collect", cls=Command)(collect.collect)
-app.command("verify", cls=Command)(verify.verify)
-app.command("coverage", cls=Command)(coverage.coverage)
-app.command("symbols", cls=Command)(symbols.symbols)
-app.command("status", cls=Command)(status.status)
-app.command("relayout", cls=Command)(relayout.relayout)
-app.command("doctor", cls=Command)(doctor.doctor)
-app.add_typer(matrix.app, name="matrix")
-app.add_typer(preset.app, name="preset")
-app.add_typer(flow.app, name="flow")
 
 
 @app.command("version", cls=Command)

@@ -31,6 +31,14 @@ class Group(TyperGroup):
         """Write the help."""
         _write_help(self, ctx, formatter)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, with those that Typer adds off by default: it loads pydantic to see that None is None."""
+        params: list[Any] = super().get_params(ctx)
+        for one in params:
+            if one.is_flag and one.default is None:
+                one.default = False
+        return params
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Show the help and exit with code 2 where a command is missing."""
         if not args and self.no_args_is_help and not ctx.resilient_parsing:
