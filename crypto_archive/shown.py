@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crypto_archive.text import one_line, safe
@@ -57,6 +56,8 @@ class Shown:
 
 
 def _html(caption: str, table: Table) -> Iterator[str]:
+    from html import escape
+
     yield f'<table><caption style="text-align: left">{escape(caption)}</caption><thead><tr>'
     first = table.cells(table.items[0]) if table.items else table.headings
     for name, value in zip(table.headings, first, strict=True):  # each above its column
@@ -76,6 +77,8 @@ def _rows(table: Table, items: Sequence[Any]) -> Iterator[str]:
 
 
 def _cell(value: object) -> str:
+    from html import escape
+
     text = f"{value:,}" if isinstance(value, int) else "" if value is None else escape(safe(str(value)))
     return f'<td style="text-align: {_side(value)}">{text}</td>'
 

@@ -265,6 +265,8 @@ def _contradictions(row: Row) -> Iterator[tuple[Place, str]]:
 class _EntryDocument(BaseModel):
     """One entry; unknown fields are ignored."""
 
+    model_config = ConfigDict(defer_build=True)
+
     market: Market
     data_type: _Name
     intervals: tuple[str | None, ...] = ()
@@ -276,6 +278,8 @@ class _EntryDocument(BaseModel):
 
 
 class _SeedDocument(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     description: str = ""
     last_updated: str = "unknown"
     symbols: dict[Market, tuple[_Name, ...]] = {}

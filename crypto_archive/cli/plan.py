@@ -108,7 +108,6 @@ def _plan(
     from crypto_archive.cli.process import print_line
     from crypto_archive.jobs.plan import object_document, plan as plan_of, write_run_files, write_shards
     from crypto_archive.model import UnknownSymbols
-    from crypto_archive.render.tables import lock_line, plan_table, shards_line, show
     from crypto_archive.text import json_text
 
     config = configure(selection, output, **budget.fields())
@@ -124,16 +123,20 @@ def _plan(
         else:
             plan.consume()
     if lock is not None and not output.quiet:
+        from crypto_archive.render.tables import lock_line
+
         print_line(lock_line(lock, plan.locked))
     if shards is not None and to is not None and not output.quiet:
+        from crypto_archive.render.tables import shards_line
+
         print_line(shards_line(to, written, shards))
-    shown = plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days, verbose=bool(output.verbose))
     if as_json:
         print_json(plan.document())
-    elif format is None:
-        show(shown, sys.stdout)
-    elif not output.quiet:
-        show(shown, sys.stderr)
+    elif format is None or not output.quiet:
+        from crypto_archive.render.tables import plan_table, show
+
+        shown = plan_table(plan.totals.groups, plan.notices, plan.needs(), plan.days, verbose=bool(output.verbose))
+        show(shown, sys.stdout if format is None else sys.stderr)
     if as_json or (output.quiet and format is not None):
         for notice in plan.notices:
             if isinstance(notice, UnknownSymbols):

@@ -35,7 +35,7 @@ def applied(options: ColorOptions | OutputOptions, command: str) -> Iterator[Non
             from crypto_archive.render.console import unstyled
 
             undo.enter_context(unstyled())
-        if isinstance(options, OutputOptions) and (options.log_file is not None or options.verbose > 1):
+        if isinstance(options, OutputOptions) and _logs(options):
             from crypto_archive.render.log import logging_to
             from crypto_archive.render.plain import stamped
 
@@ -45,6 +45,11 @@ def applied(options: ColorOptions | OutputOptions, command: str) -> Iterator[Non
             if options.log_file is not None:
                 undo.enter_context(_logged(command))
         yield
+
+
+def _logs(options: OutputOptions) -> bool:
+    """Whether anything is logged: into a file, or what s5cmd says on the screen."""
+    return options.log_file is not None or options.verbose > 1
 
 
 @contextmanager
@@ -102,12 +107,17 @@ def showing(
 
     Progress that would be in the way is hidden; ``cancellation`` is what stops the work.
     """
-    from crypto_archive.render.log import EventLog, said_by
     from crypto_archive.render.progress import progress
 
     verbose, figures = output.verbose > 0, not output.no_progress
     quiet = output.quiet or hidden
     shown = progress(sys.stderr, work, quiet=quiet, verbose=verbose, figures=figures, cancellation=cancellation)
+    if not _logs(output):
+        with shown:
+            yield shown.show
+        return
+    from crypto_archive.render.log import EventLog, said_by
+
     log = None if output.log_file is None else EventLog()
 
     def take(event: ProgressEvent) -> None:

@@ -513,7 +513,7 @@ WORDING = Wording(
 def _model(name: str, fields: tuple[str, ...]) -> type[BaseModel]:
     """Return a model of some fields, each of which may be left out; null is the same as leaving it out."""
     kinds: Any = {field: (FIELDS[field].kind | None, None) for field in fields}
-    return create_model(name, __config__=ConfigDict(extra="forbid"), **kinds)
+    return create_model(name, __config__=ConfigDict(extra="forbid", defer_build=True), **kinds)
 
 
 Preset = _model("Preset", PRESET_FIELDS)

@@ -139,6 +139,8 @@ def _words(written: object, at: Place, layer: Layer, listed: dict[Place, str]) -
 
 def _validated(layer: Layer, model: type[BaseModel], *, texts: bool = False) -> Layer:
     """Return a layer with its values, or with what is wrong with them; ``texts`` where numbers are text as well."""
+    if not layer.raw:  # pydantic would build the model
+        return layer
     try:
         checked = model.model_validate_strings(layer.raw) if texts else model.model_validate(dict(layer.raw))
     except ValidationError as error:

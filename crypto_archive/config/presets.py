@@ -15,7 +15,6 @@ import yaml
 from crypto_archive.catalog.document import LARGEST_BYTES, read_document
 from crypto_archive.config.fields import FIELDS, PRESET_FIELDS, SELECTION, variables
 from crypto_archive.config.preset_files import SUFFIXES, bundled_presets, preset_folder, presets_in
-from crypto_archive.config.schema import preset_schema
 from crypto_archive.config.values import split_words
 from crypto_archive.errors import ConfigError, Problem, UsageError, nearest
 from crypto_archive.files import atomic_write, expanded, explain_os_errors, read_regular
@@ -169,6 +168,8 @@ def new_preset(name: str, *, start_from: str | None = None, place: str = "name")
         UsageError: The name is not valid or taken, would shadow a bundled preset, or ``start_from`` does not exist.
         EnvironmentFailure: It cannot be written.
     """
+    from crypto_archive.config.schema import preset_schema
+
     folder = user_folder()
     path = folder / f"{name}.yaml"
     if not _NAME.fullmatch(name) or name.lower().endswith(SUFFIXES):

@@ -36,7 +36,6 @@ from crypto_archive.plan.lockfile import (
 )
 from crypto_archive.plan.selection import select
 from crypto_archive.plan.totals import PlanTotals, days_document
-from crypto_archive.root.listing import open_listing
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
 from crypto_archive.root.session import Context
@@ -115,6 +114,8 @@ def plan(
         for notice in selection.notices:
             notices(notice)
         if request.discovery is Discovery.LISTING:
+            from crypto_archive.root.listing import open_listing
+
             listing = open_listing(request, context.root)
         objects = _decided(context, selection, listing)
     if lock is not None:

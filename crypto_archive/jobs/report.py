@@ -22,7 +22,6 @@ from crypto_archive.events import (
     RunStarted,
     SeriesAnswered,
 )
-from crypto_archive.jobs.record import stored_files
 from crypto_archive.model import STORED, Absence, Notice, Outcome, Series, SeriesDays, UnknownSymbols, Verdict
 from crypto_archive.shown import Shown, Table, joined, span
 from crypto_archive.text import format_bytes, format_count, format_duration
@@ -402,6 +401,8 @@ class Report(JobReport):
             FileUnusable: The run's journal is gone, since newer runs have taken its place.
             UsageError: A relayout has moved the files since.
         """
+        from crypto_archive.jobs.record import stored_files
+
         return iter(()) if self._root is None else stored_files(self._root, self._folders)
 
     def written(self) -> tuple[Path | None, Path | None]:

@@ -13,8 +13,6 @@ from crypto_archive.plan.awaited import moves_on, wanted_by
 from crypto_archive.plan.decide import has_pinned_bytes
 from crypto_archive.plan.lockfile import LockedObject, Wait, corrupt, line_of, open_lock, write_lock
 from crypto_archive.root.layout import root_of
-from crypto_archive.s5cmd.binary import find_binary
-from crypto_archive.s5cmd.listing import list_objects
 from crypto_archive.s5cmd.runfile import list_line
 
 if TYPE_CHECKING:
@@ -122,6 +120,9 @@ def _answered(context: Context, waiting: list[Candidate], prefixes: list[str]) -
     listed: dict[str, RemoteStat] = {}
     sidecars: dict[str, str | None] = {}
     if prefixes:
+        from crypto_archive.s5cmd.binary import find_binary
+        from crypto_archive.s5cmd.listing import list_objects
+
         access = context.request.access
         # Never from remembered listings: what matters is what the archive has now.
         for entry in list_objects(find_binary(access.s5cmd), access, prefixes, cancelled=context.cancelled):

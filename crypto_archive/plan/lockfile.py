@@ -39,12 +39,12 @@ _FIELDS = 6
 _DIGITS = 12
 LONGEST_LINE = 1 << 14
 """In bytes; a key has 1,024 at most."""
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would end or garble a line, or cannot be encoded
-_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_WAIT = re.compile(r"([a-z-]+) ([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9a-f]{32}) ([^\x00-\x1f\x7f-\x9f\ud800-\udfff]+)")
-_SHARD = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}) of ([0-9a-f]{12})")
+_UNFIT = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # they would end or garble a line, or cannot be encoded
+_SIZE = r"0|[1-9][0-9]{0,18}"
+_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z"
+_SHA256 = r"[0-9a-f]{64}"
+_WAIT = r"([a-z-]+) ([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9a-f]{32}) ([^\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"
+_SHARD = r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}) of ([0-9a-f]{12})"
 
 
 class LockedObject(NamedTuple):
@@ -73,7 +73,7 @@ class Wait(NamedTuple):
     def line(self) -> str:
         """Its line, without its end; a comment to versions that do not know it."""
         line = f"{AWAITED}{self.absence or _PUBLISHED} {self.seen_on} {self.wanted_by} {self.key}"
-        if _UNFIT.search(line):
+        if re.search(_UNFIT, line):
             raise ValueError(f"the key {self.key!r} contains a control character")
         return line
 
@@ -84,7 +84,7 @@ def parse_wait(text: str) -> Wait:
     Raises:
         ValueError: It says nothing of that kind.
     """
-    found = _WAIT.fullmatch(text)
+    found = re.fullmatch(_WAIT, text)
     if found is None:
         raise ValueError(f"{text!r} is not an awaited object: expected a reason, a day, a selection and a key")
     reason, day, wanted_by, key = found.groups()
@@ -99,7 +99,7 @@ def line_of(locked: LockedObject) -> str:
     """
     stat = locked.stat
     for name, text in (("key", locked.key), ("ETag", stat.etag)):
-        if _UNFIT.search(text):
+        if re.search(_UNFIT, text):
             raise ValueError(f"the {name} {text!r} contains a control character")
     if stat.last_modified.tzinfo is None:
         raise ValueError(f"the time {stat.last_modified} has no time zone")
@@ -118,19 +118,19 @@ def parse_line(line: str) -> LockedObject:
     if len(fields) != _FIELDS:
         raise ValueError(f"expected {_FIELDS} fields separated by tabs, found {len(fields)}")
     key, size, etag, moment, sha256, sidecar = fields
-    if not key or _UNFIT.search(key):
+    if not key or re.search(_UNFIT, key):
         raise ValueError(f"{key!r} is not a valid key")
-    if not _SIZE.fullmatch(size):
+    if not re.fullmatch(_SIZE, size):
         raise ValueError(f"{size!r} is not a size in bytes")
-    if not etag or _UNFIT.search(etag):
+    if not etag or re.search(_UNFIT, etag):
         raise ValueError(f"{etag!r} is not a valid ETag")
     try:
-        if not _MOMENT.fullmatch(moment):
+        if not re.fullmatch(_MOMENT, moment):
             raise ValueError
         last_modified = datetime.fromisoformat(moment)
     except ValueError:
         raise ValueError(f"{moment!r} is not a UTC time such as 2025-07-16T00:10:11Z") from None
-    if sha256 != _NONE and not _SHA256.fullmatch(sha256):
+    if sha256 != _NONE and not re.fullmatch(_SHA256, sha256):
         raise ValueError(f"{sha256!r} is neither a SHA-256 of 64 lower-case hexadecimal digits nor '{_NONE}'")
     if sidecar not in {_SIDECAR, _NONE}:
         raise ValueError(f"{sidecar!r} is neither '{_SIDECAR}' nor '{_NONE}'")
@@ -245,7 +245,7 @@ def parse_shard(text: str) -> ShardName:
     Raises:
         ValueError: It is not a shard; the text says why.
     """
-    found = _SHARD.fullmatch(text)
+    found = re.fullmatch(_SHARD, text)
     if found is None:
         raise ValueError(f"{text!r} is not a shard such as '3/8 of 0a1b2c3d4e5f'")
     number, count = int(found[1]), int(found[2])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, RenderHook
 from rich.segment import Segment
 
-from crypto_archive.jobs.doctor import CheckStatus
 from crypto_archive.model import Outcome, Verdict
+from crypto_archive.render.plain import is_terminal
 from crypto_archive.text import safe
 
 if TYPE_CHECKING:
@@ -49,17 +49,8 @@ STATUS_STYLES: Mapping[str, str] = {
     "failed": "red",
     "bad": "red",
 }
-CHECK_STYLES: Mapping[CheckStatus, str] = {
-    CheckStatus.OK: "green",
-    CheckStatus.WARNING: "yellow",
-    CheckStatus.FAILED: "bold red",
-}
+CHECK_STYLES: Mapping[str, str] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 ROW_STYLES: Mapping[str, str] = {"active": "green", "discontinued": "yellow", "removed": "yellow"}
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
 
 
 _IN_ASCII = str.maketrans("█▓▒░×·…→–≥─", "#%+ox.~>->-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 PROGRESS_SECONDS = 5.0
 LINES_OF_A_KIND = 20
 """How many notices, retries and failures get a line of their own."""
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
 
 
 def stamped(stream: TextIO, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Callable[[str], None]:

@@ -7,8 +7,7 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, Self
 
-from crypto_archive.render.console import is_terminal
-from crypto_archive.render.plain import PlainProgress, stamped
+from crypto_archive.render.plain import PlainProgress, is_terminal, stamped
 from crypto_archive.render.stats import COLLECT, RELAYOUT, VERIFY
 
 if TYPE_CHECKING:

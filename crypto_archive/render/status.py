@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from crypto_archive.jobs.status import DIED, EMPTY, WAITING
-from crypto_archive.render.console import STATUS_STYLES, SteadyConsole, is_terminal
+from crypto_archive.render.console import STATUS_STYLES, SteadyConsole
+from crypto_archive.render.plain import is_terminal
 from crypto_archive.render.summary import doubts
 from crypto_archive.render.tables import PIPE_WIDTH, Facts, plain_table
 from crypto_archive.text import format_about, format_bytes, format_count, format_rate, one_line

@@ -18,7 +18,8 @@ from rich.text import Text
 from crypto_archive.catalog import days as dayset
 from crypto_archive.model import Absence, Partition, UnknownSymbols
 from crypto_archive.plan.lockfile import Kind
-from crypto_archive.render.console import CHECK_STYLES, ROW_STYLES, SteadyConsole, is_terminal
+from crypto_archive.render.console import CHECK_STYLES, ROW_STYLES, SteadyConsole
+from crypto_archive.render.plain import is_terminal
 from crypto_archive.text import format_about, format_bytes, format_count, one_line
 
 if TYPE_CHECKING:

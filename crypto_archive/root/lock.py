@@ -27,8 +27,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from crypto_archive.errors import RootLocked, RootUnusable
 from crypto_archive.events import Noticed
 from crypto_archive.files import atomic_write, read_json, require_own_file
@@ -92,6 +90,8 @@ class RootLock:
     """
 
     def __init__(self, root: Root, path: Path | None = None) -> None:
+        from filelock import FileLock
+
         self._root = root
         self._path = path or root.lock_path
         self._note = self._path.with_name("lock.json")
@@ -150,6 +150,8 @@ class RootLock:
         )
 
     def _try(self) -> bool:
+        from filelock import Timeout
+
         with explain_root_errors(self._root):
             require_own_file(self._path)  # acquiring it empties the file
             try:

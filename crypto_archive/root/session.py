@@ -18,7 +18,6 @@ from crypto_archive.root.layout import confirm_layout, root_of, take_layout
 from crypto_archive.root.lock import hold_shard, hold_whole, shards_of, start_shard, wait_for
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.store import Root, explain_root_errors, open_root, prune_runs, sweep_staging
-from crypto_archive.s5cmd.child import end_orphans
 
 if TYPE_CHECKING:
     import threading
@@ -185,6 +184,8 @@ def lock_root(
 
 
 def _clear_staging(root: Root) -> None:
+    from crypto_archive.s5cmd.child import end_orphans
+
     end_orphans(root.staging)
     sweep_staging(root)
 
@@ -196,6 +197,8 @@ def merge_shards(root: Root, today: date) -> tuple[Notice, ...]:
     that cannot be read is kept under another name; the next collect verifies the files that it knew. What has been
     awaited for too long is forgotten.
     """
+    from crypto_archive.s5cmd.child import end_orphans
+
     notices: list[Notice] = []
     for shard in shards_of(root):
         end_orphans(shard.staging)

@@ -24,6 +24,7 @@ from crypto_archive.plan.decide import decide, has_pinned_bytes
 from crypto_archive.plan.locked import locked_objects
 from crypto_archive.plan.lockfile import LockedObject
 from crypto_archive.root.proof import Digest, Proof
+from crypto_archive.s5cmd import binary, listing
 from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, Files, a_context, an_object, listed
 
@@ -66,8 +67,8 @@ class Bucket:
     ) -> list[Candidate]:
         """The objects of a lock file of ``items``, compared with this bucket."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "find_binary", lambda _: None)
-            patch.setattr(module, "list_objects", self.list_objects)
+            patch.setattr(binary, "find_binary", lambda _: None)
+            patch.setattr(listing, "list_objects", self.list_objects)
             return list(locked_objects(a_context(**request), Lock(items, pin), Files(stored)))
 
 
