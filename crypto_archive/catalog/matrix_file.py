@@ -124,7 +124,7 @@ _Interval = Annotated[str, AfterValidator(_parse_interval)]
 
 
 class _RuleDocument(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     match: Annotated[str, AfterValidator(_parse_expression)]
     becomes: str

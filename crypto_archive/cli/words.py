@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
@@ -71,6 +70,8 @@ def _colored(color: Color) -> Iterator[None]:
 @contextmanager
 def _logged(command: str) -> Iterator[None]:
     """Log when a command starts and how it ends, also by an error that is printed elsewhere."""
+    import logging
+
     from crypto_archive.render.log import log
 
     began, code = time.monotonic(), int(ExitCode.OK)

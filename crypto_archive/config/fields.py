@@ -213,7 +213,7 @@ def _bucket(value: str) -> str:
 class Dates(BaseModel):
     """``date_range``: two days, either of which may be left out, or the last days that end yesterday or at ``end``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     start: Annotated[str, BeforeValidator(day_text)] | None = None
     end: Annotated[str, BeforeValidator(day_text)] | None = None

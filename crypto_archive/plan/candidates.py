@@ -15,7 +15,6 @@ from crypto_archive.model import Absence, Action, Candidate, Notice, Notices, Pa
 from crypto_archive.plan.availability import ObjectDays, newest_partition, periods, stop_of, wanted_days, whole_months
 from crypto_archive.plan.awaited import earlier_groups, report_earlier, why_awaited
 from crypto_archive.plan.endings import Endings, Stop
-from crypto_archive.plan.listed import ListedGroup
 from crypto_archive.plan.selection import NamedSymbols, ResolvedSelection, announce, resolve_offline
 
 if TYPE_CHECKING:
@@ -126,6 +125,8 @@ def _listed_group(
     Raises:
         EndpointUnreachable: The listing failed, or the server lists nothing at all.
     """
+    from crypto_archive.plan.listed import ListedGroup
+
     found = False
     for candidate in ListedGroup(context, group, listing, stored, names, endings).objects():
         found = found or candidate.remote is not None
@@ -243,6 +244,8 @@ def listed_days(
     Raises:
         EndpointUnreachable: The listing failed.
     """
+    from crypto_archive.plan.listed import ListedGroup
+
     found: dict[Series, ObjectDays] = {}
     notices = Notices()
     quiet = replace(context, on_notice=notices)
