@@ -69,20 +69,50 @@ def test_importing_it_loads_nothing() -> None:
 NAMES_OF_VARIABLES = ("crypto_archive.config", "crypto_archive.config.environment")
 
 
-def test_help_loads_nothing_heavy() -> None:
-    """Of the package only the command line, errors and text, and no heavy library: help should appear immediately."""
+HEAVY = {"asyncio", "dask", "distributed", "pandas", "prefect", "pydantic_settings"}
+
+
+def loaded_by(*arguments: str, folder: Path) -> set[str]:
+    """Run a command in an empty folder; return the modules that it has loaded in the end."""
     program = (
-        "import sys; sys.argv = ['crypto-archive', '--help']\n"
+        f"import sys; sys.argv = {['crypto-archive', *arguments]}\n"
         "from crypto_archive.__main__ import main\n"
         "try:\n    main()\n"
         "finally:\n    print(*sorted(sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=folder)
     loaded = set(done.stderr.split())
     assert "crypto_archive.cli.app" in loaded
-    assert not loaded & {"pydantic", "sqlite3", "prefect", "dask", "distributed"}
+    assert not loaded & HEAVY
+    return loaded
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("collect", "--help"), ("matrix",)])
+def test_help_loads_nothing_heavy(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Of the package only the command line, errors and text, and no heavy library: help should appear immediately."""
+    loaded = loaded_by(*arguments, *(["--help"] if arguments == ("matrix",) else []), folder=tmp_path)
+    assert not loaded & {"pydantic", "rich", "sqlite3", "yaml"}
     ours = {name for name in loaded if name.startswith("crypto_archive.") and not name.startswith("crypto_archive.cli")}
     assert ours == {"crypto_archive.__main__", "crypto_archive.errors", "crypto_archive.text", *NAMES_OF_VARIABLES}
+
+
+def test_a_command_loads_no_other_command(tmp_path: Path) -> None:
+    common = {"app", "help", "process"}
+    for arguments, needed in {"--version": set(), "collect --help": {"collect", "options"}}.items():
+        loaded = loaded_by(*arguments.split(), folder=tmp_path)
+        ours = {name.removeprefix("crypto_archive.cli.") for name in loaded if name.startswith("crypto_archive.cli.")}
+        assert ours == common | needed
+
+
+def test_a_plan_from_the_calendar_loads_neither_s5cmd_nor_locks_nor_tables(tmp_path: Path) -> None:
+    wanted = "-m spot -t klines -s BTCUSDT -i 1h --last 3d --discover calendar"
+    loaded = loaded_by("plan", *wanted.split(), "--json", folder=tmp_path)
+    assert not loaded & {"filelock", "logging", "psutil", "rich"}
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("crypto_archive.")}
+    assert not rooms & {"flows", "transfer"}
+    ours = {name.removeprefix("crypto_archive.") for name in loaded}
+    assert {name for name in ours if name.startswith("s5cmd.")} == {"s5cmd.runfile"}
+    assert not ours & {"config.schema", "jobs.doctor", "jobs.record", "plan.listed", "root.listing", "render.console"}
 
 
 def test_the_page_explains_every_name_in_one_section_and_uses_it_in_an_example() -> None:
