@@ -22,8 +22,8 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.model import Notice, Outcome
-from crypto_archive.render.console import is_terminal
 from crypto_archive.render.notebook import in_notebook
+from crypto_archive.render.plain import is_terminal
 from crypto_archive.render.progress import show_progress
 from tests.unit.jobs.test_report import archive_object
 from tests.unit.render.test_terminal import MIB, MOMENT, planned
