@@ -63,17 +63,17 @@ def test_a_lock_is_what_the_archive_has_and_a_second_one_is_equal(run: Runner, a
     assert text.endswith("\n# end\n")
     assert set(found) == keys_where(archive.spec, in_research)
     assert list(found) == sorted(found, key=str.encode)
-    content = (archive.bucket / KEYS[0]).read_bytes()
+    content = (archive.bucket / KEYS[2]).read_bytes()
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    assert found[KEYS[0]] == [str(len(content)), md5, "2025-07-14T00:00:00Z", "-", "sidecar"]
+    assert found[KEYS[2]] == [str(len(content)), md5, "2025-07-16T00:00:00Z", "-", "sidecar"]
     assert files_below(run.folder) == ["again.lock", LOCK]
 
 
 def test_what_is_locked_is_collected_into_another_root_byte_for_byte(run: Runner, archive: Archive) -> None:
     first = collect(run, *RESEARCH)
     text = lock(run, *RESEARCH, "-o", ROOT)
-    content = (archive.bucket / KEYS[0]).read_bytes()
-    assert entries(text)[KEYS[0]][3] == hashlib.sha256(content).hexdigest()
+    content = (archive.bucket / KEYS[2]).read_bytes()
+    assert entries(text)[KEYS[2]][3] == hashlib.sha256(content).hexdigest()
     assert all(len(fields[3]) == 64 for fields in entries(text).values())  # all are known once they are collected
 
     second = collect(run, "--locked", LOCK, to="second")

@@ -75,7 +75,7 @@ def test_a_flow_run_collects_in_shards_verifies_and_reports(flow: Runner, archiv
     assert tasks["plan"].state.message == f"objects: {len(wanted)}, to fetch: {len(wanted)}"
     artifact = prefect.artifact(flow_run)
     assert artifact.startswith("# Archive collection: success\n")
-    assert "| spot | klines | 36 | 36 |" in artifact
+    assert "| spot | klines | 12 | 12 |" in artifact
     assert "## Failures" not in artifact
     assert not (flow.folder / ROOT / ".crypto-archive" / "shards").exists()
 
