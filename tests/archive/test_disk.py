@@ -83,7 +83,7 @@ def assert_only_whole_files(root: Path, bucket: Path) -> None:
 
 @pytest.mark.parametrize("free", [0, 64, 76, 300])
 def test_a_full_disk_ends_the_run_wherever_the_space_runs_out(disk: SmallDisk, archive: Archive, free: int) -> None:
-    """From the note of the lock (0 KiB are free) and the manifest (64) to the plan (76) and s5cmd's own writing (300)."""
+    """From the note of the lock (0 KiB are free) and the manifest (64) to the plan (76) and s5cmd's writing (300)."""
     disk.leave_free(free)
     ended = disk.run("collect", *NINE, *CALENDAR, "-o", ROOT, "--json")
     assert ended.code == 5, ended.stderr

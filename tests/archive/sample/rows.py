@@ -3,9 +3,9 @@
 The rows of a month are those of its days, one day after the other, wherever the archive has both. A file holds the
 archive's true number of rows for klines of 1m and longer, for metrics (288 a day, each twice before 2021-05-20) and for
 funding rates (3 a day). The others would take too long for a sample: unless ``full_rows`` is asked for, klines of 1s
-stop after ``MOST_SECONDS`` rows a day, bookDepth has a snapshot every ten minutes in place of every 30 seconds, and BVOLIndex
-a value a minute in place of a second. Trades, book tickers, liquidations and option summaries have no true number;
-they have some hundred rows a day at most.
+stop after ``MOST_SECONDS`` rows a day, bookDepth has a snapshot every ten minutes in place of every 30 seconds, and
+BVOLIndex a value a minute in place of a second. Trades, book tickers, liquidations and option summaries have no true
+number; they have some hundred rows a day at most.
 """
 
 from __future__ import annotations
