@@ -313,8 +313,11 @@ def test_a_signal_after_the_end_of_a_run_changes_nothing(run: Runner, moment: st
     done = collect(sending(run, moment), *THREE)
     assert (done.code, done.outcomes, done.stderr.count("Traceback")) == (0, {"fetched": 3}, 0)
     assert report_of(run)["exit_code"] == 0
-    (done.root / KEYS[0]).unlink()
-    code, stdout, stderr = sending(run, moment)("verify", "--all", "-o", ROOT, "--json")
+
+
+def test_a_signal_after_the_end_of_a_verification_changes_nothing(run: Runner) -> None:
+    (collect(run, *THREE).root / KEYS[0]).unlink()
+    code, stdout, stderr = sending(run, MOMENTS["its run is over"])("verify", "--all", "-o", ROOT, "--json")
     assert (code, stderr.count("Traceback")) == (4, 0)
     assert json.loads(stdout)["status"] == "bad"
 

@@ -145,7 +145,7 @@ def test_a_shard_outlives_the_dask_worker_that_collects_it(
     flow: Runner, proxy: FaultProxy, archive: Archive, prefect: Prefect
 ) -> None:
     held = proxy.fault("GET", KEYS[1], Stall(times=1))
-    arguments = ("run", *THREE, "-o", ROOT, "--shards", "3", "--dask-workers", "3", "--json")
+    arguments = ("run", *THREE, "-o", ROOT, "--shards", "3", "--dask-workers", "2", "--json")
     with flow.at(proxy.endpoint_url).start(*arguments) as process:
         flow_run = prefect.begun(process)
         held.wait(seconds=60.0)
