@@ -20,7 +20,18 @@ from tests.archive.disks import NoSuchMeans, without_privileges
 from tests.archive.fake_s3 import FakeS3
 from tests.archive.plans import keys_of, plan, planned
 from tests.archive.proxy import FaultProxy, Stall, Status
-from tests.archive.results import KEYS, RESEARCH, ROOT, SERIES, THREE, collect, in_research, keys_where
+from tests.archive.results import (
+    FUTURES,
+    KEYS,
+    RESEARCH,
+    ROOT,
+    SERIES,
+    THREE,
+    collect,
+    in_futures,
+    in_research,
+    keys_where,
+)
 from tests.archive.sample import SampleSpec, days, of_days
 
 if TYPE_CHECKING:
@@ -252,11 +263,11 @@ def test_two_concurrent_plans_on_one_root(run: Runner, proxy: FaultProxy, archiv
 
 def test_many_concurrent_plans_find_the_same(run: Runner, archive: Archive) -> None:
     """Each puts its listings in the place of those that others have found and are about to read."""
-    command = ("plan", "--format", "jsonl", "-o", ROOT, *RESEARCH, "-m", "futures_um")
+    command = ("plan", "--format", "jsonl", "-o", ROOT, *FUTURES)
     with ExitStack() as started:
         plans = [started.enter_context(run.start(*command, *refresh)) for refresh in (("--refresh",), ()) * 2]
         said = [one.communicate(timeout=60)[0] for one in plans]
-    expected = keys_where(archive.spec, lambda item: in_research(item) and item.market is Market.FUTURES_UM)
+    expected = keys_where(archive.spec, in_futures)
     assert [keys_of(lines) for lines in said] == [expected] * len(plans)
 
 

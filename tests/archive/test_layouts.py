@@ -18,6 +18,7 @@ from crypto_archive.plan.lockfile import open_lock
 from tests.archive.faults import Status
 from tests.archive.proxy import Stall
 from tests.archive.results import (
+    FUTURES,
     KEYS,
     RESEARCH,
     ROOT,
@@ -25,6 +26,7 @@ from tests.archive.results import (
     THREE,
     collect,
     files_below,
+    in_futures,
     in_research,
     keys_where,
     stored,
@@ -168,8 +170,7 @@ def test_days_give_way_to_their_month(here: Runner, own_archive: Callable[[Sampl
 
 
 def test_shards_fill_one_root_in_one_layout(here: Runner, archive: Archive, proxy: FaultProxy) -> None:
-    research = (*RESEARCH, "-m", "futures_um")
-    code, _, stderr = here("plan", *research, "--shards", "2", "--to", "shards")
+    code, _, stderr = here("plan", *FUTURES, "--shards", "2", "--to", "shards")
     assert code == 0, stderr
     first, second = sorted((here.folder / "shards").iterdir())
     last = [locked.key for locked in open_lock(first)][-1]
@@ -184,9 +185,9 @@ def test_shards_fill_one_root_in_one_layout(here: Runner, archive: Archive, prox
         proxy.clear()
         process.communicate(timeout=60)
     assert (beside.code, process.returncode) == (0, 0)
-    wanted = keys_where(archive.spec, lambda item: in_research(item) and item.market is Market.FUTURES_UM)
+    wanted = keys_where(archive.spec, in_futures)
     assert_there(beside.root, placed("hive"), archive.bucket, wanted)
-    assert collect(here, *research).outcomes == {"present": len(wanted)}
+    assert collect(here, *FUTURES).outcomes == {"present": len(wanted)}
 
 
 # Moves

@@ -12,6 +12,7 @@ import pytest
 from tests.archive.faults import Status
 from tests.archive.proxy import FaultProxy
 from tests.archive.results import (
+    FUTURES,
     KEYS,
     RESEARCH,
     ROOT,
@@ -70,10 +71,11 @@ def test_a_lock_is_what_the_archive_has_and_a_second_one_is_equal(run: Runner, a
 
 
 def test_what_is_locked_is_collected_into_another_root_byte_for_byte(run: Runner, archive: Archive) -> None:
-    first = collect(run, *RESEARCH)
-    text = lock(run, *RESEARCH, "-o", ROOT)
-    content = (archive.bucket / KEYS[2]).read_bytes()
-    assert entries(text)[KEYS[2]][3] == hashlib.sha256(content).hexdigest()
+    first = collect(run, *FUTURES)
+    text = lock(run, *FUTURES, "-o", ROOT)
+    key = KEYS[2].replace("spot", "futures/um")
+    content = (archive.bucket / key).read_bytes()
+    assert entries(text)[key][3] == hashlib.sha256(content).hexdigest()
     assert all(len(fields[3]) == 64 for fields in entries(text).values())  # all are known once they are collected
 
     second = collect(run, "--locked", LOCK, to="second")
@@ -84,7 +86,7 @@ def test_what_is_locked_is_collected_into_another_root_byte_for_byte(run: Runner
     assert second.report["selection"]["markets"] == []
     assert second.report["notices"] == []
     # From the other root the very same lock comes.
-    assert lock(run, *RESEARCH, "-o", "second", to="second.lock") == text
+    assert lock(run, *FUTURES, "-o", "second", to="second.lock") == text
 
 
 def test_a_root_that_has_all_makes_no_request(run: Runner, proxy: FaultProxy) -> None:
