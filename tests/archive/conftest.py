@@ -84,6 +84,7 @@ def own_archive(
 @pytest.fixture(scope="session")
 def private_copy(sample: Sample, servers: Servers) -> Iterator[PrivateCopy]:
     """The copy of the small sample that ``private_archive`` hands out."""
+    _skip_live("changes the bucket")
     with servers.take() as server:
         yield PrivateCopy(sample, server)
 
@@ -91,7 +92,6 @@ def private_copy(sample: Sample, servers: Servers) -> Iterator[PrivateCopy]:
 @pytest.fixture
 def private_archive(private_copy: PrivateCopy) -> Archive:
     """A copy of the small sample with a server of its own, for tests that change files in the bucket."""
-    _skip_live("changes the bucket")
     return private_copy.as_it_was()
 
 
