@@ -17,7 +17,7 @@ from tests.archive.proxy import FaultProxy
 from tests.archive.results import assert_whole, processes_of
 from tests.archive.running import Runner, clean_environment
 from tests.archive.sample import Sample, small, write_sample
-from tests.archive.served import LIVE_ENDPOINT, Archive, written_once
+from tests.archive.served import LIVE_ENDPOINT, Archive, PrivateCopy, Servers, written_once
 from tests.archive.server import S3Server
 
 if TYPE_CHECKING:
@@ -53,35 +53,46 @@ def write_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, Samp
         what = (spec.objects, frozenset(spec.defects.items()))
         if what not in written:
             written[what] = write_sample(tmp_path_factory.mktemp("written"), spec).root
-        shutil.copytree(written[what], root)  # keeps the time stamps
+        shutil.copytree(written[what], root, dirs_exist_ok=True)  # keeps the time stamps
         return Sample(root, spec)
 
     return write
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Servers of empty folders, for tests to fill; one that a test has done with is another test's."""
+    with Servers(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
+
+
 @pytest.fixture
 def own_archive(
-    tmp_path_factory: pytest.TempPathFactory, write_once: Callable[[Path, SampleSpec], Sample]
+    servers: Servers, write_once: Callable[[Path, SampleSpec], Sample]
 ) -> Iterator[Callable[[SampleSpec], Archive]]:
     """A function that writes a sample of the test's own choice and serves it for as long as the test lasts."""
     _skip_live("needs a bucket of its own")
-    with contextlib.ExitStack() as servers:
+    with contextlib.ExitStack() as taken:
 
         def serve(spec: SampleSpec) -> Archive:
-            written = write_once(tmp_path_factory.mktemp("own-archive") / "served", spec)
-            return Archive(servers.enter_context(S3Server(written.root)).endpoint_url, written)
+            server = taken.enter_context(servers.take())
+            return Archive(server.endpoint_url, write_once(server.root, spec))
 
         yield serve
 
 
-@pytest.fixture
-def private_archive(sample: Sample, tmp_path: Path) -> Iterator[Archive]:
-    """A copy of the small sample with a server of its own, for tests that change files in the bucket."""
+@pytest.fixture(scope="session")
+def private_copy(sample: Sample, servers: Servers) -> Iterator[PrivateCopy]:
+    """The copy of the small sample that ``private_archive`` hands out."""
     _skip_live("changes the bucket")
-    private = Sample(tmp_path / "private-archive", sample.spec)
-    shutil.copytree(sample.root, private.root)  # keeps the time stamps
-    with S3Server(private.root) as server:
-        yield Archive(server.endpoint_url, private)
+    with servers.take() as server:
+        yield PrivateCopy(sample, server)
+
+
+@pytest.fixture
+def private_archive(private_copy: PrivateCopy) -> Archive:
+    """A copy of the small sample with a server of its own, for tests that change files in the bucket."""
+    return private_copy.as_it_was()
 
 
 @pytest.fixture

@@ -60,13 +60,14 @@ def run_inside(arguments: Sequence[str], folder: Path, environment: Mapping[str,
         AssertionError: It took longer; says what it had said.
     """
     assert threading.current_thread() is threading.main_thread(), "threads share folder and environment: run.as_process"
+    encoding, _, strictness = environment.get("PYTHONIOENCODING", "utf-8").partition(":")
     with ExitStack() as put_back:
         out, err = (put_back.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         try:
             with (
                 _limited(seconds) as limit,
                 _as_a_process(arguments, folder, environment),
-                _streams(out, err),
+                _streams(out, err, encoding, strictness or "surrogateescape"),
                 _no_garbage(),
             ):
                 code = _run()
@@ -144,7 +145,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 @contextmanager
-def _streams(out: BinaryIO, err: BinaryIO) -> Iterator[None]:
+def _streams(out: BinaryIO, err: BinaryIO, encoding: str, strictness: str) -> Iterator[None]:
     """Put files in the place of the standard streams, and text streams on them such as Python makes for a pipe."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -155,13 +156,13 @@ def _streams(out: BinaryIO, err: BinaryIO) -> Iterator[None]:
             put_back.callback(os.dup2, kept, number)
             os.dup2(file.fileno(), number)
         for number, name, mode, errors in (
-            (0, "stdin", "r", "surrogateescape"),
-            (1, "stdout", "w", "surrogateescape"),
+            (0, "stdin", "r", strictness),
+            (1, "stdout", "w", strictness),
             (2, "stderr", "w", "backslashreplace"),
         ):
             buffering = 1 if name == "stderr" else -1
             stream = put_back.enter_context(
-                open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)
+                open(number, mode, buffering, encoding=encoding, errors=errors, closefd=False)
             )
             put_back.enter_context(patch.object(sys, name, stream))
         yield

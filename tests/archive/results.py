@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import psutil
 
+from crypto_archive.model import Market
 from tests.archive.sample import SIDECAR
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ KEYS = tuple(f"{FOLDER}BTCUSDT-1h-2025-07-{day}.zip" for day in (13, 14, 15))
 SERIES = ("-m", "spot", "-t", "klines", "-i", "1h", "-s", "BTCUSDT")
 THREE = (*SERIES, "--start", "2025-07-13", "--end", "2025-07-15")
 """Options that select the three objects of ``KEYS``."""
-RESEARCH = ("-p", "research", "--start", "2025-07-13", "--end", "2025-07-15")
-"""The research preset, with the days that the small sample has in full."""
+RESEARCH = ("-p", "research", "--start", "2025-07-15", "--end", "2025-07-15")
+"""The research preset, with one of the days that the small sample has in full: an object of each of its 57 series."""
+FUTURES = (*RESEARCH, "-m", "futures_um")
+"""One market of it: candles, trades, metrics, depth and funding rates, 24 objects."""
 ROOT = "archive"
 
 
@@ -146,8 +149,12 @@ def in_research(item: SampleObject) -> bool:
         or item.interval not in {None, *["1m", "5m", "1h", "1d"]}
     ):
         return False
-    days = {"2025-07-13", "2025-07-14", "2025-07-15"}
-    return str(item.period) in ({"2025-07"} if item.data_type == "fundingRate" else days)
+    return str(item.period) == ("2025-07" if item.data_type == "fundingRate" else "2025-07-15")
+
+
+def in_futures(item: SampleObject) -> bool:
+    """Whether an object belongs to what ``FUTURES`` selects."""
+    return in_research(item) and item.market is Market.FUTURES_UM
 
 
 def stored(root: Path) -> set[str]:

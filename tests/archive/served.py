@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import pytest
 from filelock import FileLock
 
 from tests.archive.sample import Sample, write_sample
+from tests.archive.server import S3Server
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.archive.sample import SampleSpec
 
@@ -70,3 +74,79 @@ def written_once(tmp_path_factory: pytest.TempPathFactory, name: str, spec: Samp
             write_sample(root, spec)
             complete.touch()
     return Sample(root, spec)
+
+
+class Servers:
+    """Servers of empty folders, which one test after the other fills: rclone takes longer to start than most tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._idle: list[S3Server] = []
+        self._started = 0
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    @contextmanager
+    def take(self) -> Iterator[S3Server]:
+        """Lend a server for as long as the context lasts; its folder is emptied afterwards."""
+        server = self._idle.pop() if self._idle else self._start()
+        try:
+            yield server
+        finally:
+            for path in server.root.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self._idle.append(server)
+
+    def _start(self) -> S3Server:
+        self._started += 1
+        root = self._folder / str(self._started)
+        root.mkdir()
+        return self._running.enter_context(S3Server(root))
+
+
+State: TypeAlias = tuple[int, int, int, int]
+
+
+class PrivateCopy:
+    """A copy of a sample that tests may change: what one has changed is put back before the next one."""
+
+    def __init__(self, sample: Sample, server: S3Server) -> None:
+        self._sample = sample
+        self._server = server
+        self._copied: dict[str, State] = {}
+
+    def as_it_was(self) -> Archive:
+        """Return the archive, every file of it as it is in the sample."""
+        root, there = self._server.root, _files(self._server.root)
+        for name in there.keys() - self._copied.keys():
+            (root / name).unlink()
+        for name in _files(self._sample.root):
+            if name not in there or there[name] != self._copied.get(name):
+                path = root / name
+                path.unlink(missing_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(self._sample.root / name, path)
+                self._copied[name] = _state(path.stat())
+        for folder, _, _ in os.walk(root, topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(folder).rmdir()
+        return Archive(self._server.endpoint_url, Sample(root, self._sample.spec))
+
+
+def _files(root: Path) -> dict[str, State]:
+    found = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            found[path.relative_to(root).as_posix()] = _state(path.lstat())
+    return found
+
+
+def _state(status: os.stat_result) -> State:
+    """Which file it is, and when it was last changed in any way, its time stamps included."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UM = Market.FUTURES_UM
 BTC, ETH = "BTCUSDT", "ETHUSDT"
-FIRST, LAST = date(2025, 4, 1), date(2025, 7, 15)
+FIRST, LAST = date(2025, 4, 1), date(2025, 7, 5)
 APRIL, MAY, JUNE = date(2025, 4, 1), date(2025, 5, 1), date(2025, 6, 1)
 DAILY = tuple(of_days(UM, "klines", (BTC, ETH), days(FIRST, LAST), ("1h",)))
 MONTHLY = tuple(
@@ -41,7 +41,7 @@ LISTING, CALENDAR = ("--discover", "listing"), ("--discover", "calendar")
 
 @pytest.fixture
 def bucket(own_archive: Callable[[SampleSpec], Archive]) -> Archive:
-    """Three months and a half of two symbols: one month is missing, and one holds a few days only."""
+    """Three months and some days of two symbols: one month is missing, and one holds a few days only."""
     return own_archive(SampleSpec.of([*DAILY, *MONTHLY], {SHORT.key: Defect.SHORT_MONTH}))
 
 

@@ -20,7 +20,18 @@ from tests.archive.disks import NoSuchMeans, without_privileges
 from tests.archive.fake_s3 import FakeS3
 from tests.archive.plans import keys_of, plan, planned
 from tests.archive.proxy import FaultProxy, Stall, Status
-from tests.archive.results import KEYS, RESEARCH, ROOT, SERIES, THREE, collect, in_research, keys_where
+from tests.archive.results import (
+    FUTURES,
+    KEYS,
+    RESEARCH,
+    ROOT,
+    SERIES,
+    THREE,
+    collect,
+    in_futures,
+    in_research,
+    keys_where,
+)
 from tests.archive.sample import SampleSpec, days, of_days
 
 if TYPE_CHECKING:
@@ -237,26 +248,29 @@ def test_a_root_that_may_not_be_written_is_planned_for_all_the_same(run: Runner,
 def test_two_concurrent_plans_on_one_root(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
     here = run.at(proxy.endpoint_url)
     (run.folder / ROOT).mkdir()
-    expected = keys_where(archive.spec, in_research)
-    command = ("plan", "--format", "jsonl", "-o", ROOT, "--refresh", *RESEARCH)
+    expected = hours(archive)
+    command = ("plan", "--format", "jsonl", "-o", ROOT, "--refresh", *HOURS, *DAYS)
     stalled = proxy.fault("LIST", "*ETHUSDT*", Stall(times=1))
     with here.start(*command) as one:
         stalled.wait()  # it is in the middle of a listing
-        assert planned(here, "--refresh", *RESEARCH) == expected
+        assert planned(here, "--refresh", *HOURS, *DAYS) == expected
         proxy.release()
         assert keys_of(one.communicate(timeout=30)[0]) == expected
     asked = proxy.count("LIST")
-    assert planned(here, *RESEARCH) == expected
+    assert planned(here, *HOURS, *DAYS) == expected
     assert proxy.count("LIST") == asked
 
 
 def test_many_concurrent_plans_find_the_same(run: Runner, archive: Archive) -> None:
     """Each puts its listings in the place of those that others have found and are about to read."""
-    command = ("plan", "--format", "jsonl", "-o", ROOT, *RESEARCH)
+    command = ("plan", "--format", "jsonl", "-o", ROOT, *FUTURES, "-t", "klines")
     with ExitStack() as started:
-        plans = [started.enter_context(run.start(*command, *refresh)) for refresh in (("--refresh",), ()) * 3]
+        plans = [
+            started.enter_context(run.start(*command, *refresh)) for refresh in (("--refresh",), (), ("--refresh",))
+        ]
         said = [one.communicate(timeout=60)[0] for one in plans]
-    assert [keys_of(lines) for lines in said] == [keys_where(archive.spec, in_research)] * len(plans)
+    expected = keys_where(archive.spec, lambda item: in_futures(item) and item.data_type == "klines")
+    assert [keys_of(lines) for lines in said] == [expected] * len(plans)
 
 
 @pytest.mark.parametrize("pattern", ["*", "*ETHUSDT*"], ids=["all", "one of them"])

@@ -40,7 +40,7 @@ def test_it_sends_no_request_and_writes_nothing(dry: Runner, proxy: FaultProxy) 
     assert code == 0
     assert proxy.requests == ()
     assert list(dry.folder.iterdir()) == []
-    assert sum(line.startswith("cp ") for line in stdout.splitlines()) == 322
+    assert sum(line.startswith("cp ") for line in stdout.splitlines()) == 114
     assert "note" not in stderr
     assert "Traceback" not in stderr
 
@@ -82,8 +82,8 @@ def test_json_is_one_document(dry: Runner) -> None:
     code, stdout, stderr = dry("collect", *RESEARCH, "-n", "--json")
     document = json.loads(stdout)
     assert (code, stderr) == (0, "")
-    assert document["totals"]["objects"] == 161
-    assert document["totals"]["commands"] == 322
+    assert document["totals"]["objects"] == 57
+    assert document["totals"]["commands"] == 114
     assert list(dry.folder.iterdir()) == []
 
 

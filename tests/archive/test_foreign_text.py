@@ -105,10 +105,8 @@ def test_an_endpoint_that_is_not_utf8_is_refused(run: Runner, url: str) -> None:
 
 @pytest.mark.parametrize(("encoding", "full"), [("ascii", "#"), ("latin-1", "#"), ("utf-8", "█")])
 def test_a_terminal_without_our_signs_gets_others(run: Runner, encoding: str, full: str) -> None:
-    plain = run.as_process.with_environment(PYTHONIOENCODING=f"{encoding}:strict")
+    plain = run.with_environment(PYTHONIOENCODING=f"{encoding}:strict")
     every = [word if word != "BTCUSDT" else "*" for word in THREE]
-    if encoding == "utf-8":
-        plain = run
     assert collect(plain, *every).code == 0
     code, stdout, stderr = plain("coverage", *every, "-o", ROOT)
     assert code == 0, stderr
@@ -116,3 +114,9 @@ def test_a_terminal_without_our_signs_gets_others(run: Runner, encoding: str, fu
     code, stdout, stderr = plain("plan", *every, "--format", "jsonl")
     assert any(json.loads(line)["symbol"] == "币安人生USDT" for line in stdout.splitlines())
     assert plain("collect", "--help").code == 0
+
+
+def test_so_does_a_process_whose_streams_are_such(run: Runner) -> None:
+    code, stdout, stderr = run.as_process.with_environment(PYTHONIOENCODING="ascii:strict")("coverage", *THREE)
+    assert code == 0, stderr
+    assert "o to fetch" in stdout

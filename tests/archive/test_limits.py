@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the limit is that of POSIX")
 
-MANY = ("-m", "spot", "-t", "klines", "-t", "trades", "--start", "2025-07-13", "--end", "2025-07-15")
+MANY = ("-m", "spot", "-t", "klines", "-t", "trades", "-i", "1h", "-i", "1d", "-s", "BTCUSDT", "-s", "ETHUSDT",
+        "-s", "ADAUSDT", "--start", "2025-07-13", "--end", "2025-07-15")  # fmt: skip
 
 BACKWARDS = """
 import datetime, itertools, time

@@ -12,6 +12,7 @@ import pytest
 from tests.archive.faults import Status
 from tests.archive.proxy import FaultProxy
 from tests.archive.results import (
+    FUTURES,
     KEYS,
     RESEARCH,
     ROOT,
@@ -63,17 +64,18 @@ def test_a_lock_is_what_the_archive_has_and_a_second_one_is_equal(run: Runner, a
     assert text.endswith("\n# end\n")
     assert set(found) == keys_where(archive.spec, in_research)
     assert list(found) == sorted(found, key=str.encode)
-    content = (archive.bucket / KEYS[0]).read_bytes()
+    content = (archive.bucket / KEYS[2]).read_bytes()
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    assert found[KEYS[0]] == [str(len(content)), md5, "2025-07-14T00:00:00Z", "-", "sidecar"]
+    assert found[KEYS[2]] == [str(len(content)), md5, "2025-07-16T00:00:00Z", "-", "sidecar"]
     assert files_below(run.folder) == ["again.lock", LOCK]
 
 
 def test_what_is_locked_is_collected_into_another_root_byte_for_byte(run: Runner, archive: Archive) -> None:
-    first = collect(run, *RESEARCH)
-    text = lock(run, *RESEARCH, "-o", ROOT)
-    content = (archive.bucket / KEYS[0]).read_bytes()
-    assert entries(text)[KEYS[0]][3] == hashlib.sha256(content).hexdigest()
+    first = collect(run, *FUTURES)
+    text = lock(run, *FUTURES, "-o", ROOT)
+    key = KEYS[2].replace("spot", "futures/um")
+    content = (archive.bucket / key).read_bytes()
+    assert entries(text)[key][3] == hashlib.sha256(content).hexdigest()
     assert all(len(fields[3]) == 64 for fields in entries(text).values())  # all are known once they are collected
 
     second = collect(run, "--locked", LOCK, to="second")
@@ -84,7 +86,7 @@ def test_what_is_locked_is_collected_into_another_root_byte_for_byte(run: Runner
     assert second.report["selection"]["markets"] == []
     assert second.report["notices"] == []
     # From the other root the very same lock comes.
-    assert lock(run, *RESEARCH, "-o", "second", to="second.lock") == text
+    assert lock(run, *FUTURES, "-o", "second", to="second.lock") == text
 
 
 def test_a_root_that_has_all_makes_no_request(run: Runner, proxy: FaultProxy) -> None:

@@ -12,13 +12,13 @@ import pytest
 
 from tests.archive.results import (
     FOLDER,
+    FUTURES,
     KEYS,
-    RESEARCH,
     THREE,
     assert_same_bytes,
     collect,
     files_below,
-    in_research,
+    in_futures,
     keys_where,
     preset,
 )
@@ -52,12 +52,12 @@ def inodes(root: Path) -> dict[str, int]:
 @pytest.mark.parametrize("discovery", ["listing", "calendar"])
 def test_a_second_run_fetches_nothing(run: Runner, proxy: FaultProxy, archive: Archive, discovery: str) -> None:
     run = run.at(proxy.endpoint_url)
-    expected = keys_where(archive.spec, in_research)
-    first = collect(run, *RESEARCH, "--discover", discovery)
+    expected = keys_where(archive.spec, in_futures)
+    first = collect(run, *FUTURES, "--discover", discovery)
     assert proxy.count("GET") == 2 * len(expected)
     before = inodes(first.root)
     lists = proxy.count("LIST")
-    second = collect(run, *RESEARCH, "--discover", discovery)
+    second = collect(run, *FUTURES, "--discover", discovery)
     assert (second.code, second.outcomes) == (0, {"present": len(expected)})
     assert second.report["status"] == "success"
     assert second.report["bytes_fetched"] == 0

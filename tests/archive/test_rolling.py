@@ -96,20 +96,20 @@ def awaited(tmp_path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "until"),
-    [({}, LAST), ({"discover": "calendar"}, date(2025, 12, 8)), ({"symbols": ["BTC*"]}, date(2025, 12, 8))],
+    ("fields", "on"),
+    [({}, (1, 2, 4, 6, 7, 10, 12)), ({"discover": "calendar"}, (1, 4, 6, 7)), ({"symbols": ["BTC*"]}, (1, 4, 6, 7))],
     ids=str,
 )
 def test_a_month_comes_though_the_dates_have_left_it_behind(
-    publisher: Publisher, configure: Configure, tmp_path: Path, fields: dict[str, Any], until: date
+    publisher: Publisher, configure: Configure, tmp_path: Path, fields: dict[str, Any], on: tuple[int, ...]
 ) -> None:
-    for today in days(FIRST, until):
+    for today in (FIRST.replace(day=day) for day in on):
         publisher.until(today)
         report = collect(configure(today, **fields), today=today)
         assert report.status == "success"
         assert stored(tmp_path, "*-2025-11.zip") == (MONTHS if today >= PUBLISHED else set())
         assert awaited(tmp_path) == (set() if today >= PUBLISHED else MONTHS)
-    assert len(stored(tmp_path, "*-1d-*.zip")) == (until - FIRST).days + 3
+    assert len(stored(tmp_path, "*-1d-*.zip")) == on[-1] + 2
     assert stored(tmp_path, "ETHUSDT*") == set()
 
 
@@ -132,7 +132,7 @@ def collect_by_lock(config: RunConfig, folder: Path, today: date) -> list[Report
 def test_a_month_comes_though_only_lock_files_are_collected(
     publisher: Publisher, configure: Configure, tmp_path: Path, collect_all: Callable[..., list[Report]]
 ) -> None:
-    for today in (*days(FIRST, date(2025, 12, 4)), PUBLISHED):
+    for today in (FIRST, date(2025, 12, 4), PUBLISHED):
         publisher.until(today)
         reports = collect_all(configure(today), tmp_path, today)
         assert {report.status for report in reports} == {"success"}

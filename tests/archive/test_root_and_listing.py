@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.archive.results import (
+    FUTURES,
     KEYS,
-    RESEARCH,
     ROOT,
     SERIES,
     THREE,
     assert_same_bytes,
     collect,
     files_below,
-    in_research,
+    in_futures,
     keys_where,
 )
 from tests.archive.sample import SIDECAR, put, replace
@@ -107,8 +107,8 @@ def test_what_is_wrong_on_disk_stays_what_it_is(here: Runner, private_archive: A
 
 def test_a_whole_root_is_compared_with_few_requests(run: Runner, private_archive: Archive, proxy: FaultProxy) -> None:
     here = run.at(proxy.endpoint_url)
-    collect(here, *RESEARCH, "--layout", "hive")
-    keys = sorted(keys_where(private_archive.spec, in_research))
+    collect(here, *FUTURES, "--layout", "hive")
+    keys = sorted(keys_where(private_archive.spec, in_futures))
     changed = {keys[0], keys[len(keys) // 2], keys[-1]}
     for key in changed:
         replace(private_archive.bucket, key)

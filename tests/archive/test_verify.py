@@ -160,7 +160,7 @@ def test_a_selection_by_preset(run: Runner, archive: Archive) -> None:
     expected = keys_where(archive.spec, in_research)
     code, document, _ = verify(run, *RESEARCH)
     assert (code, verdicts(document)) == (0, {"ok": len(expected)})
-    (run.folder / ROOT / KEYS[0]).unlink()
+    (run.folder / ROOT / KEYS[2]).unlink()
     assert verify(run, *RESEARCH, "-m", "options")[0] == 0
     assert verify(run, *RESEARCH, "-m", "spot")[0] == 4
 

@@ -75,19 +75,15 @@ def test_the_second_run_goes_on_when_the_first(
 
 
 def test_a_wait_can_be_interrupted(run: Runner, first: subprocess.Popen[str]) -> None:
-    with waiting(run, first, *COLLECT) as second:
+    with waiting(run, first, *COLLECT) as second, waiting(run, first, "collect", *THREE, "-o", ROOT) as third:
         second.send_signal(signal.SIGINT)
         done = ended(run, second, seconds=10)
+        third.send_signal(signal.SIGTERM)
+        stdout, stderr = third.communicate(timeout=10)
     assert (done.code, done.outcomes, done.report["status"]) == (130, {}, "interrupted")
     assert "Traceback" not in done.stderr
     assert len(list((run.folder / ROOT).glob(".crypto-archive/runs/*"))) == 1  # that of the first
-
-
-def test_a_wait_that_is_interrupted_is_reported_to_a_person(run: Runner, first: subprocess.Popen[str]) -> None:
-    with waiting(run, first, "collect", *THREE, "-o", ROOT) as second:
-        second.send_signal(signal.SIGTERM)
-        stdout, stderr = second.communicate(timeout=10)
-    assert second.returncode == 143
+    assert third.returncode == 143  # and a person is told
     assert "The run was interrupted" in stdout
     assert "report.json" not in stdout
     assert "Traceback" not in stderr

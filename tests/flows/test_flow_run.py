@@ -75,7 +75,7 @@ def test_a_flow_run_collects_in_shards_verifies_and_reports(flow: Runner, archiv
     assert tasks["plan"].state.message == f"objects: {len(wanted)}, to fetch: {len(wanted)}"
     artifact = prefect.artifact(flow_run)
     assert artifact.startswith("# Archive collection: success\n")
-    assert "| spot | klines | 36 | 36 |" in artifact
+    assert "| spot | klines | 12 | 12 |" in artifact
     assert "## Failures" not in artifact
     assert not (flow.folder / ROOT / ".crypto-archive" / "shards").exists()
 
@@ -145,7 +145,7 @@ def test_a_shard_outlives_the_dask_worker_that_collects_it(
     flow: Runner, proxy: FaultProxy, archive: Archive, prefect: Prefect
 ) -> None:
     held = proxy.fault("GET", KEYS[1], Stall(times=1))
-    arguments = ("run", *THREE, "-o", ROOT, "--shards", "3", "--dask-workers", "3", "--json")
+    arguments = ("run", *THREE, "-o", ROOT, "--shards", "3", "--dask-workers", "2", "--json")
     with flow.at(proxy.endpoint_url).start(*arguments) as process:
         flow_run = prefect.begun(process)
         held.wait(seconds=60.0)

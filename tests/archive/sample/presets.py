@@ -108,9 +108,16 @@ def _every_row(exact_day: date | None = None) -> Iterator[SampleObject]:
 
 
 def _shown_intervals(row: Published, partition: Partition, *, every: bool) -> tuple[str, ...]:
-    """Every interval of the klines where asked for, 1h and the longest otherwise: a month of 1m has 43,200 rows."""
+    """Every interval of the klines where asked for, 1h and the longest otherwise.
+
+    Months of a few minutes are those of spot alone: one of 1m has 43,200 rows.
+    """
     intervals = row.intervals(partition)
-    return intervals if not intervals or (every and row.data_type == "klines") else ("1h", intervals[-1])
+    if intervals and not (every and row.data_type == "klines"):
+        return "1h", intervals[-1]
+    if partition is Partition.MONTHLY and row.market is not SPOT:
+        return tuple(one for one in intervals if one not in {"1m", "3m", "5m"})
+    return intervals
 
 
 def _unusual(day: date) -> Iterator[SampleObject]:

@@ -2,10 +2,10 @@
 
 The rows of a month are those of its days, one day after the other, wherever the archive has both. A file holds the
 archive's true number of rows for klines of 1m and longer, for metrics (288 a day, each twice before 2021-05-20) and for
-funding rates (3 a day). The others would take too long for a sample: unless ``full_rows`` is asked for, klines stop
-after ``MOST_KLINES`` rows a day, bookDepth has a snapshot every ten minutes in place of every 30 seconds, and BVOLIndex
-a value a minute in place of a second. Trades, book tickers, liquidations and option summaries have no true number;
-they have a few hundred rows a day at most.
+funding rates (3 a day). The others would take too long for a sample: unless ``full_rows`` is asked for, klines of 1s
+stop after ``MOST_SECONDS`` rows a day, bookDepth has a snapshot every ten minutes in place of every 30 seconds, and
+BVOLIndex a value a minute in place of a second. Trades, book tickers, liquidations and option summaries have no true
+number; they have some hundred rows a day at most.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.archive.sample.objects import SampleObject
 
-MOST_KLINES = 1_440
+MOST_SECONDS = 240
 DAY_MS = 86_400_000
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05, where the weeks of the archive count from
@@ -101,7 +101,7 @@ class _Draft:
 
     def few(self) -> int:
         """How many rows a file has whose true number depends on the day."""
-        return self.chance.randrange(250, 400)
+        return self.chance.randrange(80, 130)
 
     def moments(self, count: int) -> list[int]:
         """Draw times within the period, ascending, in the unit of the file."""
@@ -139,7 +139,9 @@ def _kline_times(draft: _Draft) -> Iterator[tuple[int, int]]:
 
 
 def _klines(draft: _Draft) -> Iterator[str]:
-    times = _kline_times(draft) if draft.full_rows else islice(_kline_times(draft), MOST_KLINES)
+    times = _kline_times(draft)
+    if draft.item.interval == "1s" and not draft.full_rows:
+        times = islice(times, MOST_SECONDS)
     write = _trade_klines if draft.item.data_type == "klines" else _index_klines
     ticks = draft.ticks
     scaled = ((opens * ticks, following * ticks - 1) for opens, following in times)
