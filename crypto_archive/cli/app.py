@@ -1,6 +1,5 @@
 """The application: its commands, and the one place where an error becomes a message and an exit code."""
 
-import os
 import re
 import sys
 from collections import UserDict
@@ -181,7 +180,6 @@ def _main(
 
 def run() -> NoReturn:
     """Run the command line and exit with a code of the table in ``docs/exit-codes.md``."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some takes longer than most commands
     prepare_streams()
     end_on_signals()
     try:
