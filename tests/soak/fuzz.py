@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -271,6 +272,11 @@ def _ways(path: Path) -> tuple[Callable[[Path, random.Random], str], ...]:
 # Rounds
 
 
+def _bytes(usage: resource.struct_rusage) -> int:
+    """Return the most memory that a process took."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 @dataclass(slots=True)
 class FuzzCounts:
     """What a fuzz has met so far.
@@ -347,7 +353,8 @@ class Fuzz:
             broken.append(f"exit code {code}: {errors[-1500:]}")
         if seconds > CPU_SECONDS:
             broken.append(f"{seconds:.0f} seconds")
-        if size > MOST_BYTES:
+        # A process starts with the peak of the one that forked it: up to that, its own is not known.
+        if size > max(MOST_BYTES, _bytes(resource.getrusage(resource.RUSAGE_SELF))):
             broken.append(f"{size:,} bytes of memory")
         mine = {path.name: path.read_text("utf-8") for path in (self._work / "mine").iterdir()}
         if mine != {"notes.txt": "mine"}:
@@ -367,9 +374,7 @@ class Fuzz:
             _, status, usage = os.wait4(process.pid, 0)
             hang.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-        unit = 1 if sys.platform == "darwin" else 1024
-        # A process starts with the peak of the one that forked it, so that this is what it took at most.
-        return process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit
+        return process.returncode, usage.ru_utime + usage.ru_stime, _bytes(usage)
 
     def _environment(self, folder: Path) -> dict[str, str]:
         inherited = {name: value for name, value in clean_environment().items() if not leaks(name)}
