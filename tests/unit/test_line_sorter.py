@@ -61,7 +61,7 @@ def test_memory_does_not_grow_with_the_lines() -> None:
         tracemalloc.stop()
         return highest
 
-    assert peak(20_000) < 2 * peak(5_000)
+    assert peak(30_000) < 2 * peak(10_000)  # both have as many files open as there may be, each with its buffer
 
 
 def test_a_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
