@@ -18,16 +18,18 @@ from crypto_archive.cli.options import (
     refuse_two_forms,
     with_options,
 )
-from crypto_archive.errors import UsageError
+from crypto_archive.cli.process import print_line
 
 MOVED = ("coverage", "symbols")
-"""What was a command of this group and is one of its own."""
+"""What was a command of this group and is one of its own: scripts and cron jobs that call it go on working."""
 
 
 class _Matrix(Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[:1] and args[0] in MOVED:
-            raise UsageError(f"'{args[0]}' is a command of its own now", hint=f"Run `crypto-archive {args[0]}`.")
+            print_line(f"note  `crypto-archive matrix {args[0]}` is now `crypto-archive {args[0]}`")
+            root = ctx.find_root()
+            return root.command.resolve_command(root, args)
         return super().resolve_command(ctx, args)
 
 

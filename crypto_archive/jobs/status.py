@@ -168,7 +168,7 @@ def status(config: RunConfig) -> Status:
         config: The archive root and the matrix; nothing else of it matters.
 
     Raises:
-        RootUnusable: There is no such folder, or it cannot be read.
+        RootUnusable: The folder does not exist or cannot be read.
         ManifestUnreadable: The manifest is damaged, or a newer version wrote it.
     """
     root = Root(config.request.root.absolute())

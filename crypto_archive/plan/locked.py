@@ -194,7 +194,7 @@ class LockLines:
         """Pass a plan on, and take its lines.
 
         Raises:
-            EnvironmentFailure: An object of the listing does not fit into a line, or there is no room for the lines.
+            EnvironmentFailure: An object of the listing does not fit into a line, or the disk is full.
         """
         for item in planned:
             try:

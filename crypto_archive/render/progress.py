@@ -82,7 +82,7 @@ def show_progress(job: str = "collect") -> Iterator[Callable[[ProgressEvent], No
         job: What is going on: ``collect``, ``verify`` or ``relayout``.
 
     Raises:
-        ValueError: There is no such job.
+        ValueError: The name is not that of a job.
 
     Example:
         >>> from crypto_archive import collect, load_preset, show_progress

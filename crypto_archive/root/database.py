@@ -210,7 +210,7 @@ def connect_onlooker(path: Path) -> sqlite3.Connection:
             return _open_reader(path, uri)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in _UNUSABLE:
-                raise  # else there is no place for the file that SQLite needs to read a killed writer's log
+                raise  # otherwise SQLite cannot create the file that it needs to read a killed writer's log
     return _open_reader(path, f"{uri}&immutable=1")
 
 

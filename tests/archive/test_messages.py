@@ -102,8 +102,6 @@ def test_all_problems_are_listed_together(run: Runner) -> None:
         ("matrix show -f json", "Error: --format: 'json' is not one of 'yaml', 'markdown'; use --json Hint: "),
         ("plan --json --format jsonl " + ONE, "Error: --json: cannot be combined with --format jsonl"),
         ("symbols --json --format names", "Error: --json: cannot be combined with --format names"),
-        ("matrix coverage -p research", "Error: 'coverage' is a command of its own now Hint: Run `crypto-archive cov"),
-        ("matrix symbols", "Error: 'symbols' is a command of its own now Hint: Run `crypto-archive symbols`."),
         ("verify --rebuild-manifest --discover listing", "a manifest is rebuilt from the files alone"),
         ("symbols --as-of 2021-13-01", "Error: --as-of: '2021-13-01' is not a day; write"),
         ("symbols --as-of 2021-06", "Error: --as-of: '2021-06' has more than one day; write one, such as 2021-06-30"),

@@ -92,6 +92,15 @@ def test_a_command_that_does_not_exist(arguments: tuple[str, ...], said: str) ->
     assert (done.exit_code, done.stdout, done.stderr.splitlines()[0]) == (ExitCode.USAGE, "", said)
 
 
+@pytest.mark.parametrize("name", ["coverage", "symbols"])
+def test_a_call_of_the_former_name_goes_on_working(name: str) -> None:
+    done = CliRunner().invoke(app, ["matrix", name, "--help"])
+    assert done.exit_code == 0
+    assert done.stderr == f"note  `crypto-archive matrix {name}` is now `crypto-archive {name}`\n"
+    listed = CliRunner().invoke(app, ["matrix", "--help"]).stdout
+    assert name not in [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
+
+
 @pytest.mark.parametrize("words", [(), ("preset",), ("flow",)])
 def test_without_a_command_the_help_is_the_error(words: tuple[str, ...]) -> None:
     done = run(*words)
