@@ -309,10 +309,12 @@ class Batch:
     Attributes:
         number: From 1, in the order of the plan.
         items: The objects; all of one market and data type.
+        commands: How many commands copy them.
     """
 
     number: int
     items: tuple[PlannedObject, ...]
+    commands: int
 
     @property
     def label(self) -> str:

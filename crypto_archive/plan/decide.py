@@ -1,14 +1,13 @@
-"""What to do about each object, and why; and the batches of what is to be fetched."""
+"""What to do about each object, and why."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.keys import sidecar_key
-from crypto_archive.model import Action, Batch, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict, is_md5
+from crypto_archive.model import Action, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict, is_md5
 from crypto_archive.root.proof import prove, settled
 
 if TYPE_CHECKING:
@@ -217,27 +216,3 @@ def _adopt(context: Context, key: str, remote: RemoteStat | None, run_id: str, *
         sidecar_etag=proof.sidecar_etag,
     )
     return Decision(Action.KEEP, "there", adopted)
-
-
-def batches(planned: Iterable[PlannedObject], batch_size: int, numbers: Iterator[int] | None = None) -> Iterator[Batch]:
-    """Yield batches of at most ``batch_size`` copy commands, zip and sidecar each counted.
-
-    A batch never mixes market and data type. An object is never split: where ``batch_size`` is 1, a batch is one
-    object, and its commands go to run-files of one command each. ``numbers`` are theirs, by default from 1.
-    """
-    numbers = numbers or count(1)
-    items: list[PlannedObject] = []
-    commands = 0
-    for item in planned:
-        if items and (commands + len(item.keys) > batch_size or not _alike(items[-1], item)):
-            yield Batch(next(numbers), tuple(items))
-            items, commands = [], 0
-        items.append(item)
-        commands += len(item.keys)
-    if items:
-        yield Batch(next(numbers), tuple(items))
-
-
-def _alike(one: PlannedObject, other: PlannedObject) -> bool:
-    series, another = one.object.series, other.object.series
-    return series.market == another.market and series.data_type == another.data_type

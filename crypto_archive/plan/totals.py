@@ -43,8 +43,8 @@ class GroupTotals:
         data_type: The data type.
         objects: Planned objects, including those already present.
         sidecars: Sidecars to fetch.
-        commands: Copy commands to run, including those for sidecars.
-        batches: Batches of commands.
+        commands: Copy commands to run; one copies many objects with their sidecars.
+        batches: Batches of commands, if each has as many as it may.
         bytes: The bytes of the objects whose size is known, without sidecars.
         sized: How many objects have a known size.
         present: Objects that are already present and left alone; of some, only the sidecar is to be fetched.
@@ -157,9 +157,11 @@ class PlanTotals:
             yield item
 
     def counting_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Count each batch and pass it on."""
+        """Count each batch and its commands, and pass it on."""
         for batch in batches:
-            self._of(batch.items[0]).counts["batches"] += 1
+            counts = self._of(batch.items[0]).counts
+            counts["batches"] += 1
+            counts["commands"] += batch.commands
             yield batch
 
     def _of(self, item: PlannedObject) -> _Running:
@@ -184,7 +186,6 @@ def _count(item: PlannedObject, of: _Running) -> None:
         counts["saved_bytes"] += item.covers.bytes - (known_size(item) or 0)
     if item.action.transfers:
         counts["sidecars"] += item.with_sidecar
-        counts["commands"] += len(item.keys)
         counts["added_bytes"] += added_bytes(item)
     if not item.action.downloads:
         counts[_STAYING[item.action]] += 1

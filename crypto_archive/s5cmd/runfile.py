@@ -26,12 +26,12 @@ def copy_line(bucket: str, key: str, destination: str, part_size_mb: int | None 
 
     Raises ValueError where the key cannot be written to a run-file, or the destination could leave its folder.
     """
-    if not key or key.endswith("/") or not _writable(key):
+    if not key or key.endswith("/") or not is_writable(key):
         raise ValueError(f"the key {key!r} cannot be written to a run-file")
     path = PurePosixPath(destination)
     inside = path.parts and not path.is_absolute() and ".." not in path.parts
     # s5cmd takes "s3://" for another bucket and a path that ends in "/" for a folder.
-    if not inside or not _writable(destination) or destination.startswith("s3://") or destination.endswith("/"):
+    if not inside or not is_writable(destination) or destination.startswith("s3://") or destination.endswith("/"):
         raise ValueError(f"the destination {destination!r} is not a relative path of a file")
     size = "" if part_size_mb is None else f"--part-size {part_size_mb} "
     return f"cp --raw {size}{shlex.quote(f's3://{bucket}/{key}')} {shlex.quote(destination)}"
@@ -60,21 +60,14 @@ def write_run_file(path: Path, lines: Iterable[str], header: str = "") -> None:
 
 
 def run_files(
-    folder: Path,
-    number: int,
-    keys: Iterable[str],
-    *,
-    bucket: str,
-    batch_size: int = 100,
-    part_size_mb: int | None = None,
-    attempt: int = 1,
+    folder: Path, number: int, lines: Iterable[str], *, batch_size: int = 100, attempt: int = 1
 ) -> Iterator[Path]:
     """Write the run-files of a batch, each once the one before it has been used, and yield their paths.
 
-    Each has at most ``batch_size`` commands that copy a key to the path of the same name, and is called
-    ``batch-00001.s5cmd``, ``batch-00001-part2.s5cmd``, ``batch-00001-attempt2.s5cmd``.
+    Each has at most ``batch_size`` copy commands, and is called ``batch-00001.s5cmd``, ``batch-00001-part2.s5cmd``,
+    ``batch-00001-attempt2.s5cmd``.
     """
-    remaining = iter(keys)
+    remaining = iter(lines)
     for part in count(1):
         some = tuple(islice(remaining, batch_size))
         if not some:
@@ -86,17 +79,18 @@ def run_files(
             f"crypto-archive, batch {number}, attempt {attempt}, {len(some)} copy commands.\n"
             f"By hand, in the folder that is to hold the files: s5cmd --no-sign-request run {path.name}"
         )
-        write_run_file(path, (copy_line(bucket, key, key, part_size_mb) for key in some), header)
+        write_run_file(path, some, header)
         yield path
 
 
 def _url_to_list(bucket: str, prefix: str) -> str:
-    if not _writable(prefix) or not _GLOB_SIGNS.isdisjoint(prefix):
+    if not is_writable(prefix) or not _GLOB_SIGNS.isdisjoint(prefix):
         raise ValueError(f"the prefix {prefix!r} cannot be listed with s5cmd")
     return f"s3://{bucket}/{prefix}"
 
 
-def _writable(text: str) -> bool:
+def is_writable(text: str) -> bool:
+    """Whether a run-file can hold a text."""
     return text.isprintable() or all(unicodedata.category(character) not in _UNWRITABLE for character in text)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.events import ObjectFinished
 from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
 from crypto_archive.root.covered import month_days
 from crypto_archive.root.proof import as_listed, prove, settled
@@ -15,7 +17,6 @@ from crypto_archive.root.store import Refused, publish, publish_sidecar, quarant
 from crypto_archive.s5cmd.listing import list_objects
 
 if TYPE_CHECKING:
-    from crypto_archive.events import ObjectFinished
     from crypto_archive.model import PlannedObject, RemoteStat
     from crypto_archive.root.proof import Digest, Proof
     from crypto_archive.root.session import Context
@@ -37,16 +38,20 @@ class RetryDownload:
     reason: str
 
 
-def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectState) -> ObjectFinished | RetryDownload:
+def finish_object(
+    context: Context, binary: Binary, run_id: str, state: ObjectState, folders: set[str] | None = None
+) -> ObjectFinished | RetryDownload:
     """Prove the bytes of an object, then publish them, ask for another download, or quarantine them.
 
-    May be called from several threads. Raises RootUnusable when the disk is full or the root cannot be written to.
+    May be called from several threads. Raises FileNotFoundError when the bytes are not there, and RootUnusable when the
+    disk is full or the root cannot be written to. ``folders`` are those of ``publish``, for objects that are finished
+    together.
     """
     if state.in_place:
         return _finish_stored(context, binary, state)
     planned, sidecar = state.planned, state.arrived_sidecar
     remote = _listed(context, binary, state)
-    proof = prove(state.file, sidecar, _name(planned), remote)
+    proof = prove(Path(state.file), Path(sidecar) if sidecar else None, _name(planned), remote)
     agreed = proof.digest.sha256 in state.rejected  # with an earlier download: the fault is upstream, not on the way
     if proof.verdict is Verdict.CORRUPT and agreed:
         proof, remote = _second_opinion(context, binary, state, proof)
@@ -54,7 +59,7 @@ def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectSt
     if (sound or agreed) and (reason := _not_as_locked(context, binary, planned, proof.digest)):
         return replace(state.ended(Outcome.FAILED, reason, refused=True), bytes_fetched=state.arrived_bytes)
     if sound:
-        finished = _publish(context.root, state, proof, remote)
+        finished = _publish(context.root, state, proof, remote, folders)
         return finished if finished.outcome is Outcome.FAILED else with_month_days(context, planned, finished)
     if state.attempts < context.request.fetching.attempts:
         return RetryDownload(proof.digest.sha256, proof.reason)
@@ -67,7 +72,7 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
     path = root.file(planned.object.key)
     remote = _listed(context, binary, state)
     try:
-        proof = prove(path, sidecar, path.name, remote)
+        proof = prove(path, Path(sidecar) if sidecar else None, path.name, remote)
     except OSError as error:  # gone or unreadable, and it was not downloaded: a new download is the cure
         return RetryDownload("", f"the stored file cannot be read: {error.strerror or error}")
     if proof.as_listed is False:
@@ -85,7 +90,7 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
         except Refused as error:
             return replace(state.ended(Outcome.FAILED, f"{error}; {error.hint}"), bytes_fetched=fetched)
     reason = f"only its sidecar was downloaded; {proof.reason}" if sidecar is not None else proof.reason
-    return _stored(state.ended(Outcome.PRESENT, reason), proof, remote, fetched)
+    return _stored(state, Outcome.PRESENT, reason, proof, remote, fetched)
 
 
 def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat | None:
@@ -130,11 +135,13 @@ def _second_opinion(
     planned = state.planned
     name = _name(planned)
     if proof.sidecar is Verdict.OK:
-        return settled(replace(proof, reason="replaced by the archive after it was listed"), state.file, name), None
+        return settled(
+            replace(proof, reason="replaced by the archive after it was listed"), Path(state.file), name
+        ), None
     remote = planned.remote or listed_now(context, binary, planned.object.key)
     proof = replace(proof, as_listed=as_listed(proof.digest, remote))
     if remote is not None and proof.as_listed is not False:
-        return settled(proof, state.file, name), remote
+        return settled(proof, Path(state.file), name), remote
     return proof, remote
 
 
@@ -160,32 +167,40 @@ def _not_as_locked(context: Context, binary: Binary, planned: PlannedObject, dig
     return "" if now == then else f"{REPLACED}: {name} {now}, locked was {then}"
 
 
-def _publish(root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | None) -> ObjectFinished:
+def _publish(
+    root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | None, folders: set[str] | None
+) -> ObjectFinished:
     planned, fetched = state.planned, state.arrived_bytes
     try:
-        publish(root, state.file, planned.object.key, state.arrived_sidecar)
+        publish(root, state.file, planned.object.key, state.arrived_sidecar, folders)
     except (Refused, ValueError) as error:
         reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
         return replace(state.ended(Outcome.FAILED, reason), bytes_fetched=fetched, remote=remote)
     outcome = Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED
     reason = proof.reason if state.rejected or proof.verdict is not Verdict.OK else ""
-    return _stored(state.ended(outcome, reason), proof, remote, fetched)
+    return _stored(state, outcome, reason, proof, remote, fetched)
 
 
-def _stored(ended: ObjectFinished, proof: Proof, remote: RemoteStat | None, fetched: int) -> ObjectFinished:
+def _stored(
+    state: ObjectState, outcome: Outcome, reason: str, proof: Proof, remote: RemoteStat | None, fetched: int
+) -> ObjectFinished:
     """Return the event of an object that is at its final path, with what was seen to agree with its bytes."""
     remote = proof.provenance(remote)
     listed = remote.sidecar_etag if remote is not None else None
     unlike_md5 = proof.sidecar is not None and listed is not None and not is_md5(listed)
-    return replace(
-        ended,
+    return ObjectFinished(
+        state.planned.object,
+        outcome,
+        reason,
         size=proof.digest.size,
         bytes_fetched=fetched,
         sha256=proof.digest.sha256,
-        etag=remote.etag if remote else proof.digest.md5,
-        sidecar_etag=listed if unlike_md5 else proof.sidecar_etag,
         verdict=proof.verdict,
         remote=remote,
+        attempts=state.attempts,
+        lane=state.lane,
+        etag=remote.etag if remote else proof.digest.md5,
+        sidecar_etag=listed if unlike_md5 else proof.sidecar_etag,
     )
 
 

@@ -39,7 +39,7 @@ from crypto_archive.events import (
     PlanFinished,
 )
 from crypto_archive.files import DiskQueue
-from crypto_archive.model import Absence, Action, Batch, Outcome, PlannedObject, RemoteStat
+from crypto_archive.model import Absence, Action, Outcome, PlannedObject, RemoteStat
 from crypto_archive.root.store import Root
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.child import AwakeClock
@@ -61,7 +61,8 @@ E = TypeVar("E")
 LONGEST_TEST_SECONDS = 60.0
 
 PROGRAM = """#!{python} -IS
-import json, os, re, shlex, signal, sys, time
+import datetime, json, os, re, shlex, signal, sys, time
+from fnmatch import fnmatch
 from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -121,10 +122,23 @@ def act(deed, source, target):
         signal.pause()
 
 
-for line in run_file.read_text().splitlines():
-    if line.startswith("#"):
-        continue
-    *_, source, target = shlex.split(line)
+def copies(words):
+    # A bucket that has zip and sidecar of every day.
+    *flags, source, target = words
+    if "--raw" in flags:
+        yield source, target
+        return
+    excluded = [value for flag, value in zip(flags, flags[1:]) if flag == "--exclude"]
+    head, year, month = re.fullmatch("(.*?)([0-9]{{4}})-([0-9]{{2}})-.*[.]zip.*", source).groups()
+    for day in range(1, 32):
+        for tail in (".zip", ".zip.CHECKSUM"):
+            url = f"{{head}}{{year}}-{{month}}-{{day:02}}{{tail}}"
+            if fnmatch(url, source) and not any(fnmatch(url, pattern) for pattern in excluded):
+                yield url, target + url.rpartition("/")[2]
+
+
+words = [shlex.split(line) for line in run_file.read_text().splitlines() if not line.startswith("#")]
+for source, target in (pair for command in words for pair in copies(command)):
     default = told["sidecars"] if target.endswith(".CHECKSUM") else told["zips"]
     deeds = told["keys"].get(target, default)
     for deed in deeds[min(attempt, len(deeds)) - 1].split(" then "):
@@ -142,7 +156,7 @@ NO_WORD = "s5cmd exited without reporting this object"
 
 def fetched(item: ObjectState) -> ObjectFinished:
     """The event of good bytes."""
-    size = item.file.stat().st_size
+    size = Path(item.file).stat().st_size
     return replace(item.ended(Outcome.FETCHED), size=size, bytes_fetched=size)
 
 
@@ -201,9 +215,9 @@ class Site:
         """An engine that finishes objects, and explains absences, as the site does."""
         assert self.program is not None, "tell it what to do"
         context = context_of(Root(self.folder), self.fetching, cancellation=self.cancellation)
-        binary, concurrency = Binary(self.program, "2.3.0"), Concurrency(self.fetching.jobs)
+        binary, concurrency = Binary(self.program, "2.3.0"), Concurrency(self.fetching.jobs or 1, 16)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(lane_module, "finish_object", lambda *given: self.finish(given[-1]))
+            patched.setattr(lane_module, "finish_object", lambda _c, _b, _r, state, _f: self.finish(state))
             patched.setattr(lane_module, "absence", lambda _row, item, _today: self.explain_absence(item))
             with Engine(context, self.run_folder, binary, concurrency) as engine:
                 yield engine
