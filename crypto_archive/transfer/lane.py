@@ -128,17 +128,19 @@ class Lane:
         if left := [] if self._stopped_because else state.asked_by_pattern_only():
             # By name, each of them has an answer of its own.
             commands = [copy_by_name(access.bucket, key, fetching.part_size_mb) for key in left]
-            self._copy(batch, state, commands, attempt)
+            self._copy(batch, state, commands, attempt, by_name=True)
         for item in state.open:
             self._conclude(item)
         return bool(state.open)
 
-    def _copy(self, batch: Batch, state: BatchState, commands: list[CopyCommand], attempt: int) -> None:
+    def _copy(
+        self, batch: Batch, state: BatchState, commands: list[CopyCommand], attempt: int, *, by_name: bool = False
+    ) -> None:
         """Run copy commands, and prove what arrives."""
         state.expect(commands)
         names = run_files(
             self._engine.folder, batch.number, (command.line for command in commands),
-            batch_size=self._context.request.fetching.batch_size, attempt=attempt,
+            batch_size=self._context.request.fetching.batch_size, attempt=attempt, by_name=by_name,
         )  # fmt: skip
         for run_file in names:
             if not self._context.cancelled.is_set():
