@@ -52,8 +52,7 @@ class Contract(StrEnum):
     DELIVERY = "delivery"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Period:
+class Period(NamedTuple):
     """The UTC day or month that one object covers.
 
     Attributes:
@@ -93,8 +92,7 @@ class DateRange:
     end: date | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Series:
+class Series(NamedTuple):
     """One market, data type, symbol and interval; the interval is None where the archive has no interval folder."""
 
     market: Market
@@ -106,8 +104,7 @@ class Series:
         return " ".join(filter(None, (self.market, self.data_type, self.symbol, self.interval)))
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveObject:
+class ArchiveObject(NamedTuple):
     """One key of the bucket: the zip of one series and one period.
 
     Attributes:
@@ -126,8 +123,7 @@ class ArchiveObject:
         return self.key + SIDECAR_SUFFIX
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteStat:
+class RemoteStat(NamedTuple):
     """What is known of the bytes of an object in the archive: from its listing, or from a lock file.
 
     Attributes:
@@ -147,8 +143,7 @@ class RemoteStat:
     sidecar_etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredStat:
+class StoredStat(NamedTuple):
     """What is known of a file at its final path.
 
     Attributes:
@@ -256,8 +251,7 @@ class Candidate(NamedTuple):
     look: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedObject:
+class PlannedObject(NamedTuple):
     """An object with what to do about it and why.
 
     Attributes:
@@ -510,8 +504,7 @@ RANGES_SHOWN = 4
 """How many ranges of absent days are named in a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestEntry:
+class ManifestEntry(NamedTuple):
     """What the manifest records about a stored object.
 
     Attributes:

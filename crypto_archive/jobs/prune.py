@@ -7,7 +7,6 @@ or moves, and never a row without a file.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -170,7 +169,7 @@ def _blame(root: Root, manifest: Manifest, monthly: Path, day: ArchiveObject) ->
 
 def _mark(manifest: Manifest, entry: ManifestEntry, verdict: Verdict) -> None:
     if entry.verdict is not verdict:
-        manifest.record(replace(entry, verdict=verdict))
+        manifest.record(entry._replace(verdict=verdict))
 
 
 def _move(root: Root, manifest: Manifest, month: ArchiveObject, days: Sequence[ArchiveObject]) -> Iterator[Event]:

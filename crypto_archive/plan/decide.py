@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,7 +98,7 @@ def _decide_recorded(
         return _THERE
     noted = known
     if known.last_modified != remote.last_modified and is_md5(remote.etag) and known.etag == remote.etag:
-        noted = replace(noted, last_modified=remote.last_modified)
+        noted = noted._replace(last_modified=remote.last_modified)
     if with_sidecar and known.sidecar_etag is None and known.verdict in _WITHOUT_SIDECAR:
         return Decision(Action.CHECK, "its sidecar is available now")
     if with_sidecar and remote.sidecar_etag is not None and known.sidecar_etag != remote.sidecar_etag:
@@ -108,7 +107,7 @@ def _decide_recorded(
         if etag is not None and etag != remote.sidecar_etag and (known.sidecar_etag or is_md5(remote.sidecar_etag)):
             return Decision(Action.CHECK, "another sidecar in the archive")
         if etag is not None:
-            noted = replace(noted, sidecar_etag=remote.sidecar_etag)
+            noted = noted._replace(sidecar_etag=remote.sidecar_etag)
     return _THERE if noted is known else Decision(Action.KEEP, "there", noted=noted)
 
 
@@ -129,7 +128,7 @@ def _decide_pinned(
         if found and found.adopted and has_pinned_bytes(StoredStat(file.size, found.adopted), pin):
             is_pinned, adopted = True, found.adopted
             if not is_md5(pin.etag) or pin.etag == adopted.etag:
-                adopted = replace(adopted, etag=pin.etag, last_modified=pin.last_modified)
+                adopted = adopted._replace(etag=pin.etag, last_modified=pin.last_modified)
     if is_pinned and (candidate.action is not None or fetching.skips_present):
         return Decision(Action.KEEP, "there, as locked", adopted)
     if candidate.action is not None:

@@ -304,16 +304,16 @@ class ListedGroup:
         for entry in listed:
             if entry.key.endswith(SIDECAR_SUFFIX):
                 if last is not None and entry.key == last.key + SIDECAR_SUFFIX:
-                    yield last.key, replace(last.stat, sidecar_etag=entry.stat.etag or None)
+                    yield last.key, last.stat._replace(sidecar_etag=entry.stat.etag or None)
                     last = None
             elif last is not None and entry.key == last.key:
                 self._repeated += 1
             else:
                 if last is not None:
-                    yield last.key, replace(last.stat, has_sidecar=False)
+                    yield last.key, last.stat._replace(has_sidecar=False)
                 last = entry
         if last is not None:
-            yield last.key, replace(last.stat, has_sidecar=False)
+            yield last.key, last.stat._replace(has_sidecar=False)
 
     # Second looks
 

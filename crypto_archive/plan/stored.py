@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -117,7 +116,7 @@ def _listed(
         for entry in listing.objects(prefix):
             if last is not None:
                 has_sidecar = entry.key == last.key + SIDECAR_SUFFIX
-                yield last.key, replace(last.stat, has_sidecar=has_sidecar)
+                yield last.key, last.stat._replace(has_sidecar=has_sidecar)
             last = None if entry.key.endswith(SIDECAR_SUFFIX) else entry
         if last is not None:
-            yield last.key, replace(last.stat, has_sidecar=False)
+            yield last.key, last.stat._replace(has_sidecar=False)

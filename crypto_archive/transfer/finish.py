@@ -121,7 +121,7 @@ def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:
     found, sidecar = stats.get(key), stats.get(sidecar_key(key))
     if found is None:
         return None
-    return replace(found, has_sidecar=sidecar is not None, sidecar_etag=sidecar.etag if sidecar is not None else None)
+    return found._replace(has_sidecar=sidecar is not None, sidecar_etag=sidecar.etag if sidecar is not None else None)
 
 
 def _second_opinion(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 
 import pytest
@@ -64,7 +64,7 @@ def test_every_kind_of_object_is_counted_for_what_it_is() -> None:
 
 
 def test_the_days_of_a_month_are_all_its_days() -> None:
-    month = replace(an_object(0), period=Period(Partition.MONTHLY, date(2024, 2, 1)))
+    month = an_object(0)._replace(period=Period(Partition.MONTHLY, date(2024, 2, 1)))
     totals = PlanTotals()
     assert (totals.first_day, totals.last_day) == (None, None)
     list(totals.counting([to_fetch(month)]))
@@ -97,8 +97,8 @@ def test_batches_are_counted_and_passed_on() -> None:
 def test_what_monthly_objects_save_is_reported_truthfully() -> None:
     month, larger = Covered(31, 3100), Covered(30, 1500)
     plan = [
-        replace(to_fetch(an_object(0), remote=listed(2000)), covers=month),
-        replace(kept(an_object(1)), remote=listed(2000), covers=larger),
+        to_fetch(an_object(0), remote=listed(2000))._replace(covers=month),
+        kept(an_object(1))._replace(remote=listed(2000), covers=larger),
         to_fetch(an_object(2), remote=listed(10)),
     ]
     totals = PlanTotals()
@@ -156,17 +156,17 @@ def test_totals_are_the_sums_of_the_plan(plan: list[PlannedObject]) -> None:
 
 
 def of_size(size: int, *, action: Action = Action.FETCH, stored: int = 0) -> PlannedObject:
-    return replace(to_fetch(an_object(), remote=listed(size)), action=action, stored_size=stored)
+    return to_fetch(an_object(), remote=listed(size))._replace(action=action, stored_size=stored)
 
 
-PINNED = replace(to_fetch(an_object()), pin=RemoteStat(11, "e" * 32, LISTED_AT))
+PINNED = to_fetch(an_object())._replace(pin=RemoteStat(11, "e" * 32, LISTED_AT))
 
 
 @pytest.mark.parametrize(
     ("item", "added"),
     [
         (of_size(7), 7 + SIDECAR_BYTES),
-        (replace(of_size(7), with_sidecar=False), 7),
+        (of_size(7)._replace(with_sidecar=False), 7),
         (of_size(7, action=Action.KEEP, stored=7), 0),
         (of_size(9, action=Action.UPDATE, stored=7), 2),
         (of_size(5, action=Action.UPDATE, stored=7), -2),
@@ -182,6 +182,6 @@ def test_only_what_is_added_counts(item: PlannedObject, added: int) -> None:
 
 
 def test_the_listing_knows_a_size_better_than_a_lock() -> None:
-    assert known_size(replace(PINNED, remote=listed(12))) == 12
+    assert known_size(PINNED._replace(remote=listed(12))) == 12
     assert known_size(PINNED) == 11
     assert known_size(to_fetch(an_object())) is None

@@ -75,6 +75,9 @@ ENTRIES = st.lists(
             st.integers(0, 2**53),
             ODD,
             st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
+            st.just(True),
+            st.none(),
+            st.none(),
         ),
     ),
     unique_by=lambda entry: entry.key,

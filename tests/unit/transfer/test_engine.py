@@ -514,7 +514,7 @@ def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
 def test_a_pinned_object_that_the_archive_does_not_have_is_a_failure(site: Site) -> None:
     site.does(keys=dict.fromkeys(keys(1), ABSENT))
     pin = RemoteStat(7, "e" * 32, LISTED_AT)
-    ran = run(site, (replace(item, pin=pin) for item in many_to_fetch(2)))
+    ran = run(site, (item._replace(pin=pin) for item in many_to_fetch(2)))
     assert ran.outcomes == {"fetched": 1, "failed": 1}
     settled = ran.settled[keys(1)[0]]
     assert (settled.reason, settled.refused) == ("gone from the archive since it was locked", True)

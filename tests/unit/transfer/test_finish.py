@@ -391,7 +391,7 @@ def test_the_listing_is_recorded_only_where_it_does_not_contradict_the_bytes(
 
 
 def test_an_etag_of_a_sidecar_that_says_nothing_is_recorded_as_it_is(root: Root, finishing: Finishing) -> None:
-    event = finish(finishing, arrive(root, RIGHT, replace(AS_LISTED, sidecar_etag="0" * 32 + "-1")))
+    event = finish(finishing, arrive(root, RIGHT, AS_LISTED._replace(sidecar_etag="0" * 32 + "-1")))
     assert event.sidecar_etag == "0" * 32 + "-1"
 
 
@@ -417,7 +417,7 @@ def stored(
 
 
 def with_sidecar(remote: RemoteStat, sidecar: str) -> RemoteStat:
-    return replace(remote, sidecar_etag=md5_of(sidecar.encode()))
+    return remote._replace(sidecar_etag=md5_of(sidecar.encode()))
 
 
 JUDGED = {
@@ -451,7 +451,7 @@ def test_a_stored_file_is_judged_where_it_is(
 @pytest.mark.parametrize("known", [Verdict.GAPS, Verdict.BAD_ZIP])
 def test_a_new_sidecar_does_not_mend_rows(root: Root, finishing: Finishing, known: Verdict) -> None:
     state = stored(root, RIGHT)
-    state.planned = replace(state.planned, verdict=known)
+    state.planned = state.planned._replace(verdict=known)
     event = finish(finishing, state)
     assert (event.outcome, event.verdict) == (Outcome.PRESENT, known)
 
