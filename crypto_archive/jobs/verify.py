@@ -378,7 +378,7 @@ def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tupl
         for one in expected:
             if context.cancelled.is_set():
                 break
-            pending.append((one, threads.submit(check_stored, context.root, one.object.key, one.entry)))
+            pending.append((one, threads.submit(check_stored, context.root, one.object.key, one.entry, one.remote)))
             if len(pending) >= IN_FLIGHT:
                 first, proof = pending.popleft()
                 yield first, proof.result()

@@ -12,7 +12,7 @@ from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.events import ObjectFinished
 from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
 from crypto_archive.root.covered import month_days
-from crypto_archive.root.proof import as_listed, prove, settled
+from crypto_archive.root.proof import as_listed, prove, settled, with_md5
 from crypto_archive.root.store import Refused, publish, publish_sidecar, quarantine
 from crypto_archive.s5cmd.listing import list_objects
 
@@ -56,7 +56,7 @@ def finish_object(
     if proof.verdict is Verdict.CORRUPT and agreed:
         proof, remote = _second_opinion(context, binary, state, proof)
     sound = proof.verdict is not Verdict.CORRUPT
-    if (sound or agreed) and (reason := _not_as_locked(context, binary, planned, proof.digest)):
+    if (sound or agreed) and (reason := _not_as_locked(context, binary, state, proof.digest)):
         return replace(state.ended(Outcome.FAILED, reason, refused=True), bytes_fetched=state.arrived_bytes)
     if sound:
         finished = _publish(context.root, state, proof, remote, folders)
@@ -139,18 +139,19 @@ def _second_opinion(
             replace(proof, reason="replaced by the archive after it was listed"), Path(state.file), name
         ), None
     remote = planned.remote or listed_now(context, binary, planned.object.key)
-    proof = replace(proof, as_listed=as_listed(proof.digest, remote))
+    digest = with_md5(proof.digest, state.file)
+    proof = replace(proof, digest=digest, as_listed=as_listed(digest, remote))
     if remote is not None and proof.as_listed is not False:
         return settled(proof, Path(state.file), name), remote
     return proof, remote
 
 
-def _not_as_locked(context: Context, binary: Binary, planned: PlannedObject, digest: Digest) -> str:
+def _not_as_locked(context: Context, binary: Binary, state: ObjectState, digest: Digest) -> str:
     """Return how the bytes differ from those in the lock file; empty where they do not, or where any will do.
 
     The archive may have replaced them between listing and download.
     """
-    pin = planned.pin
+    planned, pin = state.planned, state.planned.pin
     if pin is None:
         return ""
     if digest.size != pin.size:
@@ -158,7 +159,7 @@ def _not_as_locked(context: Context, binary: Binary, planned: PlannedObject, dig
     if pin.sha256:
         now, then, name = digest.sha256, pin.sha256, "SHA-256"
     elif is_md5(pin.etag):
-        now, then, name = digest.md5, pin.etag.lower(), "MD5"
+        now, then, name = with_md5(digest, state.file).md5, pin.etag.lower(), "MD5"
     else:  # an ETag of an upload in parts says nothing of the bytes; does the listing still have it?
         there = listed_now(context, binary, planned.object.key)
         if there is None:

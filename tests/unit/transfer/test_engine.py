@@ -620,7 +620,7 @@ def test_a_cancelled_run_keeps_what_is_done_and_ends_cleanly(site: Site, jobs: i
 
 
 def test_a_cancelled_batch_goes_on_to_no_further_run_file(site: Site) -> None:
-    """The zip arrives while the run is cancelled; its sidecar, which no pattern has brought, is not asked for by name."""
+    """The zip arrives while the run is cancelled; its sidecar, which did not come, is not asked for by name."""
     meeting = site.folder / "meeting"
     os.mkfifo(meeting)
     site.fetching = Fetching(jobs=1, batch_size=1)

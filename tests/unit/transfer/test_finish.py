@@ -279,6 +279,17 @@ def test_where_there_is_neither_sidecar_nor_listing_the_witness_is_asked_for(roo
     is_published(root, None)
 
 
+@pytest.mark.parametrize("etag", [MD5, "f" * 32])
+def test_a_witness_in_one_piece_after_one_in_parts_is_compared(root: Root, etag: str) -> None:
+    """No MD5 was taken before there was one to compare it with."""
+    broken = spoilt(GOOD)
+    answers = iter([listed(len(GOOD), IN_PARTS.etag), listed(len(GOOD), md5_of(broken) if etag == MD5 else etag)])
+    item = arrive(root, None, None, broken, rejected=[hashlib.sha256(broken).hexdigest()], last_attempt=True)
+    event = finish(Finishing(root, lambda _: next(answers)), item)
+    expected = (Outcome.FETCHED, Verdict.BAD_ZIP) if etag == MD5 else (Outcome.QUARANTINED, Verdict.CORRUPT)
+    assert (event.outcome, event.verdict) == expected
+
+
 @pytest.mark.parametrize("witness", [None, OTHER_SIZE, OTHER_ETAG], ids=["none", "another size", "another ETag"])
 def test_without_a_witness_the_bytes_stay_corrupt(root: Root, witness: RemoteStat | None) -> None:
     """One who can change the zip on its way can do so twice."""
@@ -541,7 +552,9 @@ BY_PARTS = RemoteStat(len(GOOD), IN_PARTS.etag, LISTED_AT)
 
 @pytest.mark.parametrize("pin", [LOCKED, BY_MD5], ids=["digest", "MD5"])
 @pytest.mark.parametrize(
-    ("sidecar", "remote"), [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR)], ids=["sidecar", "no sidecar"]
+    ("sidecar", "remote"),
+    [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR), (RIGHT, IN_PARTS)],
+    ids=["sidecar", "no sidecar", "uploaded in parts since"],
 )
 def test_locked_bytes_are_published(
     root: Root, finishing: Finishing, pin: RemoteStat, sidecar: str | None, remote: RemoteStat
@@ -562,11 +575,12 @@ NOT_LOCKED = {
 }
 
 
+@pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS], ids=["in one piece", "in parts"])
 @pytest.mark.parametrize(("pin", "reason"), NOT_LOCKED.values(), ids=NOT_LOCKED)
 def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
-    root: Root, finishing: Finishing, pin: RemoteStat, reason: str
+    root: Root, finishing: Finishing, pin: RemoteStat, reason: str, remote: RemoteStat
 ) -> None:
-    event = finish(finishing, arrive(root, pin=pin))
+    event = finish(finishing, arrive(root, remote=remote, pin=pin))
     assert (event.outcome, event.reason, event.refused) == (Outcome.FAILED, REPLACED + reason, True)
     assert (event.size, event.sha256, event.verdict) == (0, "", None)
     assert event.bytes_fetched == len(GOOD) + len(RIGHT)
