@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import psutil
 
@@ -20,9 +21,12 @@ from crypto_archive.s5cmd.output import Message, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from io import BufferedReader
 
 LONGEST_LINE = 1024 * 1024
 """Bytes of a line that are read; an event of s5cmd has at most a few thousand."""
+PIPE_BYTES = 65_536
+"""How much is read together at most: what a pipe holds."""
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 # The signals, each with the share of the grace that has passed before the next one is due.
@@ -89,11 +93,26 @@ class Child:
 
         Lines beyond ``LONGEST_LINE`` bytes are cut; the last line need not be complete.
         """
-        inside = False  # of a line whose beginning was yielded
-        while piece := self._output.readline(LONGEST_LINE):
-            if not inside:
-                yield parse_line(piece)
-            inside = not piece.endswith(b"\n")
+        return chain.from_iterable(self.batches())
+
+    def batches(self) -> Iterator[list[Message]]:
+        """Yield the messages in lists of those that have come together: one, or some hundreds."""
+        rest, inside = b"", False  # what has no end yet; inside of a line whose beginning was yielded
+        while piece := self._output.read1(PIPE_BYTES):
+            ended, newline, piece = piece.rpartition(b"\n")
+            if newline:
+                lines = (rest + ended).decode("utf-8", "replace").split("\n")
+                lines[0] = lines[0][:LONGEST_LINE]
+                yield [parse_line(line) for line in lines[inside:]]
+                rest, inside = piece, False
+            else:
+                rest += piece
+            if len(rest) >= LONGEST_LINE:
+                if not inside:
+                    yield [parse_line(rest[:LONGEST_LINE])]
+                rest, inside = b"", True
+        if rest and not inside:
+            yield [parse_line(rest)]
         _all_ended_by([self], math.inf)
 
     def stop(self, grace_seconds: float) -> None:
@@ -109,8 +128,8 @@ class Child:
         _all_ended_by([self], time.monotonic() + _REAP_SECONDS)
 
     @property
-    def _output(self) -> IO[bytes]:
-        return cast("IO[bytes]", self._process.stdout)
+    def _output(self) -> BufferedReader:
+        return cast("BufferedReader", self._process.stdout)
 
     def _ended(self) -> bool:
         """Whether the process has ended; the first to see it reaps it and kills what it has left behind."""

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from bisect import bisect_right
 from collections import deque
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -72,7 +73,8 @@ def list_objects(
     while not cancelled.is_set() and (chunk := tuple(islice(waiting, PREFIXES_PER_PROCESS))):
         lines = {prefix: list_line(access.bucket, prefix) for prefix in chunk}
         with closing(_answers(binary, access, lines, workers, stall_seconds, cancelled)) as answers:
-            yield from (answer for answer in answers if isinstance(answer, Listed))
+            for answer in answers:
+                yield from (one for one in answer if isinstance(one, Listed))
 
 
 def list_folders(
@@ -89,7 +91,8 @@ def list_folders(
     """
     lines = {prefix: folders_line(access.bucket, prefix)}
     answers = _answers(binary, access, lines, 1, stall_seconds, cancelled or threading.Event())
-    return tuple(answer.key.removeprefix(prefix).rstrip("/") for answer in answers if isinstance(answer, Folder))
+    folders = (one.key for answer in answers for one in answer if isinstance(one, Folder))
+    return tuple(key.removeprefix(prefix).rstrip("/") for key in folders)
 
 
 def _answers(
@@ -99,35 +102,58 @@ def _answers(
     workers: int,
     stall_seconds: float,
     cancelled: threading.Event,
-) -> Generator[Listed | Folder, None, None]:
-    """Run ``ls`` lines, one for each prefix, and yield what they list."""
+) -> Generator[list[Listed | Folder], None, None]:
+    """Run ``ls`` lines, one for each prefix, and yield what they list, in lists of what has come together."""
     # s5cmd exits with 1 as soon as one line matches nothing, and is silent about those that it never got to: only an
     # answer for each prefix makes a listing complete.
-    unanswered = set(lines)
+    unanswered = _Unanswered(lines)
     commands = {f"ls s3://{access.bucket}/{prefix}{sign}": prefix for prefix in lines for sign in ("", "*")}
     other: deque[str] = deque(maxlen=3)
     with (
         _listing(binary, access, lines.values(), workers=workers, retries=_RETRIES) as child,
-        closing(_watched(child, access, stall_seconds, cancelled)) as messages,
+        closing(_watched(child, access, stall_seconds, cancelled)) as batches,
     ):
-        for message in messages:
-            log_message(message)
-            match message:
-                case Listed(key=key) | Folder(key=key):
-                    unanswered.difference_update([prefix for prefix in unanswered if key.startswith(prefix)])
-                    yield message
-                case Failed(command=command, error=error) if NOTHING_FOUND in error and command in commands:
-                    unanswered.discard(commands[command])
-                case Failed(error=error):
-                    raise server_failed(access, error, listing=True)
-                case OtherLine(text=text) if text.startswith('{"key"'):
-                    raise server_failed(access, f"it lists an impossible object: {text}", listing=True)
-                case OtherLine(text=text) if text:
-                    other.append(text)
+        for messages in batches:
+            listed = [message for message in messages if isinstance(message, (Listed, Folder))]
+            if listed:
+                unanswered.note(listed)
+                yield listed
+            if len(listed) == len(messages):
+                continue
+            for message in messages:
+                log_message(message)
+                match message:
+                    case Failed(command=command, error=error) if NOTHING_FOUND in error and command in commands:
+                        unanswered.prefixes.discard(commands[command])
+                    case Failed(error=error):
+                        raise server_failed(access, error, listing=True)
+                    case OtherLine(text=text) if text.startswith('{"key"'):
+                        raise server_failed(access, f"it lists an impossible object: {text}", listing=True)
+                    case OtherLine(text=text) if text:
+                        other.append(text)
         if cancelled.is_set():
             return
-        if unanswered or child.returncode not in (0, 1):
-            raise _incomplete(access, child.returncode, unanswered, other)
+        if unanswered.prefixes or child.returncode not in (0, 1):
+            raise _incomplete(access, child.returncode, unanswered.prefixes, other)
+
+
+class _Unanswered:
+    """The prefixes without an answer yet; a key answers all those that it begins with."""
+
+    def __init__(self, prefixes: Iterable[str]) -> None:
+        self.prefixes = set(prefixes)
+        self._sorted = sorted(self.prefixes)
+        self._within = {one: [other for other in self._sorted if one.startswith(other)] for one in self._sorted}
+
+    def note(self, listed: Iterable[Listed | Folder]) -> None:
+        """Take in what was listed."""
+        if not self.prefixes:
+            return
+        for one in listed:
+            # The last prefix that sorts before a key begins with all those that the key begins with.
+            if at := bisect_right(self._sorted, one.key):
+                within = self._within[self._sorted[at - 1]]
+                self.prefixes.difference_update([prefix for prefix in within if one.key.startswith(prefix)])
 
 
 @contextmanager
@@ -146,7 +172,7 @@ def _listing(
 
 def _watched(
     child: Child, access: Access, stall_seconds: float, cancelled: threading.Event
-) -> Generator[Message, None, None]:
+) -> Generator[list[Message], None, None]:
     """Yield a child's messages; kill it when it is silent for too long (s5cmd itself waits forever) or cancelled."""
     waiting: object | None = object()  # a new one for each wait; None while the caller is at work
     stalled, done = threading.Event(), threading.Event()
@@ -170,9 +196,9 @@ def _watched(
     watcher = threading.Thread(target=watch, name="listing-watch", daemon=True)
     watcher.start()
     try:
-        for message in child.messages():
+        for messages in child.batches():
             waiting = None
-            yield message
+            yield messages
             waiting = object()
     finally:
         done.set()

@@ -92,6 +92,22 @@ def test_a_line_that_is_exactly_as_long_as_allowed() -> None:
     assert run(text)[0][1] == Copied("s3://b/k", "k", 3)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_a_line_that_comes_in_pieces_is_one_even_if_a_letter_is_cut(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(child_module, "PIPE_BYTES", size)
+    copied = COPIED.replace("s3://b/k", "s3://b/币")
+    text = f"import sys; sys.stdout.buffer.write({f'{copied}{chr(10)}x{chr(10)}{chr(10)}币'.encode()!r})"
+    assert run(text)[0] == [Copied("s3://b/币", "k", 3), OtherLine("x"), OtherLine(""), OtherLine("币")]
+
+
+def test_what_comes_together_is_one_batch() -> None:
+    lines = [f"{number} {'x' * 100}" for number in range(5_000)]
+    with Child(python("for n in range(5000): print(n, 'x' * 100)")) as child:
+        batches = list(child.batches())
+    assert [message for batch in batches for message in batch] == [OtherLine(line) for line in lines]
+    assert len(batches) < 500
+
+
 def test_no_output_at_all() -> None:
     assert run("pass") == ([], 0)
 

@@ -166,6 +166,13 @@ def test_every_key_of_every_prefix_sorted_within_it(real: Binary) -> None:
     assert found[0].stat.last_modified.isoformat() == "2025-07-16T00:10:11+00:00"
 
 
+def test_prefixes_that_contain_one_another_are_all_answered(real: Binary) -> None:
+    keys = ["a/1", "a/b/1", "a/b/2", "a/c", "b"]
+    with served(Bucket(keys)) as access:
+        found = sorted(item.key for item in list_objects(real, access, ["a/", "a/b/", "a/b/2", "b"]))
+    assert found == sorted([*keys, "a/b/1", "a/b/2", "a/b/2"])
+
+
 def test_no_prefixes_need_no_s5cmd() -> None:
     assert list(list_objects(Binary(Path("/nowhere"), ""), Access(), [])) == []
 
