@@ -6,7 +6,7 @@ import json
 import re
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from itertools import groupby
@@ -46,8 +46,6 @@ from crypto_archive.text import compact_json, json_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-    from _typeshed import DataclassInstance
 
     from crypto_archive.config.run_config import Selection
     from crypto_archive.events import Event
@@ -95,10 +93,10 @@ def _stays(planned: PlannedObject) -> bool:
     return planned.action is Action.KEEP and planned.adopted is None
 
 
-def plain_fields(value: DataclassInstance) -> dict[str, object]:
-    """Return the fields of an event as they are in documents."""
+def plain_fields(value: object) -> dict[str, object]:
+    """Return the fields of an event, a dataclass or a named tuple, as they are in documents."""
     plain: dict[str, object] = {}
-    for name in value.__dataclass_fields__:
+    for name in _names(value):
         part = getattr(value, name)
         if isinstance(part, ArchiveObject):
             plain["key"] = part.key
@@ -113,6 +111,11 @@ def plain_fields(value: DataclassInstance) -> dict[str, object]:
     return plain
 
 
+def _names(value: object) -> Iterable[str]:
+    names: Iterable[str] = getattr(value, "_fields", ()) or getattr(value, "__dataclass_fields__", ())
+    return names
+
+
 def _plain(value: object) -> object:
     if value is None or isinstance(value, str | int | float):
         return value
@@ -120,10 +123,10 @@ def _plain(value: object) -> object:
         return value.text
     if isinstance(value, date):  # datetime too
         return value.isoformat()
+    if _names(value):
+        return plain_fields(value)
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain_fields(value)
     return value
 
 

@@ -52,7 +52,7 @@ def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectSt
         proof, remote = _second_opinion(context, binary, state, proof)
     sound = proof.verdict is not Verdict.CORRUPT
     if (sound or agreed) and (reason := _not_as_locked(context, binary, planned, proof.digest)):
-        return replace(state.ended(Outcome.FAILED, reason, refused=True), bytes_fetched=state.arrived_bytes)
+        return state.ended(Outcome.FAILED, reason, refused=True)._replace(bytes_fetched=state.arrived_bytes)
     if sound:
         finished = _publish(context.root, state, proof, remote)
         return finished if finished.outcome is Outcome.FAILED else with_month_days(context, planned, finished)
@@ -83,7 +83,7 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
         try:
             publish_sidecar(root, sidecar, planned.object.key)
         except Refused as error:
-            return replace(state.ended(Outcome.FAILED, f"{error}; {error.hint}"), bytes_fetched=fetched)
+            return state.ended(Outcome.FAILED, f"{error}; {error.hint}")._replace(bytes_fetched=fetched)
     reason = f"only its sidecar was downloaded; {proof.reason}" if sidecar is not None else proof.reason
     return _stored(state.ended(Outcome.PRESENT, reason), proof, remote, fetched)
 
@@ -100,11 +100,11 @@ def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat 
 def with_month_days(context: Context, planned: PlannedObject, finished: ObjectFinished) -> ObjectFinished:
     """Add of which days a stored monthly object has rows, where its size tells or its rows have to."""
     if not planned.look:
-        return replace(finished, month_days=planned.covers.days) if planned.covers and planned.covers.days else finished
+        return finished._replace(month_days=planned.covers.days) if planned.covers and planned.covers.days else finished
     item = planned.object
     row = context.matrix.row(item.series.market, item.series.data_type)
     found = None if row is None else month_days(context.root.file(item.key), row, item.period)
-    return finished if found is None else replace(finished, month_days=found, lacks=planned.look & ~found)
+    return finished if found is None else finished._replace(month_days=found, lacks=planned.look & ~found)
 
 
 def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:
@@ -166,7 +166,7 @@ def _publish(root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | 
         publish(root, state.file, planned.object.key, state.arrived_sidecar)
     except (Refused, ValueError) as error:
         reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
-        return replace(state.ended(Outcome.FAILED, reason), bytes_fetched=fetched, remote=remote)
+        return state.ended(Outcome.FAILED, reason)._replace(bytes_fetched=fetched, remote=remote)
     outcome = Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED
     reason = proof.reason if state.rejected or proof.verdict is not Verdict.OK else ""
     return _stored(state.ended(outcome, reason), proof, remote, fetched)
@@ -177,8 +177,7 @@ def _stored(ended: ObjectFinished, proof: Proof, remote: RemoteStat | None, fetc
     remote = proof.provenance(remote)
     listed = remote.sidecar_etag if remote is not None else None
     unlike_md5 = proof.sidecar is not None and listed is not None and not is_md5(listed)
-    return replace(
-        ended,
+    return ended._replace(
         size=proof.digest.size,
         bytes_fetched=fetched,
         sha256=proof.digest.sha256,
@@ -193,8 +192,7 @@ def _quarantine(root: Root, run_id: str, state: ObjectState, proof: Proof) -> Ob
     fetched = state.arrived_bytes
     kept = quarantine(root, state.file, state.planned.object.key, proof.reason, run_id)
     reason = f"{proof.reason}; kept as {kept.relative_to(root.path).as_posix()}"
-    return replace(
-        state.ended(Outcome.QUARANTINED, reason),
+    return state.ended(Outcome.QUARANTINED, reason)._replace(
         bytes_fetched=fetched,
         sha256=proof.digest.sha256,
         verdict=proof.verdict,

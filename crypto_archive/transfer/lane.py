@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -212,7 +211,7 @@ class Lane:
         self._emit(item.ended(outcome, reason, refused=refused))
 
     def _emit(self, event: ObjectFinished) -> None:
-        self._engine.emit(replace(event, lane=self.number))
+        self._engine.emit(event._replace(lane=self.number))
 
 
 def _sizes(folder: Path) -> Iterator[int]:

@@ -111,7 +111,7 @@ def test_every_event_is_handed_on(root: Root) -> None:
 def test_what_is_published_goes_into_the_manifest(root: Root, outcome: Outcome) -> None:
     before = datetime.now(UTC)
     with recording(root) as record:
-        record.take(replace(FETCHED, outcome=outcome))
+        record.take(FETCHED._replace(outcome=outcome))
     entry = remembered(root)
     assert entry is not None
     assert (entry.key, entry.size, entry.sha256, entry.verdict) == (ITEM.key, 20, "a" * 64, Verdict.OK)
@@ -121,7 +121,7 @@ def test_what_is_published_goes_into_the_manifest(root: Root, outcome: Outcome) 
 
 def test_without_a_listing_the_md5_stands_for_the_etag(root: Root) -> None:
     with recording(root) as record:
-        record.take(replace(FETCHED, remote=None, verdict=None, etag="5" * 32))
+        record.take(FETCHED._replace(remote=None, verdict=None, etag="5" * 32))
     entry = remembered(root)
     assert entry is not None
     assert (entry.etag, entry.last_modified, entry.verdict) == ("5" * 32, None, Verdict.UNPROVEN)
@@ -155,7 +155,7 @@ def test_an_absence_is_remembered_with_its_reason(root: Root, why: Absence) -> N
 def test_the_former_digest_of_an_updated_object_is_kept(root: Root) -> None:
     with recording(root) as record:
         record.take(FETCHED)
-        record.take(replace(FETCHED, outcome=Outcome.UPDATED, sha256="b" * 64))
+        record.take(FETCHED._replace(outcome=Outcome.UPDATED, sha256="b" * 64))
     with Manifest(root.manifest_path, read_only=True) as manifest:
         assert [entry.sha256 for entry in manifest.former(ITEM.key)] == ["a" * 64]
 
@@ -185,14 +185,14 @@ def test_a_run_without_failures_has_no_such_file(root: Root) -> None:
 
 def test_what_the_archive_does_not_have_is_not_offered_to_be_copied(root: Root) -> None:
     with recording(root) as record:
-        record.take(replace(settled(Outcome.FAILED, 0), refused=True))
+        record.take(settled(Outcome.FAILED, 0)._replace(refused=True))
         record.take(settled(Outcome.FAILED, 1))
     assert commands_of(root) == lines_for(an_object(1).key, an_object(1).sidecar_key)
 
 
 def test_sidecars_that_are_not_wanted_or_not_there_are_not_asked_for_again(root: Root) -> None:
     with recording(root) as record:
-        record.take(replace(settled(Outcome.FAILED), remote=listed(has_sidecar=False)))
+        record.take(settled(Outcome.FAILED)._replace(remote=listed(has_sidecar=False)))
     assert commands_of(root) == lines_for(ITEM.key)
 
 
@@ -293,7 +293,7 @@ def test_what_is_remembered_waits_a_moment_and_no_longer(root: Root, clock: Cloc
         record.take(PlanFinished())
         assert remembered(root) is not None
         assert [line["event"] for line in journal_of(root)] == ["object-finished", "plan-finished"]
-        record.take(replace(FETCHED, object=an_object(1)))
+        record.take(FETCHED._replace(object=an_object(1)))
         assert remembered(root, 1) is None
     assert remembered(root, 1) is not None
 

@@ -143,7 +143,7 @@ NO_WORD = "s5cmd exited without reporting this object"
 def fetched(item: ObjectState) -> ObjectFinished:
     """The event of good bytes."""
     size = item.file.stat().st_size
-    return replace(item.ended(Outcome.FETCHED), size=size, bytes_fetched=size)
+    return item.ended(Outcome.FETCHED)._replace(size=size, bytes_fetched=size)
 
 
 @dataclass
