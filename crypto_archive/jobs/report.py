@@ -401,7 +401,7 @@ class Report(JobReport):
             FileUnusable: The run's journal is gone, since newer runs have taken its place.
             UsageError: A relayout has moved the files since.
         """
-        from crypto_archive.jobs.record import stored_files
+        from crypto_archive.jobs.journal import stored_files
 
         return iter(()) if self._root is None else stored_files(self._root, self._folders)
 

@@ -12,7 +12,7 @@ from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import RunFinished, RunStarted
-from crypto_archive.jobs.record import event_name, plain_fields
+from crypto_archive.jobs.journal import event_name, plain_fields
 from crypto_archive.jobs.report import signal_name
 from crypto_archive.model import UnknownSymbols
 from crypto_archive.render.stats import RemarkKind, Remarks
