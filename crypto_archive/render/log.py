@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
@@ -51,7 +52,7 @@ class EventLog:
     """Logs what happens in a job, in the words that the progress has for it, with the fields of the events."""
 
     def __init__(self) -> None:
-        self._remarks = Remarks(0, verbose=True)
+        self._remarks = Remarks(math.inf, verbose=LOGGER.isEnabledFor(logging.DEBUG))
 
     def show(self, event: ProgressEvent) -> None:
         """Log one event, if there is anything to say about it."""
