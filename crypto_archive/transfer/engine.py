@@ -105,8 +105,8 @@ class Engine:
         self.proofs.shutdown()
         self._backlog.close()
 
-    def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[Event, None, None]:
-        """Fetch what is planned; yield events until every planned object has its outcome.
+    def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[tuple[Event, ...], None, None]:
+        """Fetch what is planned; yield events, as many at a time as come together, until every object has its outcome.
 
         The plan is consumed in a thread of its own. What the lanes cannot take yet waits on disk. A second plan may
         follow when the first is done.
@@ -147,7 +147,7 @@ class Engine:
         if self._unreachable >= UNREACHABLE_AT_FIRST and not self._arrived:
             self._give_up_if_hopeless(state)
 
-    def _events_of(self, running: int) -> Iterator[Event]:
+    def _events_of(self, running: int) -> Iterator[tuple[Event, ...]]:
         next_look = time.monotonic() + TICK_SECONDS
         clock = AwakeClock(TICK_SECONDS)
         while running:
@@ -159,9 +159,9 @@ class Engine:
                 if chunk is None:
                     running -= 1
                     continue
-                yield from chunk
+                yield chunk
             if time.monotonic() >= next_look:
-                yield from self._look_after_lanes(clock.look())
+                yield tuple(self._look_after_lanes(clock.look()))
                 next_look = time.monotonic() + TICK_SECONDS
 
     def _abandon(self, threads: list[threading.Thread]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import sidecar_key
@@ -51,13 +50,13 @@ def finish_object(
         return _finish_stored(context, binary, state)
     planned, sidecar = state.planned, state.arrived_sidecar
     remote = _listed(context, binary, state)
-    proof = prove(Path(state.file), Path(sidecar) if sidecar else None, _name(planned), remote)
+    proof = prove(state.file, sidecar, _name(planned), remote)
     agreed = proof.digest.sha256 in state.rejected  # with an earlier download: the fault is upstream, not on the way
     if proof.verdict is Verdict.CORRUPT and agreed:
         proof, remote = _second_opinion(context, binary, state, proof)
     sound = proof.verdict is not Verdict.CORRUPT
     if (sound or agreed) and (reason := _not_as_locked(context, binary, state, proof.digest)):
-        return replace(state.ended(Outcome.FAILED, reason, refused=True), bytes_fetched=state.arrived_bytes)
+        return state.ended(Outcome.FAILED, reason, refused=True)._replace(bytes_fetched=state.arrived_bytes)
     if sound:
         finished = _publish(context.root, state, proof, remote, folders)
         return finished if finished.outcome is Outcome.FAILED else with_month_days(context, planned, finished)
@@ -72,7 +71,7 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
     path = root.file(planned.object.key)
     remote = _listed(context, binary, state)
     try:
-        proof = prove(path, Path(sidecar) if sidecar else None, path.name, remote)
+        proof = prove(path, sidecar, path.name, remote)
     except OSError as error:  # gone or unreadable, and it was not downloaded: a new download is the cure
         return RetryDownload("", f"the stored file cannot be read: {error.strerror or error}")
     if proof.as_listed is False:
@@ -88,7 +87,7 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
         try:
             publish_sidecar(root, sidecar, planned.object.key)
         except Refused as error:
-            return replace(state.ended(Outcome.FAILED, f"{error}; {error.hint}"), bytes_fetched=fetched)
+            return state.ended(Outcome.FAILED, f"{error}; {error.hint}")._replace(bytes_fetched=fetched)
     reason = f"only its sidecar was downloaded; {proof.reason}" if sidecar is not None else proof.reason
     return _stored(state, Outcome.PRESENT, reason, proof, remote, fetched)
 
@@ -105,11 +104,11 @@ def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat 
 def with_month_days(context: Context, planned: PlannedObject, finished: ObjectFinished) -> ObjectFinished:
     """Add of which days a stored monthly object has rows, where its size tells or its rows have to."""
     if not planned.look:
-        return replace(finished, month_days=planned.covers.days) if planned.covers and planned.covers.days else finished
+        return finished._replace(month_days=planned.covers.days) if planned.covers and planned.covers.days else finished
     item = planned.object
     row = context.matrix.row(item.series.market, item.series.data_type)
     found = None if row is None else month_days(context.root.file(item.key), row, item.period)
-    return finished if found is None else replace(finished, month_days=found, lacks=planned.look & ~found)
+    return finished if found is None else finished._replace(month_days=found, lacks=planned.look & ~found)
 
 
 def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:
@@ -135,14 +134,12 @@ def _second_opinion(
     planned = state.planned
     name = _name(planned)
     if proof.sidecar is Verdict.OK:
-        return settled(
-            replace(proof, reason="replaced by the archive after it was listed"), Path(state.file), name
-        ), None
+        return settled(replace(proof, reason="replaced by the archive after it was listed"), state.file, name), None
     remote = planned.remote or listed_now(context, binary, planned.object.key)
     digest = with_md5(proof.digest, state.file)
     proof = replace(proof, digest=digest, as_listed=as_listed(digest, remote))
     if remote is not None and proof.as_listed is not False:
-        return settled(proof, Path(state.file), name), remote
+        return settled(proof, state.file, name), remote
     return proof, remote
 
 
@@ -176,7 +173,7 @@ def _publish(
         publish(root, state.file, planned.object.key, state.arrived_sidecar, folders)
     except (Refused, ValueError) as error:
         reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
-        return replace(state.ended(Outcome.FAILED, reason), bytes_fetched=fetched, remote=remote)
+        return state.ended(Outcome.FAILED, reason)._replace(bytes_fetched=fetched, remote=remote)
     outcome = Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED
     reason = proof.reason if state.rejected or proof.verdict is not Verdict.OK else ""
     return _stored(state, outcome, reason, proof, remote, fetched)
@@ -209,8 +206,7 @@ def _quarantine(root: Root, run_id: str, state: ObjectState, proof: Proof) -> Ob
     fetched = state.arrived_bytes
     kept = quarantine(root, state.file, state.planned.object.key, proof.reason, run_id)
     reason = f"{proof.reason}; kept as {kept.relative_to(root.path).as_posix()}"
-    return replace(
-        state.ended(Outcome.QUARANTINED, reason),
+    return state.ended(Outcome.QUARANTINED, reason)._replace(
         bytes_fetched=fetched,
         sha256=proof.digest.sha256,
         verdict=proof.verdict,

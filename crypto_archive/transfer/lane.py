@@ -163,9 +163,9 @@ class Lane:
                 self._child = child
             self.child_since = time.monotonic()
             try:
-                for message in child.messages():
-                    self.messages += 1
-                    self._take((message,), state)
+                for messages in child.batches():
+                    self.messages += len(messages)
+                    self._take(messages, state)
             finally:
                 self.child_since = None
                 with self._guard:

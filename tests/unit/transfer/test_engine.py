@@ -15,7 +15,7 @@ from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
@@ -158,7 +158,7 @@ NO_WORD = "s5cmd exited without reporting this object"
 def fetched(item: ObjectState) -> ObjectFinished:
     """The event of good bytes."""
     size = Path(item.file).stat().st_size
-    return replace(item.ended(Outcome.FETCHED), size=size, bytes_fetched=size)
+    return item.ended(Outcome.FETCHED)._replace(size=size, bytes_fetched=size)
 
 
 @dataclass
@@ -272,7 +272,7 @@ def run(
     """
     with site.engine() as engine:
         ran = Ran(engine, [])
-        for event in engine.run(supply(planned)):
+        for event in chain.from_iterable(engine.run(supply(planned))):
             ran.events.append(event)
             react(event)
     check_the_books(ran)
@@ -698,8 +698,8 @@ def test_a_consumer_that_leaves_takes_everything_with_it(site: Site, kind: type[
     site.fetching = Fetching(jobs=2, batch_size=2)
     site.does(keys=dict.fromkeys((an_object(9, symbol="X0").key, an_object(11, symbol="X0").key), "hang"))
     plan = planned()  # kept, so that it is not closed for want of anyone who holds it
-    with site.engine() as engine, closing(engine.run(plan)) as events:
-        assert any(isinstance(event, kind) for event in events)
+    with site.engine() as engine, closing(engine.run(plan)) as chunks:
+        assert any(isinstance(event, kind) for events in chunks for event in events)
     assert closed.is_set()
     assert site.cancellation.requested.is_set()
 
@@ -942,8 +942,8 @@ def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyP
             taken.append(item)
             yield item
 
-    with site.engine() as engine, closing(engine.run(planned())) as events:
-        for number, event in enumerate(events):
+    with site.engine() as engine, closing(engine.run(planned())) as chunks:
+        for number, event in enumerate(chain.from_iterable(chunks)):
             if isinstance(event, ObjectPlanned):
                 assert len(taken) <= number + ahead
             if number == 500:
