@@ -28,13 +28,18 @@ def copy_line(bucket: str, key: str, destination: str, part_size_mb: int | None 
     """
     if not key or key.endswith("/") or not is_writable(key):
         raise ValueError(f"the key {key!r} cannot be written to a run-file")
-    path = PurePosixPath(destination)
-    inside = path.parts and not path.is_absolute() and ".." not in path.parts
-    # s5cmd takes "s3://" for another bucket and a path that ends in "/" for a folder.
-    if not inside or not is_writable(destination) or destination.startswith("s3://") or destination.endswith("/"):
+    # s5cmd takes a path that ends in "/" for a folder.
+    if not is_inside(destination) or destination.endswith("/"):
         raise ValueError(f"the destination {destination!r} is not a relative path of a file")
     size = "" if part_size_mb is None else f"--part-size {part_size_mb} "
     return f"cp --raw {size}{shlex.quote(f's3://{bucket}/{key}')} {shlex.quote(destination)}"
+
+
+def is_inside(destination: str) -> bool:
+    """Whether a run-file can name a path, and it is one below the folder in which s5cmd runs."""
+    path = PurePosixPath(destination)
+    inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    return inside and is_writable(destination) and not destination.startswith("s3://")  # which is another bucket
 
 
 def list_line(bucket: str, prefix: str) -> str:

@@ -175,11 +175,10 @@ class Lane:
         complete = []
         for message in messages:
             log_message(message)
-            for item in state.note(message):
-                if item.fault is not None:
-                    self._engine.note_failure(item)
-                if item.is_complete and item.proof is None and not item.finished:
-                    complete.append(item)
+            about = state.note(message)
+            if about and about[0].fault is not None:
+                self._engine.note_failure(about[0])
+            complete += [item for item in about if item.is_complete and item.proof is None and not item.finished]
         self._prove(complete)
 
     def _prove(self, items: list[ObjectState]) -> None:
