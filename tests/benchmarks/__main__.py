@@ -1,13 +1,13 @@
 """``make bench``: ours against its peers, in turn, as a table, and in ``.bench/`` as JSON and as a plot.
 
-    make bench                                             # everything but scale, about ten minutes on two cores
-    make bench BENCH="small local"                         # two scenarios
-    make bench BENCH="small --objects 2700 --pairs 3"
-    make bench BENCH="small local --no-peers"              # only ours and s5cmd run
-    make bench BENCH="wire loopback --large 20 --megabytes 100"
-    make bench BENCH="again --present 100000"
-    make bench BENCH=scale                                 # millions of objects, many minutes
-    make bench BENCH=--list                                # what there is, and what this machine lacks
+make bench                                             # all but the long ones, about ten minutes on two cores
+make bench BENCH="small local"                         # two scenarios
+make bench BENCH="small --objects 2700 --pairs 3"
+make bench BENCH="small local --no-peers"              # only ours and s5cmd run
+make bench BENCH="wire loopback --large 20 --megabytes 100"
+make bench BENCH="again --present 100000"
+make bench BENCH=scale                                 # millions of objects, many minutes
+make bench BENCH=--list                                # what there is, and what this machine lacks
 """
 
 from __future__ import annotations
@@ -21,15 +21,12 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.peers import missing_peers
 from tests.benchmarks.plot import plot
 from tests.benchmarks.report import document, table
-from tests.benchmarks.scenarios import SCENARIOS, Stage, run
+from tests.benchmarks.scenarios import LONG, SCENARIOS, Stage, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.benchmarks.report import Comparison
-
-LONG = {"scale"}
-"""Scenarios that run only when they are asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

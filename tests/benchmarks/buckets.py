@@ -8,7 +8,7 @@ import random
 import shutil
 import zipfile
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Market
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 LAST_DAY = date(2025, 6, 4)
 _A_YEAR = 365
 _PART_BYTES = 16 * 1024 * 1024
-_WRITTEN_AT = datetime(2025, 7, 1, tzinfo=UTC).timestamp()
-_NAMES_A_FILE = 30_000  # ext4 gives a file 65,000 names at most; a bucket and its copy need two for each key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +47,16 @@ class Bucket:
         """The folder whose paths are keys."""
         return self.folder / BUCKET
 
-    def keys(self) -> Iterator[str]:
+    def all_keys(self) -> Iterator[str]:
         """Yield the keys of all files, in order."""
-        return (path.relative_to(self.path).as_posix() for path in sorted(self.path.rglob("*.*")))
+        files = sorted(path for path in self.path.rglob("*") if path.is_file())
+        return (path.relative_to(self.path).as_posix() for path in files)
 
 
 def many_small(folder: Path, objects: int) -> Bucket:
-    """Write about so many daily klines of 1h: series of a year at most, each zip with bytes and a sidecar of its own."""
+    """Write about so many daily klines of 1h: series of a year at most, zips and sidecars all different."""
     symbols = -(-objects // _A_YEAR)
-    chosen = _Klines(symbols, objects // symbols, ("1h",))
+    chosen = Klines(symbols, objects // symbols, ("1h",))
     for item in chosen.objects():
         content = zip_bytes(item)
         path = _place(folder, item)
@@ -82,41 +81,39 @@ def few_large(folder: Path, objects: int, megabytes: int) -> Bucket:
 
 
 def very_many(folder: Path, objects: int, *, one_sidecar_in: int = 1) -> Bucket:
-    """Write about so many daily klines within seconds: the zips are hard links of the same few files.
-
-    A sidecar names its zip, so each is a file of its own.
+    """Write about so many daily klines quickly: series of 2,500 days, whose zips differ in the name of their CSV alone.
 
     Args:
-        folder: The folder to serve; its parent takes the files that the zips are names of.
+        folder: The folder to serve.
         objects: How many objects, rounded down to whole symbols.
         one_sidecar_in: How many zips there are to a sidecar; each has its own with 1.
     """
     chosen = klines_of(objects)
-    content, source, last = b"", folder, ""
+    template, stem, last = b"", b"", ""
     for count, item in enumerate(chosen.objects(), 1):
-        if count % _NAMES_A_FILE == 1:
-            source = folder.parent / f"zip-{count}"
-            content = content or zip_bytes(item)
-            source.write_bytes(content)
-            os.utime(source, (_WRITTEN_AT,) * 2)
-        # Strings, not Path, and no utime: they would take longer than the rest.
-        key = f"{folder}/{BUCKET}/{item.key}"
-        if last != (last := key.rpartition("/")[0]):
+        if len(item.stem) != len(stem):
+            template, stem = zip_bytes(item), item.stem.encode()
+        # The length of the name stays, and with it all offsets in the zip; its checksum is of the rows.
+        content = template.replace(stem, item.stem.encode())
+        # Strings, not Path: it would take longer than the rest.
+        place = f"{folder}/{BUCKET}/{item.key}"
+        if last != (last := place.rpartition("/")[0]):
             os.makedirs(last)  # noqa: PTH103
-        os.link(source, key)
+        with open(place, "wb") as file:  # noqa: PTH123
+            file.write(content)
         if count % one_sidecar_in == 0:
-            with open(key + SIDECAR, "wb") as file:  # noqa: PTH123
+            with open(place + SIDECAR, "wb") as file:  # noqa: PTH123
                 file.write(sidecar_bytes(item, content))
     return _bucket(folder, chosen.selection)
 
 
-def clone_into_root(bucket: Bucket, root: Path) -> None:
-    """Put the whole bucket at its final paths in an archive root: zips as further names, sidecars as copies."""
+def link_into_root(bucket: Bucket, root: Path) -> None:
+    """Put the whole bucket at its final paths in an archive root, as further names of its files."""
     shutil.copytree(bucket.path / "data", root / "data", copy_function=os.link)
 
 
 @dataclass(frozen=True, slots=True)
-class _Klines:
+class Klines:
     """Daily spot klines: every symbol has every interval on every day."""
 
     symbols: int
@@ -139,12 +136,14 @@ class _Klines:
         return of_days(Market.SPOT, "klines", self.names, self.window, self.intervals)
 
 
-def klines_of(objects: int) -> _Klines:
+def klines_of(objects: int) -> Klines:
     """Return klines of about so many objects: symbols with two intervals of 2,500 days, as far as they go."""
-    return _Klines(max(1, objects // 5_000), min(2_500, objects // 2), ("1h", "1d"))
+    return Klines(max(1, objects // 5_000), min(2_500, objects // 2), ("1h", "1d"))
 
 
-def _selection(data_type: str, symbols: Iterable[str], window: list[date], intervals: Iterable[str] = ()) -> tuple[str, ...]:
+def _selection(
+    data_type: str, symbols: Iterable[str], window: list[date], intervals: Iterable[str] = ()
+) -> tuple[str, ...]:
     of_symbols = (word for symbol in symbols for word in ("-s", symbol))
     of_intervals = (word for interval in intervals for word in ("-i", interval))
     dates = ("--start", window[0].isoformat(), "--end", window[-1].isoformat())

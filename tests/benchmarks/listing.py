@@ -104,18 +104,12 @@ def etag_of(path: Path) -> str:
 
 def entries_of(bucket: Path) -> Iterator[Entry]:
     """Yield the keys of a folder that is a bucket."""
-    etags: dict[int, str] = {}  # by inode: a bucket may consist of further names of a few files
     for folder, _, names in os.walk(bucket):
         for name in names:
             path = Path(folder, name)
             found = path.stat()
-            etag = etags.get(found.st_ino)
-            if etag is None:
-                etag = etag_of(path)
-                if found.st_nlink > 1:
-                    etags[found.st_ino] = etag
-            key = path.relative_to(bucket).as_posix()
-            yield Entry(key, found.st_size, datetime.fromtimestamp(int(found.st_mtime), UTC), etag)
+            modified = datetime.fromtimestamp(int(found.st_mtime), UTC)
+            yield Entry(path.relative_to(bucket).as_posix(), found.st_size, modified, etag_of(path))
 
 
 async def _serve(place: Path, listings: Mapping[str, Listing]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.1
 FAR_BEHIND = 3
-"""What takes so many times as long as the reference is run once: a closer figure would not be worth its time."""
+"""A peer that takes so many times as long as the reference runs once: a closer figure is not worth its time."""
 MIB = 1024 * 1024
 
 
@@ -39,6 +39,7 @@ class Command:
         check: Called after every run; raises if the command did not do what it should.
         codes: The exit codes that mean that it did what it should.
         output: Takes its standard output; None where nobody wants it.
+        ours: Whether it is this project's.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Command:
     check: Callable[[], None] | None = None
     codes: frozenset[int] = frozenset({0})
     output: Path | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,16 @@ class Result:
     Attributes:
         name: What the command is called.
         runs: What was measured.
+        ours: Whether it is this project's command.
     """
 
     name: str
     runs: tuple[Measured, ...]
+    ours: bool = False
 
     def median(self, field: str) -> float:
         """Return the median of a figure."""
-        return statistics.median(getattr(run, field) for run in self.runs)
+        return float(statistics.median(getattr(run, field) for run in self.runs))
 
     def ratios(self, reference: Result, field: str) -> list[float]:
         """Return how many times the reference's figure this one's is, round by round, ascending."""
@@ -151,7 +155,9 @@ def measure(command: Command) -> Measured:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in command.codes:
             errors.seek(max(0, errors.tell() - 1000))
-            raise RuntimeError(f"{command.name} ended with {process.returncode}: {errors.read().decode(errors='replace')}")
+            raise RuntimeError(
+                f"{command.name} ended with {process.returncode}: {errors.read().decode(errors='replace')}"
+            )
     if command.check is not None:
         command.check()
     cpu = used.ru_utime + used.ru_stime
@@ -172,10 +178,10 @@ def alternate(
     runs: dict[str, list[Measured]] = {command.name: [] for command in commands}
     for number in range(rounds):
         for command in commands:
-            if number and runs[command.name][0].seconds > FAR_BEHIND * runs[reference][0].seconds:
+            if number and not command.ours and runs[command.name][0].seconds > FAR_BEHIND * runs[reference][0].seconds:
                 continue
             if traffic is not None:
                 traffic()
             measured = measure(command)
             runs[command.name].append(replace(measured, traffic=traffic()) if traffic is not None else measured)
-    return tuple(Result(name, tuple(measured)) for name, measured in runs.items())
+    return tuple(Result(command.name, tuple(runs[command.name]), command.ours) for command in commands)

@@ -1,6 +1,6 @@
 """The downloader that one would write in an afternoon: obstore, 64 objects at a time, each hashed against its sidecar.
 
-    python obstore_peer.py ENDPOINT BUCKET PREFIX FOLDER
+python obstore_peer.py ENDPOINT BUCKET PREFIX FOLDER
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import obstore
-from obstore.store import S3Store
+from obstore.store import ClientConfig, S3Store
 
 
 async def fetch(store: S3Store, key: str, path: Path) -> str:
@@ -31,7 +31,10 @@ async def fetch_proven(store: S3Store, key: str, folder: Path, room: asyncio.Sem
 
 
 async def main(endpoint: str, bucket: str, prefix: str, folder: str) -> None:
-    options = {"allow_http": True, "allow_invalid_certificates": True}  # ours is self-signed, which it never takes
+    options: ClientConfig = {
+        "allow_http": True,
+        "allow_invalid_certificates": True,
+    }  # ours is self-signed, which it never takes
     store = S3Store(bucket, endpoint=endpoint, region="ap-northeast-1", skip_signature=True, client_options=options)
     room = asyncio.Semaphore(64)
     async with asyncio.TaskGroup() as tasks:

@@ -53,7 +53,7 @@ def s5cmd_at(url: str) -> list[str | Path]:
 
 
 def downloads(bucket: Bucket, url: str, work: Path) -> list[Command]:
-    """Return ours, the reference, and every peer that can run here; each brings all of the bucket to a folder of its own.
+    """Return ours, the reference, and every peer that can run here; each brings the bucket to a folder of its own.
 
     Args:
         bucket: What to bring.
@@ -62,12 +62,14 @@ def downloads(bucket: Bucket, url: str, work: Path) -> list[Command]:
     """
     work.mkdir()
     s5cmd = s5cmd_at(url)
-    lines = [f"cp 's3://{BUCKET}/{key}' '{key}'\n" for key in bucket.keys()]
+    lines = [f"cp 's3://{BUCKET}/{key}' '{key}'\n" for key in bucket.all_keys()]
     (whole,) = _run_files(work / "whole", lines, len(lines))
     hundreds = _run_files(work / "hundreds", lines, 100)
     configuration = work / "aws-config"
     configuration.write_text(_AWS_CONFIGURATION)
-    in_parallel = f"printf '%s\\n' {hundreds[0].parent}/* | xargs -P8 -n1 {' '.join(map(str, s5cmd))} --numworkers 16 run"
+    in_parallel = (
+        f"printf '%s\\n' {hundreds[0].parent}/* | xargs -P8 -n1 {' '.join(map(str, s5cmd))} --numworkers 16 run"
+    )
     ways: dict[str, Sequence[str | Path]] = {
         COLLECT: [*OURS, "collect", *bucket.selection, "--quiet", "--output", "."],
         REFERENCE: [*s5cmd, "run", whole],
@@ -82,7 +84,9 @@ def downloads(bucket: Bucket, url: str, work: Path) -> list[Command]:
         sync = ["s3", "sync", f"s3://{BUCKET}/data", "data", "--only-show-errors", "--no-sign-request"]
         ways["aws s3 sync"] = [*aws, *sync, "--endpoint-url", url]
     environment = environment_for(url) | {"AWS_CONFIG_FILE": str(configuration)}
-    return [_into(work / f"way-{number}", name, way, environment, bucket) for number, (name, way) in enumerate(ways.items())]
+    return [
+        _into(work / f"way-{number}", name, way, environment, bucket) for number, (name, way) in enumerate(ways.items())
+    ]
 
 
 def missing_peers() -> Iterator[str]:
@@ -121,4 +125,4 @@ def _into(
         if brought != expected:
             raise RuntimeError(f"{name} brought {brought} of {expected} zips, files and bytes")
 
-    return Command(name, arguments, environment, folder, prepare=start_over, check=check)
+    return Command(name, arguments, environment, folder, prepare=start_over, check=check, ours=name == COLLECT)

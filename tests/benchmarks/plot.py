@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.benchmarks.measuring import Result
     from tests.benchmarks.report import Comparison
@@ -21,6 +21,10 @@ ROW, BAR, THIN = 26, 11, 3
 HEAD, PANEL_HEAD, PANEL_GAP = 92, 46, 30
 MOST_TIMES = 3.0
 """The longest bar, times the reference; what is longer is cut off."""
+_LEGEND = (
+    "Shorter is better. Thick bars: wall time; thin bars: CPU of all processes; whiskers: from the best to the worst "
+    "round; dotted line: the reference."
+)
 _STYLE = """
 svg { --paper: #fff; --ink: #1b2430; --soft: #6b7686; --line: #d9dee5; --peer: #aeb9c7; --ours: #0e9384; }
 @media (prefers-color-scheme: dark) {
@@ -41,15 +45,18 @@ def plot(comparisons: Sequence[Comparison]) -> str:
     tops = [HEAD]
     for comparison in comparisons:
         tops.append(tops[-1] + PANEL_HEAD + ROW * len(comparison.results) + PANEL_GAP)
-    body = [line for comparison, (top, _) in zip(comparisons, pairwise(tops), strict=True) for line in _panel(comparison, top)]
+    body = [
+        line
+        for comparison, (top, _) in zip(comparisons, pairwise(tops), strict=True)
+        for line in _panel(comparison, top)
+    ]
     height = tops[-1]
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>crypto-archive and its peers</title><style>{_STYLE}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="14"/>',
         _text(MARGIN, 44, "crypto-archive and its peers", "title"),
-        _text(MARGIN, 66, "Shorter is faster. Thick bars: wall time; thin bars: CPU of all processes; whiskers: from the "
-              "best to the worst round; dotted line: the reference.", "soft"),
+        _text(MARGIN, 66, _LEGEND, "soft"),
         *body,
         "</svg>\n",
     ])  # fmt: skip
@@ -67,16 +74,15 @@ def _panel(comparison: Comparison, top: int) -> Iterator[str]:
     for number, result in enumerate(comparison.results):
         yield from _row(comparison, result, scale, first + ROW * number)
     if comparison.reference:
-        at = scale.at(1)
-        yield f'<line class="one" x1="{at:.1f}" x2="{at:.1f}" y1="{first}" y2="{bottom}"/>'
+        one = scale.at(1)
+        yield f'<line class="one" x1="{one:.1f}" x2="{one:.1f}" y1="{first}" y2="{bottom}"/>'
 
 
 def _row(comparison: Comparison, result: Result, scale: _Scale, top: int) -> Iterator[str]:
-    ours = _is_ours(result)
-    kind = "ours" if ours else "peer"
+    kind = "ours" if result.ours else "peer"
     middle = top + ROW / 2
     yield f"<g><title>{escape(_in_words(comparison, result))}</title>"
-    yield _text(BARS_FROM - 12, middle + 4.5, result.name, f"end{' us' if ours else ''}")
+    yield _text(BARS_FROM - 12, middle + 4.5, result.name, f"end{' us' if result.ours else ''}")
     main = scale.values(result, comparison.figure)
     other = scale.values(result, "seconds" if comparison.figure == "cpu_seconds" else "cpu_seconds")
     yield _bar(middle - BAR + 2, BAR, scale.at(statistics.median(main)), kind)
@@ -84,7 +90,9 @@ def _row(comparison: Comparison, result: Result, scale: _Scale, top: int) -> Ite
     if len(main) > 1 and main[0] < main[-1]:
         left, right, y = scale.at(main[0]), scale.at(main[-1]), middle - BAR / 2 + 2
         yield f'<path class="spread" d="M{left:.1f} {y - 3}v6M{left:.1f} {y}H{right:.1f}M{right:.1f} {y - 3}v6"/>'
-    for at, figure, style in zip(COLUMNS, _figures(comparison, result), ("us" if ours else "", "", "", "", "soft"), strict=True):
+    for at, figure, style in zip(
+        COLUMNS, _figures(comparison, result), ("us" if result.ours else "", "", "", "", "soft"), strict=True
+    ):
         yield _text(at, middle + 4.5, figure, f"figure end {style}")
     yield "</g>"
 
@@ -129,10 +137,6 @@ def _in_words(comparison: Comparison, result: Result) -> str:
     if ratios := comparison.ratios(result, comparison.figure):
         words.append(f"{ratios[0]:.2f} to {ratios[-1]:.2f} times {comparison.reference}")
     return ", ".join(words)
-
-
-def _is_ours(result: Result) -> bool:
-    return result.ours
 
 
 def _bar(top: float, height: int, to: float, kind: str) -> str:

@@ -86,7 +86,9 @@ def _as_document(comparison: Comparison) -> dict[str, Any]:
             if (found := comparison.ratios(result, figure))
         }
         results.append({"name": result.name, "ratios": ratios, "runs": [asdict(run) for run in result.runs]})
-    known = {field: getattr(comparison, field) for field in ("name", "title", "reference", "figure", "files", "objects")}
+    known = {
+        field: getattr(comparison, field) for field in ("name", "title", "reference", "figure", "files", "objects")
+    }
     return known | {"results": results}
 
 
@@ -106,7 +108,9 @@ def _cells(comparison: Comparison, result: Result) -> tuple[str, ...]:
     connections = ""
     if comparison.files and (traffic := result.runs[-1].traffic):
         each = {method: count / comparison.files for method, count in traffic.requests.items()}
-        requests = " ".join(f"{method} {count:.2f}" if count >= 0.005 else f"{method} {count:.0e}" for method, count in each.items())
+        requests = " ".join(
+            f"{method} {count:.2f}" if count >= 0.005 else f"{method} {count:.0e}" for method, count in each.items()
+        )
         connections = f"{100 * traffic.connections / comparison.files:.1f} %"
     return (
         result.name, f"{result.median('seconds'):.2f} s", wall_times, spread, f"{cpu:.2f} s", cpu_times, f"{share:.0%}",

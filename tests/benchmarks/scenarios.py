@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.text import format_bytes
 from tests.archive.sample import BUCKET
-from tests.benchmarks.buckets import Bucket, clone_into_root, few_large, many_small, very_many
+from tests.benchmarks.buckets import Bucket, few_large, link_into_root, many_small, very_many
 from tests.benchmarks.measuring import Command, alternate, measure
 from tests.benchmarks.peers import COLLECT, OURS, REFERENCE, downloads, environment_for, s5cmd_at
 from tests.benchmarks.report import Comparison
+from tests.benchmarks.scale import MARKETS, calendar, listing
 from tests.benchmarks.server import Front, Server, missing_for_server, url_of
 from tests.benchmarks.wire import missing_for_wire, wire_to
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GIGABIT = 1_000_000_000
-ALL_ROWS = ("-m", "spot", "-m", "futures_um", "-m", "futures_cm", "-m", "options")
 WARM = {"PYTHONDONTWRITEBYTECODE": ""}
 """Python keeps what it compiles, as an installed package has it."""
 
@@ -102,14 +102,18 @@ def again(stage: Stage) -> Iterator[Comparison]:
     """A second collect of what is there already, against s5cmd's own comparison of bucket and folder."""
     bucket = very_many(stage.folder / "bucket", stage.present)
     root = stage.folder / "root"
-    clone_into_root(bucket, root)
+    link_into_root(bucket, root)
     with Server(bucket.folder, stage.folder / "server") as server:
         url = url_of(Front.PLAIN, server.ports[Front.PLAIN])
-        collect = (*OURS, "collect", *bucket.selection, "--output", root, "--quiet")
-        ways = {"collect --refresh": ("--refresh",), "collect": (), "collect --discover calendar": ("--discover", "calendar")}
+        collect = (*OURS, "collect", *bucket.selection, "--output", str(root), "--quiet")
+        ways = {
+            "collect --refresh": ("--refresh",),
+            "collect": (),
+            "collect --discover calendar": ("--discover", "calendar"),
+        }
         tree = "data/spot/daily/klines/"
         sync = [*s5cmd_at(url), "--dry-run", "sync", "--size-only", f"s3://{BUCKET}/{tree}*", f"{root / tree}/"]
-        commands = [Command(name, (*collect, *way), environment_for(url)) for name, way in ways.items()]
+        commands = [Command(name, (*collect, *way), environment_for(url), ours=True) for name, way in ways.items()]
         commands.append(Command("s5cmd sync --dry-run", sync, environment_for(url)))
         measure(commands[0])  # proves the files and takes them into the manifest
         results = alternate(commands, stage.pairs, reference=commands[-1].name, traffic=server.traffic)
@@ -121,9 +125,9 @@ def verify(stage: Stage) -> Iterator[Comparison]:
     """Verify small objects, against sha256sum on two cores."""
     bucket = many_small(stage.folder / "bucket", stage.present)
     root = stage.folder / "root"
-    clone_into_root(bucket, root)
+    link_into_root(bucket, root)
     measure(Command("verify --rebuild-manifest", (*OURS, "verify", "--rebuild-manifest", "--output", root)))
-    ours = Command("crypto-archive verify", (*OURS, "verify", "--all", "--output", root, "--quiet"))
+    ours = Command("crypto-archive verify", (*OURS, "verify", "--all", "--output", str(root), "--quiet"), ours=True)
     hashing = f"find {root}/data -name '*.zip' -print0 | xargs -0 -P2 sha256sum"
     peer = Command("xargs -P2 sha256sum", ("sh", "-c", hashing))
     results = alternate([ours, peer], max(3, stage.pairs), reference=peer.name)
@@ -132,10 +136,12 @@ def verify(stage: Stage) -> Iterator[Comparison]:
 
 def plan(stage: Stage) -> Iterator[Comparison]:
     """A plan from the calendar: its totals, and a JSON line for each object."""
-    selection = (*ALL_ROWS, "-s", "BTCUSDT,ETHUSDT", "--start", "2018-01-01", "--end", "2025-06-30")
+    selection = (*MARKETS, "-s", "BTCUSDT,ETHUSDT", "--start", "2018-01-01", "--end", "2025-06-30")
     asked = (*OURS, "plan", *selection, "--discover", "calendar", "--output", stage.folder / "nowhere")
-    totals = Command("plan --json", (*asked, "--json"), output=stage.folder / "totals.json")
-    lines = Command("plan --format jsonl", (*asked, "--format", "jsonl"), output=stage.folder / "lines.jsonl")
+    totals = Command("plan --json", (*asked, "--json"), output=stage.folder / "totals.json", ours=True)
+    lines = Command(
+        "plan --format jsonl", (*asked, "--format", "jsonl"), output=stage.folder / "lines.jsonl", ours=True
+    )
     results = alternate([totals, lines], stage.pairs, reference=totals.name)
     objects = json.loads((stage.folder / "totals.json").read_bytes())["totals"]["objects"]
     title = f"Plan from the calendar: {objects:,} objects"
@@ -147,7 +153,7 @@ def start(stage: Stage) -> Iterator[Comparison]:
     one = ("-m", "spot", "-t", "klines", "-i", "1h", "-s", "BTCUSDT", "--start", "2025-06-01", "--end", "2025-06-01")
     asked = ("plan", *one, "--discover", "calendar", "--output", stage.folder / "nowhere")
     ways = {"--version": ("--version",), "collect --help": ("collect", "--help"), "plan of one object": asked}
-    commands = [Command(name, (*OURS, *way), WARM) for name, way in ways.items()]
+    commands = [Command(name, (*OURS, *way), WARM, ours=True) for name, way in ways.items()]
     commands.append(Command("import typer", (sys.executable, "-c", "import typer"), WARM))
     for command in commands:
         measure(command)  # compiles what it imports
@@ -175,7 +181,11 @@ SCENARIOS = {
     "verify": Scenario(verify),
     "plan": Scenario(plan),
     "start": Scenario(start),
+    "calendar": Scenario(calendar),
+    "listing": Scenario(listing, SERVED),
 }
+LONG = {"calendar", "listing"}
+"""Scenarios that run only when they are asked for."""
 
 
 def _downloaded(

@@ -1,8 +1,8 @@
 """A server that is not the bottleneck: nginx for the bytes, a listing from memory, and a log that counts requests.
 
-    with Server(folder, work) as server:       # each folder of folder is a bucket
-        url_of(Front.TLS, server.ports[Front.TLS])
-        server.traffic()                       # what was asked for since the last call
+with Server(folder, work) as server:       # each folder of folder is a bucket
+    url_of(Front.TLS, server.ports[Front.TLS])
+    server.traffic()                       # what was asked for since the last call
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _configuration(folder: Path, work: Path, ports: dict[Front, int]) -> str:
     # Workers of a master that is root would be nobody, who may not read temporary folders.
     user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
-    temporary = "".join(f"{name}_temp_path {work}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    temporary = "".join(
+        f"{name}_temp_path {work}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     return f"""
 {user}
 daemon off;

@@ -63,4 +63,3 @@ def port_of(listening: socket.socket) -> int:
     """Return the port that a socket is bound to."""
     port: int = listening.getsockname()[1]
     return port
-
