@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tests.benchmarks.measuring import Result
     from tests.benchmarks.report import Comparison
 
-WIDTH, MARGIN = 1080, 36
+WIDTH, MARGIN = 1180, 36
 BARS_FROM, BARS_TO = 284, 684
-COLUMNS = (744, 812, 880, 948, 1044)
-"""Where the figures end: ratio, wall, CPU, memory, requests and connections."""
+COLUMNS = (750, 822, 894, 970, 1064, 1144)
+"""Where the figures end: ratio, wall, CPU, memory, requests, connections."""
 ROW, BAR, THIN = 26, 11, 3
 HEAD, PANEL_HEAD, PANEL_GAP = 92, 46, 30
 MOST_TIMES = 3.0
@@ -36,6 +36,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill
 .us { fill: var(--ours); font-weight: 650; } .end { text-anchor: end; } .middle { text-anchor: middle; }
 .peer { fill: var(--peer); } .ours { fill: var(--ours); } .thin { opacity: .55; } .paper { fill: var(--paper); }
 .spread { stroke: var(--ink); stroke-width: 1.2; opacity: .75; fill: none; }
+.cut { stroke: var(--paper); stroke-width: 4; }
 .rule { stroke: var(--line); } .one { stroke: var(--ink); stroke-dasharray: 2 3; opacity: .55; }
 """
 
@@ -68,7 +69,7 @@ def _panel(comparison: Comparison, top: int) -> Iterator[str]:
     bottom = first + ROW * len(comparison.results)
     yield f'<line class="rule" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{top}" y2="{top}"/>'
     yield _text(MARGIN, top + 26, comparison.title, "panel")
-    headings = ("", "wall", "CPU", "memory", "requests · connections" if comparison.files else "")
+    headings = ("times", "wall", "CPU", "memory", *_last_headings(comparison))
     for at, heading in zip(COLUMNS, headings, strict=True):
         yield _text(at, first - 2, heading, "soft end")
     for number, result in enumerate(comparison.results):
@@ -87,12 +88,14 @@ def _row(comparison: Comparison, result: Result, scale: _Scale, top: int) -> Ite
     other = scale.values(result, "seconds" if comparison.figure == "cpu_seconds" else "cpu_seconds")
     yield _bar(middle - BAR + 2, BAR, scale.at(statistics.median(main)), kind)
     yield _bar(middle + 4, THIN, scale.at(statistics.median(other)), f"{kind} thin")
-    if len(main) > 1 and main[0] < main[-1]:
+    if scale.is_beyond(statistics.median(main)):
+        yield f'<path class="cut" d="M{BARS_TO - 26} {middle + 5}l5 -{BAR + 7}"/>'
+    elif len(main) > 1 and main[0] < main[-1]:
         left, right, y = scale.at(main[0]), scale.at(main[-1]), middle - BAR / 2 + 2
         yield f'<path class="spread" d="M{left:.1f} {y - 3}v6M{left:.1f} {y}H{right:.1f}M{right:.1f} {y - 3}v6"/>'
-    for at, figure, style in zip(
-        COLUMNS, _figures(comparison, result), ("us" if result.ours else "", "", "", "", "soft"), strict=True
-    ):
+    figures = _figures(comparison, result)
+    styles = ("us" if result.ours else "", "", "", "", "soft", "soft")
+    for at, figure, style in zip(COLUMNS, figures, styles, strict=True):
         yield _text(at, middle + 4.5, figure, f"figure end {style}")
     yield "</g>"
 
@@ -112,23 +115,33 @@ class _Scale:
         return sorted(getattr(run, figure) for run in result.runs)
 
     def at(self, value: float) -> float:
-        """Return the place of a value."""
-        return BARS_FROM + (BARS_TO - BARS_FROM) * min(value / self._most, 1.02)
+        """Return the place of a value, at the end where it is beyond it."""
+        return BARS_FROM + (BARS_TO - BARS_FROM) * min(value / self._most, 1.0)
+
+    def is_beyond(self, value: float) -> bool:
+        """Whether a value has no place."""
+        return value > self._most * 1.001
 
 
-def _figures(comparison: Comparison, result: Result) -> tuple[str, str, str, str, str]:
-    ratios = comparison.ratios(result, comparison.figure)
-    asked = ""
-    if comparison.files and (traffic := result.runs[-1].traffic):
-        asked = f"{traffic.total / comparison.files:.2f} · {100 * traffic.connections / comparison.files:.0f} %"
+def _last_headings(comparison: Comparison) -> tuple[str, str]:
     if comparison.objects:
-        asked = f"{comparison.rate(result):,.0f} a CPU s"
+        return "", "objects per CPU s"
+    return ("requests / file", "conn. / 100") if comparison.files else ("", "")
+
+
+def _figures(comparison: Comparison, result: Result) -> tuple[str, ...]:
+    ratios = comparison.ratios(result, comparison.figure)
+    requests = connections = ""
+    if comparison.files and (traffic := result.runs[-1].traffic):
+        requests = f"{traffic.total / comparison.files:.2f}"
+        connections = f"{100 * traffic.connections / comparison.files:.1f}"
     return (
         f"{statistics.median(ratios):.2f} ×" if ratios else "",
         f"{result.median('seconds'):.2f} s",
         f"{result.median('cpu_seconds'):.2f} s",
         f"{result.median('peak_mib'):.0f} MiB",
-        asked,
+        requests,
+        f"{comparison.rate(result):,.0f}" if comparison.objects else connections,
     )
 
 

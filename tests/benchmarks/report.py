@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measuring import Result
 
-_HEADINGS = ("", "wall", "times", "from–to", "CPU", "times", "own", "peak", "requests per file", "connections")
-_WIDTHS = (36, 9, 6, 13, 9, 6, 6, 10, 31, 11)
+_HEADINGS = ("", "wall", "times", "from–to", "CPU", "times", "own", "memory", "conn./100", "requests per file")
+_WIDTHS = (35, 9, 7, 13, 9, 7, 6, 10, 11, 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +104,22 @@ def _cells(comparison: Comparison, result: Result) -> tuple[str, ...]:
     cpu_times, cpu_spread = _times(comparison.ratios(result, "cpu_seconds"))
     if comparison.figure == "cpu_seconds":
         spread = cpu_spread
-    requests = f"{comparison.rate(result):,.0f} objects per CPU s" if comparison.objects else ""
-    connections = ""
-    if comparison.files and (traffic := result.runs[-1].traffic):
-        each = {method: count / comparison.files for method, count in traffic.requests.items()}
-        requests = " ".join(
-            f"{method} {count:.2f}" if count >= 0.005 else f"{method} {count:.0e}" for method, count in each.items()
-        )
-        connections = f"{100 * traffic.connections / comparison.files:.1f} %"
+    requests = connections = ""
+    if comparison.objects:
+        requests = f"{comparison.rate(result):,.0f} objects per CPU s"
+    elif comparison.files and (traffic := result.runs[-1].traffic):
+        each = (f"{method} {_share(count / comparison.files)}" for method, count in traffic.requests.items())
+        requests = f"{_share(traffic.total / comparison.files)} = {' + '.join(each)}" if traffic.total else "none"
+        connections = f"{100 * traffic.connections / comparison.files:.1f}"
     return (
         result.name, f"{result.median('seconds'):.2f} s", wall_times, spread, f"{cpu:.2f} s", cpu_times, f"{share:.0%}",
-        f"{result.median('peak_mib'):.0f} MiB", requests, connections,
+        f"{result.median('peak_mib'):.0f} MiB", connections, requests,
     )  # fmt: skip
+
+
+def _share(count: float) -> str:
+    """Return a number of requests per file; a few among thousands are not none."""
+    return f"{count:.2f}" if count >= 0.005 or not count else f"{count:.4f}"
 
 
 def _times(ratios: list[float]) -> tuple[str, str]:
