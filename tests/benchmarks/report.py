@@ -12,12 +12,12 @@ from crypto_archive import __version__
 from crypto_archive.s5cmd.binary import find_binary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tests.benchmarks.measuring import Result
 
 _HEADINGS = ("", "wall", "times", "from–to", "CPU", "times", "own", "memory", "conn./100", "requests per file")
-_WIDTHS = (35, 9, 7, 13, 9, 7, 6, 10, 11, 40)
+_WIDTHS = (35, 9, 7, 13, 9, 7, 6, 10, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ def _as_document(comparison: Comparison) -> dict[str, Any]:
     return known | {"results": results}
 
 
-def _line(cells: Iterable[str]) -> str:
-    name, *rest = zip(cells, _WIDTHS, strict=True)
-    return "  " + name[0].ljust(name[1]) + "".join(cell.rjust(width) for cell, width in rest)
+def _line(cells: Sequence[str]) -> str:
+    name, *figures = zip(cells[:-1], _WIDTHS, strict=True)
+    return f"  {name[0]:<{name[1]}}{''.join(figure.rjust(width) for figure, width in figures)}  {cells[-1]}".rstrip()
 
 
 def _cells(comparison: Comparison, result: Result) -> tuple[str, ...]:
