@@ -14,8 +14,8 @@ from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Access
 from crypto_archive.jobs.plan import plan as plan_of
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, RemoteStat
-from crypto_archive.plan.candidates import by_calendar, listed_objects
 from crypto_archive.plan.batches import batches
+from crypto_archive.plan.candidates import by_calendar, listed_objects
 from crypto_archive.plan.decide import decide
 from crypto_archive.plan.listed import ListedGroup
 from crypto_archive.plan.selection import SeriesGroup, select
