@@ -17,7 +17,7 @@ from crypto_archive.model import STORED, Absence, ManifestEntry, Outcome, Verdic
 from crypto_archive.plan.awaited import moves_on, wanted_by
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
-from crypto_archive.s5cmd.runfile import copy_line
+from crypto_archive.s5cmd.runfile import Parts, copy_line
 from crypto_archive.text import json_text
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Record:
         with (self.folder / "failed.s5cmd").open("a", encoding="utf-8") as file:
             for key in (item.key, item.sidecar_key) if with_sidecar else (item.key,):
                 target = self._root.layout.path(key)
-                file.write(copy_line(request.access.bucket, key, target, request.fetching.part_size_mb) + "\n")
+                file.write(copy_line(request.access.bucket, key, target, Parts(request.fetching.part_size_mb)) + "\n")
 
     def _close(self) -> None:
         """Write what is left; what the disk does not take is an error of the run."""

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from crypto_archive.model import Batch, Outcome, PlannedObject
     from crypto_archive.s5cmd.copies import CopyCommand
 
-LARGE_BYTES = 1 << 20
-"""From this size on, an object takes longer to hash and to transfer than to ask for."""
-
 
 @dataclass(slots=True)
 class ObjectState:
@@ -126,6 +123,7 @@ class BatchState:
     Attributes:
         staging: The folder below which its files arrive.
         objects: Its objects.
+        mean_size: The bytes of an object on average; None where some of them are unknown.
     """
 
     def __init__(self, batch: Batch, staging: Path, bucket: str, lane: int = 0) -> None:
@@ -135,15 +133,11 @@ class BatchState:
             ObjectState(item, lane, f"{staging}/{item.object.key}", in_place=item.action is Action.CHECK)
             for item in batch.items
         ]
+        sizes = [item.remote.size for item in batch.items if item.remote is not None]
+        self.mean_size = sum(sizes) // len(sizes) if len(sizes) == len(batch.items) else None
         self._source = f"s3://{bucket}/"
         self._by_key = {state.planned.object.key: state for state in self.objects}
         self._patterns: dict[str, CopyCommand] = {}
-
-    @property
-    def has_small_objects(self) -> bool:
-        """Whether its objects are known to be small, as most are: then requests cost more than bytes."""
-        sizes = [state.planned.remote.size for state in self.objects if state.planned.remote is not None]
-        return len(sizes) == len(self.objects) and sum(sizes) < LARGE_BYTES * len(sizes)
 
     @property
     def open(self) -> list[ObjectState]:

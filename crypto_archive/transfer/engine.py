@@ -44,6 +44,8 @@ EVENTS_PER_CHUNK = 64
 """How many events the planner enqueues together: two threads that exchange single events spend most of their time
 waking each other up."""
 PROOF_THREADS = 4
+HUGE_LANES = 4
+"""How many lanes copy huge objects at the same time; they are enough for any line, with eight parts of each object."""
 UNREACHABLE_AT_FIRST = 3
 """How many copies may fail because no server answers, with nothing received yet, before the run gives up."""
 LOST_BATCHES = 3
@@ -75,6 +77,7 @@ class Engine:
         concurrency: How many lanes and workers there are.
         staging: The run's own folder below staging.
         proofs: Threads in which arrived objects are proven: hashing never holds up the transfers.
+        huge: Lets few lanes at a time copy objects that are huge.
         error: What ended the run early; None when nothing did.
     """
 
@@ -86,6 +89,7 @@ class Engine:
         self.concurrency = concurrency
         self.staging = context.root.staging / folder.name
         self.proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
+        self.huge = threading.Semaphore(HUGE_LANES)
         self.error: Exception | None = None
         with explain_root_errors(context.root):
             self.staging.mkdir(parents=True, exist_ok=True)

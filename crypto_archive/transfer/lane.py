@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from contextlib import nullcontext
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ from crypto_archive.plan.availability import absence
 from crypto_archive.s5cmd.child import Child
 from crypto_archive.s5cmd.copies import copy_by_name, copy_commands
 from crypto_archive.s5cmd.output import Fault, log_command, log_message
-from crypto_archive.s5cmd.runfile import child_environment, command_line, run_files
-from crypto_archive.transfer.batch import LARGE_BYTES, BatchState
+from crypto_archive.s5cmd.runfile import Parts, child_environment, command_line, run_files
+from crypto_archive.transfer.batch import BatchState
 from crypto_archive.transfer.finish import RetryDownload, finish_object
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 5.0
+LARGE_BYTES = 1 << 20
+"""From this size on, an object is proven in another thread, so that its lane goes on; hashing less takes no time."""
+HUGE_BYTES = 32 << 20
+"""From this size on, bytes count and requests do not."""
+HUGE_PARTS = Parts(size_mb=16, at_once=8)
+"""How such objects are copied: few at a time and each of them fast, so that one is hashed while others arrive."""
+HUGE_WORKERS = 2
 S5CMD_RETRIES = 3
 """How often s5cmd itself repeats a request, before a lane retries what remains of the batch."""
 
@@ -120,12 +128,14 @@ class Lane:
         for item in state.open:
             item.begin(attempt)
         access, fetching = self._context.request.access, self._context.request.fetching
+        parts = HUGE_PARTS if _is_huge(state) else Parts()
+        parts = parts._replace(size_mb=fetching.part_size_mb or parts.size_mb)
         keys = [key for item in state.open for key in item.missing_keys]
-        commands = list(copy_commands(access.bucket, keys, fetching.part_size_mb))
+        commands = list(copy_commands(access.bucket, keys, parts))
         self._copy(batch, state, commands, attempt)
         if left := [] if self._stopped_because else state.asked_by_pattern_only():
             # By name, each of them has an answer of its own.
-            commands = [copy_by_name(access.bucket, key, fetching.part_size_mb) for key in left]
+            commands = [copy_by_name(access.bucket, key, parts) for key in left]
             self._copy(batch, state, commands, attempt, by_name=True)
         for item in state.open:
             self._conclude(item)
@@ -141,8 +151,9 @@ class Lane:
             batch_size=self._context.request.fetching.batch_size, attempt=attempt, by_name=by_name,
         )  # fmt: skip
         for run_file in names:
-            if not self._context.cancelled.is_set():
-                self._run(run_file, state)
+            with self._engine.huge if _is_huge(state) else nullcontext():
+                if not self._context.cancelled.is_set():
+                    self._run(run_file, state)
         unreported = [item for item in state.open if item.proof is None]
         for item in unreported:
             item.look()
@@ -152,11 +163,10 @@ class Lane:
         """Run one run-file in the batch's staging folder, and note what s5cmd reports of each key."""
         engine, access = self._engine, self._context.request.access
         state.staging.mkdir(exist_ok=True)  # no parents: a root that has vanished must not come back empty
-        args = command_line(
-            engine.binary, access, run_file, workers=engine.concurrency.workers, retries=S5CMD_RETRIES
-        )  # fmt: skip
+        workers = min(engine.concurrency.workers, HUGE_WORKERS) if _is_huge(state) else engine.concurrency.workers
+        args = command_line(engine.binary, access, run_file, workers=workers, retries=S5CMD_RETRIES)
         log_command(args)
-        one_of_many = engine.concurrency.lanes > 1 and state.has_small_objects
+        one_of_many = engine.concurrency.lanes > 1 and state.mean_size is not None and state.mean_size < LARGE_BYTES
         with Child(args, cwd=state.staging, env=child_environment(access, one_of_many=one_of_many)) as child:
             with self._guard:
                 self._child = child
@@ -258,6 +268,10 @@ class Lane:
     def _end(self, item: ObjectState, outcome: Outcome, reason: str = "", *, refused: bool = False) -> None:
         item.finished = True
         self._engine.emit(item.ended(outcome, reason, refused=refused))
+
+
+def _is_huge(state: BatchState) -> bool:
+    return state.mean_size is not None and state.mean_size >= HUGE_BYTES
 
 
 def _sizes(folder: Path) -> Iterator[int]:
