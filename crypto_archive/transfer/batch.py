@@ -181,10 +181,11 @@ class BatchState:
             # A server may lack the listing and have the objects: those are asked for by name.
             if fault in {Fault.ABSENT, Fault.DENIED}:
                 return ()
-            states = {key: state for key in pattern.keys if (state := self._find(key)[0]) and not state.is_complete}
-            for state in states.values():
+            zips = dict.fromkeys(key.removesuffix(SIDECAR_SUFFIX) for key in pattern.keys)
+            states = [state for key in zips if not (state := self._by_key[key]).is_complete]
+            for state in states:
                 state.fail(fault, message.error)
-            return tuple(states.values())
+            return states
         state, is_sidecar = self._find(self._keys_by_command.get(message.command, ""))
         if state is None:
             return ()
