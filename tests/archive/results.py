@@ -8,6 +8,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ def copied_by(line: str, bucket: Path) -> list[str]:
         return [pattern]
     folder = pattern.rpartition("/")[0]
     assert destination == f"{folder}/"
-    pairs = list(zip(options, options[1:], strict=False))
+    pairs = list(pairwise(options))
     only = [value for name, value in pairs if name == "--include"] or ["*"]
     but = [value for name, value in pairs if name == "--exclude"]
     return [
