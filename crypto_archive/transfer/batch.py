@@ -182,10 +182,10 @@ class BatchState:
             if fault in {Fault.ABSENT, Fault.DENIED}:
                 return ()
             zips = dict.fromkeys(key.removesuffix(SIDECAR_SUFFIX) for key in pattern.keys)
-            states = [state for key in zips if not (state := self._by_key[key]).is_complete]
-            for state in states:
-                state.fail(fault, message.error)
-            return states
+            open_ones = [self._by_key[key] for key in zips if not self._by_key[key].is_complete]
+            for one in open_ones:
+                one.fail(fault, message.error)
+            return open_ones
         state, is_sidecar = self._find(self._keys_by_command.get(message.command, ""))
         if state is None:
             return ()
