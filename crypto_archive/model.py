@@ -156,7 +156,15 @@ class StoredStat(NamedTuple):
 
 
 class Action(StrEnum):
-    """What a plan does with an object."""
+    """What a plan does with an object.
+
+    Attributes:
+        transfers: Whether anything is to be copied; the other actions finish an object immediately.
+        downloads: Whether the zip itself is to be copied.
+    """
+
+    transfers: bool
+    downloads: bool
 
     FETCH = "fetch"
     UPDATE = "update"
@@ -168,18 +176,10 @@ class Action(StrEnum):
     REFUSE = "refuse"
     """The archive does not have the exact bytes that are wanted, or no file can have the key."""
 
-    @property
-    def transfers(self) -> bool:
-        """Whether anything is to be copied; the other actions finish an object immediately."""
-        return self in _TRANSFERRING
-
-    @property
-    def downloads(self) -> bool:
-        """Whether the zip itself is to be copied."""
-        return self is Action.FETCH or self is Action.UPDATE
-
-
-_TRANSFERRING = frozenset({Action.FETCH, Action.UPDATE, Action.CHECK})
+    def __init__(self, name: str) -> None:
+        # Worked out once: they are asked of each object.
+        self.downloads = name in {"fetch", "update"}
+        self.transfers = self.downloads or name == "check"
 
 
 @dataclass(frozen=True, slots=True)
