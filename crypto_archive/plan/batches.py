@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import Batch, Partition
+from crypto_archive.model import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,4 +68,4 @@ def batches(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Batch
 def _span(item: PlannedObject) -> tuple[object, ...]:
     series, period = item.object.series, item.object.period
     day = period.first_day
-    return (series, day.year, day.month) if period.partition is Partition.DAILY else (series, day.year // 10)
+    return (series, day.year, day.month) if period.partition.is_daily else (series, day.year // 10)

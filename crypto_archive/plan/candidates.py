@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def named_objects(objects: Iterable[ArchiveObject]) -> Generator[Candidate, None, None]:
     """Yield given objects, about which nothing more is known."""
-    yield from map(Candidate, objects)
+    return (Candidate(item) for item in objects)
 
 
 def calendar_objects(
@@ -73,7 +73,7 @@ def by_calendar(context: Context, group: SeriesGroup, known: Iterable[str]) -> I
     dated = {str(period): period for period in periods(group.partition, group.dates, context.today)}
     for symbol in symbols:
         for interval in group.intervals:
-            yield from named_objects(group.row.objects(group.partition, symbol, interval, dated))
+            yield from map(Candidate, group.row.objects(group.partition, symbol, interval, dated))
             context.planning.read()
 
 

@@ -91,6 +91,7 @@ class GroupTotals:
 _NOT_COUNTED = {"market", "data_type", "first_day", "last_day"}
 COUNTS = tuple(field.name for field in fields(GroupTotals) if field.name not in _NOT_COUNTED)
 """The names of what is counted."""
+_UPDATE = Action.UPDATE
 
 
 def days_document(first: date | None, last: date | None) -> dict[str, object]:
@@ -118,22 +119,16 @@ class _Running:
         """Count a planned object."""
         action, size = item.action, known_size(item)
         self.objects += 1
-        if item.remote is not None:
-            self.bytes += item.remote.size
-            self.sized += 1
+        if size is not None:
+            self._add_size(item, size)
         if item.covers is not None:
             self.consolidated += 1
             self.saved_objects += item.covers.objects - 1
             self.saved_bytes += item.covers.bytes - (size or 0)
-        if action.transfers:
-            self.sidecars += item.with_sidecar
-            self.added_bytes += added_bytes(item)
         if action.downloads:
             self.to_fetch += 1
-            self.updates += action is Action.UPDATE
-            if size is not None:
-                self.bytes_to_fetch += size
-                self.sized_to_fetch += 1
+            self.sidecars += item.with_sidecar
+            self.updates += action is _UPDATE
         elif action is Action.WAIT:
             self.waiting += 1
             return
@@ -142,14 +137,27 @@ class _Running:
             return
         else:
             self.present += 1
-        self.cover(item.object.period)
+            if action.transfers:
+                self.sidecars += item.with_sidecar
+                self.added_bytes += added_bytes(item)
+        self._cover(item.object.period)
 
-    def cover(self, period: Period) -> None:
+    def _add_size(self, item: PlannedObject, size: int) -> None:
+        if item.remote is not None:
+            self.bytes += size
+            self.sized += 1
+        if item.action.downloads:
+            self.bytes_to_fetch += size
+            self.sized_to_fetch += 1
+            self.added_bytes += added_bytes(item)
+
+    def _cover(self, period: Period) -> None:
         """Take in the days of an object."""
-        if self.first_day is None or period.first_day < self.first_day:
-            self.first_day = period.first_day
-        if self.last_day is None or period.last_day > self.last_day:
-            self.last_day = period.last_day
+        first, last = period.first_day, period.last_day
+        if self.first_day is None or first < self.first_day:
+            self.first_day = first
+        if self.last_day is None or last > self.last_day:
+            self.last_day = last
 
 
 class PlanTotals:
