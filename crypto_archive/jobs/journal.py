@@ -22,6 +22,7 @@ from crypto_archive.events import (
 from crypto_archive.files import LineSorter, explain_os_errors
 from crypto_archive.model import STORED, Action, ArchiveObject, Notice, Outcome, PlannedObject, RemoteStat
 from crypto_archive.root.layout import confirm_layout
+from crypto_archive.root.manifest import text_of
 from crypto_archive.text import compact_json, harmless
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _pin(stat: RemoteStat | None) -> str:
 
 
 def _stat(stat: RemoteStat) -> str:
-    return f'{{"size":{stat.size},"etag":{quoted(stat.etag)},"last_modified":"{stat.last_modified.isoformat()}"'
+    return f'{{"size":{stat.size},"etag":{quoted(stat.etag)},"last_modified":"{text_of(stat.last_modified)}"'
 
 
 def _document(value: object) -> str:

@@ -143,11 +143,12 @@ class Record:
         """
         now = datetime.now(UTC)
         at = now.isoformat(timespec="milliseconds")
+        count, note = self.report.add, self._progress.add
         lines: list[str] = []
         failure: OSError | EnvironmentFailure | None = None
         for event in events:
-            self.report.add(event)
-            self._progress.add(event)
+            count(event)
+            note(event)
             if (line := event_line(event, at)) is not None:
                 lines.append(line + "\n")
             try:

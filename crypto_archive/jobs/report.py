@@ -336,7 +336,7 @@ class Report(JobReport):
     def add(self, event: Event) -> None:
         """Take in one event; those that change no figure are ignored."""
         match event:
-            case ObjectFinished():
+            case ObjectFinished():  # these two are most events by far
                 self._add_finished(event)
             case ObjectPlanned():
                 series = event.planned.object.series

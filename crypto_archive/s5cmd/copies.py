@@ -1,9 +1,9 @@
 """Copy commands: one for each key by its name, or one for many keys of a series by a pattern that matches only those.
 
 s5cmd sends a HEAD before the GET of each object that it copies by name. For a pattern it lists instead, a thousand keys
-with one request (measured with v2.3.0). So wherever dates allow it, a command names a pattern. It matches exactly the
-wanted dates, whatever else the bucket holds: the other dates of its month, or of its decade for monthly objects, are
-excluded.
+with one request (measured with v2.3.0). So wherever dates allow it, a command names a pattern. Of all dates of the
+calendar it matches exactly the wanted ones, whatever else the bucket holds: the others of its month, or of its decade
+for monthly objects, are excluded.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import re
 import shlex
 from calendar import monthrange
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import SIDECAR_SUFFIX
-from crypto_archive.s5cmd.runfile import copy_line, is_writable
+from crypto_archive.s5cmd.runfile import copy_line, is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -53,7 +54,7 @@ def copy_commands(bucket: str, keys: Iterable[str], part_size_mb: int | None = N
     spans: dict[tuple[str, str], dict[str, str]] = {}
     for key in keys:
         dated = _DATED.fullmatch(key)
-        if dated is None or not is_writable(key):
+        if dated is None or not _is_date(dated[2]) or not is_inside(key):
             yield copy_by_name(bucket, key, part_size_mb)
             continue
         head, date, tail = dated.groups()
@@ -92,6 +93,13 @@ def _by_patterns(
     keys = tuple(f"{head}{date}{end}" for date in wanted for end in tails)
     line = f"cp {size}{only}{but}{shlex.quote(source)} {shlex.quote(folder)}"
     yield CopyCommand(line, keys, f"cp {source} {folder}", by_pattern=True)
+
+
+@cache
+def _is_date(text: str) -> bool:
+    """Whether a day or a month is one of the calendar."""
+    year, month, *day = map(int, text.split("-"))
+    return year > 0 and 1 <= month <= 12 and (not day or 1 <= day[0] <= monthrange(year, month)[1])
 
 
 def _span(date: str) -> str:

@@ -19,8 +19,12 @@ KEY_BYTES = 256 << 10
 """What a request weighs besides its bytes: about what a connection brings in the time of a round trip."""
 SMALLEST_SHARE = 64 * KEY_BYTES
 """The weight of a batch that is worth starting a process for."""
+SMALLEST_EARLY_SHARE = 256 * KEY_BYTES
+"""The same while the plan is being made, since more will come."""
+LARGEST_SHARE = 1024 * KEY_BYTES
+"""What even a slow line brings to all lanes before their processes run out of time."""
 LINGER_SECONDS = 0.25
-"""How long a lane waits for so much, and the first one for so much for each lane, while the plan is being made."""
+"""How long a lane waits for so much while the plan is being made."""
 
 
 class Backlog:
@@ -40,7 +44,6 @@ class Backlog:
         self._ahead: Group | None = None  # out of the queue, and of the next batch
         self._changed = threading.Condition()
         self._weight = 0
-        self._enough = lanes * SMALLEST_SHARE
         self._ended = False
 
     def put(self, group: Group) -> None:
@@ -73,9 +76,9 @@ class Backlog:
             if first is None:
                 return None
             with self._changed:
-                self._changed.wait_for(lambda: self._ended or self._weight >= self._enough, LINGER_SECONDS)
-                waiting, self._enough = self._weight, SMALLEST_SHARE
-            share = max(SMALLEST_SHARE, waiting // self._lanes)
+                self._changed.wait_for(lambda: self._ended or self._weight >= SMALLEST_EARLY_SHARE, LINGER_SECONDS)
+                waiting, smallest = self._weight, SMALLEST_SHARE if self._ended else SMALLEST_EARLY_SHARE
+            share = min(max(smallest, waiting // self._lanes), LARGEST_SHARE)
             parts, weight, commands = [first], weight_of(first), commands_of(first)
             while weight < waiting and (group := self._next()) is not None:
                 weight, commands = weight + weight_of(group), commands + commands_of(group)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from crypto_archive.model import Batch, Outcome, PlannedObject
     from crypto_archive.s5cmd.copies import CopyCommand
 
+LARGE_BYTES = 1 << 20
+"""From this size on, an object takes longer to hash and to transfer than to ask for."""
+
 
 @dataclass(slots=True)
 class ObjectState:
@@ -135,6 +138,12 @@ class BatchState:
         self._source = f"s3://{bucket}/"
         self._by_key = {state.planned.object.key: state for state in self.objects}
         self._patterns: dict[str, CopyCommand] = {}
+
+    @property
+    def has_small_objects(self) -> bool:
+        """Whether its objects are known to be small, as most are: then requests cost more than bytes."""
+        sizes = [state.planned.remote.size for state in self.objects if state.planned.remote is not None]
+        return len(sizes) == len(self.objects) and sum(sizes) < LARGE_BYTES * len(sizes)
 
     @property
     def open(self) -> list[ObjectState]:

@@ -20,7 +20,7 @@ from crypto_archive.s5cmd.child import Child
 from crypto_archive.s5cmd.copies import copy_by_name, copy_commands
 from crypto_archive.s5cmd.output import Fault, log_command, log_message
 from crypto_archive.s5cmd.runfile import child_environment, command_line, run_files
-from crypto_archive.transfer.batch import BatchState
+from crypto_archive.transfer.batch import LARGE_BYTES, BatchState
 from crypto_archive.transfer.finish import RetryDownload, finish_object
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 5.0
-LARGE_BYTES = 1 << 20
-"""An object of this size or more is proven in another thread, so that its lane goes on; hashing less takes no time."""
 S5CMD_RETRIES = 3
 """How often s5cmd itself repeats a request, before a lane retries what remains of the batch."""
 
@@ -158,7 +156,8 @@ class Lane:
             engine.binary, access, run_file, workers=engine.concurrency.workers, retries=S5CMD_RETRIES
         )  # fmt: skip
         log_command(args)
-        with Child(args, cwd=state.staging, env=child_environment(access)) as child:
+        one_of_many = engine.concurrency.lanes > 1 and state.has_small_objects
+        with Child(args, cwd=state.staging, env=child_environment(access, one_of_many=one_of_many)) as child:
             with self._guard:
                 self._child = child
             self.child_since = time.monotonic()
@@ -176,11 +175,10 @@ class Lane:
         complete = []
         for message in messages:
             log_message(message)
-            for item in state.note(message):
-                if item.fault is not None:
-                    self._engine.note_failure(item)
-                if item.is_complete and item.proof is None and not item.finished:
-                    complete.append(item)
+            about = state.note(message)
+            if about and about[0].fault is not None:
+                self._engine.note_failure(about[0])
+            complete += [item for item in about if item.is_complete and item.proof is None and not item.finished]
         self._prove(complete)
 
     def _prove(self, items: list[ObjectState]) -> None:

@@ -505,7 +505,7 @@ TEXTS = st.text() | st.sampled_from(['"quoted" \\', "\x00\x1b[31m\x7f", "\u202eg
 STATS = st.builds(
     RemoteStat, st.integers(0), TEXTS, st.datetimes(timezones=st.just(UTC)), st.booleans(), st.none() | TEXTS
 )
-ITEMS = TEXTS.map(lambda key: replace(OBJECT, key=key))
+ITEMS = TEXTS.map(lambda key: ArchiveObject(key, OBJECT.series, OBJECT.period))
 ENTRIES = st.just(ManifestEntry(OBJECT.key, 10, "ff", Verdict.OK, "abc", MOMENT, MOMENT, "run"))
 FINISHED = st.builds(
     ObjectFinished,

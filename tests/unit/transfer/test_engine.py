@@ -308,6 +308,7 @@ def join_lanes() -> None:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look after the lanes all the time, try again at once, and let batches be small."""
     monkeypatch.setattr(backlog_module, "SMALLEST_SHARE", 1)
+    monkeypatch.setattr(backlog_module, "SMALLEST_EARLY_SHARE", 1)
     monkeypatch.setattr(engine_module, "TICK_SECONDS", 0.005)
     monkeypatch.setattr(lane_module, "wait_random_exponential", lambda **_: wait_none())
 

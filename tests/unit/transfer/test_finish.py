@@ -100,7 +100,10 @@ def arrive(
     if sidecar is not None:
         beside.write_text(sidecar, encoding="utf-8")
     planned = PlannedObject(ITEM, action, "", remote=remote, pin=pin)
-    return ObjectState(planned, file, beside, ATTEMPTS if last_attempt else 2, rejected={*rejected})
+    attempts = ATTEMPTS if last_attempt else 2
+    return ObjectState(
+        planned, 0, str(file), has_file=True, has_sidecar=sidecar is not None, attempts=attempts, rejected={*rejected}
+    )
 
 
 def finish(finishing: Finishing, item: ObjectState) -> ObjectFinished:
@@ -204,7 +207,7 @@ def test_doubtful_bytes_ask_for_another_download(
     item = arrive(root, sidecar, remote)
     assert finishing(item) == RetryDownload(SHA256, reason)
     assert not root.file(ITEM.key).exists()
-    assert item.file.exists()
+    assert Path(item.file).exists()
 
 
 @pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
@@ -424,7 +427,10 @@ def stored(
     if sidecar is not None:
         beside.write_text(sidecar, encoding="utf-8")
     planned = PlannedObject(ITEM, Action.CHECK, "", remote=remote)
-    return ObjectState(planned, file, beside, 1, sidecar is None, in_place=True)
+    has_sidecar = sidecar is not None
+    return ObjectState(
+        planned, 0, str(file), in_place=True, has_sidecar=has_sidecar, sidecar_absent=not has_sidecar, attempts=1
+    )
 
 
 def with_sidecar(remote: RemoteStat, sidecar: str) -> RemoteStat:
@@ -498,8 +504,9 @@ def test_a_stored_file_and_a_download_that_agree_are_two_witnesses(root: Root, f
     answer = finishing(state)
     assert isinstance(answer, RetryDownload)
     state.reject(answer.sha256, answer.reason)
-    state.file.write_bytes(GOOD)
-    state.sidecar.write_text(WRONG, encoding="utf-8")
+    Path(state.file).write_bytes(GOOD)
+    Path(state.sidecar).write_text(WRONG, encoding="utf-8")
+    state.look()
     event = finish(finishing, state)
     assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
 
