@@ -34,10 +34,19 @@ class Market(StrEnum):
 
 
 class Partition(StrEnum):
-    """How the archive cuts a series into objects: one per day, or one per month."""
+    """How the archive cuts a series into objects: one per day, or one per month.
+
+    Attributes:
+        is_daily: Whether it is per day; quicker than looking the member up.
+    """
+
+    is_daily: bool
 
     DAILY = "daily"
     MONTHLY = "monthly"
+
+    def __init__(self, name: str) -> None:
+        self.is_daily = name == "daily"
 
     @property
     def other(self) -> Partition:
@@ -66,12 +75,12 @@ class Period(NamedTuple):
     @classmethod
     def containing(cls, day: date, partition: Partition) -> Period:
         """Return the period of ``partition`` that contains ``day``."""
-        return cls(partition, day if partition is Partition.DAILY else day.replace(day=1))
+        return cls(partition, day if partition.is_daily else day.replace(day=1))
 
     @property
     def last_day(self) -> date:
         """The last day that the period covers."""
-        if self.partition is Partition.DAILY:
+        if self.partition.is_daily:
             return self.first_day
         return self.first_day.replace(day=calendar.monthrange(self.first_day.year, self.first_day.month)[1])
 
@@ -81,7 +90,7 @@ class Period(NamedTuple):
 
     def __str__(self) -> str:
         """Return the date as keys spell it: ``2025-07-15`` or ``2025-07``."""
-        return self.first_day.isoformat() if self.partition is Partition.DAILY else self.first_day.isoformat()[:7]
+        return self.first_day.isoformat() if self.partition.is_daily else self.first_day.isoformat()[:7]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,15 @@ class StoredStat(NamedTuple):
 
 
 class Action(StrEnum):
-    """What a plan does with an object."""
+    """What a plan does with an object.
+
+    Attributes:
+        transfers: Whether anything is to be copied; the other actions finish an object immediately.
+        downloads: Whether the zip itself is to be copied.
+    """
+
+    transfers: bool
+    downloads: bool
 
     FETCH = "fetch"
     UPDATE = "update"
@@ -168,18 +185,10 @@ class Action(StrEnum):
     REFUSE = "refuse"
     """The archive does not have the exact bytes that are wanted, or no file can have the key."""
 
-    @property
-    def transfers(self) -> bool:
-        """Whether anything is to be copied; the other actions finish an object immediately."""
-        return self in _TRANSFERRING
-
-    @property
-    def downloads(self) -> bool:
-        """Whether the zip itself is to be copied."""
-        return self is Action.FETCH or self is Action.UPDATE
-
-
-_TRANSFERRING = frozenset({Action.FETCH, Action.UPDATE, Action.CHECK})
+    def __init__(self, name: str) -> None:
+        # Worked out once: they are asked of each object.
+        self.downloads = name in {"fetch", "update"}
+        self.transfers = self.downloads or name == "check"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import Action, Batch, Partition
+from crypto_archive.model import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ def groups(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Group]
 
 def commands_of(group: Group) -> int:
     """Return how many commands copy a group: one each for zips with their sidecars, zips alone, and sidecars alone."""
-    return len({(item.action is Action.CHECK, item.with_sidecar) for item in group})
+    return len({(item.action.downloads, item.with_sidecar) for item in group})
 
 
 def alike(one: Group, other: Group) -> bool:
@@ -68,4 +68,4 @@ def batches(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Batch
 def _span(item: PlannedObject) -> tuple[object, ...]:
     series, period = item.object.series, item.object.period
     day = period.first_day
-    return (series, day.year, day.month) if period.partition is Partition.DAILY else (series, day.year // 10)
+    return (series, day.year, day.month) if period.partition.is_daily else (series, day.year // 10)
