@@ -392,6 +392,15 @@ class Manifest:
         for page in self._pages(prefix):
             yield from self._entries_of(page)
 
+    def all_keys(self) -> Iterator[str]:
+        """Yield the keys of all records, in their order."""
+        self.flush()
+        for page in self._pages_of(f"SELECT key FROM object WHERE key > ? ORDER BY key LIMIT {_PAGE}", ""):
+            with explain_sqlite_errors(self.path):
+                if not all(isinstance(key, str) for (key,) in page):
+                    raise UnreadableRow("a value has the wrong type")
+            yield from (key for (key,) in page)
+
     def keys_with(self, verdict: Verdict) -> list[str]:
         """Return the keys of all objects with a verdict; for verdicts that few objects have."""
         self.flush()
