@@ -62,7 +62,7 @@ def recalled(store: ListingStore, prefix: str, since: float = 0.0) -> list[Entry
 
 
 def without_sidecar(*keys: str) -> list[Entry]:
-    return [Entry(key, replace(an_entry(key).stat, has_sidecar=False)) for key in keys]
+    return [Entry(key, an_entry(key).stat._replace(has_sidecar=False)) for key in keys]
 
 
 def in_pairs(listed: list[Listed]) -> list[Entry]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from calendar import monthrange
-from itertools import chain, product
+from itertools import chain, pairwise, product
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crypto_archive.s5cmd.copies import MOST_EXCLUDES, CopyCommand, copy_by_name, copy_commands
+from crypto_archive.s5cmd.runfile import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +75,7 @@ def bucket_around(wanted: Iterable[str]) -> set[str]:
     return found
 
 
-DATE = re.compile(r"\d{4}-\d\d(-\d\d)?(?=\.zip)", re.ASCII)
+DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-\d\d)?(?=\.zip)", re.ASCII)
 
 
 # What s5cmd copies, as it documents it and as tests/process/test_s5cmd_real.py sees it
@@ -103,7 +104,7 @@ def copied_by(command: CopyCommand, bucket: Iterable[str]) -> set[str]:
 
 
 def of_flag(flags: list[str], name: str) -> list[re.Pattern[str]]:
-    return [as_pattern(value) for flag, value in zip(flags, flags[1:], strict=False) if flag == name]
+    return [as_pattern(value) for flag, value in pairwise(flags) if flag == name]
 
 
 def as_pattern(glob: str) -> re.Pattern[str]:
@@ -114,22 +115,29 @@ def commands_for(keys: Iterable[str]) -> list[CopyCommand]:
     return list(copy_commands(BUCKET, keys))
 
 
+TAILS = st.sampled_from([(ZIP, SIDECAR), (ZIP,), (SIDECAR,)])
+SPANS = [days_of("2024-02"), days_of("2023-02"), days_of("2024-07"), months_of(range(2018, 2022))]
+
+
 @st.composite
-def objects(draw: st.DrawFn) -> list[str]:
-    """Keys of objects of a few series: few, many or all dates of a month or a decade, with or without sidecars."""
-    keys: list[str] = []
-    for head in draw(st.lists(st.sampled_from(HEADS), min_size=1, max_size=2, unique=True)):
-        span = draw(
-            st.sampled_from(("2024-02", "2023-02", "2024-07")).map(days_of) | st.just(months_of(range(2017, 2022)))
-        )
-        dates = draw(st.just(span) | st.lists(st.sampled_from(span), max_size=40, unique=True))
-        tails = st.sampled_from([(ZIP, SIDECAR), (ZIP,), (SIDECAR,)])
-        same = draw(st.none() | tails)
-        keys += [head + date + tail for date in dates for tail in same or draw(tails)]
-    return draw(st.permutations(keys)) if draw(st.booleans()) else keys
+def series(draw: st.DrawFn) -> list[str]:
+    """Keys of one series: few, many or all dates of a month or of some years, with or without sidecars."""
+    head, span = draw(st.sampled_from(HEADS)), draw(st.sampled_from(SPANS))
+    picked = draw(st.integers(1, 2 ** len(span) - 1) | st.just(2 ** len(span) - 1))
+    usual, alone, number = draw(TAILS), draw(TAILS), draw(st.integers(0, len(span)))
+    return [
+        head + date + tail
+        for place, date in enumerate(span)
+        if picked >> place & 1
+        for tail in (alone if place == number else usual)
+    ]
 
 
-@given(keys=objects(), odd=st.lists(st.sampled_from(ODD_KEYS), max_size=5, unique=True))
+WANTED = st.lists(series(), max_size=2).map(lambda some: list(dict.fromkeys(chain.from_iterable(some))))
+
+
+@settings(max_examples=30)
+@given(keys=WANTED, odd=st.lists(st.sampled_from(ODD_KEYS), max_size=3, unique=True))
 def test_commands_copy_exactly_the_wanted_keys(keys: list[str], odd: list[str]) -> None:
     commands = commands_for(keys + odd)
     bucket = bucket_around(keys + odd)
@@ -142,10 +150,11 @@ def test_commands_copy_exactly_the_wanted_keys(keys: list[str], odd: list[str]) 
     assert max((command.line.count("--exclude ") for command in commands), default=0) <= MOST_EXCLUDES
 
 
-@given(keys=objects())
+@given(keys=WANTED)
 def test_a_command_is_by_pattern_where_one_copies_several_keys(keys: list[str]) -> None:
     for command in commands_for(keys):
-        assert command.by_pattern == (len(command.keys) > 1) == ("--raw" not in shlex.split(command.line))
+        assert command.by_pattern == (len(command.keys) > 1)
+        assert command.by_pattern or command == copy_by_name(BUCKET, *command.keys)
 
 
 @pytest.mark.parametrize("dates", [days_of("2024-02"), days_of("2024-07"), months_of(range(2010, 2020))], ids=len)
@@ -186,6 +195,12 @@ def test_months_far_apart_have_a_command_for_each_year() -> None:
     assert {command.line.count("--exclude ") for command in commands} == {6}
 
 
+def test_the_only_month_of_a_year_is_copied_by_its_name() -> None:
+    alone = f"{HEADS[1]}2019-12.zip"
+    far_apart = [f"{HEADS[1]}{month}.zip" for month in months_of(range(2010, 2019))[::2]]
+    assert copy_by_name(BUCKET, alone) in commands_for([*far_apart, alone])
+
+
 def test_two_months_of_one_decade_share_a_command_where_few_are_excluded() -> None:
     [command] = commands_for(f"{HEADS[1]}{month}.zip" for month in ("2017-08", "2017-09"))
     assert command.line.count("--exclude ") == 9 + 10  # whole years, and the other months of one
@@ -194,10 +209,10 @@ def test_two_months_of_one_decade_share_a_command_where_few_are_excluded() -> No
 @pytest.mark.parametrize(
     "keys", [[HEADS[0] + "2024-07-16.zip"], [HEADS[0] + date + ZIP for date in days_of("2024-07")]]
 )
-def test_every_command_has_the_part_size(keys: list[str]) -> None:
-    [command] = copy_commands(BUCKET, keys, part_size_mb=10)
+def test_every_command_says_how_large_objects_are_cut(keys: list[str]) -> None:
+    [command] = copy_commands(BUCKET, keys, Parts(size_mb=10, at_once=8))
     words = shlex.split(command.line)
-    assert words[words.index("--part-size") + 1] == "10"
+    assert [words[words.index(flag) + 1] for flag in ("--part-size", "--concurrency")] == ["10", "8"]
     [usual] = commands_for(keys)
     assert "--part-size" not in usual.line
     assert usual.shown == command.shown
