@@ -63,9 +63,7 @@ def copy_commands(bucket: str, keys: Iterable[str], parts: Parts = AS_S5CMD_LIKE
     for (head, span), tails in spans.items():
         for tail in (_BOTH, _ZIP, _SIDECAR):
             wanted = [date for date, found in tails.items() if found == tail]
-            if tail != _BOTH and len(wanted) == 1:
-                yield copy_by_name(bucket, f"{head}{wanted[0]}{tail}", parts)
-            elif wanted:
+            if wanted:
                 yield from _by_patterns(bucket, head, span, wanted, tail, parts)
 
 
@@ -78,6 +76,9 @@ def _by_patterns(
     bucket: str, head: str, span: str, wanted: list[str], tail: str, parts: Parts
 ) -> Iterator[CopyCommand]:
     """Yield a command for all wanted dates of a span, or one for each of its years if they are too far apart."""
+    if tail != _BOTH and len(wanted) == 1:
+        yield copy_by_name(bucket, f"{head}{wanted[0]}{tail}", parts)
+        return
     pattern, excluded = (wanted[0], []) if len(wanted) == 1 else (span, sorted(_others(span, set(wanted))))
     if len(excluded) > MOST_EXCLUDES and "?" in span[:4]:
         for year in dict.fromkeys(date[:4] for date in wanted):

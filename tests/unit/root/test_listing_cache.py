@@ -8,7 +8,6 @@ import sqlite3
 import time
 import zlib
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -71,8 +70,7 @@ def in_pairs(listed: list[Listed]) -> list[Entry]:
     return [
         Entry(
             one.key,
-            replace(
-                one.stat,
+            one.stat._replace(
                 has_sidecar=one.key + SIDECAR_SUFFIX in sidecars,
                 sidecar_etag=sidecars.get(one.key + SIDECAR_SUFFIX) or None,
             ),
