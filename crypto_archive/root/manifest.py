@@ -393,12 +393,10 @@ class Manifest:
             yield from self._entries_of(page)
 
     def all_keys(self) -> Iterator[str]:
-        """Yield the keys of all records, in their order."""
+        """Yield the keys of all records in their order: what ``iterate`` yields of them, in a fraction of the time."""
         self.flush()
-        for page in self._pages_of(f"SELECT key FROM object WHERE key > ? ORDER BY key LIMIT {_PAGE}", ""):
-            with explain_sqlite_errors(self.path):
-                if not all(isinstance(key, str) for (key,) in page):
-                    raise UnreadableRow("a value has the wrong type")
+        query = f"SELECT key FROM object WHERE key > ? AND key < '{_LAST}' ORDER BY key LIMIT {_PAGE}"
+        for page in self._pages_of(query, ""):
             yield from (key for (key,) in page)
 
     def keys_with(self, verdict: Verdict) -> list[str]:
