@@ -43,8 +43,12 @@ format: install  ## Format the code and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## Measure speed and memory relative to a reference in the same run; BENCH=--scale for millions of objects
+bench: $(VENV)/bench-installed  ## Compare speed with s5cmd and other tools (minutes): table, JSON, plot in .bench/; BENCH=--help for more
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+$(VENV)/bench-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
 
 soak: install  ## Run hundreds of rounds of random faults, kills and spoilt files (minutes); SOAK="--seed 7" passes options
 	$(BIN)/python -m tests.soak $(SOAK)
@@ -67,4 +71,4 @@ picture: install  ## Redraw docs/collect.svg from the terminal of a real collect
 	@$(BIN)/python -m tests.archive.picture --to docs/collect.svg
 
 clean:  ## Remove everything that the other targets create
-	rm -rf $(VENV) .demo .site .man dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo .bench .site .man dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

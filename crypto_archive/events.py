@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,9 +135,10 @@ class BatchFinished:
     batch: int
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectFinished:
+class ObjectFinished(NamedTuple):
     """A planned object has its outcome.
+
+    It is a named tuple, since runs make very many: ``event._replace(lane=1)`` returns another one.
 
     Attributes:
         object: The object.

@@ -9,6 +9,7 @@ import secrets
 import stat
 import tempfile
 import threading
+from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from errno import EFBIG, EINVAL, EISDIR
 from itertools import count
@@ -183,8 +184,12 @@ def free_name(path: Path, *endings: str) -> Path:
     return next(free_names(path, *endings))
 
 
+ITEMS_IN_MEMORY = 64
+"""How many items a queue keeps in memory before it writes any to disk."""
+
+
 class DiskQueue(Generic[T]):
-    """First in, first out, for any number of threads; what waits is on disk, so that memory stays small.
+    """First in, first out, for any number of threads; of what waits, all but a few items are on disk.
 
     The file has no name: nothing is left of it, not even by a process that is killed.
 
@@ -201,7 +206,8 @@ class DiskQueue(Generic[T]):
         with self._explained():
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by close
         self._changed = threading.Condition()
-        self._waiting = 0
+        self._first: deque[T] = deque()
+        self._on_disk = 0
         self._read_at = 0
         self._ended = False
 
@@ -213,12 +219,14 @@ class DiskQueue(Generic[T]):
 
     def put(self, item: T) -> None:
         """Add an item at the end; raises FileUnusable when the disk is full."""
-        pickled = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
         with self._changed, self._explained():
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(pickled)
-            self._file.flush()  # a full disk is the trouble of the thread that puts, not of the one that gets
-            self._waiting += 1
+            if self._on_disk or len(self._first) == ITEMS_IN_MEMORY:
+                self._file.seek(0, os.SEEK_END)
+                pickle.dump(item, self._file, pickle.HIGHEST_PROTOCOL)
+                self._file.flush()  # a full disk is the trouble of the thread that puts, not of the one that gets
+                self._on_disk += 1
+            else:
+                self._first.append(item)
             self._changed.notify()
 
     def end(self) -> None:
@@ -232,18 +240,24 @@ class DiskQueue(Generic[T]):
         with self._changed:
             self._ended = False
 
+    def get(self) -> T | None:
+        """Take the oldest item, waiting for one; None when there is none and the end was declared."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._first or self._on_disk or self._ended)
+            if self._first:
+                return self._first.popleft()
+            if not self._on_disk:
+                return None
+            with self._explained():
+                self._file.seek(self._read_at)
+                item: T = pickle.load(self._file)
+            self._read_at = self._file.tell()
+            self._on_disk -= 1
+            return item
+
     def __iter__(self) -> Iterator[T]:
         """Take the items, oldest first, waiting for the next one until the end was declared."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._ended)
-                if not self._waiting:
-                    return
-                with self._explained():
-                    self._file.seek(self._read_at)
-                    item: T = pickle.load(self._file)
-                self._read_at = self._file.tell()
-                self._waiting -= 1
+        while (item := self.get()) is not None:
             yield item
 
     def close(self) -> None:

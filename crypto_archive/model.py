@@ -34,10 +34,19 @@ class Market(StrEnum):
 
 
 class Partition(StrEnum):
-    """How the archive cuts a series into objects: one per day, or one per month."""
+    """How the archive cuts a series into objects: one per day, or one per month.
+
+    Attributes:
+        is_daily: Whether it is per day; quicker than looking the member up.
+    """
+
+    is_daily: bool
 
     DAILY = "daily"
     MONTHLY = "monthly"
+
+    def __init__(self, name: str) -> None:
+        self.is_daily = name == "daily"
 
     @property
     def other(self) -> Partition:
@@ -52,8 +61,7 @@ class Contract(StrEnum):
     DELIVERY = "delivery"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Period:
+class Period(NamedTuple):
     """The UTC day or month that one object covers.
 
     Attributes:
@@ -67,12 +75,12 @@ class Period:
     @classmethod
     def containing(cls, day: date, partition: Partition) -> Period:
         """Return the period of ``partition`` that contains ``day``."""
-        return cls(partition, day if partition is Partition.DAILY else day.replace(day=1))
+        return cls(partition, day if partition.is_daily else day.replace(day=1))
 
     @property
     def last_day(self) -> date:
         """The last day that the period covers."""
-        if self.partition is Partition.DAILY:
+        if self.partition.is_daily:
             return self.first_day
         return self.first_day.replace(day=calendar.monthrange(self.first_day.year, self.first_day.month)[1])
 
@@ -82,7 +90,7 @@ class Period:
 
     def __str__(self) -> str:
         """Return the date as keys spell it: ``2025-07-15`` or ``2025-07``."""
-        return self.first_day.isoformat() if self.partition is Partition.DAILY else self.first_day.isoformat()[:7]
+        return self.first_day.isoformat() if self.partition.is_daily else self.first_day.isoformat()[:7]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +101,7 @@ class DateRange:
     end: date | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Series:
+class Series(NamedTuple):
     """One market, data type, symbol and interval; the interval is None where the archive has no interval folder."""
 
     market: Market
@@ -106,8 +113,7 @@ class Series:
         return " ".join(filter(None, (self.market, self.data_type, self.symbol, self.interval)))
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveObject:
+class ArchiveObject(NamedTuple):
     """One key of the bucket: the zip of one series and one period.
 
     Attributes:
@@ -126,8 +132,7 @@ class ArchiveObject:
         return self.key + SIDECAR_SUFFIX
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteStat:
+class RemoteStat(NamedTuple):
     """What is known of the bytes of an object in the archive: from its listing, or from a lock file.
 
     Attributes:
@@ -147,8 +152,7 @@ class RemoteStat:
     sidecar_etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredStat:
+class StoredStat(NamedTuple):
     """What is known of a file at its final path.
 
     Attributes:
@@ -161,7 +165,15 @@ class StoredStat:
 
 
 class Action(StrEnum):
-    """What a plan does with an object."""
+    """What a plan does with an object.
+
+    Attributes:
+        transfers: Whether anything is to be copied; the other actions finish an object immediately.
+        downloads: Whether the zip itself is to be copied.
+    """
+
+    transfers: bool
+    downloads: bool
 
     FETCH = "fetch"
     UPDATE = "update"
@@ -173,18 +185,10 @@ class Action(StrEnum):
     REFUSE = "refuse"
     """The archive does not have the exact bytes that are wanted, or no file can have the key."""
 
-    @property
-    def transfers(self) -> bool:
-        """Whether anything is to be copied; the other actions finish an object immediately."""
-        return self in _TRANSFERRING
-
-    @property
-    def downloads(self) -> bool:
-        """Whether the zip itself is to be copied."""
-        return self is Action.FETCH or self is Action.UPDATE
-
-
-_TRANSFERRING = frozenset({Action.FETCH, Action.UPDATE, Action.CHECK})
+    def __init__(self, name: str) -> None:
+        # Worked out once: they are asked of each object.
+        self.downloads = name in {"fetch", "update"}
+        self.transfers = self.downloads or name == "check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +260,7 @@ class Candidate(NamedTuple):
     look: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedObject:
+class PlannedObject(NamedTuple):
     """An object with what to do about it and why.
 
     Attributes:
@@ -309,10 +312,12 @@ class Batch:
     Attributes:
         number: From 1, in the order of the plan.
         items: The objects; all of one market and data type.
+        commands: How many commands copy them.
     """
 
     number: int
     items: tuple[PlannedObject, ...]
+    commands: int
 
     @property
     def label(self) -> str:
@@ -385,7 +390,7 @@ class Verdict(StrEnum):
         What is wrong with the archive's sidecars, and what cannot be proven, is counted and shown, but the bytes may be
         right.
         """
-        return self in {Verdict.MISSING, Verdict.CORRUPT, Verdict.BAD_ZIP, Verdict.REPLACED}
+        return self in _BAD
 
     @property
     def is_upstream(self) -> bool:
@@ -393,6 +398,7 @@ class Verdict(StrEnum):
         return self in _UPSTREAM
 
 
+_BAD = frozenset({Verdict.MISSING, Verdict.CORRUPT, Verdict.BAD_ZIP, Verdict.REPLACED})
 _UPSTREAM = frozenset(
     {
         Verdict.BAD_ZIP,
@@ -508,8 +514,7 @@ RANGES_SHOWN = 4
 """How many ranges of absent days are named in a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestEntry:
+class ManifestEntry(NamedTuple):
     """What the manifest records about a stored object.
 
     Attributes:

@@ -99,7 +99,7 @@ def json_text(document: object, *, indent: int | None = None, ascii_only: bool =
         indent: By how many spaces to indent; None for a single line.
         ascii_only: Whether to escape whatever is not ASCII.
     """
-    return _harmless(json.dumps(document, ensure_ascii=ascii_only, indent=indent))
+    return harmless(json.dumps(document, ensure_ascii=ascii_only, indent=indent))
 
 
 def document_of(fields: Iterable[tuple[str, object]]) -> dict[str, object]:
@@ -130,8 +130,11 @@ def json_pieces(fields: Iterable[tuple[str, object]], *, ascii_only: bool = Fals
 
 def compact_json(document: object) -> str:
     """Return a document as ``json_text`` does, on one line without spaces."""
-    return _harmless(_COMPACT(document))
+    return harmless(_COMPACT(document))
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Return JSON text in which what ``safe`` would not show as it is has become an escape."""
+    if text.isascii() and "\x7f" not in text:  # all other characters that hide are above it
+        return text
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

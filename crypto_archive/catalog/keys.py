@@ -95,8 +95,12 @@ class KeyPattern:
 
     def key(self, symbol: str, interval: str | None, period: Period) -> str:
         """Return the key of one object; raises ``ValueError`` for a wrong symbol, or a wrong or missing interval."""
-        head, tail = _ends(self.template, period.partition is Partition.MONTHLY, symbol, interval)
+        head, tail = self.ends(period.partition, symbol, interval)
         return head + str(period) + tail
+
+    def ends(self, partition: Partition, symbol: str, interval: str | None) -> tuple[str, str]:
+        """Return what comes before and after the date in all keys of a series; raises ``ValueError`` like ``key``."""
+        return _ends(self.template, partition is Partition.MONTHLY, symbol, interval)
 
     def parse(self, key: str) -> ParsedKey | None:
         """Return what ``key`` says, None where it does not match this pattern (folders and file name must agree)."""
@@ -133,7 +137,7 @@ class KeyPattern:
 
     def series_prefix(self, partition: Partition, symbol: str, interval: str | None) -> str:
         """Return what the keys of a series share, such as ``data/spot/daily/klines/BTCUSDT/1h/BTCUSDT-1h-``."""
-        return _ends(self.template, partition is Partition.MONTHLY, symbol, interval)[0]
+        return self.ends(partition, symbol, interval)[0]
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,8 +41,9 @@ def plain_parts(path: str) -> tuple[str, ...]:
         raise ValueError(f"The key {path!r} contains a control character, which file names cannot have.")
     if parts[0].casefold() == PRIVATE_FOLDER:
         raise ValueError(f"The key {path!r} leads into the folder {PRIVATE_FOLDER}, which is reserved.")
-    # PurePath drops "" and ".", and on Windows it splits at backslashes and drive letters: what differs, leads away.
-    if ".." in parts or PurePath(*parts).parts != parts:
+    # On Windows paths are also split at backslashes and drive letters: what differs then, leads away.
+    odd = not {"", ".", ".."}.isdisjoint(parts) or (sys.platform == "win32" and PurePath(*parts).parts != parts)
+    if odd:
         raise ValueError(f"The key {path!r} is not a plain path below the archive root.")
     path.encode()  # a lone surrogate has no bytes, so no file name: UnicodeEncodeError is a ValueError
     return parts

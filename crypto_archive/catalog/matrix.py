@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.model import ArchiveObject, Market, Partition, Period, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
     from crypto_archive.catalog.keys import KeyPattern
@@ -126,6 +126,14 @@ class Row:
         """Return the object of one series and period; raises ``ValueError`` like ``KeyPattern.key``."""
         key = self.key_pattern.key(symbol, interval, period)
         return ArchiveObject(key, _series(self.market.value, self.data_type, symbol, interval), period)
+
+    def objects(
+        self, partition: Partition, symbol: str, interval: str | None, dated: Mapping[str, Period]
+    ) -> Iterator[ArchiveObject]:
+        """Yield the objects of one series; ``dated`` has its periods by their texts, which many series share."""
+        head, tail = self.key_pattern.ends(partition, symbol, interval)
+        series = _series(self.market.value, self.data_type, symbol, interval)
+        return (ArchiveObject(head + text + tail, series, period) for text, period in dated.items())
 
     def parse(self, key: str) -> ArchiveObject | None:
         """Return the object of a key, None where it is not a key of this row."""

@@ -415,15 +415,15 @@ _TABLE = (
     ),
     ConfigField(
         "batch_size", Annotated[_Count, Field(le=100)], "fetching.batch_size",
-        "Copy commands per run-file; a zip and its sidecar count as two.", "50",
+        "Copy commands per run-file, and the most objects that one of them copies.", "50",
     ),
     ConfigField(
         "max_parallel_downloads", Annotated[_Count, Field(le=64)], "fetching.jobs",
-        "s5cmd processes that run in parallel.", "4",
+        "s5cmd processes that run in parallel.", "4", "as many as there is work for, up to 16",
     ),
     ConfigField(
         "enable_batch_mode", bool, "",
-        "False is the same as a batch_size of 1: one copy command per run-file.", "true", fallback=True,
+        "False is the same as a batch_size of 1: one object per run-file.", "true", fallback=True,
     ),
     ConfigField(
         "enable_resume", bool, "fetching.resume", "Whether to skip objects that are already present.", "true",

@@ -131,8 +131,8 @@ class Fetching:
     """How objects are fetched.
 
     Attributes:
-        jobs: How many s5cmd processes run in parallel.
-        batch_size: Copy commands per run-file, 1 to 100.
+        jobs: How many s5cmd processes run in parallel; None for as many as there is work for.
+        batch_size: Copy commands per run-file, and objects that one of them copies, 1 to 100.
         download_checksum: Whether to fetch sidecars, and prove objects against them.
         resume: Whether to skip objects that are already present.
         force: Whether to fetch present objects again.
@@ -142,7 +142,7 @@ class Fetching:
         part_size_mb: s5cmd's part size in MiB; None leaves it to s5cmd.
     """
 
-    jobs: int = 8
+    jobs: int | None = None
     batch_size: int = 100
     download_checksum: bool = True
     resume: bool = True

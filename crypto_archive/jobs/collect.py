@@ -221,19 +221,19 @@ def collecting(
             # The plan lists, decides and limits in the planner's thread; the engine batches, fetches and finishes.
             short: dict[ArchiveObject, int] = {}
             for planned in (_planned(engine, selected), _days_of_short_months(engine, selected, short)):
-                with closing(engine.run(planned)) as events:
-                    for event in events:
-                        try:  # ``_ending_run`` without its cost: there are very many events
-                            record.take(event)
-                            if months is not None:
-                                months.note(event)
-                            if names is not None and isinstance(event, ObjectFinished):
-                                names.note_finished(event)
-                        except EnvironmentFailure as error:
-                            engine.abort(error)
-                        if isinstance(event, ObjectFinished) and event.lacks:
-                            short[event.object] = event.lacks
-                        yield event
+                with closing(engine.run(planned)) as chunks:
+                    for events in chunks:
+                        with _ending_run(engine):
+                            record.take_all(events)
+                            for event in events:
+                                if isinstance(event, ObjectFinished):
+                                    if months is not None:
+                                        months.note(event)
+                                    if names is not None:
+                                        names.note_finished(event)
+                                    if event.lacks:
+                                        short[event.object] = event.lacks
+                        yield from events
                 if not short or cancelled.is_set():
                     break
                 record.manifest.flush()  # the second plan reads of which days the months have rows

@@ -14,8 +14,9 @@ from crypto_archive.files import explain_os_errors
 from crypto_archive.jobs.report import DaysReport, unknown_document, unknown_symbols
 from crypto_archive.model import Notices
 from crypto_archive.plan.awaited import awaited_earlier
+from crypto_archive.plan.batches import batches
 from crypto_archive.plan.candidates import calendar_objects, listed_objects
-from crypto_archive.plan.decide import batches, decide
+from crypto_archive.plan.decide import decide
 from crypto_archive.plan.estimate import Needs, estimate, past_runs
 from crypto_archive.plan.limits import check_budget, require_sizes, within_budget, without_max_bytes
 from crypto_archive.plan.locked import (
@@ -40,7 +41,8 @@ from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import StoredFiles
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import free_bytes
-from crypto_archive.s5cmd.runfile import copy_line, run_files
+from crypto_archive.s5cmd.copies import copy_commands
+from crypto_archive.s5cmd.runfile import Parts, run_files
 from crypto_archive.shown import Shown, Table, joined, span
 from crypto_archive.text import document_of, format_bytes, format_count, json_text
 
@@ -227,8 +229,9 @@ class Plan(Shown):
 
     def commands(self, batch: Batch) -> Iterator[str]:
         """Yield the s5cmd commands for the objects of a batch, as run-files have them."""
-        bucket, part_size_mb = self.request.access.bucket, self.request.fetching.part_size_mb
-        return (copy_line(bucket, key, key, part_size_mb) for item in batch.items for key in item.keys)
+        bucket, parts = self.request.access.bucket, Parts(self.request.fetching.part_size_mb)
+        keys = (key for item in batch.items for key in item.keys)
+        return (command.line for command in copy_commands(bucket, keys, parts))
 
     def path(self, item: PlannedObject) -> Path | None:
         """Return the absolute path where an object is, or will be; None where the root's layout has no place for it."""
@@ -411,11 +414,7 @@ def write_run_files(plan: Plan, folder: Path) -> None:
                 hint="Choose another folder with --to, or move them away: two plans do not mix.",
             )
         for batch in plan.batches():
-            keys = [key for item in batch.items for key in item.keys]
-            for _ in run_files(
-                folder, batch.number, keys, bucket=request.access.bucket, batch_size=request.fetching.batch_size,
-                part_size_mb=request.fetching.part_size_mb,
-            ):  # fmt: skip
+            for _ in run_files(folder, batch.number, plan.commands(batch), batch_size=request.fetching.batch_size):
                 pass  # each is written as it is asked for
 
 

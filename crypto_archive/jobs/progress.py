@@ -75,9 +75,13 @@ class RateEstimator:
         self._step = window_seconds / 30
         self._samples: deque[tuple[float, float]] = deque()
 
+    def is_due(self, now: float) -> bool:
+        """Whether the counter's value is of interest again."""
+        return not self._samples or now - self._samples[-1][0] >= self._step
+
     def note(self, now: float, value: float) -> None:
         """Record the counter's value at a moment."""
-        if not self._samples or now - self._samples[-1][0] >= self._step:
+        if self.is_due(now):
             self._samples.append((now, value))
         while len(self._samples) > 2 and now - self._samples[1][0] >= self._window:
             self._samples.popleft()
@@ -112,13 +116,13 @@ class ProgressNote:
 
     def add(self, event: Event) -> None:
         """Take in an event; those that arrive all the time also keep the note up to date."""
-        if isinstance(event, ObjectPlanned):
+        if isinstance(event, ObjectFinished):
+            if event.outcome is not Outcome.PRESENT and event.remote is not None:
+                self._open_bytes = max(0, self._open_bytes - event.remote.size)
+        elif isinstance(event, ObjectPlanned):
             if event.planned.action.downloads:
                 self._sizes_known &= event.planned.remote is not None
                 self._open_bytes += event.planned.remote.size if event.planned.remote else 0
-        elif isinstance(event, ObjectFinished):
-            if event.outcome is not Outcome.PRESENT and event.remote is not None:
-                self._open_bytes = max(0, self._open_bytes - event.remote.size)
         else:
             if isinstance(event, BytesArrived):
                 self._staged[event.lane] = event.bytes

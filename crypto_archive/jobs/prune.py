@@ -7,13 +7,12 @@ or moves, and never a row without a file.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from crypto_archive.events import Comparing, DaysCovered, DaysKept, ObjectFinished
 from crypto_archive.files import DiskQueue
-from crypto_archive.model import ArchiveObject, Outcome, Verdict
+from crypto_archive.model import STORED, ArchiveObject, Verdict
 from crypto_archive.root.covered import (
     RowsDiffer,
     equal_days,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from crypto_archive.root.session import Context
     from crypto_archive.root.store import Root
 
-_STORED = {Outcome.PRESENT, Outcome.FETCHED, Outcome.UPDATED}
 _FOLDERS_KEPT = 16
 
 
@@ -58,9 +56,9 @@ class CoveringMonths:
     def __exit__(self, *_: object) -> None:
         self._queue.close()
 
-    def note(self, event: Event) -> None:
-        """Take in an event of the run; only finished monthly objects matter."""
-        if isinstance(event, ObjectFinished) and event.outcome in _STORED and self._has_days(event.object):
+    def note(self, event: ObjectFinished) -> None:
+        """Take in how an object ended; only monthly ones that are stored matter."""
+        if event.outcome in STORED and self._has_days(event.object):
             self._queue.put(event.object)
 
     def __iter__(self) -> Iterator[ArchiveObject]:
@@ -170,7 +168,7 @@ def _blame(root: Root, manifest: Manifest, monthly: Path, day: ArchiveObject) ->
 
 def _mark(manifest: Manifest, entry: ManifestEntry, verdict: Verdict) -> None:
     if entry.verdict is not verdict:
-        manifest.record(replace(entry, verdict=verdict))
+        manifest.record(entry._replace(verdict=verdict))
 
 
 def _move(root: Root, manifest: Manifest, month: ArchiveObject, days: Sequence[ArchiveObject]) -> Iterator[Event]:

@@ -336,7 +336,7 @@ class Report(JobReport):
     def add(self, event: Event) -> None:
         """Take in one event; those that change no figure are ignored."""
         match event:
-            case ObjectFinished():
+            case ObjectFinished():  # these two are most events by far
                 self._add_finished(event)
             case ObjectPlanned():
                 series = event.planned.object.series
@@ -364,17 +364,18 @@ class Report(JobReport):
                 )  # fmt: skip
 
     def _add_finished(self, event: ObjectFinished) -> None:
-        group = self._group(event.object.series.market, event.object.series.data_type)
-        group.finished[event.outcome] += 1
+        item, outcome, verdict = event.object, event.outcome, event.verdict
+        group = self._group(item.series.market, item.series.data_type)
+        group.finished[outcome] += 1
         group.bytes_fetched += event.bytes_fetched
-        if event.outcome in STORED:
+        if outcome in STORED:
             group.bytes += event.size
-            group.widen(event.object.period.first_day, event.object.period.last_day)
-            if event.verdict is not None:
-                self.stored_verdicts[event.verdict] += 1
-        if event.verdict is not None and (event.sha256 or event.outcome is not Outcome.PRESENT):
-            self.verdicts[event.verdict] += 1
-        if event.outcome is Outcome.ABSENT:
+            group.widen(item.period.first_day, item.period.last_day)
+            if verdict is not None:
+                self.stored_verdicts[verdict] += 1
+        if verdict is not None and (event.sha256 or outcome is not Outcome.PRESENT):
+            self.verdicts[verdict] += 1
+        if outcome is Outcome.ABSENT:
             self.absences[event.reason if event.reason in ABSENCE_REASONS else UNEXPLAINED] += 1
         if is_failure(event):
             self._keep([event])
@@ -401,7 +402,7 @@ class Report(JobReport):
             FileUnusable: The run's journal is gone, since newer runs have taken its place.
             UsageError: A relayout has moved the files since.
         """
-        from crypto_archive.jobs.record import stored_files
+        from crypto_archive.jobs.journal import stored_files
 
         return iter(()) if self._root is None else stored_files(self._root, self._folders)
 

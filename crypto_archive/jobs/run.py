@@ -28,9 +28,13 @@ class Run(Generic[E, R]):
 
     def __init__(self, events: Generator[E, None, R]) -> None:
         """Take a job that yields events and returns a report."""
-        self._events = events
         self._report: tuple[R] | None = None
         self._started = False
+        self._events = self._events_of(events)
+
+    def _events_of(self, job: Generator[E, None, R]) -> Generator[E, None, None]:
+        self._started = True
+        self._report = ((yield from job),)
 
     def __repr__(self) -> str:
         state = "ended" if self._report else "under way" if self._started else "not started; iterate over it"
@@ -40,13 +44,7 @@ class Run(Generic[E, R]):
         return self
 
     def __next__(self) -> E:
-        self._started = True
-        try:
-            return next(self._events)
-        except StopIteration as end:
-            if self._report is None:
-                self._report = (end.value,)
-            raise
+        return next(self._events)
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +76,7 @@ class Run(Generic[E, R]):
             on_event: Takes every event; what it raises ends the job, and is raised.
         """
         with self:
-            for event in self:
+            for event in self._events:
                 if on_event is not None:
                     on_event(event)
         return self.report

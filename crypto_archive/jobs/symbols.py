@@ -231,7 +231,7 @@ def _shared_gaps(
     defaults = context.matrix.symbols.get(row.market, ())
     if few & _union(gaps.values()) and defaults:
         one = next(iter(found))
-        known = replace(one, symbol=row.symbol(defaults[0]))
+        known = one._replace(symbol=row.symbol(defaults[0]))
         if known not in found:
             group = SeriesGroup(row, Partition.DAILY, (known.symbol,), (one.interval,), DateRange())
             quiet = replace(context, on_notice=lambda _: None)

@@ -70,10 +70,10 @@ def by_calendar(context: Context, group: SeriesGroup, known: Iterable[str]) -> I
     """
     symbols = resolve_offline(context, group, known)
     context.planning.expect(len(symbols) * len(group.intervals))
+    dated = {str(period): period for period in periods(group.partition, group.dates, context.today)}
     for symbol in symbols:
         for interval in group.intervals:
-            for period in periods(group.partition, group.dates, context.today):
-                yield Candidate(group.row.object(symbol, interval, period))
+            yield from map(Candidate, group.row.objects(group.partition, symbol, interval, dated))
             context.planning.read()
 
 

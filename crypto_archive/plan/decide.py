@@ -1,14 +1,12 @@
-"""What to do about each object, and why; and the batches of what is to be fetched."""
+"""What to do about each object, and why."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.keys import sidecar_key
-from crypto_archive.model import Action, Batch, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict, is_md5
+from crypto_archive.model import Action, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict, is_md5
 from crypto_archive.root.proof import prove, settled
 
 if TYPE_CHECKING:
@@ -40,44 +38,46 @@ def decide(
         run_id: The run that adopts sound files which the manifest does not know, such as those of a run that was killed
             before it could record them, or of another tool; None to believe their size.
     """
-    fetching = context.request.fetching
+    wants_sidecars, fetch = context.request.fetching.download_checksum, Action.FETCH
     for candidate in candidates:
-        item, remote, pin = candidate.object, candidate.remote, candidate.pin
-        with_sidecar = fetching.download_checksum and (remote is None or remote.has_sidecar)
+        item, remote, covers, pin, certain, reason, awaited_since, look = candidate
+        with_sidecar = wants_sidecars and (remote is None or remote.has_sidecar)
         try:
             file = stored.stat(item.key)
         except ValueError as error:  # no file can have this key, so that it need not be fetched
             yield PlannedObject(item, Action.REFUSE, str(error), with_sidecar, remote, pin=pin)
             continue
+        if file is None:  # of most objects nothing more is to be known
+            action, why = (fetch, reason or "not there") if certain is None else (certain, reason)
+            yield PlannedObject(
+                item, action, why, with_sidecar, remote, 0, None, covers, pin, awaited_since, None, None, look
+            )
+            continue
         if pin is None:
             action, why, adopted, noted = _decide(context, candidate, file, stored, run_id, with_sidecar=with_sidecar)
         else:
             action, why, adopted, noted = _decide_pinned(context, candidate, pin, file, run_id)
-        size = file.size if file else 0
-        remote = _with_digest(remote, file)
-        known = adopted or (file.recorded if file else None)
+        known = adopted or file.recorded
         verdict = known.verdict if known is not None and not action.downloads else None
         yield PlannedObject(
-            item, action, why, with_sidecar, remote, size, adopted, candidate.covers, pin,
-            candidate.awaited_since, verdict, noted, candidate.look,
+            item, action, why, with_sidecar, _with_digest(remote, file), file.size, adopted, covers, pin,
+            awaited_since, verdict, noted, look,
         )  # fmt: skip
 
 
 def _decide(
     context: Context,
     candidate: Candidate,
-    file: StoredStat | None,
+    file: StoredStat,
     stored: StoredFiles,
     run_id: str | None,
     *,
     with_sidecar: bool,
 ) -> Decision:
-    """Decide on an object of which any proven bytes will do."""
+    """Decide on a file of which any proven bytes will do."""
     remote, fetching = candidate.remote, context.request.fetching
-    if candidate.action is not None and (file is None or candidate.action.transfers):
+    if candidate.action is not None and candidate.action.transfers:
         return Decision(candidate.action, candidate.why)
-    if file is None:
-        return Decision(Action.FETCH, candidate.why or "not there")
     recorded = file.recorded
     if remote is not None and (change := _change(remote, file)):
         return Decision(Action.UPDATE, change)
@@ -100,7 +100,7 @@ def _decide_recorded(
         return _THERE
     noted = known
     if known.last_modified != remote.last_modified and is_md5(remote.etag) and known.etag == remote.etag:
-        noted = replace(noted, last_modified=remote.last_modified)
+        noted = noted._replace(last_modified=remote.last_modified)
     if with_sidecar and known.sidecar_etag is None and known.verdict in _WITHOUT_SIDECAR:
         return Decision(Action.CHECK, "its sidecar is available now")
     if with_sidecar and remote.sidecar_etag is not None and known.sidecar_etag != remote.sidecar_etag:
@@ -109,7 +109,7 @@ def _decide_recorded(
         if etag is not None and etag != remote.sidecar_etag and (known.sidecar_etag or is_md5(remote.sidecar_etag)):
             return Decision(Action.CHECK, "another sidecar in the archive")
         if etag is not None:
-            noted = replace(noted, sidecar_etag=remote.sidecar_etag)
+            noted = noted._replace(sidecar_etag=remote.sidecar_etag)
     return _THERE if noted is known else Decision(Action.KEEP, "there", noted=noted)
 
 
@@ -118,28 +118,26 @@ _WITHOUT_SIDECAR = frozenset({Verdict.SIDECAR_MISSING, Verdict.UNPROVEN})
 
 
 def _decide_pinned(
-    context: Context, candidate: Candidate, pin: RemoteStat, file: StoredStat | None, run_id: str | None
+    context: Context, candidate: Candidate, pin: RemoteStat, file: StoredStat, run_id: str | None
 ) -> Decision:
-    """Decide on an object of which only certain bytes will do; a file that has them stays, whatever the archive has."""
+    """Decide on a file of which only certain bytes will do; one that has them stays, whatever the archive has."""
     fetching, adopted = context.request.fetching, None
     is_pinned = has_pinned_bytes(file, pin)
-    if file is not None and file.recorded is None and file.size == pin.size:
+    if file.recorded is None and file.size == pin.size:
         is_pinned = run_id is None
         # Proven without the listing, which may know other bytes by now: by the digest, or by the MD5 in the ETag.
         found = _adopt(context, candidate.object.key, None, run_id, with_sidecar=False) if run_id is not None else None
         if found and found.adopted and has_pinned_bytes(StoredStat(file.size, found.adopted), pin):
             is_pinned, adopted = True, found.adopted
             if not is_md5(pin.etag) or pin.etag == adopted.etag:
-                adopted = replace(adopted, etag=pin.etag, last_modified=pin.last_modified)
+                adopted = adopted._replace(etag=pin.etag, last_modified=pin.last_modified)
     if is_pinned and (candidate.action is not None or fetching.skips_present):
         return Decision(Action.KEEP, "there, as locked", adopted)
     if candidate.action is not None:
         return Decision(candidate.action, candidate.why)
     if is_pinned:
         return Decision(Action.FETCH, "forced" if fetching.force else "resume is off")
-    if file is not None:
-        return Decision(Action.UPDATE, "not known to be the locked bytes")
-    return Decision(Action.FETCH, "not there")
+    return Decision(Action.UPDATE, "not known to be the locked bytes")
 
 
 def has_pinned_bytes(file: StoredStat | None, pin: RemoteStat) -> bool:
@@ -153,10 +151,10 @@ def has_pinned_bytes(file: StoredStat | None, pin: RemoteStat) -> bool:
     return known.sha256 == pin.sha256 if pin.sha256 else known.etag == pin.etag
 
 
-def _with_digest(remote: RemoteStat | None, file: StoredStat | None) -> RemoteStat | None:
+def _with_digest(remote: RemoteStat | None, file: StoredStat) -> RemoteStat | None:
     """Return what the listing says with the digest, where these very bytes are on disk and in the manifest."""
-    known = file.recorded if file is not None else None
-    if remote is None or file is None or known is None:
+    known = file.recorded
+    if remote is None or known is None:
         return remote
     if (known.size, known.etag) != (remote.size, remote.etag) or file.size != known.size:
         return remote
@@ -217,27 +215,3 @@ def _adopt(context: Context, key: str, remote: RemoteStat | None, run_id: str, *
         sidecar_etag=proof.sidecar_etag,
     )
     return Decision(Action.KEEP, "there", adopted)
-
-
-def batches(planned: Iterable[PlannedObject], batch_size: int, numbers: Iterator[int] | None = None) -> Iterator[Batch]:
-    """Yield batches of at most ``batch_size`` copy commands, zip and sidecar each counted.
-
-    A batch never mixes market and data type. An object is never split: where ``batch_size`` is 1, a batch is one
-    object, and its commands go to run-files of one command each. ``numbers`` are theirs, by default from 1.
-    """
-    numbers = numbers or count(1)
-    items: list[PlannedObject] = []
-    commands = 0
-    for item in planned:
-        if items and (commands + len(item.keys) > batch_size or not _alike(items[-1], item)):
-            yield Batch(next(numbers), tuple(items))
-            items, commands = [], 0
-        items.append(item)
-        commands += len(item.keys)
-    if items:
-        yield Batch(next(numbers), tuple(items))
-
-
-def _alike(one: PlannedObject, other: PlannedObject) -> bool:
-    series, another = one.object.series, other.object.series
-    return series.market == another.market and series.data_type == another.data_type

@@ -157,10 +157,6 @@ def _past_run(report: _Report) -> PastRun | None:
     return PastRun(objects, size, seconds) if possible and report.status != "failed" else None
 
 
-REQUESTS_A_COPY = 2
-"""s5cmd asks for an object's head, then for the object; a file larger than one part takes one request per part."""
-
-
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What collecting a plan would take, and what is available.
@@ -181,8 +177,11 @@ class Needs:
 
     @property
     def requests(self) -> int:
-        """Requests for fetching, without listing."""
-        return REQUESTS_A_COPY * self.totals["commands"]
+        """Requests for fetching: one for each zip and sidecar, and one of each command, which looks what there is.
+
+        A file larger than one part takes one request per part.
+        """
+        return self.totals["to_fetch"] + self.totals["sidecars"] + self.totals["commands"]
 
     @property
     def requests_per_object(self) -> float | None:

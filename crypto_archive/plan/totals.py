@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -43,8 +42,8 @@ class GroupTotals:
         data_type: The data type.
         objects: Planned objects, including those already present.
         sidecars: Sidecars to fetch.
-        commands: Copy commands to run, including those for sidecars.
-        batches: Batches of commands.
+        commands: Copy commands to run; one copies many objects with their sidecars.
+        batches: Batches of commands, if each has as many as it may.
         bytes: The bytes of the objects whose size is known, without sidecars.
         sized: How many objects have a known size.
         present: Objects that are already present and left alone; of some, only the sidecar is to be fetched.
@@ -92,8 +91,7 @@ class GroupTotals:
 _NOT_COUNTED = {"market", "data_type", "first_day", "last_day"}
 COUNTS = tuple(field.name for field in fields(GroupTotals) if field.name not in _NOT_COUNTED)
 """The names of what is counted."""
-
-_STAYING = {Action.KEEP: "present", Action.CHECK: "present", Action.WAIT: "waiting", Action.REFUSE: "refused"}
+_UPDATE = Action.UPDATE
 
 
 def days_document(first: date | None, last: date | None) -> dict[str, object]:
@@ -102,26 +100,64 @@ def days_document(first: date | None, last: date | None) -> dict[str, object]:
 
 
 class _Running:
-    """The totals of one group so far."""
+    """The totals of one group so far, under the names that they have in ``GroupTotals``."""
 
-    __slots__ = ("counts", "first_day", "last_day")
+    __slots__ = ("first_day", "last_day", *COUNTS)
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.objects = self.sidecars = self.commands = self.batches = self.bytes = self.sized = 0
+        self.present = self.updates = self.waiting = self.refused = self.to_fetch = self.bytes_to_fetch = 0
+        self.sized_to_fetch = self.added_bytes = self.consolidated = self.saved_objects = self.saved_bytes = 0
         self.first_day: date | None = None
         self.last_day: date | None = None
 
     def totals(self, market: Market, data_type: str) -> GroupTotals:
         """Return them as a value."""
-        counts = {name: self.counts[name] for name in COUNTS}
-        return GroupTotals(market, data_type, first_day=self.first_day, last_day=self.last_day, **counts)
+        return GroupTotals(market, data_type, **{name: getattr(self, name) for name in self.__slots__})
 
-    def cover(self, period: Period) -> None:
+    def add(self, item: PlannedObject) -> None:
+        """Count a planned object."""
+        action, size = item.action, known_size(item)
+        self.objects += 1
+        if size is not None:
+            self._add_size(item, size)
+        if item.covers is not None:
+            self.consolidated += 1
+            self.saved_objects += item.covers.objects - 1
+            self.saved_bytes += item.covers.bytes - (size or 0)
+        if action.downloads:
+            self.to_fetch += 1
+            self.sidecars += item.with_sidecar
+            self.updates += action is _UPDATE
+        elif action is Action.WAIT:
+            self.waiting += 1
+            return
+        elif action is Action.REFUSE:
+            self.refused += 1
+            return
+        else:
+            self.present += 1
+            if action.transfers:
+                self.sidecars += item.with_sidecar
+                self.added_bytes += added_bytes(item)
+        self._cover(item.object.period)
+
+    def _add_size(self, item: PlannedObject, size: int) -> None:
+        if item.remote is not None:
+            self.bytes += size
+            self.sized += 1
+        if item.action.downloads:
+            self.bytes_to_fetch += size
+            self.sized_to_fetch += 1
+            self.added_bytes += added_bytes(item)
+
+    def _cover(self, period: Period) -> None:
         """Take in the days of an object."""
-        if self.first_day is None or period.first_day < self.first_day:
-            self.first_day = period.first_day
-        if self.last_day is None or period.last_day > self.last_day:
-            self.last_day = period.last_day
+        first, last = period.first_day, period.last_day
+        if self.first_day is None or first < self.first_day:
+            self.first_day = first
+        if self.last_day is None or last > self.last_day:
+            self.last_day = last
 
 
 class PlanTotals:
@@ -138,7 +174,7 @@ class PlanTotals:
     @property
     def overall(self) -> dict[str, int]:
         """The sums over all groups, by the field names of GroupTotals."""
-        return {name: sum(of.counts[name] for of in self._groups.values()) for name in COUNTS}
+        return {name: sum(getattr(of, name) for of in self._groups.values()) for name in COUNTS}
 
     @property
     def first_day(self) -> date | None:
@@ -152,14 +188,19 @@ class PlanTotals:
 
     def counting(self, planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
         """Count each planned object and pass it on."""
+        series, of = None, _Running()
         for item in planned:
-            _count(item, self._of(item))
+            if item.object.series is not series:  # in most plans thousands of objects are of the same one
+                series, of = item.object.series, self._of(item)
+            of.add(item)
             yield item
 
     def counting_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Count each batch and pass it on."""
+        """Count each batch and its commands, and pass it on."""
         for batch in batches:
-            self._of(batch.items[0]).counts["batches"] += 1
+            of = self._of(batch.items[0])
+            of.batches += 1
+            of.commands += batch.commands
             yield batch
 
     def _of(self, item: PlannedObject) -> _Running:
@@ -168,30 +209,3 @@ class PlanTotals:
         if found is None:
             found = self._groups[group] = _Running()
         return found
-
-
-def _count(item: PlannedObject, of: _Running) -> None:
-    counts = of.counts
-    counts["objects"] += 1
-    if item.action not in {Action.WAIT, Action.REFUSE}:
-        of.cover(item.object.period)
-    if item.remote is not None:
-        counts["bytes"] += item.remote.size
-        counts["sized"] += 1
-    if item.covers is not None:
-        counts["consolidated"] += 1
-        counts["saved_objects"] += item.covers.objects - 1
-        counts["saved_bytes"] += item.covers.bytes - (known_size(item) or 0)
-    if item.action.transfers:
-        counts["sidecars"] += item.with_sidecar
-        counts["commands"] += len(item.keys)
-        counts["added_bytes"] += added_bytes(item)
-    if not item.action.downloads:
-        counts[_STAYING[item.action]] += 1
-        return
-    counts["to_fetch"] += 1
-    counts["updates"] += item.action is Action.UPDATE
-    size = known_size(item)
-    if size is not None:
-        counts["bytes_to_fetch"] += size
-        counts["sized_to_fetch"] += 1

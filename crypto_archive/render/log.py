@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import RunFinished, RunStarted
-from crypto_archive.jobs.record import event_name, plain_fields
+from crypto_archive.jobs.journal import event_name, plain_fields
 from crypto_archive.jobs.report import signal_name
 from crypto_archive.model import UnknownSymbols
 from crypto_archive.render.stats import RemarkKind, Remarks
@@ -51,7 +52,7 @@ class EventLog:
     """Logs what happens in a job, in the words that the progress has for it, with the fields of the events."""
 
     def __init__(self) -> None:
-        self._remarks = Remarks(0, verbose=True)
+        self._remarks = Remarks(math.inf, verbose=LOGGER.isEnabledFor(logging.DEBUG))
 
     def show(self, event: ProgressEvent) -> None:
         """Log one event, if there is anything to say about it."""

@@ -151,7 +151,8 @@ class _IgnoreBrokenPipe:
 
     def show(self, event: ProgressEvent) -> None:
         try:
-            self._say_all()
+            if self._lines:
+                self._say_all()
             self._shown.show(event)
         except OSError:
             self._fall_silent()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import (
@@ -33,7 +33,7 @@ from crypto_archive.model import Action, Outcome, UnknownSymbols, Verdict
 from crypto_archive.text import format_bytes, format_count, format_duration, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from crypto_archive.events import Cancellation, Event
     from crypto_archive.model import PlannedObject
@@ -133,18 +133,25 @@ class ProgressStats:
         self._to_fetch = 0
         self._sizes_unknown = False
         self._expected = 0  # bytes of the objects that are not finished, according to the listing
+        self._staged = 0  # bytes, of all lanes
         self._shown_bytes = 0
         self._recount: set[int] = set()  # lanes whose next measurement may lower the figure
         self._byte_rate, self._object_rate, self._series_rate = RateEstimator(), RateEstimator(), RateEstimator()
 
     def add(self, event: ProgressEvent) -> None:
         """Count one event."""
-        if isinstance(event, BytesArrived):
-            self._measure(event)
-        elif isinstance(event, ObjectFinished):
+        # The first two are most events by far, and the objects of a root that is up to date change no rate.
+        if isinstance(event, ObjectFinished):
             self._finish(event)
         elif isinstance(event, ObjectPlanned):
             self._plan(event.planned)
+        else:
+            self._add_other(event)
+            self._advance()
+
+    def _add_other(self, event: ProgressEvent) -> None:
+        if isinstance(event, BytesArrived):
+            self._measure(event)
         elif isinstance(event, Checked):
             self.done += 1
             self.counts[event.verdict] += 1
@@ -165,8 +172,9 @@ class ProgressStats:
             lane.retry_at, lane.reason = self._clock() + event.wait_seconds, event.reason
             self._recount.add(event.lane)
         elif isinstance(event, BatchFinished):
-            self._lane(event.lane).busy, self._lane(event.lane).staged = False, 0
-        self._advance()
+            lane = self._lane(event.lane)
+            lane.busy = False
+            self._stage(lane, 0)
 
     @property
     def stopping(self) -> bool:
@@ -276,13 +284,15 @@ class ProgressStats:
         lane = LaneState(event.batch, event.label, event.attempt, event.objects, busy=True)
         if before.busy and before.batch == event.batch:
             lane.published, lane.staged, lane.arrived = before.published, before.staged, before.arrived
+        else:
+            self._stage(before, 0)
         self.lanes[event.lane] = lane
 
     def _measure(self, event: BytesArrived) -> None:
         lane = self.lanes.get(event.lane)
         if lane is None or not lane.busy:
             return
-        lane.staged = event.bytes
+        self._stage(lane, event.bytes)
         if event.lane in self._recount:
             self._recount.discard(event.lane)
             self._shown_bytes, lane.arrived = self._bytes_now, 0
@@ -291,6 +301,8 @@ class ProgressStats:
     def _finish(self, event: ObjectFinished) -> None:
         self.done += 1
         self.counts[event.outcome] += 1
+        if event.outcome is Outcome.PRESENT and event.lane is None:
+            return
         self.bytes_finished += event.bytes_fetched
         if event.outcome is not Outcome.PRESENT and event.remote is not None:
             self._expected = max(0, self._expected - event.remote.size)
@@ -299,6 +311,7 @@ class ProgressStats:
             lane.finished += 1
             lane.published += event.bytes_fetched
         self._take_from_staging(event.bytes_fetched, event.lane)
+        self._advance()
 
     def _take_from_staging(self, size: int, number: int | None) -> None:
         """Take finished bytes out of staging: from the lane that fetched them, or else from the fullest lanes."""
@@ -307,19 +320,25 @@ class ProgressStats:
         lanes = sorted(self.lanes.values(), key=lambda lane: -lane.staged) if number is None else [self._lane(number)]
         for lane in lanes:
             taken = min(size, lane.staged)
-            lane.staged -= taken
+            self._stage(lane, lane.staged - taken)
             size -= taken
             lane.advance()
 
+    def _stage(self, lane: LaneState, size: int) -> None:
+        """Note how many bytes a lane has in staging."""
+        self._staged += size - lane.staged
+        lane.staged = size
+
     @property
     def _bytes_now(self) -> int:
-        return self.bytes_finished + sum(lane.staged for lane in self.lanes.values())
+        return self.bytes_finished + self._staged
 
     def _advance(self) -> None:
         self._shown_bytes = max(self._shown_bytes, self._bytes_now)
         now = self._clock()
-        self._byte_rate.note(now, self.bytes_done)
-        self._object_rate.note(now, self._handled)
+        if self._byte_rate.is_due(now):
+            self._byte_rate.note(now, self.bytes_done)
+            self._object_rate.note(now, self._handled)
 
 
 class RemarkKind(StrEnum):
@@ -357,22 +376,27 @@ class Remark:
 class Remarks:
     """The remarks of events: at most so many of each kind, for the report or the journal has all; or all, in detail."""
 
-    def __init__(self, most: int, *, verbose: bool = False) -> None:
-        self._most = math.inf if verbose else most
+    def __init__(self, most: float, *, verbose: bool = False) -> None:
+        self._most = most
         self._verbose = verbose
         self._counts: Counter[RemarkKind] = Counter()
         self._labels: dict[int, str] = {}
 
-    def of(self, event: ProgressEvent) -> Iterator[Remark]:
-        """Yield what is to be shown of an event; the first remark too many only says where the others are."""
+    def of(self, event: ProgressEvent) -> Iterable[Remark]:
+        """Return what is to be shown of an event; the first remark too many only says where the others are."""
+        if self._verbose:
+            return chain(self._made(event), _details(event))
+        if isinstance(event, ObjectPlanned) or (isinstance(event, ObjectFinished) and not is_failure(event)):
+            return ()  # as of most events by far
+        return self._limited(event)
+
+    def _limited(self, event: ProgressEvent) -> Iterator[Remark]:
         for remark in self._made(event):
             self._counts[remark.kind] += 1
             if self._counts[remark.kind] <= self._most:
                 yield remark
             elif self._counts[remark.kind] == self._most + 1:
                 yield Remark(remark.kind, _FURTHER[remark.kind])
-        if self._verbose:
-            yield from _details(event)
 
     def _made(self, event: ProgressEvent) -> Iterator[Remark]:
         if isinstance(event, RunStarted):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
@@ -141,6 +142,7 @@ def _moment_of(text: str) -> datetime:
     return moment
 
 
+@lru_cache(maxsize=1024)  # the objects of a batch are fetched at one time, and their rows and lines share others
 def text_of(moment: datetime) -> str:
     """Return a time as rows have it, as text that sorts by time; raise ``ValueError`` without a time zone."""
     if moment.tzinfo is None:
@@ -219,6 +221,7 @@ class Manifest:
         self._awaited: dict[str, dict[str, AwaitedRow]] = {}
         self._series_days: list[tuple[SeriesDays, str]] = []
         self._months: dict[str, tuple[int, str]] = {}
+        self._waiting = 0
         with explain_sqlite_errors(path):
             if read_only or unchanging:
                 self._connection = connect_reader(path, unchanging=unchanging)
@@ -245,12 +248,12 @@ class Manifest:
 
         It is not awaited any more.
         """
-        row = row_of(entry)
-        if entry.key in self._entries:
+        key, row = entry.key, row_of(entry)
+        if key in self._entries:
             self.flush()  # or the one before would miss its place in the history
-        self._absences.pop(entry.key, None)
-        self._awaited.pop(entry.key, None)
-        self._entries[entry.key] = row
+        self._absences.pop(key, None)
+        self._awaited.pop(key, None)
+        self._entries[key] = row
         self._flush_when_many()
 
     def record_absent(self, key: str, reason: Absence, seen_at: datetime) -> None:
@@ -295,8 +298,7 @@ class Manifest:
 
     def flush(self) -> None:
         """Commit new records."""
-        waiting = (self._entries, self._absences, self._awaited, self._series_days, self._months)
-        if not any(waiting):
+        if not self._waiting:
             return
         for_good = [(key,) for key, reason, _ in self._absences.values() if Absence(reason).is_final]
         with explain_sqlite_errors(self.path), self._connection as connection:
@@ -314,6 +316,7 @@ class Manifest:
         self._awaited.clear()
         self._months.clear()
         self._series_days.clear()
+        self._waiting = 0
 
     def _replace_absent_days(self, connection: Connection, found: SeriesDays, seen_at: str) -> None:
         """Write the absent days of the wanted span, keeping the ranges, or their parts, outside of it."""
@@ -389,6 +392,15 @@ class Manifest:
         for page in self._pages(prefix):
             yield from self._entries_of(page)
 
+    def all_keys(self) -> Iterator[str]:
+        """Yield the keys of all records, in their order."""
+        self.flush()
+        for page in self._pages_of(f"SELECT key FROM object WHERE key > ? ORDER BY key LIMIT {_PAGE}", ""):
+            with explain_sqlite_errors(self.path):
+                if not all(isinstance(key, str) for (key,) in page):
+                    raise UnreadableRow("a value has the wrong type")
+            yield from (key for (key,) in page)
+
     def keys_with(self, verdict: Verdict) -> list[str]:
         """Return the keys of all objects with a verdict; for verdicts that few objects have."""
         self.flush()
@@ -446,10 +458,8 @@ class Manifest:
         return {key: days for key, days in rows if isinstance(days, int) and 0 <= days < 1 << 31}
 
     def _flush_when_many(self) -> None:
-        waiting = (
-            len(self._entries) + len(self._absences) + len(self._awaited) + len(self._series_days) + len(self._months)
-        )
-        if waiting >= _PAGE:
+        self._waiting += 1
+        if self._waiting >= _PAGE:
             self.flush()
 
     def _write_many(self, *statements: tuple[str, Iterable[tuple[Any, ...]]]) -> None:

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.catalog.layouts import NoPlace
-from crypto_archive.model import Verdict, is_md5
+from crypto_archive.model import SIDECAR_SUFFIX, Verdict, is_md5
 from crypto_archive.root.zips import zip_fault
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crypto_archive.model import ManifestEntry, RemoteStat
     from crypto_archive.root.store import Root
 
 _SIDECAR = re.compile(r"(?P<digest>[0-9a-fA-F]{64})(?:[ \t]+\*?(?P<name>[^\r\n]*[^\s]))?")
 # A real sidecar has about 100 bytes; a longer file is something else, such as an error page.
 _SIDECAR_LIMIT = 4096
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
+"""A file that is not longer, as most are, is kept in memory while it is checked."""
+# The system takes larger pieces of memory back from a thread each time, and clears them again.
+_FEW_BYTES = 1 << 16
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_READ_NOW = _READ | getattr(os, "O_NONBLOCK", 0)
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+"""The errors of opening what does not exist, a link in a circle, or a socket."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
+class Sidecar(NamedTuple):
     """A line of a sidecar.
 
     Attributes:
@@ -42,13 +48,13 @@ class Sidecar:
         return self.name is None or self.name.replace("\\", "/").rpartition("/")[2] == name
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """The digests of a file.
 
     Attributes:
         sha256: Lowercase hexadecimal.
-        md5: Lowercase hexadecimal; equals the ETag of an object that was uploaded in one piece.
+        md5: Lowercase hexadecimal; equals the ETag of an object that was uploaded in one piece. Empty where nothing
+            asked for it: it takes longer than the SHA-256.
         size: Length in bytes.
     """
 
@@ -73,9 +79,22 @@ def read_sidecar(path: Path) -> tuple[Sidecar, ...]:
     return parse_sidecar(_text_of(_head_of(path)))
 
 
-def _head_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_SIDECAR_LIMIT + 1)
+def _head_of(sidecar: str | Path) -> bytes:
+    descriptor = os.open(sidecar, _READ)
+    try:
+        return _read_at_most(descriptor, _SIDECAR_LIMIT + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _head_if_file(sidecar: str) -> bytes | None:
+    descriptor = _open_regular(sidecar)
+    if descriptor is None:
+        return None
+    try:
+        return _read_at_most(descriptor, _SIDECAR_LIMIT + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _text_of(content: bytes) -> str:
@@ -89,25 +108,72 @@ def sidecar_etag(path: Path) -> str:
     return _md5_of_sidecar(path, _head_of(path))
 
 
-def _md5_of_sidecar(path: Path, head: bytes) -> str:
+def _md5_of_sidecar(path: str | Path, head: bytes) -> str:
     if len(head) > _SIDECAR_LIMIT:
         return digest_file(path).md5
     return hashlib.md5(head, usedforsecurity=False).hexdigest()
 
 
-def digest_file(path: Path) -> Digest:
-    """Read a file once, with 1 MiB of memory, and return its digests; raise ``OSError`` if it cannot be read."""
-    sha256 = hashlib.sha256()
-    md5 = hashlib.md5(usedforsecurity=False)
-    size = 0
-    with path.open("rb", buffering=0) as file:
-        # Most files are small, and clearing 1 MiB takes longer than hashing them.
-        chunk = memoryview(bytearray(min(_CHUNK_BYTES, os.fstat(file.fileno()).st_size + 1)))
+def digest_file(path: str | Path) -> Digest:
+    """Read a file once, with 512 KiB of memory, and return its digests; raise ``OSError`` if it cannot be read."""
+    return _digest(path, md5=True)[0]
+
+
+def with_md5(digest: Digest, path: str | Path) -> Digest:
+    """Return the digests of a file with its MD5, for which it is read again if nothing has asked for that before."""
+    return digest if digest.md5 else digest._replace(md5=digest_file(path).md5)
+
+
+def _digest(path: str | Path, *, md5: bool) -> tuple[Digest, str | Path | bytes]:
+    """Read a file once, and return its digests with its bytes if they are few, else with its path."""
+    descriptor = os.open(path, _READ)
+    try:
+        return _digest_open(descriptor, path, md5=md5)
+    finally:
+        os.close(descriptor)
+
+
+def _digest_open(descriptor: int, path: str | Path, *, md5: bool) -> tuple[Digest, str | Path | bytes]:
+    content = _read_at_most(descriptor, _CHUNK_BYTES + 1)
+    if len(content) > _CHUNK_BYTES:
+        return _digest_rest(content, descriptor, md5=md5), path
+    its_md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if md5 else ""
+    return Digest(hashlib.sha256(content).hexdigest(), its_md5, len(content)), content
+
+
+def _digest_rest(head: bytes, descriptor: int, *, md5: bool) -> Digest:
+    """Read a file whose beginning has been read to its end, and return its digests."""
+    sha256, its_md5, size = hashlib.sha256(head), hashlib.md5(head if md5 else b"", usedforsecurity=False), len(head)
+    chunk = memoryview(bytearray(_CHUNK_BYTES))
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
         while count := file.readinto(chunk):
             sha256.update(chunk[:count])
-            md5.update(chunk[:count])
+            if md5:
+                its_md5.update(chunk[:count])
             size += count
-    return Digest(sha256.hexdigest(), md5.hexdigest(), size)
+    return Digest(sha256.hexdigest(), its_md5.hexdigest() if md5 else "", size)
+
+
+def _read_at_most(descriptor: int, size: int) -> bytes:
+    """Read an open file to its end, or as many bytes; calls of the system, since file objects take twice as long."""
+    content = os.read(descriptor, min(size, _FEW_BYTES))
+    while more := os.read(descriptor, min(size - len(content), _FEW_BYTES)):
+        content += more
+    return content
+
+
+def _open_regular(path: str) -> int | None:
+    """Open a regular file, or a link to one; None where there is none. Does not wait, as for a pipe."""
+    try:
+        descriptor = os.open(path, _READ_NOW)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _excerpt(text: str) -> str:
@@ -143,7 +209,7 @@ class Proof:
         return None if self.as_listed is False else remote
 
 
-def prove(zip_path: Path, sidecar_path: Path | None, name: str, remote: RemoteStat | None) -> Proof:
+def prove(zip_path: str | Path, sidecar_path: str | Path | None, name: str, remote: RemoteStat | None) -> Proof:
     """Verify a file that has just been fetched, or that the manifest does not know.
 
     Args:
@@ -155,96 +221,122 @@ def prove(zip_path: Path, sidecar_path: Path | None, name: str, remote: RemoteSt
     Returns:
         ``OK`` if the sidecar matches the bytes and the zip opens, ``BAD_ZIP`` if it does not; ``CORRUPT`` if size or
         sidecar contradict the bytes or, without a sidecar, the MD5 in the ETag does. Without a sidecar
-        ``SIDECAR_MISSING`` if that MD5 confirms them, else ``UNPROVEN``.
+        ``SIDECAR_MISSING`` if that MD5 confirms them, else ``UNPROVEN``. The digests have the MD5 unless the ETag is
+        that of an upload in parts, of which it says nothing.
 
     Raises:
         OSError: A file cannot be read.
     """
-    digest = digest_file(zip_path)
+    digest, zipped = _digest(zip_path, md5=remote is None or is_md5(remote.etag))
     said = _sidecar_says(sidecar_path, name, digest) if sidecar_path is not None else _NO_SIDECAR
-    found = Proof(Verdict.CORRUPT, digest, said.reason, as_listed(digest, remote), said.verdict, said.etag)
     if remote is not None and digest.size != remote.size:
-        return replace(found, reason=f"has {digest.size} bytes, the listing says {remote.size}")
-    if found.sidecar is not None:
-        return settled(found, zip_path, name) if found.sidecar is Verdict.OK else found
-    if remote is not None and found.as_listed is False:
-        return replace(found, reason=f"MD5 is {_short(digest.md5)}, the listing says {_short(remote.etag.lower())}")
-    if found.as_listed:
-        reason = "no sidecar; size and MD5 as in the listing"
-    else:
-        reason = "no sidecar and no listing to verify it" if remote is None else "no sidecar; size as in the listing"
-    judged = settled(replace(found, reason=reason), zip_path, name)
-    # What is not known to be the archive's own bytes may have been spoilt on its way.
-    spoilt = judged.verdict is Verdict.BAD_ZIP and not found.as_listed
-    return replace(judged, verdict=Verdict.CORRUPT) if spoilt else judged
+        digest = with_md5(digest, zip_path)  # all that may be recorded in place of the ETag
+        reason = f"has {digest.size} bytes, the listing says {remote.size}"
+        return Proof(Verdict.CORRUPT, digest, reason, False, said.verdict, said.etag)
+    listed, verdict, reason = as_listed(digest, remote), Verdict.CORRUPT, said.reason
+    if said.verdict is Verdict.OK:
+        verdict, reason = _settle(said.verdict, listed, reason, zip_fault(zipped, name, read=False))
+    elif said.verdict is None and remote is not None and listed is False:
+        reason = f"MD5 is {_short(digest.md5)}, the listing says {_short(remote.etag.lower())}"
+    elif said.verdict is None:
+        fault = zip_fault(zipped, name, read=True)
+        verdict, reason = _settle(None, listed, _without_sidecar(remote, listed), fault)
+        if verdict is Verdict.BAD_ZIP and not listed:
+            verdict = Verdict.CORRUPT  # what is not known to be the archive's own may have been spoilt on its way
+    return Proof(verdict, digest, reason, listed, said.verdict, said.etag)
 
 
-def settled(proof: Proof, zip_path: Path, name: str) -> Proof:
+def settled(proof: Proof, zip_path: str | Path, name: str) -> Proof:
     """Judge bytes that are known to be the archive's own: what is wrong with them, or with their sidecar, is its fault.
 
     A matching sidecar makes it certain enough that the zip is sound to look at its directory alone.
     """
     fault = zip_fault(zip_path, name, read=proof.sidecar is not Verdict.OK)
+    verdict, reason = _settle(proof.sidecar, proof.as_listed, proof.reason, fault)
+    return replace(proof, verdict=verdict, reason=reason)
+
+
+def _settle(sidecar: Verdict | None, listed: bool | None, reason: str, fault: str | None) -> tuple[Verdict, str]:
+    """Return the verdict on the archive's own bytes, of which the zip has that fault, with its reason."""
     if fault is not None:
-        return replace(proof, verdict=Verdict.BAD_ZIP, reason=f"{fault}; {proof.reason}")
-    if proof.sidecar is not None:
-        return replace(proof, verdict=proof.sidecar)
-    return replace(proof, verdict=Verdict.SIDECAR_MISSING if proof.as_listed else Verdict.UNPROVEN)
+        return Verdict.BAD_ZIP, f"{fault}; {reason}"
+    if sidecar is not None:
+        return sidecar, reason
+    return (Verdict.SIDECAR_MISSING if listed else Verdict.UNPROVEN), reason
 
 
-def check_stored(root: Root, key: str, entry: ManifestEntry | None) -> Proof:
+def _without_sidecar(remote: RemoteStat | None, listed: bool | None) -> str:
+    if listed:
+        return "no sidecar; size and MD5 as in the listing"
+    return "no sidecar and no listing to verify it" if remote is None else "no sidecar; size as in the listing"
+
+
+def check_stored(root: Root, key: str, entry: ManifestEntry | None, remote: RemoteStat | None = None) -> Proof:
     """Check a file at its final path against its sidecar and the manifest, and open it.
 
     A sidecar that matches outweighs the manifest: a run that was killed between publication and record leaves a newer
     file than the manifest knows. A sidecar that does not match outweighs it too, unless the manifest marks the object's
     sidecar as wrong and has the digest of the file. Bytes that the manifest knows to have other rows than their days,
     or to be a broken zip, stay so, even with a sidecar that matches.
+
+    The digests have the MD5 where the manifest does not know the file, or an ETag, its own or that of ``remote``, can
+    be compared with it.
     """
     try:
-        path, sidecar = root.file(key), root.file(sidecar_key(key))
+        path = root.path_of(key)
     except NoPlace as error:
         return Proof(Verdict.MISSING, NOT_READ, str(error))
-    if not path.is_file():
-        reason = "it is not a regular file" if path.exists() else "the file does not exist"
-        return Proof(Verdict.MISSING, NOT_READ, reason)
+    name, sidecar = path.rpartition("/")[2], path + SIDECAR_SUFFIX
+    md5 = entry is None or _has_md5(entry) or (remote is not None and is_md5(remote.etag))
+    descriptor = None
     try:
-        has_sidecar = sidecar.is_file()
-        if entry is not None and not has_sidecar and (size := path.stat().st_size) != entry.size:
+        descriptor = _open_regular(path)
+        if descriptor is None:
+            reason = "it is not a regular file" if Path(path).exists() else "the file does not exist"
+            return Proof(Verdict.MISSING, NOT_READ, reason)
+        head = _head_if_file(sidecar)
+        if entry is not None and head is None and (size := os.fstat(descriptor).st_size) != entry.size:
             return Proof(Verdict.CORRUPT, NOT_READ, f"has {size} bytes, the manifest says {entry.size}")
-        digest = digest_file(path)
-        said = _sidecar_says(sidecar, path.name, digest) if has_sidecar else _NO_SIDECAR
-        fault = zip_fault(path, path.name, read=said.verdict is not Verdict.OK)
+        digest, zipped = _digest_open(descriptor, path, md5=md5)
+        said = _NO_SIDECAR if head is None else _said(head, sidecar, name, digest)
+        fault = zip_fault(zipped, name, read=said.verdict is not Verdict.OK)
     except OSError as error:
         return Proof(Verdict.CORRUPT, NOT_READ, f"cannot be read: {error.strerror or error}")
-    found = Proof(Verdict.CORRUPT, digest, said.reason, sidecar=said.verdict, sidecar_etag=said.etag)
-    proof = _judge_stored(found, entry)
-    if fault is None or proof.verdict is Verdict.CORRUPT:
-        return proof
-    # Without any evidence that these are the archive's bytes, a new download may be the cure.
-    verdict = Verdict.CORRUPT if proof.verdict is Verdict.UNPROVEN and entry is None else Verdict.BAD_ZIP
-    return replace(proof, verdict=verdict, reason=f"{fault}; {proof.reason}")
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    verdict, reason = _judge_stored(digest, said, entry)
+    if fault is not None and verdict is not Verdict.CORRUPT:
+        # Without any evidence that these are the archive's bytes, a new download may be the cure.
+        verdict = Verdict.CORRUPT if verdict is Verdict.UNPROVEN and entry is None else Verdict.BAD_ZIP
+        reason = f"{fault}; {reason}"
+    return Proof(verdict, digest, reason, sidecar=said.verdict, sidecar_etag=said.etag)
 
 
-def _judge_stored(proof: Proof, entry: ManifestEntry | None) -> Proof:
-    """Judge a file by sidecar and manifest alone; ``proof`` has what the sidecar says, and stands if nothing helps."""
-    digest, said = proof.digest, proof.sidecar
+def _judge_stored(digest: Digest, said: _Said, entry: ManifestEntry | None) -> tuple[Verdict, str]:
+    """Judge a file by sidecar and manifest alone, and give the reason."""
     recorded = entry is not None and entry.sha256 == digest.sha256
-    if entry is not None and recorded and _is_of_other_bytes(entry, digest):
-        reason = f"MD5 is {_short(digest.md5)}, that of the archive's object was {_short(entry.etag)}"
-        return replace(proof, verdict=Verdict.CORRUPT, reason=reason)
-    if said is Verdict.OK:
+    if entry is not None and recorded and _has_md5(entry) and entry.etag.lower() != digest.md5:
+        # Earlier versions recorded an ETag without looking at the bytes.
+        return Verdict.CORRUPT, f"MD5 is {_short(digest.md5)}, that of the archive's object was {_short(entry.etag)}"
+    if said.verdict is Verdict.OK:
         keeps = entry is not None and recorded and entry.verdict in {Verdict.GAPS, Verdict.BAD_ZIP}
-        return replace(proof, verdict=entry.verdict if entry is not None and keeps else Verdict.OK)
+        return (entry.verdict if entry is not None and keeps else Verdict.OK), said.reason
     if entry is None:
-        if said is not None:
-            return proof
-        return replace(proof, verdict=Verdict.UNPROVEN, reason="neither a sidecar nor the manifest has its SHA-256")
+        if said.verdict is not None:
+            return Verdict.CORRUPT, said.reason
+        return Verdict.UNPROVEN, "neither a sidecar nor the manifest has its SHA-256"
     if not recorded:
         differs = f"SHA-256 is {_short(digest.sha256)}, the manifest says {_short(entry.sha256)}"
-        return replace(proof, reason=proof.reason or differs)
-    if said is not None and entry.verdict not in _KNOWN_FAULTS:
-        return replace(proof, reason=f"{proof.reason}; the manifest says the same as the file")
-    return replace(proof, verdict=entry.verdict, reason=proof.reason or "SHA-256 as in the manifest")
+        return Verdict.CORRUPT, said.reason or differs
+    if said.verdict is not None and entry.verdict not in _KNOWN_FAULTS:
+        return Verdict.CORRUPT, f"{said.reason}; the manifest says the same as the file"
+    return entry.verdict, said.reason or "SHA-256 as in the manifest"
+
+
+def _has_md5(entry: ManifestEntry) -> bool:
+    """Whether the manifest has an ETag of the archive that is the MD5 of its object."""
+    return entry.last_modified is not None and is_md5(entry.etag)
 
 
 def replaced_since(digest: Digest, entry: ManifestEntry | None, remote: RemoteStat) -> str | None:
@@ -273,11 +365,6 @@ def _etag_of(digest: Digest, entry: ManifestEntry | None) -> str | None:
     return entry.etag
 
 
-def _is_of_other_bytes(entry: ManifestEntry, digest: Digest) -> bool:
-    """Whether the ETag is not that of these bytes: earlier versions recorded it without looking at them."""
-    return entry.last_modified is not None and is_md5(entry.etag) and entry.etag.lower() != digest.md5
-
-
 _KNOWN_FAULTS = frozenset({Verdict.SIDECAR_STALE, Verdict.SIDECAR_MALFORMED, Verdict.BAD_ZIP})
 """Verdicts of a file that its sidecar does not match."""
 
@@ -293,9 +380,15 @@ class _Said(NamedTuple):
 _NO_SIDECAR = _Said(None, "", None)
 
 
-def _sidecar_says(sidecar: Path, name: str, digest: Digest) -> _Said:
-    head = _head_of(sidecar)
+def _sidecar_says(sidecar: str | Path, name: str, digest: Digest) -> _Said:
+    return _said(_head_of(sidecar), sidecar, name, digest)
+
+
+def _said(head: bytes, sidecar: str | Path, name: str, digest: Digest) -> _Said:
     etag = _md5_of_sidecar(sidecar, head)
+    # As nearly all are; what is not is for the parser to judge.
+    if head.strip() == f"{digest.sha256}  {name}".encode():
+        return _Said(Verdict.OK, "SHA-256 as in the sidecar", etag)
     try:
         lines = parse_sidecar(_text_of(head))
     except ValueError as error:

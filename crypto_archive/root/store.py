@@ -146,6 +146,12 @@ class Root:
         """
         return self.path.joinpath(*plain_parts(self.layout.path(key)))
 
+    def path_of(self, key: str) -> str:
+        """Return what ``file`` does as text, which takes a fraction of the time."""
+        path = self.layout.path(key)
+        plain_parts(path)
+        return f"{self.path}/{path}"
+
     def key_of(self, path: Path) -> str | None:
         """Return the key of the object at a final path, None where the layout has no object there."""
         return self.layout.key(path.relative_to(self.path).as_posix())
@@ -187,7 +193,7 @@ def refuse_links(root: Root) -> None:
             )
 
 
-def leads_outside(root: Root, path: Path) -> bool:
+def leads_outside(root: Root, path: Path | str) -> bool:
     """Whether a link leads from a path below the root out of it."""
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root.path))
 
@@ -227,44 +233,59 @@ def unreadable_folder(folder: Path | str, error: OSError) -> RootUnusable:
     )
 
 
-def publish(root: Root, staged: Path, key: str, sidecar: Path | None = None) -> Path:
-    """Rename a verified file from staging to its final path, and return that.
+def publish(
+    root: Root,
+    staged: Path | str,
+    key: str,
+    sidecar: Path | str | None = None,
+    folders: set[str] | None = None,
+) -> None:
+    """Rename a verified file from staging to its final path.
 
     The sidecar goes first: a process that is killed in between leaves the old zip with a sidecar that contradicts it,
     which the next run notices, and never a new zip without its proof. Without a new sidecar, an existing one stays
     only if it matches the new bytes. Raises ``Refused`` if something else is at the final path, or a link leads out
     of the root.
+
+    Args:
+        root: The archive root.
+        staged: The file.
+        key: The object's key.
+        sidecar: Its sidecar in staging, if there is one.
+        folders: Takes the folders that were made and found to be inside the root, and are not looked at again.
     """
-    final = root.file(key)
-    final_sidecar = root.file(sidecar_key(key))
-    with explain_root_errors(root):
-        for path in (final, final_sidecar):
-            _refuse_odd(root, path)
-        with _nothing_in_the_way(final):
-            final.parent.mkdir(parents=True, exist_ok=True)
-            if sidecar is None:
-                _drop_outdated_sidecar(final_sidecar, staged)
-            else:
-                sidecar.replace(final_sidecar)
-            staged.replace(final)
-    return final
-
-
-def publish_sidecar(root: Root, staged: Path, key: str) -> None:
-    """Rename a sidecar from staging to its final path, next to the zip that it was compared with; raise ``Refused``."""
-    final = root.file(sidecar_key(key))
-    with explain_root_errors(root):
+    final, final_sidecar = root.path_of(key), root.path_of(sidecar_key(key))
+    try:
+        _prepare_folder(root, final, folders)
         _refuse_odd(root, final)
-        with _nothing_in_the_way(final):
-            staged.replace(final)
+        _refuse_odd(root, final_sidecar)
+        if sidecar is None:
+            _drop_outdated_sidecar(Path(final_sidecar), Path(staged))
+        else:
+            os.replace(sidecar, final_sidecar)
+        os.replace(staged, final)
+    except OSError as error:
+        raise _cannot_store(root, final, error) from error
 
 
-def quarantine(root: Root, staged: Path, key: str, reason: str, run_id: str) -> Path:
+def publish_sidecar(root: Root, staged: Path | str, key: str) -> None:
+    """Rename a sidecar from staging to its final path, next to the zip that it was compared with; raise ``Refused``."""
+    final = root.path_of(sidecar_key(key))
+    try:
+        _prepare_folder(root, final)
+        _refuse_odd(root, final)
+        os.replace(staged, final)
+    except OSError as error:
+        raise _cannot_store(root, final, error) from error
+
+
+def quarantine(root: Root, staged: Path | str, key: str, reason: str, run_id: str) -> Path:
     """Move bytes that failed a check aside, with the reason in ``<name>.reason.json``; return where they are now.
 
     That is their key below ``quarantine/`` followed by the run and, if taken, a number; nothing is ever overwritten.
     Raises ``RootUnusable`` if the move fails, or a link would make it one from or to a folder outside of the root.
     """
+    staged = Path(staged)
     wanted = root.quarantine.joinpath(*plain_parts(f"{key}.{run_id}"))
     for folder in (staged.parent, wanted.parent):
         if leads_outside(root, folder):
@@ -349,42 +370,55 @@ def root_unusable(root: Root, error: OSError) -> RootUnusable:
     )
 
 
-def _refuse_odd(root: Root, path: Path) -> None:
-    if leads_outside(root, path):
-        raise Refused(
-            f"Refused to write outside of the archive root: {path} leads to {os.path.realpath(path)}",
-            hint="Remove the symbolic link, or use its target as the root with --output.",
-        )
+def _prepare_folder(root: Root, final: str, folders: set[str] | None = None) -> None:
+    """Make the folder of a final path where it is missing; raise ``Refused`` if it is outside of the root."""
+    folder = final.rpartition("/")[0]
+    if folders is not None and folder in folders:
+        return
+    _refuse_outside(root, folder)
+    os.makedirs(folder, exist_ok=True)
+    if folders is not None:
+        folders.add(folder)
+
+
+def _refuse_odd(root: Root, path: str) -> None:
+    """Raise ``Refused`` if something other than a file of ours is at a final path, whose folder is inside the root."""
     try:
-        with _nothing_in_the_way(path):
-            mode = path.lstat().st_mode
+        mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
-    if stat.S_ISREG(mode) and not os.access(path, os.W_OK):
-        raise Refused(
-            f"Refused to replace {path}: you may not write to it",
-            hint="Another user owns it, or it is protected. Make it writable for you, or move it away.",
-        )
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+    if stat.S_ISLNK(mode):
+        _refuse_outside(root, path)
+    elif not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a special file"
         raise Refused(
             f"Refused to replace {path}: it is {kind}, where a file of the archive belongs",
             hint="Move it away, then run again.",
         )
-
-
-@contextmanager
-def _nothing_in_the_way(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _IN_THE_WAY:
-            raise
+    elif not os.access(path, os.W_OK):
         raise Refused(
-            f"Refused to store {path}: {error.strerror}",
-            hint="Move away what is in place of a folder, make the folder writable for you, or choose another one with "
-            "--output, with a shorter path if the path is too long.",
-        ) from error
+            f"Refused to replace {path}: you may not write to it",
+            hint="Another user owns it, or it is protected. Make it writable for you, or move it away.",
+        )
+
+
+def _refuse_outside(root: Root, path: str) -> None:
+    if leads_outside(root, path):
+        raise Refused(
+            f"Refused to write outside of the archive root: {path} leads to {os.path.realpath(path)}",
+            hint="Remove the symbolic link, or use its target as the root with --output.",
+        )
+
+
+def _cannot_store(root: Root, path: str, error: OSError) -> CryptoArchiveError:
+    """Return what it means that a file cannot be put at its final path: for this object alone, or for the root."""
+    if error.errno not in _IN_THE_WAY:
+        return root_unusable(root, error)
+    return Refused(
+        f"Refused to store {path}: {error.strerror}",
+        hint="Move away what is in place of a folder, make the folder writable for you, or choose another one with "
+        "--output, with a shorter path if the path is too long.",
+    )
 
 
 def _drop_outdated_sidecar(sidecar: Path, staged: Path) -> None:

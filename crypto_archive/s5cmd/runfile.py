@@ -7,7 +7,7 @@ import shlex
 import unicodedata
 from itertools import count, islice
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,20 +21,45 @@ _UNWRITABLE = {"Cc", "Cs"}
 _GLOB_SIGNS = frozenset("*?")
 
 
-def copy_line(bucket: str, key: str, destination: str, part_size_mb: int | None = None) -> str:
+class Parts(NamedTuple):
+    """How s5cmd copies an object that is larger than one part.
+
+    Attributes:
+        size_mb: The size of a part in MiB; None leaves it to s5cmd: 50.
+        at_once: How many parts are under way at the same time; None leaves it to s5cmd: 5.
+    """
+
+    size_mb: int | None = None
+    at_once: int | None = None
+
+    @property
+    def flags(self) -> str:
+        """The flags of a copy command, followed by a space."""
+        size = "" if self.size_mb is None else f"--part-size {self.size_mb} "
+        return size + ("" if self.at_once is None else f"--concurrency {self.at_once} ")
+
+
+AS_S5CMD_LIKES = Parts()
+
+
+def copy_line(bucket: str, key: str, destination: str, parts: Parts = AS_S5CMD_LIKES) -> str:
     """Return the command that copies one object to a relative path, without expanding anything in its key.
 
     Raises ValueError where the key cannot be written to a run-file, or the destination could leave its folder.
     """
-    if not key or key.endswith("/") or not _writable(key):
+    if not key or key.endswith("/") or not is_writable(key):
         raise ValueError(f"the key {key!r} cannot be written to a run-file")
-    path = PurePosixPath(destination)
-    inside = path.parts and not path.is_absolute() and ".." not in path.parts
-    # s5cmd takes "s3://" for another bucket and a path that ends in "/" for a folder.
-    if not inside or not _writable(destination) or destination.startswith("s3://") or destination.endswith("/"):
+    # s5cmd takes a path that ends in "/" for a folder.
+    if not is_inside(destination) or destination.endswith("/"):
         raise ValueError(f"the destination {destination!r} is not a relative path of a file")
-    size = "" if part_size_mb is None else f"--part-size {part_size_mb} "
-    return f"cp --raw {size}{shlex.quote(f's3://{bucket}/{key}')} {shlex.quote(destination)}"
+    return f"cp --raw {parts.flags}{shlex.quote(f's3://{bucket}/{key}')} {shlex.quote(destination)}"
+
+
+def is_inside(destination: str) -> bool:
+    """Whether a run-file can name a path, and it is one below the folder in which s5cmd runs."""
+    path = PurePosixPath(destination)
+    inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    return inside and is_writable(destination) and not destination.startswith("s3://")  # which is another bucket
 
 
 def list_line(bucket: str, prefix: str) -> str:
@@ -60,43 +85,37 @@ def write_run_file(path: Path, lines: Iterable[str], header: str = "") -> None:
 
 
 def run_files(
-    folder: Path,
-    number: int,
-    keys: Iterable[str],
-    *,
-    bucket: str,
-    batch_size: int = 100,
-    part_size_mb: int | None = None,
-    attempt: int = 1,
+    folder: Path, number: int, lines: Iterable[str], *, batch_size: int = 100, attempt: int = 1, by_name: bool = False
 ) -> Iterator[Path]:
     """Write the run-files of a batch, each once the one before it has been used, and yield their paths.
 
-    Each has at most ``batch_size`` commands that copy a key to the path of the same name, and is called
-    ``batch-00001.s5cmd``, ``batch-00001-part2.s5cmd``, ``batch-00001-attempt2.s5cmd``.
+    Each has at most ``batch_size`` copy commands, and is called ``batch-00001.s5cmd``, ``batch-00001-part2.s5cmd``,
+    ``batch-00001-attempt2.s5cmd``, or ``batch-00001-by-name.s5cmd`` for what no pattern of the attempt has brought.
     """
-    remaining = iter(keys)
+    remaining = iter(lines)
     for part in count(1):
         some = tuple(islice(remaining, batch_size))
         if not some:
             return
-        again = f"-attempt{attempt}" if attempt > 1 else ""
+        again = (f"-attempt{attempt}" if attempt > 1 else "") + ("-by-name" if by_name else "")
         further = f"-part{part}" if part > 1 else ""
         path = folder / f"batch-{number:05d}{again}{further}.s5cmd"
         header = (
             f"crypto-archive, batch {number}, attempt {attempt}, {len(some)} copy commands.\n"
             f"By hand, in the folder that is to hold the files: s5cmd --no-sign-request run {path.name}"
         )
-        write_run_file(path, (copy_line(bucket, key, key, part_size_mb) for key in some), header)
+        write_run_file(path, some, header)
         yield path
 
 
 def _url_to_list(bucket: str, prefix: str) -> str:
-    if not _writable(prefix) or not _GLOB_SIGNS.isdisjoint(prefix):
+    if not is_writable(prefix) or not _GLOB_SIGNS.isdisjoint(prefix):
         raise ValueError(f"the prefix {prefix!r} cannot be listed with s5cmd")
     return f"s3://{bucket}/{prefix}"
 
 
-def _writable(text: str) -> bool:
+def is_writable(text: str) -> bool:
+    """Whether a run-file can hold a text."""
     return text.isprintable() or all(unicodedata.category(character) not in _UNWRITABLE for character in text)
 
 
@@ -124,16 +143,22 @@ def command_line(
     return [*arguments, *access.extra_args, "run", str(run_file.absolute())]
 
 
-def child_environment(access: Access, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def child_environment(
+    access: Access, environ: Mapping[str, str] | None = None, *, one_of_many: bool = False
+) -> dict[str, str]:
     """Return the environment for s5cmd, made from ``environ``, by default that of this process.
 
-    Anonymous requests see no AWS settings at all. Proxies, certificates and the rest stay.
+    Anonymous requests see no AWS settings at all. Proxies, certificates and the rest stay. A process that is
+    ``one_of_many``, and has only small files to copy, keeps to one core: otherwise its threads spend more time looking
+    for work than working (measured with v2.3.0).
     """
     kept = dict(os.environ if environ is None else environ)
     if access.anonymous:
         kept = {name: value for name, value in kept.items() if not _is_setting(name)}
         # Not even a damaged ~/.aws/config is read, which would stop s5cmd (measured, v2.3.0).
         kept |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    if one_of_many:
+        kept = {"GOMAXPROCS": "1"} | kept
     # Without a region s5cmd asks the server for it, with a wrong one it fails (peak/s5cmd #519, #709).
     return kept | {"AWS_REGION": access.region, "AWS_DEFAULT_REGION": access.region}
 

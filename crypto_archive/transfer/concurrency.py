@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from crypto_archive.errors import EnvironmentFailure
 from crypto_archive.model import Notice
 
-WORKERS = 16
-"""Objects that one s5cmd process copies at the same time. It keeps only two idle connections per host, so that many
-more workers would mostly open new ones (measured with v2.3.0); eight lanes of sixteen keep a long line busy."""
+LANES = 16
+"""s5cmd processes, where nothing else was asked for."""
+COPIES = 128
+"""Objects that all of them copy at the same time, which keeps a long line busy."""
+FEWEST_WORKERS, MOST_WORKERS = 8, 16
+"""Objects that one of them copies. It keeps only two idle connections per host, so that more workers would mostly open
+new ones; with fewer, more processes are needed, which cost more (measured with v2.3.0)."""
 OWN = 32
 """Descriptors of this process apart from its lanes: streams, lock, manifest, journal, queue, listing, proofs (23 were
 seen, some lanes included)."""
@@ -33,26 +37,28 @@ class Concurrency:
     """
 
     lanes: int
-    workers: int = WORKERS
+    workers: int
     notice: Notice | None = None
 
 
-def concurrency_for(lanes: int, *, raise_limit: bool = True) -> Concurrency:
+def concurrency_for(jobs: int | None, *, raise_limit: bool = True) -> Concurrency:
     """Return what can run, after raising this process's limit of open files as far as necessary and allowed.
 
     With ``raise_limit=False`` the limit stays as it is, and the answer is what raising it would allow. Raises
     EnvironmentFailure where the limit is too low for a single lane.
     """
-    limit = _open_files(max(OWN + PER_LANE * lanes, S5CMD_OWN + PER_WORKER * WORKERS), raise_limit=raise_limit)
+    lanes = LANES if jobs is None else jobs
+    wanted = max(FEWEST_WORKERS, min(MOST_WORKERS, COPIES // lanes))
+    limit = _open_files(max(OWN + PER_LANE * lanes, S5CMD_OWN + PER_WORKER * wanted), raise_limit=raise_limit)
     if limit < FEWEST:
         raise EnvironmentFailure(
             f"This process may have only {limit} open files, but it needs at least {FEWEST}",
             hint="Raise the limit: `ulimit -n 1024` in the shell that starts it, LimitNOFILE= in a systemd unit.",
         )
     fitting = min(lanes, (limit - OWN) // PER_LANE)
-    workers = min(WORKERS, (limit - S5CMD_OWN) // PER_WORKER)
-    if (fitting, workers) == (lanes, WORKERS):
-        return Concurrency(lanes)
+    workers = min(wanted, (limit - S5CMD_OWN) // PER_WORKER)
+    if (fitting, workers) == (lanes, wanted):
+        return Concurrency(lanes, workers)
     text = (
         f"The limit of {limit} open files allows {fitting} of {lanes} s5cmd processes with {workers} objects each; "
         "run `ulimit -n 1024` first to lift that limit."

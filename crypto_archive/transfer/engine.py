@@ -1,4 +1,4 @@
-"""The engine: a planner thread feeds batches to lanes through a queue on disk; events come out of one generator.
+"""The engine: a planner thread feeds a backlog from which lanes take batches; events come out of one generator.
 
 The thread that iterates the generator owns the run: it supervises the lanes, carries out cancellation and sees every
 event in turn, so that consumers of events need no lock.
@@ -12,18 +12,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import EndpointUnreachable, EnvironmentFailure
 from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, PlanFinished
-from crypto_archive.files import DiskQueue
-from crypto_archive.model import Action, Batch, Outcome, Verdict
-from crypto_archive.plan.decide import batches
+from crypto_archive.model import Action, Outcome, Verdict
+from crypto_archive.plan.batches import groups
 from crypto_archive.root.store import explain_root_errors
 from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.s5cmd.failure import server_failed
 from crypto_archive.s5cmd.output import Fault
+from crypto_archive.transfer.backlog import Backlog
 from crypto_archive.transfer.finish import with_month_days
 from crypto_archive.transfer.lane import Lane
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.model import PlannedObject
+    from crypto_archive.plan.batches import Group
     from crypto_archive.root.session import Context
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.transfer.batch import ObjectState
@@ -44,6 +44,8 @@ EVENTS_PER_CHUNK = 64
 """How many events the planner enqueues together: two threads that exchange single events spend most of their time
 waking each other up."""
 PROOF_THREADS = 4
+HUGE_LANES = 4
+"""How many lanes copy huge objects at the same time; they are enough for any line, with eight parts of each object."""
 UNREACHABLE_AT_FIRST = 3
 """How many copies may fail because no server answers, with nothing received yet, before the run gives up."""
 LOST_BATCHES = 3
@@ -75,6 +77,7 @@ class Engine:
         concurrency: How many lanes and workers there are.
         staging: The run's own folder below staging.
         proofs: Threads in which arrived objects are proven: hashing never holds up the transfers.
+        huge: Lets few lanes at a time copy objects that are huge.
         error: What ended the run early; None when nothing did.
     """
 
@@ -86,11 +89,11 @@ class Engine:
         self.concurrency = concurrency
         self.staging = context.root.staging / folder.name
         self.proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
+        self.huge = threading.Semaphore(HUGE_LANES)
         self.error: Exception | None = None
         with explain_root_errors(context.root):
             self.staging.mkdir(parents=True, exist_ok=True)
-        self._batches = DiskQueue[Batch](self.staging)
-        self._numbers = count(1)
+        self._backlog = Backlog(self.staging, concurrency.lanes, context.request.fetching.batch_size)
         self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(CHUNKS_IN_FLIGHT)
         self._chunk: list[Event] = []  # of the planner's thread alone
         self._arrived = False
@@ -104,15 +107,15 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.proofs.shutdown()
-        self._batches.close()
+        self._backlog.close()
 
-    def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[Event, None, None]:
-        """Fetch what is planned; yield events until every planned object has its outcome.
+    def run(self, planned: Generator[PlannedObject, None, None]) -> Generator[tuple[Event, ...], None, None]:
+        """Fetch what is planned; yield events, as many at a time as come together, until every object has its outcome.
 
         The plan is consumed in a thread of its own. What the lanes cannot take yet waits on disk. A second plan may
         follow when the first is done.
         """
-        self._batches.reopen()
+        self._backlog.reopen()
         threads = [threading.Thread(target=self._feed, args=(planned,), name="planner")]
         threads += [threading.Thread(target=self._work, args=(lane,), name="lane") for lane in self._watches]
         for thread in threads:
@@ -126,11 +129,12 @@ class Engine:
             for thread in (*threads, *(watch.stopper for watch in self._watches.values() if watch.stopper)):
                 thread.join()
 
-    def emit(self, event: Event) -> None:
-        """Put an event among those that the run yields; from any thread, waits while too many are under way."""
-        if isinstance(event, ObjectFinished) and event.lane is not None:
-            self._note_sign_of_life(event)
-        self._events.put((event,))
+    def emit(self, *events: Event) -> None:
+        """Put events among those that the run yields; from any thread, waits while too many are under way."""
+        for event in events:
+            if isinstance(event, ObjectFinished) and event.lane is not None:
+                self._note_sign_of_life(event)
+        self._events.put(events)
 
     def abort(self, error: Exception) -> None:
         """Remember the first error that ends the run, and end it gracefully; from any thread."""
@@ -147,7 +151,7 @@ class Engine:
         if self._unreachable >= UNREACHABLE_AT_FIRST and not self._arrived:
             self._give_up_if_hopeless(state)
 
-    def _events_of(self, running: int) -> Iterator[Event]:
+    def _events_of(self, running: int) -> Iterator[tuple[Event, ...]]:
         next_look = time.monotonic() + TICK_SECONDS
         clock = AwakeClock(TICK_SECONDS)
         while running:
@@ -159,9 +163,9 @@ class Engine:
                 if chunk is None:
                     running -= 1
                     continue
-                yield from chunk
+                yield chunk
             if time.monotonic() >= next_look:
-                yield from self._look_after_lanes(clock.look())
+                yield tuple(self._look_after_lanes(clock.look()))
                 next_look = time.monotonic() + TICK_SECONDS
 
     def _abandon(self, threads: list[threading.Thread]) -> None:
@@ -177,24 +181,23 @@ class Engine:
 
     def _feed(self, planned: Generator[PlannedObject, None, None]) -> None:
         try:
-            size = self.context.request.fetching.batch_size
-            for batch in batches(self._announced(planned), size, self._numbers):
-                self._enqueue(batch)
+            for group in groups(self._announced(planned), self.context.request.fetching.batch_size):
+                self._enqueue(group)
         except Exception as error:
             self.abort(error)
         finally:
             self._announce(PlanFinished())
             self._flush_events()
-            self._batches.end()
+            self._backlog.end()
 
-    def _enqueue(self, batch: Batch) -> None:
-        """Queue a batch for the lanes; when the disk has no room for it, end the run and cancel its objects here."""
+    def _enqueue(self, group: Group) -> None:
+        """Queue a group for the lanes; when the disk has no room for it, end the run and cancel its objects here."""
         self._flush_events()  # consumers see an object planned before a lane can report anything of it
         try:
-            self._batches.put(batch)
+            self._backlog.put(group)
         except EnvironmentFailure as error:
             self.abort(error)
-            for item in batch.items:
+            for item in group:
                 self.emit(ObjectFinished(item.object, Outcome.CANCELLED, remote=item.remote))
 
     def _announced(self, planned: Generator[PlannedObject, None, None]) -> Iterator[PlannedObject]:
@@ -228,7 +231,7 @@ class Engine:
 
     def _work(self, lane: Lane) -> None:
         try:
-            for batch in self._batches:
+            while (batch := self._backlog.take()) is not None:
                 failure = lane.fetch(batch)
                 if failure is not None and not self._arrived:
                     self._give_up_if_hopeless(failure)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.errors import EndpointUnreachable
+from crypto_archive.events import ObjectFinished
 from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
 from crypto_archive.root.covered import month_days
-from crypto_archive.root.proof import as_listed, prove, settled
+from crypto_archive.root.proof import as_listed, prove, settled, with_md5
 from crypto_archive.root.store import Refused, publish, publish_sidecar, quarantine
 from crypto_archive.s5cmd.listing import list_objects
 
 if TYPE_CHECKING:
-    from crypto_archive.events import ObjectFinished
     from crypto_archive.model import PlannedObject, RemoteStat
     from crypto_archive.root.proof import Digest, Proof
     from crypto_archive.root.session import Context
@@ -37,10 +37,14 @@ class RetryDownload:
     reason: str
 
 
-def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectState) -> ObjectFinished | RetryDownload:
+def finish_object(
+    context: Context, binary: Binary, run_id: str, state: ObjectState, folders: set[str] | None = None
+) -> ObjectFinished | RetryDownload:
     """Prove the bytes of an object, then publish them, ask for another download, or quarantine them.
 
-    May be called from several threads. Raises RootUnusable when the disk is full or the root cannot be written to.
+    May be called from several threads. Raises FileNotFoundError when the bytes are not there, and RootUnusable when the
+    disk is full or the root cannot be written to. ``folders`` are those of ``publish``, for objects that are finished
+    together.
     """
     if state.in_place:
         return _finish_stored(context, binary, state)
@@ -51,10 +55,10 @@ def finish_object(context: Context, binary: Binary, run_id: str, state: ObjectSt
     if proof.verdict is Verdict.CORRUPT and agreed:
         proof, remote = _second_opinion(context, binary, state, proof)
     sound = proof.verdict is not Verdict.CORRUPT
-    if (sound or agreed) and (reason := _not_as_locked(context, binary, planned, proof.digest)):
-        return replace(state.ended(Outcome.FAILED, reason, refused=True), bytes_fetched=state.arrived_bytes)
+    if (sound or agreed) and (reason := _not_as_locked(context, binary, state, proof.digest)):
+        return state.ended(Outcome.FAILED, reason, refused=True)._replace(bytes_fetched=state.arrived_bytes)
     if sound:
-        finished = _publish(context.root, state, proof, remote)
+        finished = _publish(context.root, state, proof, remote, folders)
         return finished if finished.outcome is Outcome.FAILED else with_month_days(context, planned, finished)
     if state.attempts < context.request.fetching.attempts:
         return RetryDownload(proof.digest.sha256, proof.reason)
@@ -83,9 +87,9 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
         try:
             publish_sidecar(root, sidecar, planned.object.key)
         except Refused as error:
-            return replace(state.ended(Outcome.FAILED, f"{error}; {error.hint}"), bytes_fetched=fetched)
+            return state.ended(Outcome.FAILED, f"{error}; {error.hint}")._replace(bytes_fetched=fetched)
     reason = f"only its sidecar was downloaded; {proof.reason}" if sidecar is not None else proof.reason
-    return _stored(state.ended(Outcome.PRESENT, reason), proof, remote, fetched)
+    return _stored(state, Outcome.PRESENT, reason, proof, remote, fetched)
 
 
 def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat | None:
@@ -100,11 +104,11 @@ def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat 
 def with_month_days(context: Context, planned: PlannedObject, finished: ObjectFinished) -> ObjectFinished:
     """Add of which days a stored monthly object has rows, where its size tells or its rows have to."""
     if not planned.look:
-        return replace(finished, month_days=planned.covers.days) if planned.covers and planned.covers.days else finished
+        return finished._replace(month_days=planned.covers.days) if planned.covers and planned.covers.days else finished
     item = planned.object
     row = context.matrix.row(item.series.market, item.series.data_type)
     found = None if row is None else month_days(context.root.file(item.key), row, item.period)
-    return finished if found is None else replace(finished, month_days=found, lacks=planned.look & ~found)
+    return finished if found is None else finished._replace(month_days=found, lacks=planned.look & ~found)
 
 
 def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:
@@ -116,7 +120,7 @@ def listed_now(context: Context, binary: Binary, key: str) -> RemoteStat | None:
     found, sidecar = stats.get(key), stats.get(sidecar_key(key))
     if found is None:
         return None
-    return replace(found, has_sidecar=sidecar is not None, sidecar_etag=sidecar.etag if sidecar is not None else None)
+    return found._replace(has_sidecar=sidecar is not None, sidecar_etag=sidecar.etag if sidecar is not None else None)
 
 
 def _second_opinion(
@@ -132,18 +136,19 @@ def _second_opinion(
     if proof.sidecar is Verdict.OK:
         return settled(replace(proof, reason="replaced by the archive after it was listed"), state.file, name), None
     remote = planned.remote or listed_now(context, binary, planned.object.key)
-    proof = replace(proof, as_listed=as_listed(proof.digest, remote))
+    digest = with_md5(proof.digest, state.file)
+    proof = replace(proof, digest=digest, as_listed=as_listed(digest, remote))
     if remote is not None and proof.as_listed is not False:
         return settled(proof, state.file, name), remote
     return proof, remote
 
 
-def _not_as_locked(context: Context, binary: Binary, planned: PlannedObject, digest: Digest) -> str:
+def _not_as_locked(context: Context, binary: Binary, state: ObjectState, digest: Digest) -> str:
     """Return how the bytes differ from those in the lock file; empty where they do not, or where any will do.
 
     The archive may have replaced them between listing and download.
     """
-    pin = planned.pin
+    planned, pin = state.planned, state.planned.pin
     if pin is None:
         return ""
     if digest.size != pin.size:
@@ -151,7 +156,7 @@ def _not_as_locked(context: Context, binary: Binary, planned: PlannedObject, dig
     if pin.sha256:
         now, then, name = digest.sha256, pin.sha256, "SHA-256"
     elif is_md5(pin.etag):
-        now, then, name = digest.md5, pin.etag.lower(), "MD5"
+        now, then, name = with_md5(digest, state.file).md5, pin.etag.lower(), "MD5"
     else:  # an ETag of an upload in parts says nothing of the bytes; does the listing still have it?
         there = listed_now(context, binary, planned.object.key)
         if there is None:
@@ -160,32 +165,40 @@ def _not_as_locked(context: Context, binary: Binary, planned: PlannedObject, dig
     return "" if now == then else f"{REPLACED}: {name} {now}, locked was {then}"
 
 
-def _publish(root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | None) -> ObjectFinished:
+def _publish(
+    root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | None, folders: set[str] | None
+) -> ObjectFinished:
     planned, fetched = state.planned, state.arrived_bytes
     try:
-        publish(root, state.file, planned.object.key, state.arrived_sidecar)
+        publish(root, state.file, planned.object.key, state.arrived_sidecar, folders)
     except (Refused, ValueError) as error:
         reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
-        return replace(state.ended(Outcome.FAILED, reason), bytes_fetched=fetched, remote=remote)
+        return state.ended(Outcome.FAILED, reason)._replace(bytes_fetched=fetched, remote=remote)
     outcome = Outcome.UPDATED if planned.action is Action.UPDATE else Outcome.FETCHED
     reason = proof.reason if state.rejected or proof.verdict is not Verdict.OK else ""
-    return _stored(state.ended(outcome, reason), proof, remote, fetched)
+    return _stored(state, outcome, reason, proof, remote, fetched)
 
 
-def _stored(ended: ObjectFinished, proof: Proof, remote: RemoteStat | None, fetched: int) -> ObjectFinished:
+def _stored(
+    state: ObjectState, outcome: Outcome, reason: str, proof: Proof, remote: RemoteStat | None, fetched: int
+) -> ObjectFinished:
     """Return the event of an object that is at its final path, with what was seen to agree with its bytes."""
     remote = proof.provenance(remote)
     listed = remote.sidecar_etag if remote is not None else None
     unlike_md5 = proof.sidecar is not None and listed is not None and not is_md5(listed)
-    return replace(
-        ended,
+    return ObjectFinished(
+        state.planned.object,
+        outcome,
+        reason,
         size=proof.digest.size,
         bytes_fetched=fetched,
         sha256=proof.digest.sha256,
-        etag=remote.etag if remote else proof.digest.md5,
-        sidecar_etag=listed if unlike_md5 else proof.sidecar_etag,
         verdict=proof.verdict,
         remote=remote,
+        attempts=state.attempts,
+        lane=state.lane,
+        etag=remote.etag if remote else proof.digest.md5,
+        sidecar_etag=listed if unlike_md5 else proof.sidecar_etag,
     )
 
 
@@ -193,8 +206,7 @@ def _quarantine(root: Root, run_id: str, state: ObjectState, proof: Proof) -> Ob
     fetched = state.arrived_bytes
     kept = quarantine(root, state.file, state.planned.object.key, proof.reason, run_id)
     reason = f"{proof.reason}; kept as {kept.relative_to(root.path).as_posix()}"
-    return replace(
-        state.ended(Outcome.QUARANTINED, reason),
+    return state.ended(Outcome.QUARANTINED, reason)._replace(
         bytes_fetched=fetched,
         sha256=proof.digest.sha256,
         verdict=proof.verdict,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from dataclasses import replace
+from contextlib import nullcontext
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,25 +14,35 @@ from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_random_exponential
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted, ObjectFinished
+from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted
 from crypto_archive.model import GONE, Outcome
 from crypto_archive.plan.availability import absence
 from crypto_archive.s5cmd.child import Child
+from crypto_archive.s5cmd.copies import copy_by_name, copy_commands
 from crypto_archive.s5cmd.output import Fault, log_command, log_message
-from crypto_archive.s5cmd.runfile import child_environment, command_line, run_files
+from crypto_archive.s5cmd.runfile import Parts, child_environment, command_line, run_files
 from crypto_archive.transfer.batch import BatchState
 from crypto_archive.transfer.finish import RetryDownload, finish_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from crypto_archive.model import Absence, ArchiveObject, Batch
+    from crypto_archive.s5cmd.copies import CopyCommand
+    from crypto_archive.s5cmd.output import Message
     from crypto_archive.transfer.batch import ObjectState
     from crypto_archive.transfer.engine import Engine
 
 LONGEST_WAIT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 5.0
+LARGE_BYTES = 1 << 20
+"""From this size on, an object is proven in another thread, so that its lane goes on; hashing less takes no time."""
+HUGE_BYTES = 32 << 20
+"""From this size on, bytes count and requests do not."""
+HUGE_PARTS = Parts(size_mb=16, at_once=8)
+"""How such objects are copied: few at a time and each of them fast, so that one is hashed while others arrive."""
+HUGE_WORKERS = 2
 S5CMD_RETRIES = 3
 """How often s5cmd itself repeats a request, before a lane retries what remains of the batch."""
 
@@ -60,7 +70,7 @@ class Lane:
     def fetch(self, batch: Batch) -> ObjectState | None:
         """Give every object of a batch its outcome; if all failed in the same way, return one of them."""
         staging = self._staging = self._engine.staging / f"{batch.number:05d}"
-        state = BatchState(batch, staging, self._context.request.access.bucket)
+        state = BatchState(batch, staging, self._context.request.access.bucket, self.number)
         try:
             self._try_until_done(batch, state)
         except Exception as error:
@@ -113,69 +123,116 @@ class Lane:
 
     def _attempt(self, batch: Batch, state: BatchState, attempt: int) -> bool:
         """Try once what is open; return whether some of it is still open."""
-        access, fetching = self._context.request.access, self._context.request.fetching
         self._engine.emit(BatchStarted(self.number, batch.number, batch.label, attempt, len(state.open)))
         self._stopped_because = None
         for item in state.open:
             item.begin(attempt)
-        for run_file in run_files(
-            self._engine.folder, batch.number, state.missing_keys(), bucket=access.bucket,
-            batch_size=fetching.batch_size, part_size_mb=fetching.part_size_mb, attempt=attempt,
-        ):  # fmt: skip
-            if not self._context.cancelled.is_set():
-                self._run(run_file, state)
-        for item in state.open:
-            self._prove_if_complete(item)
+        access, fetching = self._context.request.access, self._context.request.fetching
+        parts = HUGE_PARTS if _is_huge(state) else Parts()
+        parts = parts._replace(size_mb=fetching.part_size_mb or parts.size_mb)
+        keys = [key for item in state.open for key in item.missing_keys]
+        commands = list(copy_commands(access.bucket, keys, parts))
+        self._copy(batch, state, commands, attempt)
+        if left := [] if self._stopped_because else state.asked_by_pattern_only():
+            # By name, each of them has an answer of its own.
+            commands = [copy_by_name(access.bucket, key, parts) for key in left]
+            self._copy(batch, state, commands, attempt, by_name=True)
         for item in state.open:
             self._conclude(item)
         return bool(state.open)
+
+    def _copy(
+        self, batch: Batch, state: BatchState, commands: list[CopyCommand], attempt: int, *, by_name: bool = False
+    ) -> None:
+        """Run copy commands, and prove what arrives."""
+        state.expect(commands)
+        names = run_files(
+            self._engine.folder, batch.number, (command.line for command in commands),
+            batch_size=self._context.request.fetching.batch_size, attempt=attempt, by_name=by_name,
+        )  # fmt: skip
+        for run_file in names:
+            with self._engine.huge if _is_huge(state) else nullcontext():
+                if not self._context.cancelled.is_set():
+                    self._run(run_file, state)
+        unreported = [item for item in state.open if item.proof is None]
+        for item in unreported:
+            item.look()
+        self._prove([item for item in unreported if item.is_complete])
 
     def _run(self, run_file: Path, state: BatchState) -> None:
         """Run one run-file in the batch's staging folder, and note what s5cmd reports of each key."""
         engine, access = self._engine, self._context.request.access
         state.staging.mkdir(exist_ok=True)  # no parents: a root that has vanished must not come back empty
-        args = command_line(
-            engine.binary, access, run_file, workers=engine.concurrency.workers, retries=S5CMD_RETRIES
-        )  # fmt: skip
+        workers = min(engine.concurrency.workers, HUGE_WORKERS) if _is_huge(state) else engine.concurrency.workers
+        args = command_line(engine.binary, access, run_file, workers=workers, retries=S5CMD_RETRIES)
         log_command(args)
-        with Child(args, cwd=state.staging, env=child_environment(access)) as child:
+        one_of_many = engine.concurrency.lanes > 1 and state.mean_size is not None and state.mean_size < LARGE_BYTES
+        with Child(args, cwd=state.staging, env=child_environment(access, one_of_many=one_of_many)) as child:
             with self._guard:
                 self._child = child
             self.child_since = time.monotonic()
             try:
-                for message in child.messages():
-                    self.messages += 1
-                    log_message(message)
-                    item = state.note(message)
-                    if item is not None:
-                        self._prove_if_complete(item)
-                        if item.fault is not None:
-                            engine.note_failure(item)
+                for messages in child.batches():
+                    self.messages += len(messages)
+                    self._take(messages, state)
             finally:
                 self.child_since = None
                 with self._guard:
                     self._child = None
 
-    def _prove_if_complete(self, item: ObjectState) -> None:
-        """Prove an object in another thread once all of its files are there; s5cmd renames only complete files."""
-        if item.proof is None and not item.missing_keys:
-            item.proof = self._engine.proofs.submit(self._prove, item)
+    def _take(self, messages: Sequence[Message], state: BatchState) -> None:
+        """Note what s5cmd reports, and prove the objects of which all has arrived."""
+        complete = []
+        for message in messages:
+            log_message(message)
+            about = state.note(message)
+            if about and about[0].fault is not None:
+                self._engine.note_failure(about[0])
+            complete += [item for item in about if item.is_complete and item.proof is None and not item.finished]
+        self._prove(complete)
 
-    def _prove(self, item: ObjectState) -> bool:
-        """Prove and publish an object; return whether it has its outcome."""
-        answer = finish_object(self._context, self._engine.binary, self._engine.folder.name, item)
-        if isinstance(answer, RetryDownload):
-            item.reject(answer.sha256, answer.reason)
-            return False
-        self._emit(answer)
-        return True
+    def _prove(self, items: list[ObjectState]) -> None:
+        """Prove and publish objects: small ones here and together, large ones each in a thread of its own."""
+        small: list[ObjectState] = []
+        for item in items:
+            remote = item.planned.remote
+            if remote is not None and remote.size < LARGE_BYTES:
+                small.append(item)
+            else:
+                item.proof = self._engine.proofs.submit(self._finish, [item])
+        self._finish(small)
+
+    def _finish(self, items: list[ObjectState]) -> None:
+        """Finish objects whose bytes are in staging; what is to be downloaded again stays open."""
+        context, binary, run_id = self._context, self._engine.binary, self._engine.folder.name
+        folders: set[str] = set()
+        events = []
+        try:
+            for item in items:
+                if item.finished:
+                    continue
+                try:
+                    answer = finish_object(context, binary, run_id, item, folders)
+                except FileNotFoundError:  # reported, and not there
+                    item.look()
+                    continue
+                if isinstance(answer, RetryDownload):
+                    item.reject(answer.sha256, answer.reason)
+                else:
+                    item.finished = True
+                    events.append(answer)
+        finally:
+            if events:
+                self._engine.emit(*events)
 
     def _conclude(self, item: ObjectState) -> None:
         """Decide after an attempt whether an object has its outcome, or is left for another attempt."""
         if item.proof is not None:
             proof, item.proof = item.proof, None
-            item.finished = proof.result()
-        elif item.fault is Fault.ABSENT and item.planned.pin is not None:
+            proof.result()
+        if item.finished:
+            return
+        if item.fault is Fault.ABSENT and item.planned.pin is not None:
             self._end(item, Outcome.FAILED, GONE, refused=True)
         elif item.fault is Fault.ABSENT:
             self._end(item, Outcome.ABSENT, str(self._absence(item.planned.object)))
@@ -198,21 +255,23 @@ class Lane:
 
     def _finish_rest(self, state: BatchState) -> None:
         """Give an outcome to what is still open after the last attempt."""
+        for item in state.open:
+            if item.proof is not None:
+                item.proof.exception()  # waits; what went wrong has been raised, or the run is ending for another error
         cancelled = self._context.cancelled.is_set()
         for item in state.open:
-            if item.proof is not None and item.proof.exception() is None and item.proof.result():
-                item.finished = True
-            elif cancelled:
+            if cancelled:
                 self._end(item, Outcome.CANCELLED)
             else:
                 self._end(item, Outcome.FAILED, item.reason)
 
     def _end(self, item: ObjectState, outcome: Outcome, reason: str = "", *, refused: bool = False) -> None:
         item.finished = True
-        self._emit(item.ended(outcome, reason, refused=refused))
+        self._engine.emit(item.ended(outcome, reason, refused=refused))
 
-    def _emit(self, event: ObjectFinished) -> None:
-        self._engine.emit(replace(event, lane=self.number))
+
+def _is_huge(state: BatchState) -> bool:
+    return state.mean_size is not None and state.mean_size >= HUGE_BYTES
 
 
 def _sizes(folder: Path) -> Iterator[int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +135,27 @@ def validate(document: dict[str, Any], schema: str) -> None:
 @cache
 def _validator(schema: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads((DOCS / schema).read_text("utf-8")))
+
+
+def copied_by(line: str, bucket: Path) -> list[str]:
+    """Return the keys of a bucket that a copy command copies, as s5cmd reads it, each of which goes to its own path."""
+    words = shlex.split(line)
+    *options, source, destination = words[1:]
+    pattern = source.removeprefix("s3://data.binance.vision/")
+    if "--raw" in options:
+        assert destination == pattern
+        return [pattern]
+    folder = pattern.rpartition("/")[0]
+    assert destination == f"{folder}/"
+    pairs = list(pairwise(options))
+    only = [value for name, value in pairs if name == "--include"] or ["*"]
+    but = [value for name, value in pairs if name == "--exclude"]
+    return [
+        key for path in (bucket / folder).iterdir()
+        if fnmatch.fnmatchcase(key := path.relative_to(bucket).as_posix(), pattern)
+        and any(fnmatch.fnmatchcase(path.name, wanted) for wanted in only)
+        and not any(fnmatch.fnmatchcase(path.name, unwanted) for unwanted in but)
+    ]  # fmt: skip
 
 
 def keys_where(spec: SampleSpec, wanted: Callable[[SampleObject], bool]) -> set[str]:

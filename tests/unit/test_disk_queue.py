@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from crypto_archive.errors import FileUnusable
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import Batch
-from crypto_archive.plan.decide import batches
+from crypto_archive.plan.batches import batches
 from tests.objects import an_object, listed, many_to_fetch, to_fetch
 
 if TYPE_CHECKING:

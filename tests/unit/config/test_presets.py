@@ -15,7 +15,7 @@ from crypto_archive.errors import ConfigError
 from crypto_archive.model import DateRange, Market
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.runfile import command_line
-from crypto_archive.transfer.concurrency import WORKERS
+from crypto_archive.transfer.concurrency import concurrency_for
 from tests.unit.asking import load_run_config
 
 TODAY = date(2025, 7, 16)
@@ -163,14 +163,16 @@ def test_high_throughput_is_faster_than_the_defaults_in_every_respect(below: tup
 
 def transfers_of(request: Request) -> int:
     """How many objects are transferred in parallel, by the options that s5cmd gets."""
-    words = command_line(Binary(Path("s5cmd"), "2.3.0"), request.access, Path("x.s5cmd"), workers=WORKERS, retries=3)
+    chosen = concurrency_for(request.fetching.jobs)
+    binary = Binary(Path("s5cmd"), "2.3.0")
+    words = command_line(binary, request.access, Path("x.s5cmd"), workers=chosen.workers, retries=3)
     text = " ".join(words).replace("--numworkers=", "--numworkers ")
-    return request.fetching.jobs * int(text.rpartition("--numworkers ")[2].split()[0])
+    return chosen.lanes * int(text.rpartition("--numworkers ")[2].split()[0])
 
 
 def test_overlays_can_be_laid_over_one_another() -> None:
     assert fetching("low-memory", "high-throughput", "resilient") == Fetching(
-        jobs=16, batch_size=100, part_size_mb=10, timeout_seconds=900
+        jobs=32, batch_size=100, part_size_mb=10, timeout_seconds=900
     )
 
 

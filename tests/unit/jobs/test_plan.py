@@ -14,8 +14,9 @@ from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Access
 from crypto_archive.jobs.plan import plan as plan_of
 from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition
+from crypto_archive.plan.batches import batches
 from crypto_archive.plan.candidates import by_calendar, listed_objects
-from crypto_archive.plan.decide import batches, decide
+from crypto_archive.plan.decide import decide
 from crypto_archive.plan.listed import ListedGroup
 from crypto_archive.plan.selection import SeriesGroup, select
 from crypto_archive.plan.totals import PlanTotals
@@ -72,10 +73,10 @@ def a_group(symbols: tuple[str, ...], first: date, last: date) -> SeriesGroup:
 
 def test_a_first_batch_comes_out_of_endless_candidates() -> None:
     supply = Supply()
-    stream = batches(decide(a_context(), supply.candidates(), Files()), 100)
+    stream = batches(decide(a_context(), supply.candidates(), Files()), 10)
     batch = next(stream)
-    assert len(batch.items) == 50
-    assert supply.taken == 51
+    assert (batch.commands, len(batch.items)) == (10, 100)
+    assert supply.taken == 111  # ten for the command that had no room, and the one that shows that it is full
 
 
 @pytest.mark.parametrize("taken", [1, 10, 100])
@@ -84,7 +85,7 @@ def test_a_plan_is_never_ahead_of_its_consumer_by_more_than_a_batch(taken: int) 
     totals = PlanTotals()
     stream = totals.counting_batches(batches(totals.counting(decide(a_context(), supply.candidates(), Files())), 10))
     for batch in islice(stream, taken):
-        assert supply.taken == 5 * batch.number + 1
+        assert supply.taken == 100 * batch.number + 11
     assert totals.overall["batches"] == taken
 
 
@@ -144,17 +145,18 @@ def test_the_stream_of_a_request_is_lazy_from_series_to_series(tmp_path: Path, m
         stream = decide(context, found, Files())
         assert supply.taken == 0
         batch = next(batches(stream, 4))
-        assert [item.action for item in batch.items] == [Action.FETCH, Action.FETCH]
+        assert [item.action for item in batch.items] == [Action.FETCH] * 8
         assert supply.taken == 40  # the series, and no more
 
 
 def test_a_plan_has_its_first_batch_immediately(tmp_path: Path) -> None:
-    """Thousands of years lie ahead, of which only the first hundred days are planned."""
+    """Thousands of years lie ahead, of which only the first hundred months are planned, and the one after them."""
     wanted = configured(tmp_path / "root", start="2018-01-01", end="9999-12-30", discover="calendar", batch_size=100)
     with plan_of(wanted, today=FAR_AWAY) as plan_in_the_making:
         batch = next(plan_in_the_making.batches())
-        assert plan_in_the_making.totals.overall["objects"] == 51
-    assert (len(batch.items), str(batch.items[0].object.period)) == (50, "2018-01-01")
+        assert plan_in_the_making.totals.overall["objects"] == len(batch.items) + 31 + 1
+    assert (str(batch.items[0].object.period), str(batch.items[-1].object.period)) == ("2018-01-01", "2026-04-30")
+    assert batch.commands == 100
     assert not (tmp_path / "root").exists()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crypto_archive.errors import RootUnusable
-from crypto_archive.events import Comparing, DaysCovered, DaysKept, Event, ObjectFinished, ObjectPlanned
+from crypto_archive.events import Comparing, DaysCovered, DaysKept, Event, ObjectFinished
 from crypto_archive.jobs import prune as prune_module
 from crypto_archive.jobs.prune import CoveringMonths, prune
 from crypto_archive.model import ArchiveObject, ManifestEntry, Market, Outcome, Partition, Period, Verdict
@@ -19,7 +19,7 @@ from crypto_archive.root.covered import move_aside, stored_days
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.proof import check_stored
 from crypto_archive.root.store import Root, open_root
-from tests.objects import bundled, context_of, row_of, to_fetch
+from tests.objects import bundled, context_of, row_of
 from tests.zips import break_off, write_zip
 
 if TYPE_CHECKING:
@@ -455,7 +455,6 @@ def test_what_has_no_days_on_disk_is_not_looked_at(root: Root, days: list[bytes]
     with CoveringMonths(context_of(root)) as months:
         for other in others:
             months.note(settled(other, Outcome.FETCHED))
-        months.note(ObjectPlanned(to_fetch(MONTH)))
         months.note(settled(MONTH, Outcome.FETCHED))
         assert list(months) == [MONTH]
     assert list(root.staging.iterdir()) == []

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import assume, given, strategies as st
 
 from crypto_archive import load_preset
 from crypto_archive.catalog.layout_kinds import placement_of
@@ -33,12 +34,14 @@ from crypto_archive.events import (
     RunStarted,
 )
 from crypto_archive.jobs import record as record_module
-from crypto_archive.jobs.record import Record, event_line
+from crypto_archive.jobs.journal import event_line, event_name, plain_fields
+from crypto_archive.jobs.record import Record
 from crypto_archive.jobs.report import Report, combine_reports
 from crypto_archive.model import (
     Absence,
     Action,
     ArchiveObject,
+    Covered,
     ManifestEntry,
     Market,
     Notice,
@@ -53,6 +56,7 @@ from crypto_archive.model import (
 from crypto_archive.root.layout import LayoutNote, take_layout, write_note
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.store import Root, open_root
+from crypto_archive.text import compact_json
 from tests.objects import LISTED_AT, an_object, bundled, listed, to_fetch
 
 if TYPE_CHECKING:
@@ -111,7 +115,7 @@ def test_every_event_is_handed_on(root: Root) -> None:
 def test_what_is_published_goes_into_the_manifest(root: Root, outcome: Outcome) -> None:
     before = datetime.now(UTC)
     with recording(root) as record:
-        record.take(replace(FETCHED, outcome=outcome))
+        record.take(FETCHED._replace(outcome=outcome))
     entry = remembered(root)
     assert entry is not None
     assert (entry.key, entry.size, entry.sha256, entry.verdict) == (ITEM.key, 20, "a" * 64, Verdict.OK)
@@ -121,7 +125,7 @@ def test_what_is_published_goes_into_the_manifest(root: Root, outcome: Outcome) 
 
 def test_without_a_listing_the_md5_stands_for_the_etag(root: Root) -> None:
     with recording(root) as record:
-        record.take(replace(FETCHED, remote=None, verdict=None, etag="5" * 32))
+        record.take(FETCHED._replace(remote=None, verdict=None, etag="5" * 32))
     entry = remembered(root)
     assert entry is not None
     assert (entry.etag, entry.last_modified, entry.verdict) == ("5" * 32, None, Verdict.UNPROVEN)
@@ -155,7 +159,7 @@ def test_an_absence_is_remembered_with_its_reason(root: Root, why: Absence) -> N
 def test_the_former_digest_of_an_updated_object_is_kept(root: Root) -> None:
     with recording(root) as record:
         record.take(FETCHED)
-        record.take(replace(FETCHED, outcome=Outcome.UPDATED, sha256="b" * 64))
+        record.take(FETCHED._replace(outcome=Outcome.UPDATED, sha256="b" * 64))
     with Manifest(root.manifest_path, read_only=True) as manifest:
         assert [entry.sha256 for entry in manifest.former(ITEM.key)] == ["a" * 64]
 
@@ -185,14 +189,14 @@ def test_a_run_without_failures_has_no_such_file(root: Root) -> None:
 
 def test_what_the_archive_does_not_have_is_not_offered_to_be_copied(root: Root) -> None:
     with recording(root) as record:
-        record.take(replace(settled(Outcome.FAILED, 0), refused=True))
+        record.take(settled(Outcome.FAILED, 0)._replace(refused=True))
         record.take(settled(Outcome.FAILED, 1))
     assert commands_of(root) == lines_for(an_object(1).key, an_object(1).sidecar_key)
 
 
 def test_sidecars_that_are_not_wanted_or_not_there_are_not_asked_for_again(root: Root) -> None:
     with recording(root) as record:
-        record.take(replace(settled(Outcome.FAILED), remote=listed(has_sidecar=False)))
+        record.take(settled(Outcome.FAILED)._replace(remote=listed(has_sidecar=False)))
     assert commands_of(root) == lines_for(ITEM.key)
 
 
@@ -293,7 +297,7 @@ def test_what_is_remembered_waits_a_moment_and_no_longer(root: Root, clock: Cloc
         record.take(PlanFinished())
         assert remembered(root) is not None
         assert [line["event"] for line in journal_of(root)] == ["object-finished", "plan-finished"]
-        record.take(replace(FETCHED, object=an_object(1)))
+        record.take(FETCHED._replace(object=an_object(1)))
         assert remembered(root, 1) is None
     assert remembered(root, 1) is not None
 
@@ -325,6 +329,36 @@ def test_a_full_disk_is_reported_in_words(root: Root) -> None:
             record.take(FETCHED)
     assert "No space left on device" in caught.value.hint
     assert record.report.outcomes[Outcome.FETCHED] == 1
+
+
+def test_what_the_disk_does_not_take_keeps_nothing_else_from_being_kept(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = Manifest.flush
+    full = [True]
+
+    def flush_or_fail(manifest: Manifest) -> None:
+        if full:
+            raise RootUnusable("The disk is full")
+        flush(manifest)
+
+    with recording(root) as record:
+        monkeypatch.setattr(Manifest, "flush", flush_or_fail)
+        with pytest.raises(RootUnusable, match="The disk is full"):
+            # The second record of a key needs the first one to be written.
+            record.take_all([FETCHED, FETCHED, settled(Outcome.FAILED, 1), FETCHED._replace(object=an_object(2))])
+        assert record.report.outcomes == dict.fromkeys(Outcome, 0) | {Outcome.FETCHED: 3, Outcome.FAILED: 1}
+        full.clear()
+    assert remembered(root) is not None
+    assert remembered(root, 2) is not None
+    assert commands_of(root) == lines_for(an_object(1).key, an_object(1).sidecar_key)
+    assert len(journal_of(root)) == 4
+
+
+def test_events_that_come_together_have_one_time(root: Root) -> None:
+    with recording(root) as record:
+        record.take_all([ObjectPlanned(to_fetch(an_object(number))) for number in range(64)])
+    assert len({line["time"] for line in journal_of(root)}) == 1
 
 
 def test_a_report_that_cannot_be_written_is_an_error_in_words(root: Root) -> None:
@@ -380,7 +414,7 @@ TIME = "2025-07-16T12:00:00.000+00:00"
 
 
 def line_of(event: Event) -> str | None:
-    return event_line(event, MOMENT)
+    return event_line(event, TIME)
 
 
 def read(line: str | None) -> dict[str, object]:
@@ -465,6 +499,61 @@ def test_the_frame_of_a_run() -> None:
 
 def test_bytes_on_their_way_are_left_out() -> None:
     assert line_of(BytesArrived(0, 10)) is None
+
+
+TEXTS = st.text() | st.sampled_from(['"quoted" \\', "\x00\x1b[31m\x7f", "\u202egnp.zip\u200b", "币安人生", "\udcff"])
+STATS = st.builds(
+    RemoteStat, st.integers(0), TEXTS, st.datetimes(timezones=st.just(UTC)), st.booleans(), st.none() | TEXTS
+)
+ITEMS = TEXTS.map(lambda key: ArchiveObject(key, OBJECT.series, OBJECT.period))
+ENTRIES = st.just(ManifestEntry(OBJECT.key, 10, "ff", Verdict.OK, "abc", MOMENT, MOMENT, "run"))
+FINISHED = st.builds(
+    ObjectFinished,
+    ITEMS,
+    st.sampled_from(Outcome),
+    TEXTS,
+    st.integers(0),
+    st.integers(0),
+    TEXTS,
+    st.none() | st.sampled_from(Verdict),
+    st.none() | STATS,
+    st.integers(0),
+    st.none() | st.integers(0),
+    TEXTS,
+    st.none() | TEXTS,
+    st.booleans(),
+    st.none() | st.integers(0),
+    st.integers(0),
+)
+PLANNED = st.builds(
+    ObjectPlanned,
+    st.builds(
+        PlannedObject,
+        ITEMS,
+        st.sampled_from(Action),
+        TEXTS,
+        st.booleans(),
+        st.none() | STATS,
+        st.integers(0),
+        st.none() | ENTRIES,
+        st.none() | st.builds(Covered, st.integers(0), st.integers(0), st.integers(0)),
+        st.none() | STATS,
+        st.none() | st.dates(),
+        st.none() | st.sampled_from(Verdict),
+        st.none() | ENTRIES,
+        st.integers(0),
+    ),
+)
+
+
+@given(FINISHED | PLANNED)
+def test_the_lines_of_the_most_frequent_events_are_those_of_their_fields(event: ObjectFinished | ObjectPlanned) -> None:
+    fields = plain_fields(event)
+    if isinstance(event, ObjectPlanned):
+        assume(event.planned.action is not Action.KEEP or event.planned.adopted)
+    elif event.outcome is Outcome.PRESENT and not event.sha256:
+        fields = {name: fields[name] for name in ("key", "outcome", "size")}
+    assert line_of(event) == compact_json({"event": event_name(event), "time": TIME} | fields)
 
 
 def test_what_is_moved_aside_and_what_stays() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -120,8 +119,8 @@ SETTLED = st.builds(
     verdict=st.none() | st.sampled_from(Verdict),
     attempts=st.integers(0, 4),
 )
-PLANNED = st.builds(
-    ObjectPlanned, st.builds(PlannedObject, OBJECTS, st.sampled_from(Action), st.just("not there"), st.booleans())
+PLANNED = st.tuples(OBJECTS, st.sampled_from(Action), st.just("not there"), st.booleans()).map(
+    lambda fields: ObjectPlanned(PlannedObject(*fields))
 )
 FINISHED = st.builds(
     RunFinished,
@@ -372,7 +371,7 @@ def test_wanted_days_are_available_or_absent_and_a_later_answer_replaces_an_earl
     report = Report(Request(selection=Selection((Market.SPOT,))))
     report.add(SeriesAnswered(SeriesDays(series, begin, end, 10, end)))
     report.add(SeriesAnswered(SeriesDays(series, begin, end, 6, date(2025, 7, 8), (hole, late))))
-    report.add(SeriesAnswered(SeriesDays(replace(series, interval="1h"), begin, end, 10, end)))
+    report.add(SeriesAnswered(SeriesDays(series._replace(interval="1h"), begin, end, 10, end)))
     days = report["days"]
     assert (days["wanted"], days["available"]) == (20, 16)
     assert {reason: count for reason, count in days["absent"].items() if count} == {"late": 2, "hole": 2}

@@ -111,7 +111,7 @@ def test_what_is_stored_what_is_wrong_and_how_runs_ended(root: Root) -> None:
     collected(root, FIRST, *fetched(0), *fetched(1))
     collected(root, SECOND, *fetched(2), *failed(3))
     with Manifest(root.manifest_path) as manifest:
-        manifest.record(replace(entry_of(an_object(2).key), verdict=Verdict.SIDECAR_STALE))
+        manifest.record(entry_of(an_object(2).key)._replace(verdict=Verdict.SIDECAR_STALE))
     (staged := root.staging / "x").write_text("bad")
     quarantine(root, staged, an_object(3).key, "wrong bytes", SECOND)
     found = document(root)

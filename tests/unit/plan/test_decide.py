@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ STORED = {
     "unrecorded": StoredStat(100),
     "unrecorded, longer": StoredStat(101),
     "recorded": StoredStat(100, RECORDED),
-    "recorded from the calendar": StoredStat(100, replace(RECORDED, last_modified=None)),
+    "recorded from the calendar": StoredStat(100, RECORDED._replace(last_modified=None)),
     "recorded, cut": StoredStat(99, RECORDED),
     "recorded, longer": StoredStat(101, RECORDED),
 }
@@ -78,7 +77,7 @@ def planned(remote: RemoteStat | None, stored: StoredStat | None, fetching: Fetc
     [result] = decide(a_context(fetching=fetching), [Candidate(ITEM, remote)], Files({ITEM.key: stored}.get))
     if result.remote is not None and result.remote.sha256 is not None:
         assert result.remote.sha256 == RECORDED.sha256
-        result = replace(result, remote=replace(result.remote, sha256=None))
+        result = result._replace(remote=result.remote._replace(sha256=None))
     return result
 
 
@@ -137,7 +136,7 @@ def test_objects_keep_their_order_and_each_is_looked_up_once() -> None:
 
 
 def test_the_md5_of_a_calendar_run_says_nothing_of_an_upload_in_parts() -> None:
-    stored = StoredStat(100, replace(RECORDED, last_modified=None))
+    stored = StoredStat(100, RECORDED._replace(last_modified=None))
     assert planned(listed(etag="f" * 32 + "-3"), stored, Fetching()).action is KEEP
     assert planned(listed(etag="f" * 32 + "-3"), StoredStat(100, RECORDED), Fetching()).action is UPDATE
 
@@ -150,19 +149,19 @@ IN_PARTS = "0" * 32 + "-3"
 @pytest.mark.parametrize("at", [LATER, EARLIER])
 @pytest.mark.parametrize("known_at", [LISTED_AT, None], ids=["listed", "from the calendar"])
 def test_another_time_of_the_same_bytes_is_noted(at: datetime, known_at: datetime | None) -> None:
-    result = planned(listed(at=at), StoredStat(100, replace(RECORDED, last_modified=known_at)), Fetching())
-    assert (result.action, result.noted) == (KEEP, replace(RECORDED, last_modified=at))
+    result = planned(listed(at=at), StoredStat(100, RECORDED._replace(last_modified=known_at)), Fetching())
+    assert (result.action, result.noted) == (KEEP, RECORDED._replace(last_modified=at))
     assert planned(listed(), StoredStat(100, RECORDED), Fetching()).noted is None
 
 
 def test_another_time_of_an_upload_in_parts_is_an_update() -> None:
-    stored = StoredStat(100, replace(RECORDED, etag=IN_PARTS))
+    stored = StoredStat(100, RECORDED._replace(etag=IN_PARTS))
     result = planned(listed(etag=IN_PARTS, at=LATER), stored, Fetching())
     assert (result.action, result.why) == (UPDATE, "another LastModified in the archive")
 
 
 def test_what_is_known_of_a_file_that_stays_is_passed_on() -> None:
-    stale = StoredStat(100, replace(RECORDED, verdict=Verdict.SIDECAR_STALE))
+    stale = StoredStat(100, RECORDED._replace(verdict=Verdict.SIDECAR_STALE))
     assert planned(listed(), stale, Fetching()).verdict is Verdict.SIDECAR_STALE
     assert planned(listed(), stale, Fetching(force=True)).verdict is None
 
@@ -190,7 +189,7 @@ SIDECARS = {
 def test_a_sidecar_that_is_new_is_fetched_alone(
     verdict: Verdict, known: str | None, on_disk: str | None, now: str | None, decision: tuple[Action, str]
 ) -> None:
-    stored = StoredStat(100, replace(RECORDED, verdict=verdict, sidecar_etag=known))
+    stored = StoredStat(100, RECORDED._replace(verdict=verdict, sidecar_etag=known))
     files = Files(lambda _: stored, sidecars={ITEM.key: on_disk} if on_disk else {})
 
     def decided(remote: RemoteStat | None, **fetching: bool) -> PlannedObject:
@@ -203,7 +202,7 @@ def test_a_sidecar_that_is_new_is_fetched_alone(
     if result.action is Action.CHECK:
         assert result.keys == (ITEM.sidecar_key,)
     elif known is None and on_disk is not None:  # learned without any request
-        assert result.noted == replace(stored.recorded or RECORDED, sidecar_etag=now)
+        assert result.noted == (stored.recorded or RECORDED)._replace(sidecar_etag=now)
     assert decided(listed(has_sidecar=False)).action is KEEP
     assert decided(listed(sidecar_etag=now), download_checksum=False).action is KEEP
     assert decided(None).action is KEEP

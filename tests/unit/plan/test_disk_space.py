@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ MIB = 1 << 20
 
 
 def of_size(size: int, *, action: Action = Action.FETCH, stored: int = 0, number: int = 0) -> PlannedObject:
-    return replace(to_fetch(an_object(number)), action=action, remote=listed(size), stored_size=stored)
+    return to_fetch(an_object(number))._replace(action=action, remote=listed(size), stored_size=stored)
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_bytes_are_counted_exactly() -> None:
 
 
 def test_what_stays_costs_nothing() -> None:
-    plan = [replace(of_size(9), action=action) for action in Action if not action.transfers]
+    plan = [of_size(9)._replace(action=action) for action in Action if not action.transfers]
     assert list(within_budget(plan, Budget(1, 1))) == plan
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 MD5, SHA256, IN_PARTS = "e" * 32, "a" * 64, "0" * 32 + "-3"
 PIN = RemoteStat(100, MD5, LISTED_AT, sha256=SHA256)
-BY_ETAG = replace(PIN, sha256=None)
+BY_ETAG = PIN._replace(sha256=None)
 LATER = LISTED_AT + timedelta(days=18)
 ITEM = an_object()
 SIDECAR = (99, "f" * 32, LISTED_AT)
@@ -93,7 +92,7 @@ def in_bucket(item: ArchiveObject, remote: RemoteStat | None = None) -> list[Lis
 
 
 def seen(remote: RemoteStat) -> RemoteStat:
-    return replace(remote, sidecar_etag=SIDECAR[1] if remote.has_sidecar else None)
+    return remote._replace(sidecar_etag=SIDECAR[1] if remote.has_sidecar else None)
 
 
 # Whether a file is the locked one
@@ -185,7 +184,7 @@ ANSWERS = {
     "another ETag, later": (PIN, listed(etag="f" * 32, at=LATER), f"100 bytes of 2025-08-03, {WAS}"),
     "now in parts, the digest will tell": (PIN, listed(etag=IN_PARTS, at=LATER), ""),
     "now in parts, nothing can tell": (BY_ETAG, listed(etag=IN_PARTS), f"ETag {IN_PARTS}, was {MD5}"),
-    "in parts as before": (replace(BY_ETAG, etag=IN_PARTS), listed(etag=IN_PARTS), ""),
+    "in parts as before": (BY_ETAG._replace(etag=IN_PARTS), listed(etag=IN_PARTS), ""),
 }  # fmt: skip
 
 
@@ -202,7 +201,7 @@ def test_what_the_archive_does_not_list_is_gone() -> None:
 
 
 def test_without_asking_all_are_as_they_were() -> None:
-    bucket, pin = Bucket(), replace(PIN, has_sidecar=False)
+    bucket, pin = Bucket(), PIN._replace(has_sidecar=False)
     assert bucket.candidates([ITEM], pin=pin, discovery=Discovery.CALENDAR) == [Candidate(ITEM, pin, pin=pin)]
     assert bucket.asked == []
 
@@ -258,7 +257,7 @@ def test_force_fetches_what_can_be_had_again_and_keeps_what_cannot() -> None:
         (PIN, entry(sha256="b" * 64), False),
         (BY_ETAG, entry(etag=MD5), True),
         (BY_ETAG, entry(etag="f" * 32), False),
-        (replace(BY_ETAG, etag=IN_PARTS), entry(), False),
+        (BY_ETAG._replace(etag=IN_PARTS), entry(), False),
         (PIN, None, False),
     ],
     ids=["digest", "another digest", "MD5", "another MD5", "in parts", "its sidecar contradicts"],

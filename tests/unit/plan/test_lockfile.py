@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from tests.objects import LISTED_AT
 
 BUCKET = "data.binance.vision"
 STAT = RemoteStat(12_300, "e" * 32, LISTED_AT, sha256="a" * 64)
-FIRST, SECOND = LockedObject("data/a.zip", STAT), LockedObject("data/b.zip", replace(STAT, has_sidecar=False))
+FIRST, SECOND = LockedObject("data/a.zip", STAT), LockedObject("data/b.zip", STAT._replace(has_sidecar=False))
 LINE = f"data/a.zip\t12300\t{'e' * 32}\t2025-07-16T00:10:11Z\t{'a' * 64}\tsidecar"
 HEAD = "# crypto-archive lock 1\n# bucket: data.binance.vision\n"
 
@@ -40,6 +39,7 @@ stats = st.builds(
     st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     st.booleans(),
     st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
+    st.none(),
 )
 entries = st.builds(LockedObject, text | st.sampled_from(["#", "# end", "币安人生USDT", "a b", "\u2028"]), stats)
 
@@ -87,7 +87,7 @@ def test_what_a_file_looks_like(tmp_path: Path) -> None:
 
 def test_times_of_other_zones_are_written_as_utc() -> None:
     there = LISTED_AT.astimezone(timezone(timedelta(hours=9)))
-    assert line_of(FIRST._replace(stat=replace(STAT, last_modified=there))) == LINE
+    assert line_of(FIRST._replace(stat=STAT._replace(last_modified=there))) == LINE
 
 
 @pytest.mark.parametrize(

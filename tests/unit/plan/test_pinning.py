@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +53,7 @@ def a_lock(*keys: str, bucket: str = BUCKET) -> Path:
 def test_a_lock_has_what_the_archive_has_whatever_is_to_be_done_with_it() -> None:
     planned = [
         to_fetch(an_object(3), remote=STAT),
-        replace(kept(an_object(2)), remote=replace(listed(has_sidecar=False), sha256=SHA256)),
+        kept(an_object(2))._replace(remote=listed(has_sidecar=False)._replace(sha256=SHA256)),
         PlannedObject(an_object(1), Action.UPDATE, "", remote=STAT),
         PlannedObject(an_object(4), Action.WAIT, "not-yet"),
         PlannedObject(an_object(5), Action.REFUSE, "replaced", remote=STAT),
@@ -64,7 +63,7 @@ def test_a_lock_has_what_the_archive_has_whatever_is_to_be_done_with_it() -> Non
         assert list(lines.noting(planned)) == planned
         assert list(lines.objects.sorted()) == [
             line_of(LockedObject(an_object(1).key, STAT)),
-            line_of(LockedObject(an_object(2).key, replace(STAT, sha256=SHA256, has_sidecar=False))),
+            line_of(LockedObject(an_object(2).key, STAT._replace(sha256=SHA256, has_sidecar=False))),
             line_of(LockedObject(an_object(3).key, STAT)),
         ]
         assert list(lines.waits.sorted()) == []  # without dates that move on, nothing has to be remembered
@@ -86,7 +85,7 @@ def test_a_lock_has_what_is_awaited_where_dates_move_on(dates: DateRange, moves:
     context = a_context(TODAY, selection=Selection((Market.SPOT,), ("klines",), dates=dates))
     planned = [
         to_fetch(an_object(0), remote=STAT),
-        replace(to_fetch(an_object(1), remote=STAT), awaited_since=FIRST_DAY),
+        to_fetch(an_object(1), remote=STAT)._replace(awaited_since=FIRST_DAY),
         PlannedObject(an_object(2), Action.WAIT, "not-yet"),
         PlannedObject(an_object(3), Action.WAIT, "delisted", awaited_since=FIRST_DAY),
     ]
@@ -230,7 +229,7 @@ def test_a_missing_lock_file_is_reported() -> None:
 
 def test_differences_are_one_document_of_any_length() -> None:
     locked = [LockedObject("a", STAT), LockedObject("b", STAT)]
-    planned = [LockedObject("b", replace(STAT, size=101, sha256=SHA256)), LockedObject("c", STAT)]
+    planned = [LockedObject("b", STAT._replace(size=101, sha256=SHA256)), LockedObject("c", STAT)]
     found = Differences(differences(locked, planned), Path("some.lock"))
     document = json.loads("".join(json_pieces(found.document_fields())))
     assert Differences(differences(locked, planned), Path("some.lock")).document() == document

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 
 import pytest
 from hypothesis import given, strategies as st
 
 from crypto_archive.model import Action, Covered, Market, Partition, Period, PlannedObject, RemoteStat
-from crypto_archive.plan.decide import batches
+from crypto_archive.plan.batches import batches
 from crypto_archive.plan.totals import SIDECAR_BYTES, GroupTotals, PlanTotals, added_bytes, known_size
 from tests.objects import LISTED_AT, an_object, kept, listed, many_to_fetch, to_fetch
 
@@ -46,7 +46,6 @@ def test_every_kind_of_object_is_counted_for_what_it_is() -> None:
             "klines",
             objects=8,
             sidecars=3,
-            commands=7,
             bytes=1239,
             sized=5,
             present=2,
@@ -64,7 +63,7 @@ def test_every_kind_of_object_is_counted_for_what_it_is() -> None:
 
 
 def test_the_days_of_a_month_are_all_its_days() -> None:
-    month = replace(an_object(0), period=Period(Partition.MONTHLY, date(2024, 2, 1)))
+    month = an_object(0)._replace(period=Period(Partition.MONTHLY, date(2024, 2, 1)))
     totals = PlanTotals()
     assert (totals.first_day, totals.last_day) == (None, None)
     list(totals.counting([to_fetch(month)]))
@@ -87,18 +86,20 @@ def test_totals_grow_with_what_was_consumed() -> None:
     assert seen == [1, 2, 3]
 
 
-def test_batches_are_counted_and_passed_on() -> None:
+@pytest.mark.parametrize(("batch_size", "count", "commands"), [(100, 1, 4), (2, 26, 52)])
+def test_batches_and_their_commands_are_counted_and_passed_on(batch_size: int, count: int, commands: int) -> None:
+    """The days are of four months; a command copies a month, and no more objects than a batch may have commands."""
     totals = PlanTotals()
-    cut = list(totals.counting_batches(batches(totals.counting(many_to_fetch(101)), 100)))
-    assert [batch.number for batch in cut] == [1, 2, 3]
-    assert (totals.overall["batches"], totals.overall["objects"], totals.overall["commands"]) == (3, 101, 202)
+    cut = list(totals.counting_batches(batches(totals.counting(many_to_fetch(101)), batch_size)))
+    assert [batch.number for batch in cut] == list(range(1, count + 1))
+    assert [totals.overall[name] for name in ("batches", "objects", "commands")] == [count, 101, commands]
 
 
 def test_what_monthly_objects_save_is_reported_truthfully() -> None:
     month, larger = Covered(31, 3100), Covered(30, 1500)
     plan = [
-        replace(to_fetch(an_object(0), remote=listed(2000)), covers=month),
-        replace(kept(an_object(1)), remote=listed(2000), covers=larger),
+        to_fetch(an_object(0), remote=listed(2000))._replace(covers=month),
+        kept(an_object(1))._replace(remote=listed(2000), covers=larger),
         to_fetch(an_object(2), remote=listed(10)),
     ]
     totals = PlanTotals()
@@ -129,7 +130,8 @@ PLANNED = st.builds(
 @given(plan=st.lists(PLANNED, max_size=30))
 def test_totals_are_the_sums_of_the_plan(plan: list[PlannedObject]) -> None:
     totals = PlanTotals()
-    list(totals.counting_batches(batches((item for item in totals.counting(plan) if item.action.transfers), 4)))
+    to_cut = (item for item in totals.counting(plan) if item.action.transfers)
+    cut = list(totals.counting_batches(batches(to_cut, 4)))
     transfers = [item for item in plan if item.action.transfers]
     to_do = [item for item in transfers if item.action is not Action.CHECK]
     overall = totals.overall
@@ -145,28 +147,28 @@ def test_totals_are_the_sums_of_the_plan(plan: list[PlannedObject]) -> None:
     covering = [item.covers for item in plan if item.covers]
     assert overall["consolidated"] == len(covering)
     assert overall["consolidated"] + overall["saved_objects"] == sum(covers.objects for covers in covering)
-    assert overall["commands"] == sum(len(item.keys) for item in transfers)
+    assert overall["commands"] == sum(batch.commands for batch in cut)
     assert overall["sidecars"] == sum(item.with_sidecar for item in transfers)
     assert overall["updates"] == sum(item.action is Action.UPDATE for item in to_do)
     assert overall["bytes"] == sum(item.remote.size for item in plan if item.remote)
     assert overall["sized"] == sum(item.remote is not None for item in plan)
-    assert len(transfers) >= overall["batches"] >= bool(transfers)
+    assert len(transfers) >= overall["commands"] >= overall["batches"] >= bool(transfers)
     for name, total in overall.items():
         assert total == sum(asdict(group)[name] for group in totals.groups)
 
 
 def of_size(size: int, *, action: Action = Action.FETCH, stored: int = 0) -> PlannedObject:
-    return replace(to_fetch(an_object(), remote=listed(size)), action=action, stored_size=stored)
+    return to_fetch(an_object(), remote=listed(size))._replace(action=action, stored_size=stored)
 
 
-PINNED = replace(to_fetch(an_object()), pin=RemoteStat(11, "e" * 32, LISTED_AT))
+PINNED = to_fetch(an_object())._replace(pin=RemoteStat(11, "e" * 32, LISTED_AT))
 
 
 @pytest.mark.parametrize(
     ("item", "added"),
     [
         (of_size(7), 7 + SIDECAR_BYTES),
-        (replace(of_size(7), with_sidecar=False), 7),
+        (of_size(7)._replace(with_sidecar=False), 7),
         (of_size(7, action=Action.KEEP, stored=7), 0),
         (of_size(9, action=Action.UPDATE, stored=7), 2),
         (of_size(5, action=Action.UPDATE, stored=7), -2),
@@ -182,6 +184,6 @@ def test_only_what_is_added_counts(item: PlannedObject, added: int) -> None:
 
 
 def test_the_listing_knows_a_size_better_than_a_lock() -> None:
-    assert known_size(replace(PINNED, remote=listed(12))) == 12
+    assert known_size(PINNED._replace(remote=listed(12))) == 12
     assert known_size(PINNED) == 11
     assert known_size(to_fetch(an_object())) is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -183,5 +182,5 @@ def test_its_words_go_to_the_progress_while_that_is_shown() -> None:
 
 def test_an_object_that_was_retried_says_why(path: Path) -> None:
     with logging_to(path, 1, None):
-        EventLog().show(replace(EVENTS[6], reason="downloaded again"))  # type: ignore[type-var]
+        EventLog().show(ObjectFinished(ITEM, Outcome.FETCHED, "downloaded again", size=5, bytes_fetched=6, lane=0))
     assert lines(path)[0]["message"] == f"fetched: {ITEM.key} (6 B): downloaded again"

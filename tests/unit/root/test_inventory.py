@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 def fill(path: Path, *keys: str, verdict: Verdict = Verdict.OK) -> None:
     with Manifest(path) as manifest:
         for key in keys:
-            manifest.record(replace(entry_of(key), verdict=verdict))
+            manifest.record(entry_of(key)._replace(verdict=verdict))
 
 
 def test_objects_are_counted_by_market_and_type_and_a_series_once(path: Path) -> None:

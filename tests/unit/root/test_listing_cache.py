@@ -8,7 +8,6 @@ import sqlite3
 import time
 import zlib
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -62,7 +61,7 @@ def recalled(store: ListingStore, prefix: str, since: float = 0.0) -> list[Entry
 
 
 def without_sidecar(*keys: str) -> list[Entry]:
-    return [Entry(key, replace(an_entry(key).stat, has_sidecar=False)) for key in keys]
+    return [Entry(key, an_entry(key).stat._replace(has_sidecar=False)) for key in keys]
 
 
 def in_pairs(listed: list[Listed]) -> list[Entry]:
@@ -71,8 +70,7 @@ def in_pairs(listed: list[Listed]) -> list[Entry]:
     return [
         Entry(
             one.key,
-            replace(
-                one.stat,
+            one.stat._replace(
                 has_sidecar=one.key + SIDECAR_SUFFIX in sidecars,
                 sidecar_etag=sidecars.get(one.key + SIDECAR_SUFFIX) or None,
             ),

@@ -155,11 +155,11 @@ def test_recording_while_iterating_is_fine(path: Path) -> None:
         for number in range(1500):
             manifest.record(entry(f"{number:05}.zip"))
         for count, found in enumerate(manifest.iterate()):
-            manifest.record(replace(found, run_id="second"))
+            manifest.record(found._replace(run_id="second"))
             manifest.flush()
             if count == 1200:
                 break
-        assert manifest.entry("01200.zip") == replace(entry("01200.zip"), run_id="second")
+        assert manifest.entry("01200.zip") == entry("01200.zip")._replace(run_id="second")
 
 
 def test_former_digests_are_kept_oldest_first(path: Path) -> None:
@@ -175,9 +175,9 @@ def test_the_same_bytes_again_make_no_history(path: Path) -> None:
     with Manifest(path) as manifest:
         manifest.record(entry())
         manifest.flush()
-        manifest.record(replace(entry(), etag="another", run_id="second"))
+        manifest.record(entry()._replace(etag="another", run_id="second"))
         assert manifest.former(entry().key) == ()
-        assert manifest.entry(entry().key) == replace(entry(), etag="another", run_id="second")
+        assert manifest.entry(entry().key) == entry()._replace(etag="another", run_id="second")
 
 
 @pytest.mark.parametrize("flushed", [False, True])
@@ -211,7 +211,7 @@ def test_many_absences_are_written_without_a_flush(path: Path) -> None:
 def test_a_time_without_a_zone_is_refused_immediately(path: Path) -> None:
     naive = NOON.replace(tzinfo=None)
     with Manifest(path) as manifest:
-        for wrong in (replace(entry(), fetched_at=naive), replace(entry(), last_modified=naive)):
+        for wrong in (entry()._replace(fetched_at=naive), entry()._replace(last_modified=naive)):
             with pytest.raises(ValueError, match="has no time zone; UTC is required"):
                 manifest.record(wrong)
         with pytest.raises(ValueError, match="has no time zone"):
@@ -437,7 +437,7 @@ def test_values_of_other_types_are_reported(path: Path, column: str, value: obje
 
 def test_a_key_of_another_type_is_reported(path: Path) -> None:
     with Manifest(path) as manifest:
-        manifest.record(replace(entry(), verdict=Verdict.GAPS))
+        manifest.record(entry()._replace(verdict=Verdict.GAPS))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE object SET key = ?", (b"x.zip",))
     with Manifest(path, read_only=True) as reader:
@@ -617,13 +617,13 @@ def test_a_writer_upgrades_an_older_manifest_and_keeps_its_rows(version_1: Path)
 
 
 def test_after_an_upgrade_the_etag_of_a_sidecar_is_kept(version_1: Path) -> None:
-    known = replace(entry(), sidecar_etag="c" * 32)
+    known = entry()._replace(sidecar_etag="c" * 32)
     with Manifest(version_1) as manifest:
         manifest.record(known)
         manifest.flush()
         assert manifest.entry(entry().key) == known
         assert dict(manifest.entries_in(FOLDER)) == {entry().key: known}
-        manifest.record(replace(known, sha256="d" * 64))
+        manifest.record(known._replace(sha256="d" * 64))
         assert manifest.former(entry().key) == (entry(sha256="b" * 64), known)
 
 
@@ -710,7 +710,7 @@ def test_absent_days_are_remembered_by_range_and_replaced_where_they_are_wanted_
     with Manifest(path) as manifest:
         manifest.record_days(answered(1, 10, HOLE), NOON)
         assert manifest.absent_days(SERIES) == {Absence.HOLE: dayset.span(HOLE.first, HOLE.last)}
-        assert manifest.absent_days(replace(SERIES, interval=None)) == {}
+        assert manifest.absent_days(SERIES._replace(interval=None)) == {}
         manifest.record_days(answered(5, 20, AbsentDays(Absence.LATE, date(2025, 7, 19), date(2025, 7, 20))), NOON)
     with Manifest(path, read_only=True) as manifest:
         assert manifest.absent_days(SERIES) == {
@@ -722,11 +722,11 @@ def test_absent_days_are_remembered_by_range_and_replaced_where_they_are_wanted_
 def test_the_days_of_a_month_are_those_of_its_bytes(path: Path) -> None:
     month = "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2025-06.zip"
     with Manifest(path) as manifest:
-        manifest.record(replace(entry(), key=month))
+        manifest.record(entry()._replace(key=month))
         manifest.record_month(month, 0b1111111)
         assert manifest.month_days("data/spot/monthly/") == {month: 0b1111111}
         assert manifest.month_days("data/spot/daily/") == {}
-        manifest.record(replace(entry(), key=month, sha256="b" * 64))
+        manifest.record(entry()._replace(key=month, sha256="b" * 64))
         assert manifest.month_days("data/spot/monthly/") == {}, "the archive has replaced it"
 
 

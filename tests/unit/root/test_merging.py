@@ -98,7 +98,7 @@ def test_what_was_fetched_later_counts(whole: Path, part: Path, at: datetime, wi
 
 def test_the_same_bytes_with_a_newer_etag_replace_the_row_and_are_no_history(whole: Path, part: Path) -> None:
     written(whole, [entry()])
-    newer = replace(entry(at=NOON + HOUR), etag="other")
+    newer = entry(at=NOON + HOUR)._replace(etag="other")
     written(part, [newer])
     merge(part, whole)
     assert known(whole) == {KEYS[0]: newer}
@@ -107,7 +107,7 @@ def test_the_same_bytes_with_a_newer_etag_replace_the_row_and_are_no_history(who
 
 def test_what_a_part_noted_of_the_same_download_is_taken(whole: Path, part: Path) -> None:
     written(whole, [entry()])
-    noted = replace(entry(), last_modified=NOON, sidecar_etag="c" * 32)
+    noted = entry()._replace(last_modified=NOON, sidecar_etag="c" * 32)
     written(part, [noted])
     for _ in range(2):
         merge(part, whole)

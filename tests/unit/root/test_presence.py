@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -91,7 +90,7 @@ def test_what_one_manifest_does_not_know_is_asked_of_the_one_beneath(root: Root,
     with Manifest(root.manifest_path) as beneath, Manifest(tmp_path / "own.sqlite") as own:
         for key in (KEY, other):
             beneath.record(entry(key))
-        newer = replace(entry(KEY), etag="newer")
+        newer = entry(KEY)._replace(etag="newer")
         own.record(newer)
         stored = StoredFiles(root, own, beneath)
         assert stored.stat(KEY) == StoredStat(5, newer)
@@ -233,7 +232,7 @@ def test_a_stored_month_is_known_to_be_short(
     put(root, MONTH)
     about = {"verdict": Verdict.GAPS, "last_modified": LATER} | known
     with Manifest(root.manifest_path) as manifest:
-        manifest.record(replace(entry(MONTH), **about))  # type: ignore[arg-type]
+        manifest.record(entry(MONTH)._replace(**about))  # type: ignore[arg-type]
     with opened(root) as stored:
         assert stored.is_short(MONTH, RemoteStat(size, etag, LATER)) is short
         assert stored.is_short(MONTH.replace("06", "07"), RemoteStat(size, etag, LATER)) is False
@@ -250,7 +249,7 @@ def test_what_is_not_on_disk_or_not_known_is_not_short(root: Root) -> None:
 def test_a_month_that_is_a_broken_zip_holds_no_days(root: Root) -> None:
     put(root, MONTH)
     with Manifest(root.manifest_path) as manifest:
-        manifest.record(replace(entry(MONTH), verdict=Verdict.BAD_ZIP))
+        manifest.record(entry(MONTH)._replace(verdict=Verdict.BAD_ZIP))
     with opened(root) as stored:
         known = stored.stat(MONTH)
         assert known is not None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+import tempfile
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies as st
 
 from crypto_archive.model import ManifestEntry, RemoteStat, Verdict
-from crypto_archive.root.proof import Digest, check_stored, prove, settled
+from crypto_archive.root.proof import Digest, check_stored, parse_sidecar, prove, settled, with_md5
 from crypto_archive.root.store import Root
 from tests.zips import spoilt, zip_of
 
@@ -61,7 +63,9 @@ def put_sidecar(root: Root, text: str) -> None:
 def test_a_sidecar_that_agrees_is_proof(fetched: Path, tmp_path: Path, listing: RemoteStat | None) -> None:
     proof = prove(fetched, sidecar(tmp_path, f"{SHA256}  {NAME}"), NAME, listing)
     assert proof.verdict is Verdict.OK
-    assert proof.digest == Digest(SHA256, MD5, len(CONTENT))
+    in_parts = listing is not None and "-" in listing.etag  # of which an MD5 says nothing
+    assert proof.digest == Digest(SHA256, "" if in_parts else MD5, len(CONTENT))
+    assert with_md5(proof.digest, fetched) == Digest(SHA256, MD5, len(CONTENT))
     assert proof.reason == "SHA-256 as in the sidecar"
 
 
@@ -81,6 +85,30 @@ def test_a_sidecar_that_does_not_agree_makes_bytes_corrupt(
     assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, reason)
 
 
+@given(
+    name=st.from_regex(r"[A-Z0-9币安_]{1,12}-1h-2025-07-1[0-9]\.zip", fullmatch=True),
+    other=st.none() | st.just("other.zip"),
+    digest=st.sampled_from([SHA256, SHA256.upper(), OTHER, SHA256[1:]]),
+    between=st.sampled_from([" ", "  ", "\t", " *", "  ./", ""]),
+    around=st.tuples(*[st.sampled_from(["", "\n", "\r\n", " ", "\ufeff"])] * 2),
+)
+def test_a_sidecar_says_what_its_parser_reads(
+    name: str, other: str | None, digest: str, between: str, around: tuple[str, str]
+) -> None:
+    """Also where its bytes are compared at a glance."""
+    text = f"{around[0]}{digest}{between}{other or name}{around[1]}"
+    try:
+        lines = [line for line in parse_sidecar(text) if line.is_of(name)]
+        verdict = Verdict.OK if any(line.digest == SHA256 for line in lines) else Verdict.SIDECAR_STALE
+        expected = verdict if lines else Verdict.SIDECAR_MALFORMED
+    except ValueError:
+        expected = Verdict.SIDECAR_MALFORMED
+    with tempfile.TemporaryDirectory() as folder:
+        zipped = Path(folder, "staged")
+        zipped.write_bytes(CONTENT)
+        assert prove(zipped, sidecar(Path(folder), text), name, None).sidecar is expected
+
+
 @pytest.mark.parametrize("name", [f"./{NAME}", f"data\\klines\\{NAME}"])
 def test_a_folder_in_a_sidecar_does_not_matter(fetched: Path, tmp_path: Path, name: str) -> None:
     assert prove(fetched, sidecar(tmp_path, f"{SHA256} *{name}"), NAME, None).verdict is Verdict.OK
@@ -89,6 +117,31 @@ def test_a_folder_in_a_sidecar_does_not_matter(fetched: Path, tmp_path: Path, na
 def test_a_size_that_is_not_listed_makes_bytes_corrupt(fetched: Path, tmp_path: Path) -> None:
     proof = prove(fetched, sidecar(tmp_path, f"{SHA256}  {NAME}"), NAME, remote(size=99))
     assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, f"has {SIZE} bytes, the listing says 99")
+
+
+def test_bytes_of_another_size_than_an_upload_in_parts_have_their_md5(fetched: Path, tmp_path: Path) -> None:
+    """If the archive has replaced them, that is recorded in place of an ETag."""
+    proof = prove(fetched, sidecar(tmp_path, f"{SHA256}  {NAME}"), NAME, remote(99, MD5 + "-2"))
+    assert (proof.sidecar, proof.as_listed, proof.digest.md5) == (Verdict.OK, False, MD5)
+
+
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_large_file_is_proven_as_a_small_one(fetched: Path, tmp_path: Path, etag: bool) -> None:
+    content = zip_of(NAME, "1,2\n" * 100_000, zipfile.ZIP_STORED)
+    fetched.write_bytes(content)
+    sha256, md5 = hashlib.sha256(content).hexdigest(), hashlib.md5(content, usedforsecurity=False).hexdigest()
+    listing = remote(len(content), md5 if etag else "0-2")
+    right = sidecar(tmp_path, f"{sha256}  {NAME}")
+    proof = prove(fetched, right, NAME, listing)
+    assert (proof.verdict, proof.as_listed) == (Verdict.OK, True if etag else None)
+    assert proof.digest == Digest(sha256, md5 if etag else "", len(content))
+    assert with_md5(proof.digest, fetched).md5 == md5
+    assert prove(fetched, right, "other.zip", listing).sidecar is Verdict.SIDECAR_MALFORMED
+    fetched.write_bytes(spoilt(content))
+    assert prove(fetched, right, NAME, listing).sidecar is Verdict.SIDECAR_STALE
+    expected = Verdict.CORRUPT, "the zip is broken: Bad CRC-32 for file 'BTCUSDT-1h-2025-07-15.csv'; no sidecar"
+    without = prove(fetched, None, NAME, None)
+    assert (without.verdict, without.reason.partition(" and")[0]) == expected
 
 
 @pytest.mark.parametrize(
@@ -277,10 +330,10 @@ def test_a_file_that_no_record_knows_is_unproven(root: Root) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_corrupt(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Path) -> Digest:
+    def refuse(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("crypto_archive.root.proof.digest_file", refuse)
+    monkeypatch.setattr("crypto_archive.root.proof.os.read", refuse)
     proof = check_stored(root, KEY, None)
     assert (proof.verdict, proof.reason) == (Verdict.CORRUPT, "cannot be read: Input/output error")
 
@@ -340,9 +393,18 @@ def test_a_record_of_other_bytes_than_the_listed_ones_is_found(root: Root, with_
     """Earlier versions adopted an older file of the same size with the ETag of the newer one."""
     if with_sidecar:
         put_sidecar(root, f"{SHA256}  {NAME}")
-    known = replace(entry(), etag="0" * 32, last_modified=NOW)
+    known = entry()._replace(etag="0" * 32, last_modified=NOW)
     proof = check_stored(root, KEY, known)
     assert proof.verdict is Verdict.CORRUPT
     assert proof.reason == f"MD5 is {MD5[:12]}…, that of the archive's object was 000000000000…"
     for right in (MD5, MD5.upper(), MD5 + "-2", ""):
-        assert check_stored(root, KEY, replace(known, etag=right)).verdict is Verdict.OK
+        assert check_stored(root, KEY, known._replace(etag=right)).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("listing", [None, remote(), remote(etag=MD5 + "-2")])
+@pytest.mark.parametrize("known", [None, entry(), entry()._replace(etag=MD5, last_modified=NOW)])
+def test_an_md5_is_taken_where_it_can_be_compared(
+    root: Root, known: ManifestEntry | None, listing: RemoteStat | None
+) -> None:
+    compared = known is None or known.etag == MD5 or (listing is not None and listing.etag == MD5)
+    assert check_stored(root, KEY, known, listing).digest == Digest(SHA256, MD5 if compared else "", SIZE)

@@ -130,18 +130,53 @@ def test_whatever_a_decompressor_raises_is_a_broken_zip(folder: Path, content: b
         list(rows(path))
 
 
-@given(data=st.data(), method=st.sampled_from([zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]))
+INFO_ZIP = b"UT\x05\x00\x03\xbfU\xf4iux\x0b\x00\x01\x04\xe1\x03\x00\x00\x04\xdd\x03\x00\x00"
+"""The times and owner that the program ``zip`` notes, which makes the archive's zips today."""
+
+
+def by_info_zip(extra: bytes = INFO_ZIP) -> bytes:
+    """A zip whose directory has more to say of its member."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        member = zipfile.ZipInfo(GOOD[0])
+        member.extra = extra
+        archive.writestr(member, GOOD[1])
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [SOUND, by_info_zip()], ids=["plain", "as the archive's"])
+def test_an_ordinary_zip_in_memory_needs_no_parser(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("zipfile was asked")
+
+    monkeypatch.setattr(zips_module.zipfile, "ZipFile", refuse)
+    assert zip_fault(content, NAME, read=False) is None
+
+
+ORDINARY = [
+    *(a_zip((GOOD[0], "1,2\n" * 20), method=method) for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)),
+    by_info_zip(),
+    by_info_zip(b"\x01\x00\x10\x00" + bytes(16)),
+    a_zip(GOOD, ("srv/x.csv", "1")),
+]
+
+
+@given(data=st.data(), content=st.sampled_from(ORDINARY))
 @settings(max_examples=200)
-def test_no_bytes_make_it_fail(data: st.DataObject, method: int) -> None:
-    content = bytearray(a_zip((GOOD[0], "1,2\n" * 20), method=method))
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
-        content[at] = data.draw(st.integers(0, 255))
+def test_no_bytes_make_it_fail_and_in_memory_they_are_judged_as_on_disk(data: st.DataObject, content: bytes) -> None:
+    spoilt = bytearray(content)
+    # Most of all in the directory, at the end.
+    places = st.integers(0, len(content) - 1) | st.integers(len(content) - 100, len(content) - 1)
+    for at in data.draw(st.lists(places, max_size=4)):
+        spoilt[at] = data.draw(st.integers(0, 255))
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / NAME
-        path.write_bytes(content)
+        path.write_bytes(spoilt)
         for read in (False, True):
             fault = zip_fault(path, NAME, read=read)
             assert fault is None or fault.startswith("the zip ")
+            in_memory = zip_fault(bytes(spoilt), NAME, read=read)  # a seek to nowhere has other words there
+            assert (in_memory is None) == (fault is None)
 
 
 # Rows

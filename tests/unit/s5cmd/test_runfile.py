@@ -1,4 +1,4 @@
-"""None"""
+"""Run-files, and what s5cmd is started with: every line says what it should, whatever a key looks like."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def test_every_line_of_a_header_is_a_comment(tmp_path: Path) -> None:
 
 
 def test_a_batch_becomes_as_many_run_files_as_it_needs(tmp_path: Path) -> None:
-    files = list(run_files(tmp_path, 7, ["a.zip", "b.zip", "c.zip"], bucket="b", batch_size=2, attempt=3))
+    lines = [copy_line("b", key, key) for key in ("a.zip", "b.zip", "c.zip")]
+    files = list(run_files(tmp_path, 7, lines, batch_size=2, attempt=3))
     assert [file.name for file in files] == ["batch-00007-attempt3.s5cmd", "batch-00007-attempt3-part2.s5cmd"]
     assert files[0].read_text().splitlines() == [
         "# crypto-archive, batch 7, attempt 3, 2 copy commands.",
@@ -100,8 +101,27 @@ def test_a_batch_becomes_as_many_run_files_as_it_needs(tmp_path: Path) -> None:
     assert files[1].read_text().splitlines()[2:] == ["cp --raw s3://b/c.zip c.zip"]
 
 
+@pytest.mark.parametrize(
+    ("attempt", "by_name", "name"),
+    [
+        (1, False, "batch-00012.s5cmd"),
+        (1, True, "batch-00012-by-name.s5cmd"),
+        (2, False, "batch-00012-attempt2.s5cmd"),
+        (2, True, "batch-00012-attempt2-by-name.s5cmd"),
+    ],
+)
+def test_a_run_file_is_called_after_what_it_is_for(tmp_path: Path, attempt: int, by_name: bool, name: str) -> None:
+    first, second = run_files(tmp_path, 12, ["cp x y"] * 2, batch_size=1, attempt=attempt, by_name=by_name)
+    assert first.name == name
+    assert second.name == name.replace(".", "-part2.")
+
+
+def test_nothing_to_copy_needs_no_run_file(tmp_path: Path) -> None:
+    assert list(run_files(tmp_path, 1, [])) == list(tmp_path.iterdir()) == []
+
+
 def test_a_run_file_is_written_only_when_it_is_wanted(tmp_path: Path) -> None:
-    files = run_files(tmp_path, 1, (f"{number}.zip" for number in range(10**9)), bucket="b")
+    files = run_files(tmp_path, 1, (f"cp {number}.zip" for number in range(10**9)))
     assert next(files).name == "batch-00001.s5cmd"
     assert len(list(tmp_path.iterdir())) == 1
 

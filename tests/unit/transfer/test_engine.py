@@ -15,7 +15,7 @@ from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
@@ -39,11 +39,11 @@ from crypto_archive.events import (
     PlanFinished,
 )
 from crypto_archive.files import DiskQueue
-from crypto_archive.model import Absence, Action, Batch, Outcome, PlannedObject, RemoteStat
+from crypto_archive.model import Absence, Action, Outcome, PlannedObject, RemoteStat
 from crypto_archive.root.store import Root
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.child import AwakeClock
-from crypto_archive.transfer import engine as engine_module, lane as lane_module
+from crypto_archive.transfer import backlog as backlog_module, engine as engine_module, lane as lane_module
 from crypto_archive.transfer.concurrency import Concurrency
 from crypto_archive.transfer.engine import Engine
 from crypto_archive.transfer.finish import RetryDownload
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from crypto_archive.model import ArchiveObject
+    from crypto_archive.plan.batches import Group
     from crypto_archive.transfer.batch import ObjectState
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the made-up s5cmd is a script with a shebang")
@@ -61,7 +62,8 @@ E = TypeVar("E")
 LONGEST_TEST_SECONDS = 60.0
 
 PROGRAM = """#!{python} -IS
-import json, os, re, shlex, signal, sys, time
+import datetime, json, os, re, shlex, signal, sys, time
+from fnmatch import fnmatch
 from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -121,10 +123,23 @@ def act(deed, source, target):
         signal.pause()
 
 
-for line in run_file.read_text().splitlines():
-    if line.startswith("#"):
-        continue
-    *_, source, target = shlex.split(line)
+def copies(words):
+    # A bucket that has zip and sidecar of every day.
+    *flags, source, target = words
+    if "--raw" in flags:
+        yield source, target
+        return
+    excluded = [value for flag, value in zip(flags, flags[1:]) if flag == "--exclude"]
+    head, year, month = re.fullmatch("(.*?)([0-9]{{4}})-([0-9]{{2}})-.*[.]zip.*", source).groups()
+    for day in range(1, 32):
+        for tail in (".zip", ".zip.CHECKSUM"):
+            url = f"{{head}}{{year}}-{{month}}-{{day:02}}{{tail}}"
+            if fnmatch(url, source) and not any(fnmatch(url, pattern) for pattern in excluded):
+                yield url, target + url.rpartition("/")[2]
+
+
+words = [shlex.split(line) for line in run_file.read_text().splitlines() if not line.startswith("#")]
+for source, target in (pair for command in words for pair in copies(command)):
     default = told["sidecars"] if target.endswith(".CHECKSUM") else told["zips"]
     deeds = told["keys"].get(target, default)
     for deed in deeds[min(attempt, len(deeds)) - 1].split(" then "):
@@ -142,8 +157,8 @@ NO_WORD = "s5cmd exited without reporting this object"
 
 def fetched(item: ObjectState) -> ObjectFinished:
     """The event of good bytes."""
-    size = item.file.stat().st_size
-    return replace(item.ended(Outcome.FETCHED), size=size, bytes_fetched=size)
+    size = Path(item.file).stat().st_size
+    return item.ended(Outcome.FETCHED)._replace(size=size, bytes_fetched=size)
 
 
 @dataclass
@@ -201,9 +216,9 @@ class Site:
         """An engine that finishes objects, and explains absences, as the site does."""
         assert self.program is not None, "tell it what to do"
         context = context_of(Root(self.folder), self.fetching, cancellation=self.cancellation)
-        binary, concurrency = Binary(self.program, "2.3.0"), Concurrency(self.fetching.jobs)
+        binary, concurrency = Binary(self.program, "2.3.0"), Concurrency(self.fetching.jobs or 1, 16)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(lane_module, "finish_object", lambda *given: self.finish(given[-1]))
+            patched.setattr(lane_module, "finish_object", lambda _c, _b, _r, state, _f: self.finish(state))
             patched.setattr(lane_module, "absence", lambda _row, item, _today: self.explain_absence(item))
             with Engine(context, self.run_folder, binary, concurrency) as engine:
                 yield engine
@@ -257,7 +272,7 @@ def run(
     """
     with site.engine() as engine:
         ran = Ran(engine, [])
-        for event in engine.run(supply(planned)):
+        for event in chain.from_iterable(engine.run(supply(planned))):
             ran.events.append(event)
             react(event)
     check_the_books(ran)
@@ -291,7 +306,9 @@ def join_lanes() -> None:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look after the lanes all the time, and try again at once."""
+    """Look after the lanes all the time, try again at once, and let batches be small."""
+    monkeypatch.setattr(backlog_module, "SMALLEST_SHARE", 1)
+    monkeypatch.setattr(backlog_module, "SMALLEST_EARLY_SHARE", 1)
     monkeypatch.setattr(engine_module, "TICK_SECONDS", 0.005)
     monkeypatch.setattr(lane_module, "wait_random_exponential", lambda **_: wait_none())
 
@@ -330,9 +347,9 @@ def test_everything_is_fetched_and_reported(site: Site) -> None:
     arrived: list[tuple[int, set[str]]] = []
 
     def finish(item: ObjectState) -> ObjectFinished:
-        assert item.file.read_text() == f"bytes of {item.planned.object.key}"
+        assert Path(item.file).read_text() == f"bytes of {item.planned.object.key}"
         assert item.arrived_sidecar is not None
-        assert item.arrived_sidecar.read_text() == f"bytes of {item.planned.object.sidecar_key}"
+        assert Path(item.arrived_sidecar).read_text() == f"bytes of {item.planned.object.sidecar_key}"
         arrived.append((item.attempts, {*item.rejected}))
         return fetched(item)
 
@@ -369,7 +386,7 @@ def test_several_lanes_share_the_batches(site: Site) -> None:
     """The first lane waits for a gate that opens when another one has brought something."""
     gate = site.folder / "gate"
     site.does(keys={keys(0)[0]: f"gate:{gate} then copy"})
-    site.fetching = Fetching(jobs=3, batch_size=2)
+    site.fetching = Fetching(jobs=3, batch_size=1)
     ran = run(site, many_to_fetch(6), lambda event: gate.touch() if isinstance(event, ObjectFinished) else None)
     assert ran.outcomes == {"fetched": 6}
     assert (
@@ -380,12 +397,12 @@ def test_several_lanes_share_the_batches(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("batch_size", "commands"),
-    [(1, {"batch-00001.s5cmd": 1, "batch-00001-part2.s5cmd": 1}), (2, {"batch-00001.s5cmd": 2})],
+    [(1, {"batch-00001.s5cmd": 1, "batch-00002.s5cmd": 1, "batch-00003.s5cmd": 1}), (3, {"batch-00001.s5cmd": 1})],
 )
 def test_a_run_file_has_no_more_commands_than_it_may(site: Site, batch_size: int, commands: dict[str, int]) -> None:
     site.fetching = Fetching(jobs=1, batch_size=batch_size)
-    assert run(site.does(), many_to_fetch(1)).outcomes == {"fetched": 1}
-    assert {name: (site.run_folder / name).read_text().count("cp --raw ") for name in site.run_files} == commands
+    assert run(site.does(), many_to_fetch(3)).outcomes == {"fetched": 3}
+    assert {name: (site.run_folder / name).read_text().count("\ncp ") for name in site.run_files} == commands
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -458,7 +475,7 @@ def test_outcomes_add_up_to_the_plan_whatever_s5cmd_does(
     told: dict[str, str | list[str]], exit_code: int, jobs: int
 ) -> None:
     with TemporaryDirectory() as folder:
-        site = Site(Path(folder), Fetching(jobs=jobs, batch_size=4, attempts=2)).does(keys=told, exit=exit_code)
+        site = Site(Path(folder), Fetching(jobs=jobs, batch_size=2, attempts=2)).does(keys=told, exit=exit_code)
         ran = run(site, many_to_fetch(5), error=True)
         assert ran.outcomes.get("cancelled", 0) == 0 or ran.engine.error is not None
 
@@ -498,7 +515,7 @@ def test_what_the_archive_does_not_have_is_not_tried_again(site: Site) -> None:
 def test_a_pinned_object_that_the_archive_does_not_have_is_a_failure(site: Site) -> None:
     site.does(keys=dict.fromkeys(keys(1), ABSENT))
     pin = RemoteStat(7, "e" * 32, LISTED_AT)
-    ran = run(site, (replace(item, pin=pin) for item in many_to_fetch(2)))
+    ran = run(site, (item._replace(pin=pin) for item in many_to_fetch(2)))
     assert ran.outcomes == {"fetched": 1, "failed": 1}
     settled = ran.settled[keys(1)[0]]
     assert (settled.reason, settled.refused) == ("gone from the archive since it was locked", True)
@@ -532,7 +549,7 @@ def test_a_doubtful_object_is_downloaded_again_and_the_doubts_are_remembered(sit
     assert arrived == [(1, set()), (2, {"digest 1"}), (3, {"digest 1", "digest 2"})]
     assert {event.reason for event in ran.of(BatchRetried)} == {"SHA-256 differs"}
     again = (site.run_folder / "batch-00001-attempt2.s5cmd").read_text()
-    assert again.count("cp --raw") == 2
+    assert again.count("\ncp ") == 1
 
 
 # Stalls
@@ -594,7 +611,7 @@ def cancels(site: Site, times: int = 1) -> Callable[[Event], None]:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_cancelled_run_keeps_what_is_done_and_ends_cleanly(site: Site, jobs: int) -> None:
-    site.fetching = Fetching(jobs=jobs, batch_size=6)
+    site.fetching = Fetching(jobs=jobs, batch_size=3)
     site.does(zips="hang", keys={keys(0)[0]: "copy"})
     ran = run(site, many_to_fetch(20), cancels(site))
     assert ran.settled[keys(0)[0]].outcome is Outcome.FETCHED
@@ -604,7 +621,7 @@ def test_a_cancelled_run_keeps_what_is_done_and_ends_cleanly(site: Site, jobs: i
 
 
 def test_a_cancelled_batch_goes_on_to_no_further_run_file(site: Site) -> None:
-    """The zip arrives while the run is cancelled; its sidecar, which has a run-file of its own, is left alone."""
+    """The zip arrives while the run is cancelled; its sidecar, which did not come, is not asked for by name."""
     meeting = site.folder / "meeting"
     os.mkfifo(meeting)
     site.fetching = Fetching(jobs=1, batch_size=1)
@@ -615,7 +632,8 @@ def test_a_cancelled_batch_goes_on_to_no_further_run_file(site: Site) -> None:
                 site.cancellation.request()
             join_lanes()
 
-    assert run(site.does(zips=f"meet:{meeting} then copy"), many_to_fetch(1), react).outcomes == {"cancelled": 1}
+    site.does(zips=f"meet:{meeting} then copy", sidecars="pass over")
+    assert run(site, many_to_fetch(1), react).outcomes == {"cancelled": 1}
     assert site.started == ["batch-00001.s5cmd"]
 
 
@@ -678,11 +696,11 @@ def test_a_consumer_that_leaves_takes_everything_with_it(site: Site, kind: type[
         finally:
             closed.set()
 
-    site.fetching = Fetching(jobs=2, batch_size=4)
+    site.fetching = Fetching(jobs=2, batch_size=2)
     site.does(keys=dict.fromkeys((an_object(9, symbol="X0").key, an_object(11, symbol="X0").key), "hang"))
     plan = planned()  # kept, so that it is not closed for want of anyone who holds it
-    with site.engine() as engine, closing(engine.run(plan)) as events:
-        assert any(isinstance(event, kind) for event in events)
+    with site.engine() as engine, closing(engine.run(plan)) as chunks:
+        assert any(isinstance(event, kind) for events in chunks for event in events)
     assert closed.is_set()
     assert site.cancellation.requested.is_set()
 
@@ -711,7 +729,7 @@ def breaking_after(planned: Iterable[PlannedObject]) -> Iterator[PlannedObject]:
 
 @pytest.mark.parametrize("number", [0, 1, 3, 4, 7])
 def test_a_plan_that_fails_ends_the_run_and_loses_no_object(site: Site, number: int) -> None:
-    site.fetching = Fetching(jobs=1, batch_size=8)
+    site.fetching = Fetching(jobs=1, batch_size=4)
     ran = run(site.does(), breaking_after(many_to_fetch(number)), error=True)
     assert isinstance(ran.engine.error, Broken)
     assert len(ran.of(ObjectPlanned)) == len(ran.of(ObjectFinished)) == number
@@ -725,7 +743,7 @@ def test_a_proof_that_fails_ends_the_run(site: Site, attempt: int) -> None:
             raise RootUnusable("The disk is full", hint="Free some space.")
         return fetched(item) if item.attempts == attempt else RetryDownload("digest", "SHA-256 differs")
 
-    site.fetching = Fetching(jobs=2, batch_size=4, attempts=3)
+    site.fetching = Fetching(jobs=2, batch_size=2, attempts=3)
     ran = run(replace(site, finish=finish).does(), many_to_fetch(8), error=True)
     assert isinstance(ran.engine.error, RootUnusable)
     assert ran.engine.error.message == "The disk is full"
@@ -736,7 +754,7 @@ def test_one_lane_that_fails_stops_the_others(site: Site) -> None:
     def finish(item: ObjectState) -> ObjectFinished:
         raise Broken("in a proof")
 
-    site.fetching = Fetching(jobs=2, batch_size=2)
+    site.fetching = Fetching(jobs=2, batch_size=1)
     site.does(keys=dict.fromkeys(keys(1, 2, 3), "hang"))
     ran = run(replace(site, finish=finish), many_to_fetch(4), error=True)
     assert isinstance(ran.engine.error, Broken)
@@ -754,14 +772,13 @@ def test_an_absence_that_cannot_be_explained_ends_the_run(site: Site) -> None:
 
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_a_full_disk_ends_the_run(site: Site, attempt: int) -> None:
-    first, second = keys(0, 1)
-    site.does(zips="copy", keys={first: [BUSY] * (attempt - 1) + [DISK_FULL], second: "copy"})
-    site.fetching = Fetching(jobs=1, batch_size=4, attempts=4)
+    site.does(keys={keys(0)[0]: [BUSY] * (attempt - 1) + [DISK_FULL]})
+    site.fetching = Fetching(jobs=1, batch_size=2, attempts=4)
     ran = run(site, many_to_fetch(6), error=True)
     assert isinstance(ran.engine.error, RootUnusable)
     assert ran.engine.error.message == "The disk of the archive root is full: write x: no space left on device"
     assert ran.engine.error.hint.startswith("Free some space")
-    assert ran.outcomes == {"fetched": 1, "cancelled": len(ran.settled) - 1}
+    assert ran.outcomes == {"fetched": 3, "cancelled": len(ran.settled) - 3}  # of the first batch, and all others
     assert max(event.attempt for event in ran.of(BatchStarted)) == attempt
 
 
@@ -792,7 +809,7 @@ def test_an_s5cmd_that_cannot_be_started_ends_the_run(site: Site) -> None:
     ids=["unreachable", "denied"],
 )
 def test_a_server_that_refuses_all_ends_the_run(site: Site, deed: str, message: str, outcome: str) -> None:
-    site.fetching = Fetching(jobs=1, batch_size=4, attempts=2)
+    site.fetching = Fetching(jobs=1, batch_size=2, attempts=2)
     ran = run(site.does(zips=deed, sidecars=deed), many_to_fetch(6), error=True)
     assert isinstance(ran.engine.error, EndpointUnreachable)
     assert ran.engine.error.message.startswith(message)
@@ -806,7 +823,7 @@ def test_a_server_that_has_given_something_does_not_end_the_run(site: Site) -> N
     gate = site.folder / "gate"
     first, second, third = keys(0, 1, 2)
     site.does(keys={second: f"gate:{gate} then {DENIED}"})
-    site.fetching = Fetching(jobs=1, batch_size=2)
+    site.fetching = Fetching(jobs=1, batch_size=1)
     ran = run(site, many_to_fetch(3), lambda event: gate.touch() if isinstance(event, ObjectFinished) else None)
     assert {key: event.outcome.value for key, event in ran.settled.items()} == {
         first: "fetched", second: "failed", third: "fetched",
@@ -824,7 +841,7 @@ def test_batch_after_batch_without_anything_ends_the_run(site: Site, deed: str, 
         sidecars=deed,
         keys=dict.fromkeys((an_object(0).key, an_object(0).sidecar_key), "copy"),
     )
-    site.fetching = Fetching(jobs=jobs, batch_size=2, attempts=2)
+    site.fetching = Fetching(jobs=jobs, batch_size=1, attempts=2)
     react = lambda event: gate.touch() if isinstance(event, ObjectFinished) else None  # noqa: E731
     ran = run(site, many_to_fetch(28), react, error=True)
     lost = max(3, jobs)
@@ -840,7 +857,7 @@ def test_a_sign_of_life_restarts_the_count_of_lost_batches(site: Site, sign: str
     alive = {key: sign for number in (0, 3, 6) for key in keys(number)}
     sidecars = {an_object(number).sidecar_key: sign for number in (0, 3, 6)}
     site.does(zips=BUSY, sidecars=BUSY, keys=alive | sidecars)
-    site.fetching = Fetching(jobs=1, batch_size=2, attempts=1)
+    site.fetching = Fetching(jobs=1, batch_size=1, attempts=1)
     ran = run(site, many_to_fetch(9))
     assert ran.outcomes == {"fetched" if sign == "copy" else "absent": 3, "failed": 6}
 
@@ -848,20 +865,20 @@ def test_a_sign_of_life_restarts_the_count_of_lost_batches(site: Site, sign: str
 def test_a_slow_consumer_does_not_turn_a_denied_batch_into_the_end(site: Site) -> None:
     """The consumer looks at the second event only when the lane has been through all batches."""
     site.does(keys={keys(1)[0]: DENIED})
-    site.fetching = Fetching(jobs=1, batch_size=2)
+    site.fetching = Fetching(jobs=1, batch_size=1)
     assert run(site, many_to_fetch(3), lambda _: join_lanes()).outcomes == {"fetched": 2, "failed": 1}
 
 
 def test_a_queue_without_room_loses_no_object(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     put = DiskQueue.put
 
-    def put_one(batches: DiskQueue[Batch], batch: Batch) -> None:
-        if batch.number == 2:
+    def put_one(queue: DiskQueue[Group], group: Group) -> None:
+        if group[0].object.key == keys(2)[0]:
             raise RootUnusable("Cannot keep the plan")
-        put(batches, batch)
+        put(queue, group)
 
     monkeypatch.setattr(DiskQueue, "put", put_one)
-    site.fetching = Fetching(jobs=1, batch_size=4)
+    site.fetching = Fetching(jobs=1, batch_size=2)
     ran = run(site.does(), many_to_fetch(6), error=True)
     assert isinstance(ran.engine.error, RootUnusable)
     assert len(ran.settled) == len(ran.of(ObjectPlanned))
@@ -872,7 +889,7 @@ def test_a_queue_without_room_loses_no_object(site: Site, monkeypatch: pytest.Mo
 
 def test_the_plan_is_not_held_up_by_the_lanes(site: Site) -> None:
     """All of it is known while the only lane still hangs at the first batch, so that progress has its totals."""
-    site.fetching = Fetching(jobs=1, batch_size=2)
+    site.fetching = Fetching(jobs=1, batch_size=1)
     ran = run(
         site.does(zips="hang"),
         many_to_fetch(100),
@@ -893,7 +910,7 @@ def test_the_first_batch_is_fetched_while_the_plan_is_made(site: Site) -> None:
         assert there.wait(LONGEST_TEST_SECONDS), "no object was fetched before the plan was complete"
         yield to_fetch(an_object(3))
 
-    site.fetching = Fetching(jobs=1, batch_size=4)
+    site.fetching = Fetching(jobs=1, batch_size=2)
     ran = run(site.does(), planned(), lambda event: there.set() if isinstance(event, ObjectFinished) else None)
     kinds = [type(event) for event in ran.events]
     assert kinds.index(BatchStarted) < kinds.index(ObjectFinished) < kinds.index(PlanFinished)
@@ -926,8 +943,8 @@ def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyP
             taken.append(item)
             yield item
 
-    with site.engine() as engine, closing(engine.run(planned())) as events:
-        for number, event in enumerate(events):
+    with site.engine() as engine, closing(engine.run(planned())) as chunks:
+        for number, event in enumerate(chain.from_iterable(chunks)):
             if isinstance(event, ObjectPlanned):
                 assert len(taken) <= number + ahead
             if number == 500:

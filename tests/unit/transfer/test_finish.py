@@ -100,7 +100,10 @@ def arrive(
     if sidecar is not None:
         beside.write_text(sidecar, encoding="utf-8")
     planned = PlannedObject(ITEM, action, "", remote=remote, pin=pin)
-    return ObjectState(planned, file, beside, ATTEMPTS if last_attempt else 2, rejected={*rejected})
+    attempts = ATTEMPTS if last_attempt else 2
+    return ObjectState(
+        planned, 0, str(file), has_file=True, has_sidecar=sidecar is not None, attempts=attempts, rejected={*rejected}
+    )
 
 
 def finish(finishing: Finishing, item: ObjectState) -> ObjectFinished:
@@ -204,7 +207,7 @@ def test_doubtful_bytes_ask_for_another_download(
     item = arrive(root, sidecar, remote)
     assert finishing(item) == RetryDownload(SHA256, reason)
     assert not root.file(ITEM.key).exists()
-    assert item.file.exists()
+    assert Path(item.file).exists()
 
 
 @pytest.mark.parametrize(("sidecar", "remote", "reason"), DOUBTFUL.values(), ids=DOUBTFUL)
@@ -277,6 +280,17 @@ def test_where_there_is_neither_sidecar_nor_listing_the_witness_is_asked_for(roo
     assert (event.outcome, event.verdict, event.remote) == (Outcome.FETCHED, Verdict.SIDECAR_MISSING, AS_LISTED)
     assert event.reason == "no sidecar; size and MD5 as in the listing"
     is_published(root, None)
+
+
+@pytest.mark.parametrize("etag", [MD5, "f" * 32])
+def test_a_witness_in_one_piece_after_one_in_parts_is_compared(root: Root, etag: str) -> None:
+    """No MD5 was taken before there was one to compare it with."""
+    broken = spoilt(GOOD)
+    answers = iter([listed(len(GOOD), IN_PARTS.etag), listed(len(GOOD), md5_of(broken) if etag == MD5 else etag)])
+    item = arrive(root, None, None, broken, rejected=[hashlib.sha256(broken).hexdigest()], last_attempt=True)
+    event = finish(Finishing(root, lambda _: next(answers)), item)
+    expected = (Outcome.FETCHED, Verdict.BAD_ZIP) if etag == MD5 else (Outcome.QUARANTINED, Verdict.CORRUPT)
+    assert (event.outcome, event.verdict) == expected
 
 
 @pytest.mark.parametrize("witness", [None, OTHER_SIZE, OTHER_ETAG], ids=["none", "another size", "another ETag"])
@@ -391,7 +405,7 @@ def test_the_listing_is_recorded_only_where_it_does_not_contradict_the_bytes(
 
 
 def test_an_etag_of_a_sidecar_that_says_nothing_is_recorded_as_it_is(root: Root, finishing: Finishing) -> None:
-    event = finish(finishing, arrive(root, RIGHT, replace(AS_LISTED, sidecar_etag="0" * 32 + "-1")))
+    event = finish(finishing, arrive(root, RIGHT, AS_LISTED._replace(sidecar_etag="0" * 32 + "-1")))
     assert event.sidecar_etag == "0" * 32 + "-1"
 
 
@@ -413,11 +427,14 @@ def stored(
     if sidecar is not None:
         beside.write_text(sidecar, encoding="utf-8")
     planned = PlannedObject(ITEM, Action.CHECK, "", remote=remote)
-    return ObjectState(planned, file, beside, 1, sidecar is None, in_place=True)
+    has_sidecar = sidecar is not None
+    return ObjectState(
+        planned, 0, str(file), in_place=True, has_sidecar=has_sidecar, sidecar_absent=not has_sidecar, attempts=1
+    )
 
 
 def with_sidecar(remote: RemoteStat, sidecar: str) -> RemoteStat:
-    return replace(remote, sidecar_etag=md5_of(sidecar.encode()))
+    return remote._replace(sidecar_etag=md5_of(sidecar.encode()))
 
 
 JUDGED = {
@@ -451,7 +468,7 @@ def test_a_stored_file_is_judged_where_it_is(
 @pytest.mark.parametrize("known", [Verdict.GAPS, Verdict.BAD_ZIP])
 def test_a_new_sidecar_does_not_mend_rows(root: Root, finishing: Finishing, known: Verdict) -> None:
     state = stored(root, RIGHT)
-    state.planned = replace(state.planned, verdict=known)
+    state.planned = state.planned._replace(verdict=known)
     event = finish(finishing, state)
     assert (event.outcome, event.verdict) == (Outcome.PRESENT, known)
 
@@ -487,8 +504,9 @@ def test_a_stored_file_and_a_download_that_agree_are_two_witnesses(root: Root, f
     answer = finishing(state)
     assert isinstance(answer, RetryDownload)
     state.reject(answer.sha256, answer.reason)
-    state.file.write_bytes(GOOD)
-    state.sidecar.write_text(WRONG, encoding="utf-8")
+    Path(state.file).write_bytes(GOOD)
+    Path(state.sidecar).write_text(WRONG, encoding="utf-8")
+    state.look()
     event = finish(finishing, state)
     assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
 
@@ -541,7 +559,9 @@ BY_PARTS = RemoteStat(len(GOOD), IN_PARTS.etag, LISTED_AT)
 
 @pytest.mark.parametrize("pin", [LOCKED, BY_MD5], ids=["digest", "MD5"])
 @pytest.mark.parametrize(
-    ("sidecar", "remote"), [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR)], ids=["sidecar", "no sidecar"]
+    ("sidecar", "remote"),
+    [(RIGHT, AS_LISTED), (None, WITHOUT_SIDECAR), (RIGHT, IN_PARTS)],
+    ids=["sidecar", "no sidecar", "uploaded in parts since"],
 )
 def test_locked_bytes_are_published(
     root: Root, finishing: Finishing, pin: RemoteStat, sidecar: str | None, remote: RemoteStat
@@ -562,11 +582,12 @@ NOT_LOCKED = {
 }
 
 
+@pytest.mark.parametrize("remote", [AS_LISTED, IN_PARTS], ids=["in one piece", "in parts"])
 @pytest.mark.parametrize(("pin", "reason"), NOT_LOCKED.values(), ids=NOT_LOCKED)
 def test_proven_bytes_that_are_not_the_locked_ones_are_not_published(
-    root: Root, finishing: Finishing, pin: RemoteStat, reason: str
+    root: Root, finishing: Finishing, pin: RemoteStat, reason: str, remote: RemoteStat
 ) -> None:
-    event = finish(finishing, arrive(root, pin=pin))
+    event = finish(finishing, arrive(root, remote=remote, pin=pin))
     assert (event.outcome, event.reason, event.refused) == (Outcome.FAILED, REPLACED + reason, True)
     assert (event.size, event.sha256, event.verdict) == (0, "", None)
     assert event.bytes_fetched == len(GOOD) + len(RIGHT)

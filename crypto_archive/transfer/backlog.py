@@ -1,0 +1,104 @@
+"""What is planned and waits for a lane: each lane takes a share of it, so that all of them end together."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count
+from typing import TYPE_CHECKING
+
+from crypto_archive.files import DiskQueue
+from crypto_archive.plan.batches import alike, batch_of, commands_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crypto_archive.model import Batch
+    from crypto_archive.plan.batches import Group
+
+KEY_BYTES = 256 << 10
+"""What a request weighs besides its bytes: about what a connection brings in the time of a round trip."""
+SMALLEST_SHARE = 64 * KEY_BYTES
+"""The weight of a batch that is worth starting a process for."""
+SMALLEST_EARLY_SHARE = 256 * KEY_BYTES
+"""The same while the plan is being made, since more will come."""
+LARGEST_SHARE = 1024 * KEY_BYTES
+"""What even a slow line brings to all lanes before their processes run out of time."""
+LINGER_SECONDS = 0.25
+"""How long a lane waits for so much while the plan is being made."""
+
+
+class Backlog:
+    """Groups of objects, first in, first out, on disk where they are many; lanes take batches of them.
+
+    A batch has a lane's share of what waits. So batches are large while much is to be done, which saves processes and
+    connections, and small in the end, when all lanes should be done at the same time.
+    """
+
+    def __init__(self, folder: Path, lanes: int, batch_size: int) -> None:
+        """Open an empty backlog; raises FileUnusable where the folder can keep none."""
+        self._queue: DiskQueue[Group] = DiskQueue(folder)
+        self._lanes = lanes
+        self._batch_size = batch_size
+        self._numbers = count(1)
+        self._taking = threading.Lock()
+        self._ahead: Group | None = None  # out of the queue, and of the next batch
+        self._changed = threading.Condition()
+        self._weight = 0
+        self._ended = False
+
+    def put(self, group: Group) -> None:
+        """Add a group at the end; raises FileUnusable when the disk is full."""
+        self._queue.put(group)
+        with self._changed:
+            self._weight += weight_of(group)
+            self._changed.notify()
+
+    def end(self) -> None:
+        """Declare that no group follows."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._queue.end()
+
+    def reopen(self) -> None:
+        """Declare that groups may follow after all."""
+        self._ended = False
+        self._queue.reopen()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._queue.close()
+
+    def take(self) -> Batch | None:
+        """Take the next batch, waiting for it; None when the end was declared. From any thread."""
+        with self._taking:
+            first = self._next()
+            if first is None:
+                return None
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or self._weight >= SMALLEST_EARLY_SHARE, LINGER_SECONDS)
+                waiting, smallest = self._weight, SMALLEST_SHARE if self._ended else SMALLEST_EARLY_SHARE
+            share = min(max(smallest, waiting // self._lanes), LARGEST_SHARE)
+            parts, weight, commands = [first], weight_of(first), commands_of(first)
+            while weight < waiting and (group := self._next()) is not None:
+                weight, commands = weight + weight_of(group), commands + commands_of(group)
+                if weight > share or commands > self._batch_size or not alike(first, group):
+                    self._ahead = group
+                    weight -= weight_of(group)
+                    break
+                parts.append(group)
+            with self._changed:
+                self._weight -= weight
+            return batch_of(next(self._numbers), parts)
+
+    def _next(self) -> Group | None:
+        group, self._ahead = self._ahead, None
+        return group if group is not None else self._queue.get()
+
+
+def weight_of(group: Group) -> int:
+    """Return what copying a group costs, in bytes."""
+    keys = sum(len(item.keys) for item in group)
+    return keys * KEY_BYTES + sum(
+        item.remote.size for item in group if item.remote is not None and item.action.downloads
+    )
