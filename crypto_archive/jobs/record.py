@@ -13,7 +13,7 @@ from crypto_archive.events import ObjectFinished, ObjectPlanned, SeriesAnswered
 from crypto_archive.files import atomic_write
 from crypto_archive.jobs.journal import JOURNAL, event_line
 from crypto_archive.jobs.progress import ProgressNote
-from crypto_archive.model import STORED, Absence, ManifestEntry, Outcome, Verdict
+from crypto_archive.model import STORED, Absence, Action, ManifestEntry, Outcome, Verdict
 from crypto_archive.plan.awaited import moves_on, wanted_by
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import Selection
     from crypto_archive.events import Event
     from crypto_archive.jobs.report import Report
+    from crypto_archive.model import PlannedObject
     from crypto_archive.plan.lockfile import Wait
     from crypto_archive.root.store import Root
 
@@ -143,12 +144,13 @@ class Record:
         """
         now = datetime.now(UTC)
         at = now.isoformat(timespec="milliseconds")
-        count, note = self.report.add, self._progress.add
         lines: list[str] = []
         failure: OSError | EnvironmentFailure | None = None
         for event in events:
-            count(event)
-            note(event)
+            self.report.add(event)
+            if isinstance(event, ObjectPlanned) and _is_left_alone(event.planned):
+                continue
+            self._progress.add(event)
             if (line := event_line(event, at)) is not None:
                 lines.append(line + "\n")
             try:
@@ -224,6 +226,11 @@ class Record:
         with atomic_write(self.folder / "report.json") as file:
             file.write(text)
         self._progress.remove()
+
+
+def _is_left_alone(planned: PlannedObject) -> bool:
+    """Whether an object is on disk, and all is known of it: there are very many of them, and nothing to record."""
+    return planned.action is Action.KEEP and planned.adopted is None and planned.noted is None
 
 
 def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:

@@ -137,8 +137,8 @@ def _validator(schema: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads((DOCS / schema).read_text("utf-8")))
 
 
-def copied_by(line: str, bucket: Path) -> list[str]:
-    """Return the keys of a bucket that a copy command copies, as s5cmd reads it, each of which goes to its own path."""
+def copied_by(line: str, bucket: Path | Iterable[str]) -> list[str]:
+    """Return which keys of a bucket a copy command copies, as s5cmd reads it, each of them to the path of its name."""
     words = shlex.split(line)
     *options, source, destination = words[1:]
     pattern = source.removeprefix("s3://data.binance.vision/")
@@ -150,11 +150,13 @@ def copied_by(line: str, bucket: Path) -> list[str]:
     pairs = list(pairwise(options))
     only = [value for name, value in pairs if name == "--include"] or ["*"]
     but = [value for name, value in pairs if name == "--exclude"]
+    if isinstance(bucket, Path):
+        bucket = [path.relative_to(bucket).as_posix() for path in (bucket / folder).iterdir()]
     return [
-        key for path in (bucket / folder).iterdir()
-        if fnmatch.fnmatchcase(key := path.relative_to(bucket).as_posix(), pattern)
-        and any(fnmatch.fnmatchcase(path.name, wanted) for wanted in only)
-        and not any(fnmatch.fnmatchcase(path.name, unwanted) for unwanted in but)
+        key for key in bucket
+        if fnmatch.fnmatchcase(key, pattern)
+        and any(fnmatch.fnmatchcase(key, wanted) for wanted in only)
+        and not any(fnmatch.fnmatchcase(key, unwanted) for unwanted in but)
     ]  # fmt: skip
 
 

@@ -46,7 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(f"\n{name} is skipped: {'; '.join(missing)}")
                 continue
             stage = Stage(
-                Path(folder, name), asked.objects, asked.large, asked.megabytes, asked.present, asked.pairs, asked.peers
+                folder=Path(folder, name),
+                objects=asked.objects,
+                large=asked.large,
+                megabytes=asked.megabytes,
+                present=asked.present,
+                pairs=asked.pairs,
+                peers=asked.peers,
             )
             for comparison in run(SCENARIOS[name], stage):
                 print("", *table(comparison), sep="\n", flush=True)
