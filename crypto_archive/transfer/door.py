@@ -87,9 +87,6 @@ class Answer:
         """How many times as fast as S3 a CDN that answers so has to be."""
         return 1 if self.http2 else CLEARLY_NEARER
 
-    def __str__(self) -> str:
-        return f"{self.seconds * 1000:.0f} ms{' over HTTP/2' if self.http2 else ''}" if self.stat else self.error
-
 
 class Doors:
     """Which door a run goes through: asked for at each attempt at a batch, from any thread.
@@ -132,7 +129,7 @@ class Doors:
             if self.cdn is None or self._chosen is not self.cdn:
                 return
             self._chosen = self.s3
-        self._emit(Noticed(Notice(f"{self.cdn} is not used any more, but S3: {reason}")))
+        self._emit(Noticed(Notice(f"the rest comes from S3 and not from {self.cdn}: {reason}")))
 
     def _nearer(self, cdn: Door, item: PlannedObject) -> tuple[Door, str]:
         """Ask both doors for an object, and return the nearer one with what was seen."""
@@ -151,7 +148,7 @@ class Doors:
                 wait = min(near if near > elapsed else PROBE_SECONDS, PROBE_SECONDS) - elapsed
                 with suppress(queue.Empty):
                     given.update([answers.get(timeout=wait)])
-        seen = ", ".join(f"{one}: {given.get(one) or 'no answer yet'}" for one in (Via.S3, Via.CDN))
+        seen = ", ".join(f"{one}: {_seen(given.get(one), item.remote)}" for one in (Via.S3, Via.CDN))
         return (cdn if via is Via.CDN else self.s3), seen
 
 
@@ -188,6 +185,16 @@ def unlike(found: RemoteStat, listed: RemoteStat) -> str:
     return "has another MD5 than the listing" if comparable and found.etag.lower() != listed.etag.lower() else ""
 
 
+def _seen(answer: Answer | None, listed: RemoteStat | None) -> str:
+    """Return an answer in words."""
+    if answer is None:
+        return "no answer yet"
+    if answer.stat is None:
+        return answer.error
+    fault = unlike(answer.stat, listed) if listed is not None else ""
+    return fault or f"{answer.seconds * 1000:.0f} ms{' over HTTP/2' if answer.http2 else ''}"
+
+
 @contextmanager
 def _asking(binary: Binary, door: Door, key: str, answers: queue.Queue[tuple[Via, Answer]]) -> Iterator[None]:
     """Ask a door for an object as long as the context lasts: by s5cmd, so that it is reached as it would be later.
@@ -198,7 +205,7 @@ def _asking(binary: Binary, door: Door, key: str, answers: queue.Queue[tuple[Via
     access = replace(door.access, extra_args=once)
     with TemporaryDirectory(prefix="crypto-archive-", ignore_cleanup_errors=True) as folder:
         run_file = Path(folder) / "head.s5cmd"
-        write_run_file(run_file, [f"head {shlex.quote(door.source(key))}"])
+        write_run_file(run_file, [f"head --raw {shlex.quote(door.source(key))}"])
         command = command_line(binary, access, run_file, workers=1, retries=0, log="trace")
         log_command(command)
         began = time.monotonic()
