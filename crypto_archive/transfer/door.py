@@ -20,6 +20,7 @@ from crypto_archive.config.run_config import Via
 from crypto_archive.events import DoorChosen, Noticed
 from crypto_archive.model import Notice, is_md5
 from crypto_archive.s5cmd.child import Child
+from crypto_archive.s5cmd.copies import copy_commands, copy_from_cdn
 from crypto_archive.s5cmd.output import Failed, Listed, OtherLine, log_command
 from crypto_archive.s5cmd.runfile import child_environment, command_line, write_run_file
 from crypto_archive.text import format_count
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from crypto_archive.events import Event
     from crypto_archive.model import PlannedObject, RemoteStat
     from crypto_archive.s5cmd.binary import Binary
+    from crypto_archive.s5cmd.copies import CopyCommand
+    from crypto_archive.s5cmd.runfile import Parts
 
 PROBE_SECONDS = 0.5
 """How long both doors together may take to answer, before the first batch."""
@@ -51,16 +54,23 @@ class Door:
     access: Access
 
     @property
-    def lists(self) -> bool:
-        """Whether it answers listings, which wildcards need."""
-        return self.via is Via.S3
+    def is_optional(self) -> bool:
+        """Whether S3 is asked for what it does not bring as it is listed; not where it was asked for by name."""
+        return self.via is Via.CDN and self.access.via is Via.AUTO
 
-    def source(self, key: str) -> str:
-        """Return the URL of a key for s5cmd.
+    @property
+    def source(self) -> str:
+        """What precedes a key in its URL for s5cmd.
 
         A CDN has no buckets; the first folder of the key passes for one, so that the path of the request is the key.
         """
-        return f"s3://{self.access.bucket}/{key}" if self.via is Via.S3 else f"s3://{key}"
+        return f"s3://{self.access.bucket}/" if self.via is Via.S3 else "s3://"
+
+    def commands(self, keys: Iterable[str], parts: Parts) -> list[CopyCommand]:
+        """Return the commands that copy these keys; without listings there are no patterns."""
+        if self.via is Via.S3:
+            return list(copy_commands(self.access.bucket, keys, parts))
+        return [copy_from_cdn(key, parts) for key in keys]
 
     def __str__(self) -> str:
         return f"the CDN {self.access.endpoint_url}" if self.via is Via.CDN else f"S3 {self.access.endpoint_url}"
@@ -114,19 +124,19 @@ class Doors:
                 self._emit(DoorChosen(self._chosen.via, self._chosen.access.endpoint_url, reason))
             return self._chosen or self.s3
 
-    def has_recourse(self, door: Door) -> bool:
-        """Whether S3 is asked for what a door does not bring as listed; not where the CDN was asked for by name."""
-        return door is self.cdn and door.access.via is Via.AUTO
+    @property
+    def access(self) -> Access:
+        """How the server is reached that decides whether a run can go on: S3, unless the CDN was asked for by name."""
+        return self.cdn.access if self.cdn is not None and not self.cdn.is_optional else self.s3.access
 
     def is_open(self, door: Door) -> bool:
-        """Whether the run still goes through a door."""
-        with self._guard:
-            return self._chosen is door
+        """Whether a door has not been given up; S3 never is."""
+        return door is self.s3 or self._chosen is door
 
     def fall_back(self, reason: str) -> None:
-        """Go through S3 from now on, and say so once."""
+        """Go through S3 from now on, and say so once; not where the CDN was asked for by name."""
         with self._guard:
-            if self.cdn is None or self._chosen is not self.cdn:
+            if self.cdn is None or self._chosen is not self.cdn or not self.cdn.is_optional:
                 return
             self._chosen = self.s3
         self._emit(Noticed(Notice(f"the rest comes from S3 and not from {self.cdn}: {reason}")))
@@ -205,7 +215,7 @@ def _asking(binary: Binary, door: Door, key: str, answers: queue.Queue[tuple[Via
     access = replace(door.access, extra_args=once)
     with TemporaryDirectory(prefix="crypto-archive-", ignore_cleanup_errors=True) as folder:
         run_file = Path(folder) / "head.s5cmd"
-        write_run_file(run_file, [f"head --raw {shlex.quote(door.source(key))}"])
+        write_run_file(run_file, [f"head --raw {shlex.quote(door.source + key)}"])
         command = command_line(binary, access, run_file, workers=1, retries=0, log="trace")
         log_command(command)
         began = time.monotonic()
