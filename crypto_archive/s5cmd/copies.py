@@ -72,6 +72,15 @@ def copy_by_name(bucket: str, key: str, parts: Parts = AS_S5CMD_LIKES) -> CopyCo
     return CopyCommand(copy_line(bucket, key, key, parts), (key,), f"cp s3://{bucket}/{key} {key}")
 
 
+def copy_from_cdn(key: str, parts: Parts = AS_S5CMD_LIKES) -> CopyCommand:
+    """Return the command that copies one object from a server without buckets, where a key is the path of its URL.
+
+    The first folder of the key passes for the bucket. Raises ValueError as ``copy_by_name`` does.
+    """
+    bucket, _, rest = key.partition("/")
+    return CopyCommand(copy_line(bucket, rest, key, parts), (key,), f"cp s3://{key} {key}")
+
+
 def _by_patterns(
     bucket: str, head: str, span: str, wanted: list[str], tail: str, parts: Parts
 ) -> Iterator[CopyCommand]:

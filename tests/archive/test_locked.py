@@ -278,7 +278,7 @@ def test_without_a_listing_the_bytes_are_judged_when_they_arrive(run: Runner, pr
     with FaultProxy(private_archive.endpoint_url) as proxy:
         done = collect(run.at(proxy.endpoint_url), "--locked", LOCK, "--discover", "calendar")
         looked = {seen.key for seen in proxy.requests if seen.kind == "LIST"}
-        assert looked == {KEYS[0].removesuffix("13.zip")}  # by the copies alone
+        assert looked == {KEYS[0].removesuffix("13.zip"), KEYS[1]}  # by the copies alone, the second one again
     assert (done.code, done.outcomes) == (3, {"fetched": 1, "failed": 2})
     assert all(reason.startswith("replaced in the archive since it was locked: ") for reason in done.reasons.values())
     assert stored(done.root) == {KEYS[2]}
