@@ -194,7 +194,7 @@ def test_option_before_environment_before_dotenv_before_preset_before_default(
         return configured.request.fetching.jobs, configured.origins.get("max_parallel_downloads")
 
     presets: list[str] = []
-    assert jobs() == (8, None)
+    assert jobs() == (None, None)
     presets.append(preset("\nmax_parallel_downloads: 2\n"))
     assert jobs() == (2, "my.yaml, line 2, max_parallel_downloads")
     (here / ".env").write_text("CRYPTO_ARCHIVE_MAX_PARALLEL_DOWNLOADS=3\nOTHER=x\n", encoding="utf-8")
