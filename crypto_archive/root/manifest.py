@@ -78,11 +78,9 @@ class Awaited:
 
 def row_of(entry: ManifestEntry) -> Row:
     """Return the row of an entry."""
-    modified = None if entry.last_modified is None else text_of(entry.last_modified)
-    fetched, verdict = text_of(entry.fetched_at), entry.verdict.value
-    return (
-        entry.key, entry.size, entry.sha256, verdict, entry.etag, modified, fetched, entry.run_id, entry.sidecar_etag
-    )  # fmt: skip
+    key, size, sha256, verdict, etag, modified, fetched, run_id, sidecar_etag = entry
+    modified_text = None if modified is None else text_of(modified)
+    return key, size, sha256, verdict.value, etag, modified_text, text_of(fetched), run_id, sidecar_etag
 
 
 def entry_of(row: Row) -> ManifestEntry:
