@@ -439,7 +439,7 @@ _TABLE = (
     ),
     ConfigField(
         "batch_size", Annotated[_Count, Field(le=100)], "fetching.batch_size",
-        "Copy commands per run-file, and the most objects that one of them copies.", "50",
+        "Copy commands per run-file; one copies up to a month of a series.", "50",
     ),
     ConfigField(
         "max_parallel_downloads", Annotated[_Count, Field(le=64)], "fetching.jobs",

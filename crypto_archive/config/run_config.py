@@ -162,7 +162,7 @@ class Fetching:
 
     Attributes:
         jobs: How many s5cmd processes run in parallel; None for as many as there is work for.
-        batch_size: Copy commands per run-file, and objects that one of them copies, 1 to 100.
+        batch_size: Copy commands per run-file, 1 to 100; one copies up to a month of a series.
         download_checksum: Whether to fetch sidecars, and prove objects against them.
         resume: Whether to skip objects that are already present.
         force: Whether to fetch present objects again.

@@ -94,11 +94,12 @@ def _by_patterns(
             of_year = [date for date in wanted if date.startswith(year)]
             yield from _by_patterns(bucket, head, f"{year}-??", of_year, tail, parts)
         return
-    # What lies next to an object under a longer name, such as a copy that somebody has left there, is not wanted.
-    only = f"--include '*{_ZIP}' --include '*{_SIDECAR}' " if tail == _BOTH else ""
+    # The star stands for a sidecar's suffix and nothing else: s5cmd would write a key such as "….zip/../../x.zip", if a
+    # server were to list it, outside of the folder. It compares whole keys (measured with v2.3.0).
+    tails = (_ZIP, _SIDECAR) if tail == _BOTH else (tail,)
+    only = "".join(f"--include {shlex.quote(f'{head}{pattern}{end}')} " for end in tails) if tail == _BOTH else ""
     but = "".join(f"--exclude '*{date}{tail}' " for date in excluded)
     source, folder = f"s3://{bucket}/{head}{pattern}{tail}", f"{head.rpartition('/')[0]}/"
-    tails = (_ZIP, _SIDECAR) if tail == _BOTH else (tail,)
     keys = tuple(f"{head}{date}{end}" for date in wanted for end in tails)
     line = f"cp {parts.flags}{only}{but}{shlex.quote(source)} {shlex.quote(folder)}"
     yield CopyCommand(line, keys, f"cp {source} {folder}", by_pattern=True)

@@ -240,6 +240,8 @@ class Engine:
                     self._give_up_if_hopeless(failure)
                 if failure is not None and failure.fault in _LOST:
                     self._count_lost_batch(failure)
+        except Exception as error:  # what waits cannot be read
+            self.abort(error)
         finally:
             self._events.put(None)
 
