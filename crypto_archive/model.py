@@ -390,7 +390,7 @@ class Verdict(StrEnum):
         What is wrong with the archive's sidecars, and what cannot be proven, is counted and shown, but the bytes may be
         right.
         """
-        return self in {Verdict.MISSING, Verdict.CORRUPT, Verdict.BAD_ZIP, Verdict.REPLACED}
+        return self in _BAD
 
     @property
     def is_upstream(self) -> bool:
@@ -398,6 +398,7 @@ class Verdict(StrEnum):
         return self in _UPSTREAM
 
 
+_BAD = frozenset({Verdict.MISSING, Verdict.CORRUPT, Verdict.BAD_ZIP, Verdict.REPLACED})
 _UPSTREAM = frozenset(
     {
         Verdict.BAD_ZIP,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NewType
 from crypto_archive.model import DateRange, Partition, Period
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Days = NewType("Days", int)
 """A set of days; ``|``, ``&`` and ``& ~`` are union, intersection and difference."""
@@ -36,9 +36,35 @@ def of_period(period: Period) -> Days:
     return span(period.first_day, period.last_day)
 
 
+def of_days(some: Iterable[date]) -> Days:
+    """Return single days as a set."""
+    return Days(of_numbers(day.toordinal() - _FIRST for day in some))
+
+
+def of_numbers(numbers: Iterable[int]) -> int:
+    """Return an integer with the bits of these numbers; negative ones are left out.
+
+    Of a series of ten years that takes a fraction of the time of a union for each of its days.
+    """
+    octets = bytearray()
+    for number in numbers:
+        if number >= 0:
+            octet = number >> 3
+            if octet >= len(octets):
+                octets.extend(bytes(octet - len(octets) + 1))
+            octets[octet] |= 1 << (number & 7)
+    return int.from_bytes(octets, "little")
+
+
 def of_month(month: Period, bits: int) -> Days:
     """Return days of a month that are given as one bit per day."""
     return Days(bits << (month.first_day.toordinal() - _FIRST))
+
+
+def has(days: Days, day: date) -> bool:
+    """Whether a day is in a set."""
+    number = day.toordinal() - _FIRST
+    return number >= 0 and bool(days >> number & 1)
 
 
 def count(days: Days) -> int:

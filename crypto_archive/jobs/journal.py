@@ -70,40 +70,36 @@ def event_line(event: Event, time: str) -> str | None:
 
 
 def _finished_line(event: ObjectFinished, time: str) -> str:
+    start = f'{{"event":"object-finished","time":"{time}","key":{quoted(event.object.key)},"outcome":'
+    if event.outcome is Outcome.PRESENT and not event.sha256:
+        return f'{start}"present","size":{event.size}}}'
     (
-        item, outcome, reason, size, fetched, sha256, verdict, remote, attempts, lane, etag, sidecar_etag, refused,
-        month_days, lacks,
+        _, outcome, reason, size, fetched, sha256, verdict, remote, attempts, lane, etag, sidecar_etag, refused, days,
+        lacks,
     ) = event  # fmt: skip
-    start = f'{{"event":"object-finished","time":"{time}","key":{quoted(item.key)},"outcome":"{outcome}"'
-    if outcome is Outcome.PRESENT and not sha256:
-        return f'{start},"size":{size}}}'
     return (
-        f'{start},"reason":{quoted(reason)},"size":{size},"bytes_fetched":{fetched},"sha256":{quoted(sha256)},'
-        f'"verdict":{_text(verdict)},"remote":{_listed(remote)},"attempts":{attempts},"lane":{_number(lane)},'
-        f'"etag":{quoted(etag)},"sidecar_etag":{_text(sidecar_etag)},"refused":{_flag(refused)},'
-        f'"month_days":{_number(month_days)},"lacks":{lacks}}}'
+        f'{start}"{outcome}","reason":{quoted(reason)},"size":{size},"bytes_fetched":{fetched},'
+        f'"sha256":{quoted(sha256)},"verdict":{_text(verdict)},"remote":{_listed(remote)},"attempts":{attempts},'
+        f'"lane":{"null" if lane is None else lane},"etag":{quoted(etag)},"sidecar_etag":{_text(sidecar_etag)},'
+        f'"refused":{_flag(refused)},"month_days":{"null" if days is None else days},"lacks":{lacks}}}'
     )
 
 
 def _planned_line(planned: PlannedObject, time: str) -> str:
-    since = None if planned.awaited_since is None else planned.awaited_since.isoformat()
-    sha256 = planned.remote.sha256 if planned.remote else None
+    remote, since = planned.remote, planned.awaited_since
     return (
         f'{{"event":"object-planned","time":"{time}","key":{quoted(planned.object.key)},"action":"{planned.action}",'
-        f'"why":{quoted(planned.why)},"with_sidecar":{_flag(planned.with_sidecar)},"remote":{_listed(planned.remote)},'
+        f'"why":{quoted(planned.why)},"with_sidecar":{_flag(planned.with_sidecar)},"remote":{_listed(remote)},'
         f'"stored_size":{planned.stored_size},"adopted":{_document(planned.adopted)},'
         f'"covers":{_document(planned.covers)},"pin":{_pin(planned.pin)},'
-        f'"awaited_since":{_text(since)},"verdict":{_text(planned.verdict)},'
-        f'"noted":{_document(planned.noted)},"look":{planned.look},"sha256":{quoted(sha256 or "")}}}'
+        f'"awaited_since":{"null" if since is None else quoted(since.isoformat())},"verdict":{_text(planned.verdict)},'
+        f'"noted":{_document(planned.noted)},"look":{planned.look},'
+        f'"sha256":{quoted((remote.sha256 if remote else None) or "")}}}'
     )
 
 
 def _text(text: str | None) -> str:
     return "null" if text is None else quoted(text)
-
-
-def _number(number: int | None) -> str:
-    return "null" if number is None else str(number)
 
 
 def _flag(flag: bool) -> str:

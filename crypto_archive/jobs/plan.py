@@ -45,7 +45,7 @@ from crypto_archive.root.presence import StoredFiles
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import free_bytes
 from crypto_archive.s5cmd.copies import copy_commands
-from crypto_archive.s5cmd.runfile import run_files
+from crypto_archive.s5cmd.runfile import Parts, run_files
 from crypto_archive.shown import Shown, Table, joined, span
 from crypto_archive.text import document_of, format_bytes, format_count, harmless, json_text
 
@@ -252,9 +252,9 @@ class Plan(Shown):
 
     def commands(self, batch: Batch) -> Iterator[str]:
         """Yield the s5cmd commands for the objects of a batch, as run-files have them."""
-        bucket, part_size_mb = self.request.access.bucket, self.request.fetching.part_size_mb
+        bucket, parts = self.request.access.bucket, Parts(self.request.fetching.part_size_mb)
         keys = (key for item in batch.items for key in item.keys)
-        return (command.line for command in copy_commands(bucket, keys, part_size_mb))
+        return (command.line for command in copy_commands(bucket, keys, parts))
 
     def path(self, item: PlannedObject) -> Path | None:
         """Return the absolute path where an object is, or will be; None where the root's layout has no place for it."""

@@ -13,11 +13,11 @@ from crypto_archive.events import ObjectFinished, ObjectPlanned, SeriesAnswered
 from crypto_archive.files import atomic_write
 from crypto_archive.jobs.journal import JOURNAL, event_line
 from crypto_archive.jobs.progress import ProgressNote
-from crypto_archive.model import STORED, Absence, ManifestEntry, Outcome, Verdict
+from crypto_archive.model import STORED, Absence, Action, ManifestEntry, Outcome, Verdict
 from crypto_archive.plan.awaited import moves_on, wanted_by
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
-from crypto_archive.s5cmd.runfile import copy_line
+from crypto_archive.s5cmd.runfile import Parts, copy_line
 from crypto_archive.text import json_text
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import Selection
     from crypto_archive.events import Event
     from crypto_archive.jobs.report import Report
+    from crypto_archive.model import PlannedObject
     from crypto_archive.plan.lockfile import Wait
     from crypto_archive.root.store import Root
 
@@ -143,12 +144,13 @@ class Record:
         """
         now = datetime.now(UTC)
         at = now.isoformat(timespec="milliseconds")
-        count, note = self.report.add, self._progress.add
         lines: list[str] = []
         failure: OSError | EnvironmentFailure | None = None
         for event in events:
-            count(event)
-            note(event)
+            self.report.add(event)
+            if isinstance(event, ObjectPlanned) and _is_left_alone(event.planned):
+                continue
+            self._progress.add(event)
             if (line := event_line(event, at)) is not None:
                 lines.append(line + "\n")
             try:
@@ -203,7 +205,7 @@ class Record:
         with (self.folder / "failed.s5cmd").open("a", encoding="utf-8") as file:
             for key in (item.key, item.sidecar_key) if with_sidecar else (item.key,):
                 target = self._root.layout.path(key)
-                file.write(copy_line(request.access.bucket, key, target, request.fetching.part_size_mb) + "\n")
+                file.write(copy_line(request.access.bucket, key, target, Parts(request.fetching.part_size_mb)) + "\n")
 
     def _close(self) -> None:
         """Write what is left; what the disk does not take is an error of the run."""
@@ -226,15 +228,13 @@ class Record:
         self._progress.remove()
 
 
+def _is_left_alone(planned: PlannedObject) -> bool:
+    """Whether an object is on disk, and all is known of it: there are very many of them, and nothing to record."""
+    return planned.action is Action.KEEP and planned.adopted is None and planned.noted is None
+
+
 def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:
+    verdict, modified = event.verdict or Verdict.UNPROVEN, event.remote.last_modified if event.remote else None
     return ManifestEntry(
-        key=event.object.key,
-        size=event.size,
-        sha256=event.sha256,
-        verdict=event.verdict or Verdict.UNPROVEN,
-        etag=event.etag,
-        last_modified=event.remote.last_modified if event.remote else None,
-        fetched_at=now,
-        run_id=run_id,
-        sidecar_etag=event.sidecar_etag,
+        event.object.key, event.size, event.sha256, verdict, event.etag, modified, now, run_id, event.sidecar_etag
     )

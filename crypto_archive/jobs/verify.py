@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive import __version__
@@ -45,6 +44,7 @@ from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.presence import KeysOnDisk, StoredFiles
 from crypto_archive.root.proof import check_stored, is_comparable, replaced_since
 from crypto_archive.root.session import Context
+from crypto_archive.root.store import is_file, unreadable_folder
 from crypto_archive.shown import Table, joined
 from crypto_archive.text import format_bytes, format_count
 
@@ -56,13 +56,19 @@ if TYPE_CHECKING:
     from crypto_archive.jobs.report import Report
     from crypto_archive.model import Candidate, DateRange, Market, Series, UnknownSymbol
     from crypto_archive.root.proof import Proof
+    from crypto_archive.root.store import Root
 
 BAD_KEPT = 1000
 """How many bad objects the document names."""
 SERIES_KEPT = 100
 """How many series with days that were never collected it names."""
 THREADS = min(8, os.cpu_count() or 1)
-IN_FLIGHT = 4 * THREADS
+IN_FLIGHT = 2 * THREADS
+"""How many groups of files are checked or waiting for it."""
+GROUP_FILES = 32
+GROUP_BYTES = 1 << 20
+"""Where a group ends. To hand each small file to a thread takes longer than to check it."""
+_UNKNOWN_BYTES = GROUP_BYTES // 8
 
 
 class Expected(NamedTuple):
@@ -193,7 +199,9 @@ class VerifyReport(JobReport):
 
     def add(self, checked: Checked) -> None:
         """Take in one check."""
-        group = self.groups.setdefault((checked.market, checked.data_type), CheckedGroup())
+        group = self.groups.get((checked.market, checked.data_type))
+        if group is None:
+            group = self.groups[(checked.market, checked.data_type)] = CheckedGroup()
         group.verdicts[checked.verdict] += 1
         group.bytes += checked.size
         if checked.verdict.is_bad:
@@ -373,17 +381,44 @@ def _is_uncertain(expected: Expected, finding: Checked, proof: Proof) -> bool:
 
 def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tuple[Expected, Proof]]:
     """Check files in threads, a bounded number ahead of the consumer, and yield the proofs in the order asked for."""
-    pending: deque[tuple[Expected, Future[Proof]]] = deque()
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="check") as threads:
-        for one in expected:
-            if context.cancelled.is_set():
-                break
-            pending.append((one, threads.submit(check_stored, context.root, one.object.key, one.entry, one.remote)))
+    pending: deque[tuple[list[Expected], Future[list[Proof]]]] = deque()
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="check")
+    try:
+        for group in _groups(context, expected):
+            pending.append((group, threads.submit(_check_group, context, group)))
             if len(pending) >= IN_FLIGHT:
-                first, proof = pending.popleft()
-                yield first, proof.result()
-        for first, proof in pending:
-            yield first, proof.result()
+                first, proofs = pending.popleft()
+                yield from zip(first, proofs.result(), strict=False)
+        for first, proofs in pending:
+            yield from zip(first, proofs.result(), strict=False)
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _groups(context: Context, expected: Iterable[Expected]) -> Iterator[list[Expected]]:
+    """Cut into what a thread takes: many small files, or a large one."""
+    group: list[Expected] = []
+    size = 0
+    for one in expected:
+        if context.cancelled.is_set():
+            break
+        group.append(one)
+        size += one.entry.size if one.entry is not None else _UNKNOWN_BYTES
+        if len(group) == GROUP_FILES or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _check_group(context: Context, group: list[Expected]) -> list[Proof]:
+    """Check files one after the other; when the job is cancelled, only the one that is being read is finished."""
+    proofs: list[Proof] = []
+    for one in group:
+        if context.cancelled.is_set():
+            break
+        proofs.append(check_stored(context.root, one.object.key, one.entry, one.remote))
+    return proofs
 
 
 def finding_of(expected: Expected, proof: Proof) -> Checked:
@@ -398,25 +433,49 @@ def finding_of(expected: Expected, proof: Proof) -> Checked:
 
 def stored_objects(context: Context, stored: StoredFiles) -> Iterator[Expected]:
     """Yield all objects on disk; files that the matrix does not know are skipped."""
-    for folder, folders, files in os.walk(context.root.data):
-        folders.sort()
-        here = Path(folder)
-        for name in sorted(files):
-            key = None if name.endswith(SIDECAR_SUFFIX) else context.root.key_of(here / name)
-            item = context.matrix.object_of(key) if key is not None else None
-            stat = stored.stat(item.key) if item is not None else None
-            if item is not None and stat is not None:
-                yield Expected(item, stat.recorded)
+    key_at, object_of = context.root.layout.key, context.matrix.object_of
+    for folder, names in _folders(context.root):
+        for name in names:
+            key = None if name.endswith(SIDECAR_SUFFIX) else key_at(f"{folder}/{name}")
+            item = object_of(key) if key is not None else None
+            if item is not None:
+                yield Expected(item, stored.recorded(item.key))
+
+
+def _folders(root: Root) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder below ``data/`` with the names of its files, both in their order; no links to folders.
+
+    One that may not be read, such as ``lost+found``, is left out: if the manifest knows files in it, that is an error
+    when they are looked for.
+    """
+    waiting = [root.data.name]
+    while waiting:
+        folder = waiting.pop()
+        files: list[str] = []
+        folders: list[str] = []
+        try:
+            with os.scandir(root.path / folder) as entries:
+                for entry in entries:
+                    if is_file(entry):
+                        files.append(entry.name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append(f"{folder}/{entry.name}")
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        except OSError as error:
+            raise unreadable_folder(root.path / folder, error) from error
+        yield folder, sorted(files)
+        waiting += sorted(folders, reverse=True)
 
 
 def _everything(context: Context, manifest: Manifest) -> Iterator[Expected]:
     """Yield all objects on disk, then those that only the manifest knows."""
     stored = StoredFiles(context.root, manifest)
     yield from stored_objects(context, stored)
-    for entry in manifest.iterate():
-        item = context.matrix.object_of(entry.key)
-        if item is not None and stored.find(entry.key) is None:
-            yield Expected(item, entry)
+    for key in manifest.all_keys():
+        item = None if stored.has(key) else context.matrix.object_of(key)
+        if item is not None:
+            yield Expected(item, stored.recorded(key))
 
 
 def _with_listing(context: Context, manifest: Manifest) -> Iterator[Expected]:
@@ -432,8 +491,7 @@ def _with_listing(context: Context, manifest: Manifest) -> Iterator[Expected]:
         for item, remote in listed_now(context, (one.object for one in _everything(context, manifest)), listing):
             if remote is None and not listed and not gone:
                 require_archive(context, listing, item.key)
-            stat = stored.find(item.key)
-            yield Expected(item, stat.recorded if stat is not None else manifest.entry(item.key), remote)
+            yield Expected(item, stored.recorded(item.key), remote)
             if remote is not None:
                 listed += 1
             else:
@@ -472,9 +530,8 @@ def _selected(
             found, () if expect is Discovery.LISTING else named_objects(one.object for one in earlier)
         ):
             item = candidate.object
-            stat = stored.find(item.key)
-            entry = stat.recorded if stat is not None else manifest.entry(item.key)
-            wanted = stat is not None or entry is not None or candidate.remote is not None
+            entry = stored.recorded(item.key)
+            wanted = entry is not None or stored.has(item.key) or candidate.remote is not None
             if not wanted and expect is not Discovery.LISTING:
                 due = not (known.is_absent(item) or (either and known.is_replaced(item)))
                 wanted = due and expect is Discovery.CALENDAR

@@ -16,15 +16,14 @@ from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.symbols import in_capitals, is_glob
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.model import (
-    SIDECAR_SUFFIX,
     Absence,
     Action,
+    ArchiveObject,
     Candidate,
     Covered,
     Notice,
     Partition,
     Period,
-    RemoteStat,
     Series,
     Topic,
 )
@@ -50,13 +49,13 @@ from crypto_archive.plan.selection import resolve, spelled
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crypto_archive.model import ArchiveObject
+    from crypto_archive.catalog.matrix import Row
     from crypto_archive.plan.prefixes import Member, Span
     from crypto_archive.plan.selection import NamedSymbols, SeriesGroup
     from crypto_archive.root.listing import BucketListing
+    from crypto_archive.root.listing_cache import Entry
     from crypto_archive.root.presence import StoredFiles
     from crypto_archive.root.session import Context
-    from crypto_archive.s5cmd.output import Listed
 
 MONTHS_NAMED = 20
 """How many months, of those that a notice is about, are named one by one."""
@@ -88,14 +87,16 @@ class ListedSeries:
     contents: dict[date, tuple[int, int]] = field(default_factory=dict)
     knows_months: bool = False
 
-    def add_day(self, day: Candidate, span: Span) -> None:
-        """Take in a daily object; outside of the wanted span it is evidence only."""
-        first, size = _month_of(day), max(0, (day.remote.size if day.remote else 0) - ZIP_OVERHEAD_BYTES)
-        total, least = self.contents.get(first, (0, size))
-        self.contents[first] = total + size, min(least, size)
-        self.seen = Days(self.seen | dayset.of_period(day.object.period))
-        if span.first <= day.object.period <= span.last:
-            self.days.append(day)
+    def take_days(self, listed: Iterable[Candidate], span: Span) -> None:
+        """Take in all its daily objects; those outside of the wanted span are evidence only."""
+        days = sorted(listed, key=_day_of)  # a day without its zero is listed elsewhere
+        self.seen = dayset.of_days(map(_day_of, days))
+        self.contents = {}
+        for first, of_month in groupby(days, key=_month_of):
+            sizes = [max(0, day.remote.size - ZIP_OVERHEAD_BYTES) for day in of_month if day.remote]
+            self.contents[first] = sum(sizes), min(sizes, default=0)
+        first_day, last_day = span.first.first_day, span.last.first_day
+        self.days = [day for day in days if first_day <= _day_of(day) <= last_day]
 
     def there(self, group: SeriesGroup, stored: StoredFiles | None) -> tuple[ObjectDays, dict[date, MonthAnswer]]:
         """Return the days of its objects, and what is known of each of its months."""
@@ -162,6 +163,7 @@ class ListedGroup:
         self._names = names
         self._endings = endings or Endings(context, listing)
         self._spans = _spans(context, group)
+        self._keys = {partition: _Keys(group.row, partition) for partition in Partition}
         self._named: frozenset[str] = frozenset()
         self._found: set[str] = set()
         self._ended: list[_Ended] = []
@@ -269,11 +271,10 @@ class ListedGroup:
         if Partition.DAILY in scope.prefixes:
             span = self._spans[Partition.DAILY]
             days = self._wanted(scope, Partition.DAILY, members)
-            for member, of_series in groupby(days, key=lambda day: _member(day.object)):
-                found = ListedSeries(self._series(member), months=months.pop(member, {}), knows_months=knows_months)
-                for day in of_series:
-                    found.add_day(day, span)
-                found.days.sort(key=lambda day: day.object.period.first_day)  # a day without its zero sorts elsewhere
+            for series, of_series in groupby(days, key=_series_of):
+                member = series.symbol, series.interval
+                found = ListedSeries(series, months=months.pop(member, {}), knows_months=knows_months)
+                found.take_days(of_series, span)
                 members.pop(member, None)
                 yield found
         for member in members:
@@ -284,36 +285,22 @@ class ListedGroup:
 
     def _wanted(self, scope: Scope, partition: Partition, members: Iterable[Member]) -> Iterator[Candidate]:
         """Yield the listed objects of the wanted series, each once, whatever their dates."""
-        row, wanted = self._group.row, frozenset(members)
-        seen: dict[Member, int] = {}
-        for prefix in scope.prefixes[partition]:
-            for key, stat in self._with_sidecars(self._listing.objects(prefix)):
-                item = row.parse(key)
-                if item is None or (member := _member(item)) not in wanted or item.period.partition is not partition:
-                    continue
-                bit, before = _bit(item), seen.get(member, 0)
-                if before & bit:
+        wanted, keys = frozenset(members), self._keys[partition]
+        entries = (entry for prefix in scope.prefixes[partition] for entry in self._listing.objects(prefix))
+        before: dict[Series, int] = {}
+        for series, listed in groupby(keys.read(entries), key=_series_of):
+            if (series.symbol, series.interval) not in wanted:
+                continue
+            # A number per key, as bits: so the objects of a long listing cost next to no memory.
+            earlier, here = before.get(series, 0), dict[str, ArchiveObject]()
+            for one in listed:
+                item = one.object
+                if item.key in here or (earlier and earlier >> keys.number(item) & 1):
                     self._repeated += 1
                     continue
-                seen[member] = before | bit
-                yield Candidate(item, stat)
-
-    def _with_sidecars(self, listed: Iterable[Listed]) -> Iterator[tuple[str, RemoteStat]]:
-        """Join each zip with the sidecar that follows it in the order of the keys."""
-        last: Listed | None = None
-        for entry in listed:
-            if entry.key.endswith(SIDECAR_SUFFIX):
-                if last is not None and entry.key == last.key + SIDECAR_SUFFIX:
-                    yield last.key, last.stat._replace(sidecar_etag=entry.stat.etag or None)
-                    last = None
-            elif last is not None and entry.key == last.key:
-                self._repeated += 1
-            else:
-                if last is not None:
-                    yield last.key, last.stat._replace(has_sidecar=False)
-                last = entry
-        if last is not None:
-            yield last.key, last.stat._replace(has_sidecar=False)
+                here[item.key] = item
+                yield one
+            before[series] = earlier | dayset.of_numbers(map(keys.number, here.values()))
 
     # Second looks
 
@@ -404,10 +391,7 @@ class ListedGroup:
             found.months = {month.object.period.first_day: month for month in listed}
             found.knows_months = True
             return
-        found.days, found.seen, found.contents = [], dayset.NONE, {}  # it lists all that was listed before, and more
-        for day in listed:
-            found.add_day(day, self._spans[Partition.DAILY])
-        found.days.sort(key=lambda day: day.object.period.first_day)
+        found.take_days(listed, self._spans[Partition.DAILY])  # all that was listed before, and more
 
     # The plan of a series
 
@@ -444,10 +428,13 @@ class ListedGroup:
                 if in_month := Days(dayset.of_period(one.object.period) & wanted):
                     yield one._replace(look=_look(one, months[first], in_month))
             return
-        days = {first: list(some) for first, some in groupby(found.days, key=_month_of)}
-        for first in sorted({*days, *(found.months if group.consolidates else ())}):
-            of_month = [day for day in days.get(first, ()) if dayset.of_period(day.object.period) & wanted]
-            month = found.months.get(first) if group.consolidates else None
+        chosen = [day for day in found.days if dayset.has(wanted, _day_of(day))]
+        if not (group.consolidates and found.months):
+            yield from chosen
+            return
+        days = {first: list(some) for first, some in groupby(chosen, key=_month_of)}
+        for first in sorted({*days, *found.months}):
+            of_month, month = days.get(first, []), found.months.get(first)
             if month is None:
                 yield from of_month
             else:
@@ -642,8 +629,16 @@ def _bits(days: Days, month: Candidate) -> int:
     return days >> (month.object.period.first_day - dayset.FIRST_DAY).days
 
 
-def _month_of(day: Candidate) -> date:
-    return day.object.period.first_day.replace(day=1)
+def _day_of(one: Candidate) -> date:
+    return one.object.period.first_day
+
+
+def _month_of(one: Candidate) -> date:
+    return one.object.period.first_day.replace(day=1)
+
+
+def _series_of(one: Candidate) -> Series:
+    return one.object.series
 
 
 def _spans(context: Context, group: SeriesGroup) -> dict[Partition, Span]:
@@ -664,11 +659,44 @@ def _member(item: ArchiveObject) -> Member:
     return item.series.symbol, item.series.interval
 
 
-def _bit(item: ArchiveObject) -> int:
-    """Return a number with one bit, which marks this key among those of its series.
+class _Keys:
+    """Reads the keys of a row in one partition.
 
-    A series needs as many bits as it has days, so that the objects of a long listing cost next to no memory. One known
-    key has a month without its leading zero (``2020-8``); it differs from the key with the zero.
+    Those of a series differ in their dates alone, and most series have the same dates: so few have to be parsed.
     """
-    odd_date = str(item.period) not in item.key
-    return 1 << (2 * max(0, (item.period.first_day - dayset.FIRST_DAY).days) + odd_date)
+
+    def __init__(self, row: Row, partition: Partition) -> None:
+        self._row = row
+        self._partition = partition
+        self._periods: dict[str, Period] = {}
+        self._odd: set[str] = set()
+
+    def read(self, entries: Iterable[Entry]) -> Iterator[Candidate]:
+        """Yield the objects of the partition; other keys are left out."""
+        periods, series = self._periods, None
+        head, tail, begin, end = "", "", 0, 0
+        for key, stat in entries:
+            if series is not None and key.startswith(head) and key.endswith(tail):
+                period = periods.get(key[begin : len(key) - end])
+                if period is not None:
+                    yield Candidate(ArchiveObject(key, series, period), stat)
+                    continue
+            item = self._row.parse(key)
+            if item is None or item.period.partition is not self._partition:
+                continue
+            text = str(item.period)
+            prefix = self._row.key_pattern.series_prefix(self._partition, item.series.symbol, item.series.interval)
+            if key.startswith(prefix + text):
+                series, head, tail = item.series, prefix, key[len(prefix + text) :]
+                begin, end = len(head), len(tail)
+                periods[text] = item.period
+            else:
+                self._odd.add(key)
+            yield Candidate(item, stat)
+
+    def number(self, item: ArchiveObject) -> int:
+        """Return a number that identifies a key among those of its series.
+
+        One known key has a month without its leading zero (``2020-8``); it differs from the key with the zero.
+        """
+        return 2 * max(0, (item.period.first_day - dayset.FIRST_DAY).days) + (item.key in self._odd)

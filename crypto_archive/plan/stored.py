@@ -7,15 +7,16 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from crypto_archive.files import LineSorter
-from crypto_archive.model import SIDECAR_SUFFIX, DateRange
+from crypto_archive.model import DateRange
 from crypto_archive.plan.prefixes import chunked, stored_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from crypto_archive.model import ArchiveObject, Market, Partition, RemoteStat
-    from crypto_archive.plan.prefixes import Member, Scope
+    from crypto_archive.plan.prefixes import Member
     from crypto_archive.root.listing import BucketListing
+    from crypto_archive.root.listing_cache import Entry
     from crypto_archive.root.session import Context
 
 WORTH_COUNTING = 20
@@ -96,27 +97,17 @@ def _in_folder(
             listing.prepare(prefixes)
         for scope in chunk:
             members = frozenset(scope.members)
-            with closing(_listed(listing, scope, partition)) as entries:
+            with closing(_listed(listing, scope.prefixes[partition])) as entries:
                 entry = next(entries, None)
                 while item is not None and _member(item) in members:
-                    while entry is not None and entry[0] < item.key:
+                    while entry is not None and entry.key < item.key:
                         entry = next(entries, None)
                     if listing.is_cut_short:
                         return  # what is missing from it may exist
-                    yield item, entry[1] if entry is not None and entry[0] == item.key else None
+                    yield item, entry.stat if entry is not None and entry.key == item.key else None
                     item = next(items, None)
 
 
-def _listed(
-    listing: BucketListing, scope: Scope, partition: Partition
-) -> Generator[tuple[str, RemoteStat], None, None]:
-    """Yield the zips below the prefixes of a scope in the order of their keys, each with whether it has a sidecar."""
-    for prefix in scope.prefixes[partition]:
-        last = None
-        for entry in listing.objects(prefix):
-            if last is not None:
-                has_sidecar = entry.key == last.key + SIDECAR_SUFFIX
-                yield last.key, last.stat._replace(has_sidecar=has_sidecar)
-            last = None if entry.key.endswith(SIDECAR_SUFFIX) else entry
-        if last is not None:
-            yield last.key, last.stat._replace(has_sidecar=False)
+def _listed(listing: BucketListing, prefixes: Iterable[str]) -> Generator[Entry, None, None]:
+    for prefix in prefixes:
+        yield from listing.objects(prefix)

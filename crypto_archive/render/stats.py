@@ -16,6 +16,7 @@ from crypto_archive.events import (
     Checked,
     DaysCovered,
     DaysKept,
+    DoorChosen,
     LeftAlone,
     Moved,
     MovesCounted,
@@ -267,7 +268,10 @@ class ProgressStats:
         return self.done - self.counts[Outcome.PRESENT]
 
     def _lane(self, number: int) -> LaneState:
-        return self.lanes.setdefault(number, LaneState())
+        found = self.lanes.get(number)
+        if found is None:  # not setdefault, which makes a state for every event
+            found = self.lanes[number] = LaneState()
+        return found
 
     def _plan(self, planned: PlannedObject) -> None:
         self.total = (self.total or 0) + 1
@@ -301,23 +305,23 @@ class ProgressStats:
     def _finish(self, event: ObjectFinished) -> None:
         self.done += 1
         self.counts[event.outcome] += 1
-        if event.outcome is Outcome.PRESENT and event.lane is None:
+        is_present = event.outcome is Outcome.PRESENT
+        if is_present and event.lane is None:
             return
         self.bytes_finished += event.bytes_fetched
-        if event.outcome is not Outcome.PRESENT and event.remote is not None:
+        if not is_present and event.remote is not None:
             self._expected = max(0, self._expected - event.remote.size)
         if event.lane is not None:
             lane = self._lane(event.lane)
             lane.finished += 1
             lane.published += event.bytes_fetched
-        self._take_from_staging(event.bytes_fetched, event.lane)
+            self._take_from_staging(event.bytes_fetched, [lane])
+        else:
+            self._take_from_staging(event.bytes_fetched, sorted(self.lanes.values(), key=lambda one: -one.staged))
         self._advance()
 
-    def _take_from_staging(self, size: int, number: int | None) -> None:
+    def _take_from_staging(self, size: int, lanes: Iterable[LaneState]) -> None:
         """Take finished bytes out of staging: from the lane that fetched them, or else from the fullest lanes."""
-        if size == 0:
-            return
-        lanes = sorted(self.lanes.values(), key=lambda lane: -lane.staged) if number is None else [self._lane(number)]
         for lane in lanes:
             taken = min(size, lane.staged)
             self._stage(lane, lane.staged - taken)
@@ -445,6 +449,8 @@ def _details(event: ProgressEvent) -> Iterator[Remark]:
         attempt = "" if event.attempt == 1 else f", attempt {event.attempt}"
         text = f"{event.label}, {format_count(event.objects, 'object')}, lane {event.lane + 1}{attempt}"
         yield Remark(RemarkKind.DETAIL, text, f"batch {event.batch}")
+    elif isinstance(event, DoorChosen):
+        yield Remark(RemarkKind.DETAIL, event.url, f"via {event.via}", event.reason)
     elif isinstance(event, Checked) and not event.verdict.is_bad:
         yield Remark(RemarkKind.DETAIL, event.object_key, event.verdict, event.reason)
     elif isinstance(event, Moved):

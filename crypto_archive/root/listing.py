@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 from crypto_archive.catalog.keys import KEYS_A_REQUEST
 from crypto_archive.errors import EnvironmentFailure
-from crypto_archive.model import Notice, RemoteStat
-from crypto_archive.root.listing_cache import FOLDERS, ListingStore, is_damaged, remove
+from crypto_archive.model import Notice
+from crypto_archive.root.listing_cache import FOLDERS, ListingStore, is_damaged, joined, remove
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import find_binary
 from crypto_archive.s5cmd.output import Listed
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from crypto_archive.config.run_config import Access, Request
-    from crypto_archive.root.listing_cache import CachedListing, Recording
+    from crypto_archive.root.listing_cache import CachedListing, Entry, Page, Recording
     from crypto_archive.root.store import Root
     from crypto_archive.s5cmd.binary import Binary
 
 KEYS_A_REPORT = 500
 """After how many keys of a listing it is reported how many there are: half a request."""
-_NO_STAT = RemoteStat(0, "", datetime.fromtimestamp(0, UTC))
+_NO_STAT = (0, "", datetime.fromtimestamp(0, UTC))
 
 
 class BucketListing:
@@ -107,20 +107,24 @@ class BucketListing:
                     hint="Free some space in the folder for temporary files, or set TMPDIR to another folder.",
                 ) from error
 
-    def objects(self, prefix: str) -> Iterator[Listed]:
-        """Yield every object whose key starts with a prefix, sorted by key; if it was not prepared, as it is listed."""
+    def objects(self, prefix: str) -> Iterator[Entry]:
+        """Yield every object whose key starts with a prefix, sorted by key; if it was not prepared, as it is listed.
+
+        Sidecars are not objects of their own: each object comes with what is listed of its sidecar.
+        """
         found = self._ready.get(prefix) or self._find(prefix)
         last = ""
         if found is not None:
             try:
-                for entry in self._store.entries(found, prefix):
-                    yield entry
-                    last = entry.key
+                for entries in self._store.pages(found, prefix):
+                    yield from entries
+                    last = entries[-1].key if entries else last
             except sqlite3.Error:
                 self._evict(found)
             else:
                 return
-        yield from (entry for entry in self._streamed(prefix) if entry.key > last)
+        for page in self._streamed(prefix):
+            yield from (entry for entry in page.entries() if entry.key > last)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         """Return the names of the folders directly under a prefix that ends in ``/``."""
@@ -128,7 +132,8 @@ class BucketListing:
         found = None if self._is_mute else self._find(FOLDERS + prefix, exact=True)
         if found is not None:
             try:
-                return tuple(entry.key.removeprefix(found.prefix) for entry in self._store.entries(found, found.prefix))
+                pages = self._store.pages(found, found.prefix)
+                return tuple(entry.key.removeprefix(found.prefix) for page in pages for entry in page)
             except sqlite3.Error:
                 self._evict(found)
         names = listing.list_folders(self._binary, self._access, prefix, cancelled=self.cancelled)
@@ -138,7 +143,7 @@ class BucketListing:
             with suppress(sqlite3.Error):
                 recording = self._store.begin(FOLDERS + prefix, self._now())
                 for name in names:
-                    recording.add(Listed(FOLDERS + prefix + name, _NO_STAT))
+                    recording.add(Listed(FOLDERS + prefix + name, *_NO_STAT))
                 self._store.finish([recording])
         return names
 
@@ -187,14 +192,13 @@ class BucketListing:
         recordings = [self._store.begin(prefix, self._now()) for prefix in prefixes]
         whole = False
         try:
-            found = listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled)
-            for number, entry in enumerate(found, 1):
-                self._heard = True
-                if number % KEYS_A_REPORT == 0:
-                    self.on_keys(KEYS_A_REPORT)
-                at = bisect_right(prefixes, entry.key) - 1
-                if at >= 0 and entry.key.startswith(prefixes[at]):
-                    recordings[at].add(entry)
+            at = 0
+            for one in self._listed(prefixes):
+                if not one.key.startswith(prefixes[at]):
+                    at = max(0, bisect_right(prefixes, one.key) - 1)
+                    if not one.key.startswith(prefixes[at]):  # it was not asked for
+                        continue
+                recordings[at].add(one)
             whole = not self.is_cut_short
         finally:
             for recording in recordings:
@@ -202,29 +206,36 @@ class BucketListing:
                     self._count(recording.count)
             self._close(recordings, whole=whole)
 
-    def _streamed(self, prefix: str) -> Iterator[Listed]:
+    def _streamed(self, prefix: str) -> Iterator[Page]:
         """List one prefix and yield its objects as they come; it is cached if the listing completes."""
         recording: Recording | None = None
         with suppress(sqlite3.Error):
             recording = self._store.begin(prefix, self._now())
         count, whole = 0, False
         try:
-            for entry in listing.list_objects(self._binary, self._access, [prefix], cancelled=self.cancelled):
-                count, self._heard = count + 1, True
-                if count % KEYS_A_REPORT == 0:
-                    self.on_keys(KEYS_A_REPORT)
+            for page in joined(self._listed([prefix])):
+                count += page.listed
                 if recording is not None:
                     try:
-                        recording.add(entry)
+                        self._store.add_page(recording.listing, page)
                     except sqlite3.Error:
                         recording = None
-                yield entry
+                yield page
             whole = not self.is_cut_short
         finally:
             self._count(count)
             if recording is not None:
                 with suppress(sqlite3.Error):
                     self._close([recording], whole=whole)
+
+    def _listed(self, prefixes: Sequence[str]) -> Iterator[Listed]:
+        """List prefixes, and report how much has been listed."""
+        found = listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled)
+        for number, one in enumerate(found, 1):
+            if number % KEYS_A_REPORT == 0:
+                self.on_keys(KEYS_A_REPORT)
+            self._heard = True
+            yield one
 
     def _close(self, recordings: Sequence[Recording], *, whole: bool) -> None:
         if whole:

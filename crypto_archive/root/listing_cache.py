@@ -10,27 +10,28 @@ import sqlite3
 import zlib
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from crypto_archive.model import RemoteStat
+from crypto_archive.model import SIDECAR_SUFFIX, RemoteStat
 from crypto_archive.root.database import require_own_files
-from crypto_archive.s5cmd.output import Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from crypto_archive.s5cmd.output import Listed
 
 KEPT_SECONDS = 86_400.0
 """How long listings are kept; readers decide how old one may be, which is less."""
 FOLDERS = "folders of "
 """Precedes the prefix of a listing of folders; no key begins like this."""
 PAGE = 250
-"""Entries that are written and read together."""
+"""Objects that are written and read together; with their sidecars, those of half a request."""
 LARGEST_PAGE = 1 << 22
-"""Its size in bytes, unpacked; as a rule 30,000."""
+"""Its size in bytes, unpacked; as a rule 50,000."""
 _HUGE = 1 << 63
 
-VERSION = 3
+VERSION = 4
 # Numbers are never reused (AUTOINCREMENT): a recording that another process evicted must not continue as a new one.
 # Keys are bytes, so that prefix + 0xFF, a byte that UTF-8 never contains, sorts after all keys with that prefix.
 _SCHEMA = f"""
@@ -62,6 +63,115 @@ class CachedListing(NamedTuple):
     number: int
     prefix: str
     asked_at: float
+
+
+class Entry(NamedTuple):
+    """An object of a listing: its key, and what the listing says of it and of its sidecar."""
+
+    key: str
+    stat: RemoteStat
+
+
+class Page:
+    """Consecutive objects of a listing, joined with the sidecars that follow them.
+
+    In columns: so they are packed, unpacked and checked without a line of ours for each of very many objects.
+
+    Attributes:
+        keys: The keys of the objects.
+        listed: How many keys were added, sidecars included.
+    """
+
+    def __init__(self) -> None:
+        self.listed = 0
+        self.keys: list[str] = []
+        self._sizes: list[int] = []
+        self._etags: list[str] = []
+        self._times: list[datetime] = []
+        self._sidecars: list[str | None] = []  # their ETags; None without a sidecar
+        self._at = 0
+        self._sidecar = ""
+
+    def add(self, one: Listed) -> bool:
+        """Add what is listed next; return False, and add nothing, if it belongs on the next page.
+
+        A sidecar belongs to the object before it; one without its object is left out. Of an object that is listed twice
+        in a row, the first has the sidecar.
+        """
+        key, size, etag, moment = one
+        if key == self._sidecar:
+            self._sidecars[self._at] = etag
+            self._sidecar = ""
+            self.listed += 1
+            return True
+        if key.endswith(SIDECAR_SUFFIX):
+            self.listed += 1
+            return True
+        if not self.keys or key != self.keys[-1]:
+            if len(self.keys) >= PAGE:
+                return False
+            self._at, self._sidecar = len(self.keys), key + SIDECAR_SUFFIX
+        self.listed += 1
+        self.keys.append(key)
+        self._sizes.append(size)
+        self._etags.append(etag)
+        self._times.append(moment)
+        self._sidecars.append(None)
+        return True
+
+    def entries(self) -> list[Entry]:
+        """Return its objects."""
+        columns = zip(self.keys, self._sizes, self._etags, self._times, self._sidecars, strict=True)
+        return [
+            Entry(key, RemoteStat(size, etag, moment, sidecar is not None, None, sidecar or None))
+            for key, size, etag, moment, sidecar in columns
+        ]
+
+    def packed(self) -> bytes:
+        """Return it in the form in which it is stored."""
+        times = [moment.isoformat() for moment in self._times]
+        columns = (self.keys, self._sizes, self._etags, times, self._sidecars)
+        return zlib.compress(json.dumps(columns, ensure_ascii=False).encode(), 1)
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Page:
+        """Return a page that was stored; raise ``sqlite3.DatabaseError`` if it is damaged."""
+        page = cls()
+        try:
+            unpacking = zlib.decompressobj()
+            columns = json.loads(unpacking.decompress(packed, LARGEST_PAGE))
+            if not unpacking.eof:
+                raise ValueError("it breaks off or is too large")
+            page.keys, page._sizes, page._etags, times, page._sidecars = columns
+            page._times = list(map(datetime.fromisoformat, times))
+            page._check()
+        except (zlib.error, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise sqlite3.DatabaseError(f"a page is damaged: {error}") from error
+        return page
+
+    def _check(self) -> None:
+        """Raise ``ValueError`` or ``TypeError`` if no page of ours is like this."""
+        columns: tuple[list[Any], ...] = (self.keys, self._sizes, self._etags, self._sidecars)
+        types: tuple[set[type], ...] = ({str}, {int}, {str}, {str, type(None)})
+        if not all({*map(type, column)} <= allowed for column, allowed in zip(columns, types, strict=True)):
+            raise TypeError("an entry has other types")
+        if not self.keys or {len(column) for column in columns} != {len(self._times)}:
+            raise ValueError("its columns differ in length")
+        if min(self._sizes) < 0 or max(self._sizes) >= _HUGE or {moment.tzinfo for moment in self._times} != {UTC}:
+            raise ValueError("a size or a time is impossible")
+        "".join(self.keys).encode()
+
+
+def joined(listed: Iterable[Listed]) -> Iterator[Page]:
+    """Yield the pages of a listing whose keys come in their order."""
+    page = Page()
+    for one in listed:
+        if not page.add(one):
+            yield page
+            page = Page()
+            page.add(one)
+    if page.keys:
+        yield page
 
 
 class ListingStore:
@@ -109,8 +219,8 @@ class ListingStore:
         found = self._connection.execute(query, (self._place, since, until, *beginnings)).fetchone()
         return None if found is None else CachedListing(*found)
 
-    def entries(self, listing: CachedListing, prefix: str) -> Iterator[Listed]:
-        """Yield the entries of a listing whose keys begin with a prefix, sorted by key; may raise ``Evicted``."""
+    def pages(self, listing: CachedListing, prefix: str) -> Iterator[list[Entry]]:
+        """Yield the objects of a listing whose keys begin with a prefix, sorted by key; may raise ``Evicted``."""
         # One query for listing and pages, so that both are of the same moment, whatever other processes write.
         query = (
             "SELECT entries FROM listing LEFT JOIN page ON listing = number AND last >= ? AND first < ? "
@@ -121,7 +231,12 @@ class ListingStore:
         for (packed,) in self._connection.execute(query, (start, start + b"\xff", listing.number)):
             exists = True
             if packed is not None:
-                yield from (entry for entry in unpacked(packed) if entry.key.startswith(prefix))
+                page = Page.unpacked(packed)
+                entries = page.entries()
+                if min(page.keys).startswith(prefix) and max(page.keys).startswith(prefix):  # so do all between
+                    yield entries
+                else:
+                    yield [entry for entry in entries if entry.key.startswith(prefix)]
         if not exists:
             raise Evicted(f"the listing of {listing.prefix!r} is gone")
 
@@ -158,35 +273,43 @@ class ListingStore:
             for statement in _DELETE_OLD:
                 connection.execute(statement.format(old="asked_at >= ? AND place = ?"), (moment, self._place))
 
-    def add_page(self, listing: CachedListing, entries: list[Listed]) -> None:
-        """Write a page of entries, which follow those of earlier pages."""
-        keys = [entry.key.encode() for entry in entries]
+    def add_page(self, listing: CachedListing, page: Page) -> None:
+        """Write a page, which follows the earlier ones."""
+        row = (listing.number, min(page.keys).encode(), max(page.keys).encode(), page.packed())
         with self._connection as connection:
-            row = (listing.number, min(keys), max(keys), _packed(entries))
             connection.execute("INSERT INTO page VALUES (?, ?, ?, ?)", row)
 
 
 class Recording:
-    """A listing that is being written."""
+    """A listing that is being written.
+
+    Attributes:
+        listing: The listing.
+    """
 
     def __init__(self, store: ListingStore, listing: CachedListing) -> None:
-        self._store = store
         self.listing = listing
-        self.count = 0
-        self._waiting: list[Listed] = []
+        self._store = store
+        self._written = 0
+        self._page = Page()
 
-    def add(self, entry: Listed) -> None:
-        """Add the next entry in the order of the keys."""
-        self.count += 1
-        self._waiting.append(entry)
-        if len(self._waiting) >= PAGE:
+    @property
+    def count(self) -> int:
+        """How many keys it has so far."""
+        return self._written + self._page.listed
+
+    def add(self, one: Listed) -> None:
+        """Add the next object or sidecar in the order of the keys."""
+        if not self._page.add(one):
             self.flush()
+            self._page.add(one)
 
     def flush(self) -> None:
         """Write what was added since the last page."""
-        if self._waiting:
-            self._store.add_page(self.listing, self._waiting)
-            self._waiting = []
+        if self._page.keys:
+            self._store.add_page(self.listing, self._page)
+            self._written += self._page.listed
+            self._page = Page()
 
 
 def is_damaged(error: sqlite3.Error) -> bool:
@@ -226,33 +349,6 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def _packed(entries: list[Listed]) -> bytes:
-    rows = [[entry.key, entry.stat.size, entry.stat.etag, entry.stat.last_modified.timestamp()] for entry in entries]
-    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 1)
-
-
-def unpacked(packed: bytes) -> list[Listed]:
-    """Return the entries of a page; raise ``sqlite3.DatabaseError`` if it is damaged."""
-    try:
-        unpacking = zlib.decompressobj()
-        rows = json.loads(unpacking.decompress(packed, LARGEST_PAGE))
-        if not unpacking.eof:
-            raise ValueError("it breaks off or is too large")
-        entries = [_listed(*row) for row in rows]
-        "".join(entry.key for entry in entries).encode()
-    except (zlib.error, ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
-        raise sqlite3.DatabaseError(f"a page is damaged: {error}") from error
-    return entries
-
-
-def _listed(key: object, size: object, etag: object, moment: object) -> Listed:
-    if not (isinstance(key, str) and isinstance(etag, str) and isinstance(size, int) and 0 <= size < _HUGE):
-        raise ValueError("an entry has other types")
-    if not isinstance(moment, int | float):
-        raise TypeError("a time is not a number")
-    return Listed(key, RemoteStat(size, etag, datetime.fromtimestamp(moment, UTC)))
-
-
 MOST_PAGES = 200
 """The most pages that are read; one takes less than a millisecond."""
 
@@ -284,7 +380,7 @@ def _symbols(connection: sqlite3.Connection, folders: Collection[str]) -> Iterat
             if prefix == FOLDERS + folder or (folder.startswith(prefix) and prefix.startswith("data/")):
                 for packed in _pages(connection, number, pages_left):
                     pages_left -= 1
-                    names = (entry.key.removeprefix(FOLDERS) for entry in unpacked(packed))
+                    names = (key.removeprefix(FOLDERS) for key in Page.unpacked(packed).keys)
                     yield from (
                         name.removeprefix(folder).partition("/")[0] for name in names if name.startswith(folder)
                     )

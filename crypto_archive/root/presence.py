@@ -26,7 +26,7 @@ _FOLDERS_KEPT = 16
 
 
 class _Folder(NamedTuple):
-    """Names alone, not the entries of ``os.scandir``: a folder has thousands, and several folders are kept."""
+    """Names of files alone, not the entries of ``os.scandir``: a folder has thousands, and several folders are kept."""
 
     path: str
     names: frozenset[str]
@@ -72,8 +72,7 @@ class StoredFiles:
         size = _size(f"{place.path}/{name}") if name in place.names else None
         if size is None:
             return None
-        rows = self._rows(key.rpartition("/")[0])
-        return StoredStat(size, rows.recorded.get(key) or rows.beneath.get(key))
+        return StoredStat(size, self.recorded(key))
 
     def find(self, key: str) -> StoredStat | None:
         """Return what ``stat`` returns, and None also where the layout has no place for the object."""
@@ -81,6 +80,19 @@ class StoredFiles:
             return self.stat(key)
         except ValueError:
             return None
+
+    def has(self, key: str) -> bool:
+        """Whether an object's file exists, as its folder shows; False also where the layout has no place for it."""
+        try:
+            folder, _, name = self._path(key).rpartition("/")
+            return name in self._folder(folder).names
+        except ValueError:
+            return False
+
+    def recorded(self, key: str) -> ManifestEntry | None:
+        """Return the record of an object, whether its file exists or not."""
+        rows = self._rows(key.rpartition("/")[0])
+        return rows.recorded.get(key) or rows.beneath.get(key)
 
     def sidecar_etag(self, key: str) -> str | None:
         """Return the ETag that the sidecar on disk would have in the archive, None if there is none.
@@ -120,7 +132,7 @@ class StoredFiles:
 
     def _read_folder(self, path: str) -> _Folder:
         folder = self._root.path.joinpath(*plain_parts(path)) if path else self._root.path
-        return _Folder(str(folder), frozenset(entry.name for entry in scan_folder(folder)))
+        return _Folder(str(folder), frozenset(entry.name for entry in scan_folder(folder) if is_file(entry)))
 
     def _read_rows(self, folder: str) -> _Rows:
         prefix = folder and f"{folder}/"

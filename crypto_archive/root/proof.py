@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.catalog.layouts import NoPlace
-from crypto_archive.model import Verdict, is_md5
+from crypto_archive.model import SIDECAR_SUFFIX, Verdict, is_md5
 from crypto_archive.root.zips import zip_fault
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crypto_archive.model import ManifestEntry, RemoteStat
     from crypto_archive.root.store import Root
 
@@ -23,8 +23,13 @@ _SIDECAR = re.compile(r"(?P<digest>[0-9a-fA-F]{64})(?:[ \t]+\*?(?P<name>[^\r\n]*
 # A real sidecar has about 100 bytes; a longer file is something else, such as an error page.
 _SIDECAR_LIMIT = 4096
 _CHUNK_BYTES = 1 << 18
-"""Read together; a file that is not longer, as most are, is kept in memory while it is checked."""
+"""A file that is not longer, as most are, is kept in memory while it is checked."""
+# The system takes larger pieces of memory back from a thread each time, and clears them again.
+_FEW_BYTES = 1 << 16
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_READ_NOW = _READ | getattr(os, "O_NONBLOCK", 0)
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+"""The errors of opening what does not exist, a link in a circle, or a socket."""
 
 
 class Sidecar(NamedTuple):
@@ -82,6 +87,16 @@ def _head_of(sidecar: str | Path) -> bytes:
         os.close(descriptor)
 
 
+def _head_if_file(sidecar: str) -> bytes | None:
+    descriptor = _open_regular(sidecar)
+    if descriptor is None:
+        return None
+    try:
+        return _read_at_most(descriptor, _SIDECAR_LIMIT + 1)
+    finally:
+        os.close(descriptor)
+
+
 def _text_of(content: bytes) -> str:
     if len(content) > _SIDECAR_LIMIT:
         raise ValueError(f"expected about 100 bytes, found more than {_SIDECAR_LIMIT}")
@@ -113,33 +128,52 @@ def _digest(path: str | Path, *, md5: bool) -> tuple[Digest, str | Path | bytes]
     """Read a file once, and return its digests with its bytes if they are few, else with its path."""
     descriptor = os.open(path, _READ)
     try:
-        content = _read_at_most(descriptor, _CHUNK_BYTES + 1)
-        if len(content) > _CHUNK_BYTES:
-            return _digest_rest(content, descriptor, md5=md5), path
+        return _digest_open(descriptor, path, md5=md5)
     finally:
         os.close(descriptor)
+
+
+def _digest_open(descriptor: int, path: str | Path, *, md5: bool) -> tuple[Digest, str | Path | bytes]:
+    content = _read_at_most(descriptor, _CHUNK_BYTES + 1)
+    if len(content) > _CHUNK_BYTES:
+        return _digest_rest(content, descriptor, md5=md5), path
     its_md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if md5 else ""
     return Digest(hashlib.sha256(content).hexdigest(), its_md5, len(content)), content
 
 
-def _digest_rest(chunk: bytes, descriptor: int, *, md5: bool) -> Digest:
+def _digest_rest(head: bytes, descriptor: int, *, md5: bool) -> Digest:
     """Read a file whose beginning has been read to its end, and return its digests."""
-    sha256, its_md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    while chunk:
-        sha256.update(chunk)
-        if md5:
-            its_md5.update(chunk)
-        size += len(chunk)
-        chunk = os.read(descriptor, _CHUNK_BYTES)
+    sha256, its_md5, size = hashlib.sha256(head), hashlib.md5(head if md5 else b"", usedforsecurity=False), len(head)
+    chunk = memoryview(bytearray(_CHUNK_BYTES))
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+        while count := file.readinto(chunk):
+            sha256.update(chunk[:count])
+            if md5:
+                its_md5.update(chunk[:count])
+            size += count
     return Digest(sha256.hexdigest(), its_md5.hexdigest() if md5 else "", size)
 
 
 def _read_at_most(descriptor: int, size: int) -> bytes:
     """Read an open file to its end, or as many bytes; calls of the system, since file objects take twice as long."""
-    content = os.read(descriptor, size)
-    while more := os.read(descriptor, size - len(content)):
+    content = os.read(descriptor, min(size, _FEW_BYTES))
+    while more := os.read(descriptor, min(size - len(content), _FEW_BYTES)):
         content += more
     return content
+
+
+def _open_regular(path: str) -> int | None:
+    """Open a regular file, or a link to one; None where there is none. Does not wait, as for a pipe."""
+    try:
+        descriptor = os.open(path, _READ_NOW)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _excerpt(text: str) -> str:
@@ -249,22 +283,28 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None, remote: Remo
     be compared with it.
     """
     try:
-        path, sidecar = root.file(key), root.file(sidecar_key(key))
+        path = root.path_of(key)
     except NoPlace as error:
         return Proof(Verdict.MISSING, NOT_READ, str(error))
-    if not path.is_file():
-        reason = "it is not a regular file" if path.exists() else "the file does not exist"
-        return Proof(Verdict.MISSING, NOT_READ, reason)
+    name, sidecar = path.rpartition("/")[2], path + SIDECAR_SUFFIX
     md5 = entry is None or _has_md5(entry) or (remote is not None and is_md5(remote.etag))
+    descriptor = None
     try:
-        has_sidecar = sidecar.is_file()
-        if entry is not None and not has_sidecar and (size := path.stat().st_size) != entry.size:
+        descriptor = _open_regular(path)
+        if descriptor is None:
+            reason = "it is not a regular file" if Path(path).exists() else "the file does not exist"
+            return Proof(Verdict.MISSING, NOT_READ, reason)
+        head = _head_if_file(sidecar)
+        if entry is not None and head is None and (size := os.fstat(descriptor).st_size) != entry.size:
             return Proof(Verdict.CORRUPT, NOT_READ, f"has {size} bytes, the manifest says {entry.size}")
-        digest, zipped = _digest(path, md5=md5)
-        said = _sidecar_says(sidecar, path.name, digest) if has_sidecar else _NO_SIDECAR
-        fault = zip_fault(zipped, path.name, read=said.verdict is not Verdict.OK)
+        digest, zipped = _digest_open(descriptor, path, md5=md5)
+        said = _NO_SIDECAR if head is None else _said(head, sidecar, name, digest)
+        fault = zip_fault(zipped, name, read=said.verdict is not Verdict.OK)
     except OSError as error:
         return Proof(Verdict.CORRUPT, NOT_READ, f"cannot be read: {error.strerror or error}")
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
     verdict, reason = _judge_stored(digest, said, entry)
     if fault is not None and verdict is not Verdict.CORRUPT:
         # Without any evidence that these are the archive's bytes, a new download may be the cure.
@@ -341,7 +381,10 @@ _NO_SIDECAR = _Said(None, "", None)
 
 
 def _sidecar_says(sidecar: str | Path, name: str, digest: Digest) -> _Said:
-    head = _head_of(sidecar)
+    return _said(_head_of(sidecar), sidecar, name, digest)
+
+
+def _said(head: bytes, sidecar: str | Path, name: str, digest: Digest) -> _Said:
     etag = _md5_of_sidecar(sidecar, head)
     # As nearly all are; what is not is for the parser to judge.
     if head.strip() == f"{digest.sha256}  {name}".encode():

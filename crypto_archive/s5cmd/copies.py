@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import SIDECAR_SUFFIX
-from crypto_archive.s5cmd.runfile import copy_line, is_inside
+from crypto_archive.s5cmd.runfile import AS_S5CMD_LIKES, Parts, copy_line, is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -46,7 +46,7 @@ class CopyCommand:
     by_pattern: bool = False
 
 
-def copy_commands(bucket: str, keys: Iterable[str], part_size_mb: int | None = None) -> Iterator[CopyCommand]:
+def copy_commands(bucket: str, keys: Iterable[str], parts: Parts = AS_S5CMD_LIKES) -> Iterator[CopyCommand]:
     """Yield commands that copy exactly these keys, by patterns wherever one copies several.
 
     Raises ValueError where a key cannot be written to a run-file.
@@ -55,7 +55,7 @@ def copy_commands(bucket: str, keys: Iterable[str], part_size_mb: int | None = N
     for key in keys:
         dated = _DATED.fullmatch(key)
         if dated is None or not _is_date(dated[2]) or not is_inside(key):
-            yield copy_by_name(bucket, key, part_size_mb)
+            yield copy_by_name(bucket, key, parts)
             continue
         head, date, tail = dated.groups()
         tails = spans.setdefault((head, _span(date)), {})
@@ -63,35 +63,44 @@ def copy_commands(bucket: str, keys: Iterable[str], part_size_mb: int | None = N
     for (head, span), tails in spans.items():
         for tail in (_BOTH, _ZIP, _SIDECAR):
             wanted = [date for date, found in tails.items() if found == tail]
-            if tail != _BOTH and len(wanted) == 1:
-                yield copy_by_name(bucket, f"{head}{wanted[0]}{tail}", part_size_mb)
-            elif wanted:
-                yield from _by_patterns(bucket, head, span, wanted, tail, part_size_mb)
+            if wanted:
+                yield from _by_patterns(bucket, head, span, wanted, tail, parts)
 
 
-def copy_by_name(bucket: str, key: str, part_size_mb: int | None = None) -> CopyCommand:
+def copy_by_name(bucket: str, key: str, parts: Parts = AS_S5CMD_LIKES) -> CopyCommand:
     """Return the command that copies one object; raises ValueError where its key cannot be written to a run-file."""
-    return CopyCommand(copy_line(bucket, key, key, part_size_mb), (key,), f"cp s3://{bucket}/{key} {key}")
+    return CopyCommand(copy_line(bucket, key, key, parts), (key,), f"cp s3://{bucket}/{key} {key}")
+
+
+def copy_from_cdn(key: str, parts: Parts = AS_S5CMD_LIKES) -> CopyCommand:
+    """Return the command that copies one object from a server without buckets, where a key is the path of its URL.
+
+    The first folder of the key passes for the bucket. Raises ValueError as ``copy_by_name`` does.
+    """
+    bucket, _, rest = key.partition("/")
+    return CopyCommand(copy_line(bucket, rest, key, parts), (key,), f"cp s3://{key} {key}")
 
 
 def _by_patterns(
-    bucket: str, head: str, span: str, wanted: list[str], tail: str, part_size_mb: int | None
+    bucket: str, head: str, span: str, wanted: list[str], tail: str, parts: Parts
 ) -> Iterator[CopyCommand]:
     """Yield a command for all wanted dates of a span, or one for each of its years if they are too far apart."""
+    if tail != _BOTH and len(wanted) == 1:
+        yield copy_by_name(bucket, f"{head}{wanted[0]}{tail}", parts)
+        return
     pattern, excluded = (wanted[0], []) if len(wanted) == 1 else (span, sorted(_others(span, set(wanted))))
     if len(excluded) > MOST_EXCLUDES and "?" in span[:4]:
         for year in dict.fromkeys(date[:4] for date in wanted):
             of_year = [date for date in wanted if date.startswith(year)]
-            yield from _by_patterns(bucket, head, f"{year}-??", of_year, tail, part_size_mb)
+            yield from _by_patterns(bucket, head, f"{year}-??", of_year, tail, parts)
         return
-    size = "" if part_size_mb is None else f"--part-size {part_size_mb} "
     # What lies next to an object under a longer name, such as a copy that somebody has left there, is not wanted.
     only = f"--include '*{_ZIP}' --include '*{_SIDECAR}' " if tail == _BOTH else ""
     but = "".join(f"--exclude '*{date}{tail}' " for date in excluded)
     source, folder = f"s3://{bucket}/{head}{pattern}{tail}", f"{head.rpartition('/')[0]}/"
     tails = (_ZIP, _SIDECAR) if tail == _BOTH else (tail,)
     keys = tuple(f"{head}{date}{end}" for date in wanted for end in tails)
-    line = f"cp {size}{only}{but}{shlex.quote(source)} {shlex.quote(folder)}"
+    line = f"cp {parts.flags}{only}{but}{shlex.quote(source)} {shlex.quote(folder)}"
     yield CopyCommand(line, keys, f"cp {source} {folder}", by_pattern=True)
 
 

@@ -62,11 +62,20 @@ class Listed(NamedTuple):
 
     Attributes:
         key: Its key, without the bucket.
-        stat: Size, ETag and time; a line says nothing of a sidecar.
+        size: Length in bytes.
+        etag: Its ETag, without quotes.
+        last_modified: When it was last written, UTC.
     """
 
     key: str
-    stat: RemoteStat
+    size: int
+    etag: str
+    last_modified: datetime
+
+    @property
+    def stat(self) -> RemoteStat:
+        """The same of its bytes; a line says nothing of a sidecar."""
+        return RemoteStat(self.size, self.etag, self.last_modified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +211,7 @@ def _entry(document: dict[str, Any], url: str) -> Listed | Folder | None:
     size, when, etag = _size(document), _moment(document.get("last_modified")), document.get("etag", "")
     if size is None or when is None or not isinstance(etag, str):
         return None
-    return Listed(key, RemoteStat(size, etag.strip('"'), when))
+    return Listed(key, size, etag.strip('"'), when)
 
 
 def _size(document: object) -> int | None:

@@ -7,7 +7,7 @@ import shlex
 import unicodedata
 from itertools import count, islice
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,28 @@ _UNWRITABLE = {"Cc", "Cs"}
 _GLOB_SIGNS = frozenset("*?")
 
 
-def copy_line(bucket: str, key: str, destination: str, part_size_mb: int | None = None) -> str:
+class Parts(NamedTuple):
+    """How s5cmd copies an object that is larger than one part.
+
+    Attributes:
+        size_mb: The size of a part in MiB; None leaves it to s5cmd: 50.
+        at_once: How many parts are under way at the same time; None leaves it to s5cmd: 5.
+    """
+
+    size_mb: int | None = None
+    at_once: int | None = None
+
+    @property
+    def flags(self) -> str:
+        """The flags of a copy command, followed by a space."""
+        size = "" if self.size_mb is None else f"--part-size {self.size_mb} "
+        return size + ("" if self.at_once is None else f"--concurrency {self.at_once} ")
+
+
+AS_S5CMD_LIKES = Parts()
+
+
+def copy_line(bucket: str, key: str, destination: str, parts: Parts = AS_S5CMD_LIKES) -> str:
     """Return the command that copies one object to a relative path, without expanding anything in its key.
 
     Raises ValueError where the key cannot be written to a run-file, or the destination could leave its folder.
@@ -31,8 +52,7 @@ def copy_line(bucket: str, key: str, destination: str, part_size_mb: int | None 
     # s5cmd takes a path that ends in "/" for a folder.
     if not is_inside(destination) or destination.endswith("/"):
         raise ValueError(f"the destination {destination!r} is not a relative path of a file")
-    size = "" if part_size_mb is None else f"--part-size {part_size_mb} "
-    return f"cp --raw {size}{shlex.quote(f's3://{bucket}/{key}')} {shlex.quote(destination)}"
+    return f"cp --raw {parts.flags}{shlex.quote(f's3://{bucket}/{key}')} {shlex.quote(destination)}"
 
 
 def is_inside(destination: str) -> bool:
@@ -65,19 +85,19 @@ def write_run_file(path: Path, lines: Iterable[str], header: str = "") -> None:
 
 
 def run_files(
-    folder: Path, number: int, lines: Iterable[str], *, batch_size: int = 100, attempt: int = 1, by_name: bool = False
+    folder: Path, number: int, lines: Iterable[str], *, batch_size: int = 100, attempt: int = 1, suffix: str = ""
 ) -> Iterator[Path]:
     """Write the run-files of a batch, each once the one before it has been used, and yield their paths.
 
     Each has at most ``batch_size`` copy commands, and is called ``batch-00001.s5cmd``, ``batch-00001-part2.s5cmd``,
-    ``batch-00001-attempt2.s5cmd``, or ``batch-00001-by-name.s5cmd`` for what no pattern of the attempt has brought.
+    ``batch-00001-attempt2.s5cmd``, or with a suffix ``batch-00001-by-name.s5cmd`` and the like.
     """
     remaining = iter(lines)
     for part in count(1):
         some = tuple(islice(remaining, batch_size))
         if not some:
             return
-        again = (f"-attempt{attempt}" if attempt > 1 else "") + ("-by-name" if by_name else "")
+        again = (f"-attempt{attempt}" if attempt > 1 else "") + suffix
         further = f"-part{part}" if part > 1 else ""
         path = folder / f"batch-{number:05d}{again}{further}.s5cmd"
         header = (

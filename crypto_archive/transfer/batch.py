@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import ObjectFinished
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.model import Batch, Outcome, PlannedObject
     from crypto_archive.s5cmd.copies import CopyCommand
-
-LARGE_BYTES = 1 << 20
-"""From this size on, an object takes longer to hash and to transfer than to ask for."""
+    from crypto_archive.transfer.door import Door
 
 
 @dataclass(slots=True)
@@ -36,6 +33,7 @@ class ObjectState:
         has_file: Whether its zip has arrived, by what s5cmd reported; ``look`` sees whether that is so.
         has_sidecar: The same of its sidecar.
         sidecar_absent: Whether the archive has no sidecar for it.
+        door: The door that it is fetched through; None before the first attempt.
         attempts: The current attempt, from 1.
         rejected: SHA-256 digests of downloads that failed the proof.
         fault: What went wrong in the current attempt, None where nothing did.
@@ -51,6 +49,7 @@ class ObjectState:
     has_file: bool = False
     has_sidecar: bool = False
     sidecar_absent: bool = False
+    door: Door | None = None
     attempts: int = 0
     rejected: set[str] = field(default_factory=set)
     fault: Fault | None = None
@@ -98,6 +97,12 @@ class ObjectState:
         """Forget what went wrong in the previous attempt."""
         self.attempts, self.fault, self.reason = attempt, None, ""
 
+    def go_through(self, door: Door) -> None:
+        """Have everything from one door: what has arrived through another one may be older."""
+        if self.door is not None and self.door is not door:
+            self._delete()
+        self.door = door
+
     def fail(self, fault: Fault, reason: str) -> None:
         """Note what went wrong; that the archive lacks the zip outweighs everything else."""
         if self.fault is not Fault.ABSENT:
@@ -106,11 +111,16 @@ class ObjectState:
     def reject(self, sha256: str, reason: str) -> None:
         """Delete the downloaded files, so that the next attempt downloads them again; or the zip, where none was."""
         self.rejected.add(sha256)
+        self.in_place = False
+        self._delete()
+        self.fault, self.reason = Fault.OTHER, reason
+
+    def _delete(self) -> None:
+        """Delete what is in staging."""
         for path in (self.file, self.sidecar):
             with suppress(FileNotFoundError):
                 os.unlink(path)
-        self.in_place = self.has_file = self.has_sidecar = self.sidecar_absent = False
-        self.fault, self.reason = Fault.OTHER, reason
+        self.has_file = self.has_sidecar = self.sidecar_absent = False
 
     def ended(self, outcome: Outcome, reason: str = "", *, refused: bool = False) -> ObjectFinished:
         """Return the event of its outcome."""
@@ -126,6 +136,7 @@ class BatchState:
     Attributes:
         staging: The folder below which its files arrive.
         objects: Its objects.
+        mean_size: The bytes of an object on average; None where some of them are unknown.
     """
 
     def __init__(self, batch: Batch, staging: Path, bucket: str, lane: int = 0) -> None:
@@ -135,15 +146,11 @@ class BatchState:
             ObjectState(item, lane, f"{staging}/{item.object.key}", in_place=item.action is Action.CHECK)
             for item in batch.items
         ]
+        sizes = [item.remote.size for item in batch.items if item.remote is not None]
+        self.mean_size = sum(sizes) // len(sizes) if len(sizes) == len(batch.items) else None
         self._source = f"s3://{bucket}/"
         self._by_key = {state.planned.object.key: state for state in self.objects}
         self._patterns: dict[str, CopyCommand] = {}
-
-    @property
-    def has_small_objects(self) -> bool:
-        """Whether its objects are known to be small, as most are: then requests cost more than bytes."""
-        sizes = [state.planned.remote.size for state in self.objects if state.planned.remote is not None]
-        return len(sizes) == len(self.objects) and sum(sizes) < LARGE_BYTES * len(sizes)
 
     @property
     def open(self) -> list[ObjectState]:
@@ -155,6 +162,12 @@ class BatchState:
         """One object for all, where every object failed in the same way; None otherwise."""
         faults = {state.fault for state in self.objects}
         return self.objects[0] if len(faults) == 1 and None not in faults else None
+
+    def go_through(self, door: Door) -> None:
+        """Expect what is open to come through this door."""
+        self._source = door.source
+        for state in self.open:
+            state.go_through(door)
 
     def expect(self, commands: Iterable[CopyCommand]) -> None:
         """Remember the commands that s5cmd is about to run: it repeats those that fail."""
@@ -187,27 +200,22 @@ class BatchState:
             # A server may lack the listing and have the objects: those are asked for by name.
             if fault in {Fault.ABSENT, Fault.DENIED}:
                 return ()
-            states = {key: state for key in pattern.keys if (state := self._find(key)[0]) and not state.is_complete}
-            for state in states.values():
-                state.fail(fault, message.error)
-            return tuple(states.values())
-        state, is_sidecar = self._find(self._keys_by_command.get(message.command, ""))
+            zips = dict.fromkeys(key.removesuffix(SIDECAR_SUFFIX) for key in pattern.keys)
+            open_ones = [self._by_key[key] for key in zips if not self._by_key[key].is_complete]
+            for one in open_ones:
+                one.fail(fault, message.error)
+            return open_ones
+        # An object that a pattern matched fails under such a command, too. Both halves are the key; it may have spaces.
+        paths = message.command.removeprefix(f"cp {self._source}")
+        key = paths[: len(paths) // 2]
+        state, is_sidecar = self._find(key if paths == f"{key} {key}" else "")
         if state is None:
             return ()
-        if is_sidecar and fault is Fault.ABSENT:
+        if is_sidecar and fault is Fault.ABSENT and not (state.door and state.door.is_optional):
             state.sidecar_absent = True
         else:
             state.fail(fault, message.error)
         return (state,)
-
-    @cached_property
-    def _keys_by_command(self) -> dict[str, str]:
-        """The keys by the commands that copy them; an object that a pattern matched fails under such a name, too."""
-        return {
-            f"cp {self._source}{key} {key}": key
-            for state in self.objects
-            for key in (state.planned.object.key, state.planned.object.sidecar_key)
-        }
 
     def _find(self, key: str) -> tuple[ObjectState | None, bool]:
         """Return the object of a key, and whether the key is its sidecar's."""

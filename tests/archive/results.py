@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +135,29 @@ def validate(document: dict[str, Any], schema: str) -> None:
 @cache
 def _validator(schema: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads((DOCS / schema).read_text("utf-8")))
+
+
+def copied_by(line: str, bucket: Path | Iterable[str]) -> list[str]:
+    """Return which keys of a bucket a copy command copies, as s5cmd reads it, each of them to the path of its name."""
+    words = shlex.split(line)
+    *options, source, destination = words[1:]
+    pattern = source.removeprefix("s3://data.binance.vision/")
+    if "--raw" in options:
+        assert destination == pattern
+        return [pattern]
+    folder = pattern.rpartition("/")[0]
+    assert destination == f"{folder}/"
+    pairs = list(pairwise(options))
+    only = [value for name, value in pairs if name == "--include"] or ["*"]
+    but = [value for name, value in pairs if name == "--exclude"]
+    if isinstance(bucket, Path):
+        bucket = [path.relative_to(bucket).as_posix() for path in (bucket / folder).iterdir()]
+    return [
+        key for key in bucket
+        if fnmatch.fnmatchcase(key, pattern)
+        and any(fnmatch.fnmatchcase(key, wanted) for wanted in only)
+        and not any(fnmatch.fnmatchcase(key, unwanted) for unwanted in but)
+    ]  # fmt: skip
 
 
 def keys_where(spec: SampleSpec, wanted: Callable[[SampleObject], bool]) -> set[str]:

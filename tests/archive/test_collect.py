@@ -18,6 +18,7 @@ from tests.archive.results import (
     assert_whole,
     collect,
     collected,
+    copied_by,
     files_below,
     in_research,
     keys_where,
@@ -55,7 +56,7 @@ def test_the_research_preset_fetches_the_bytes_of_the_bucket_to_the_paths_of_its
     assert files_below(done.root / ".crypto-archive" / "staging") == []
     assert processes_of(run.folder) == []
     _assert_the_report_tells_it(done, archive, expected)
-    _assert_the_run_folder_tells_it(done, expected)
+    _assert_the_run_folder_tells_it(done, archive, expected)
 
 
 def _assert_the_report_tells_it(done: Collected, archive: Archive, expected: set[str]) -> None:
@@ -74,11 +75,12 @@ def _assert_the_report_tells_it(done: Collected, archive: Archive, expected: set
     assert report["notices"] == []  # they would be about the preset, which is not the user's
 
 
-def _assert_the_run_folder_tells_it(done: Collected, expected: set[str]) -> None:
+def _assert_the_run_folder_tells_it(done: Collected, archive: Archive, expected: set[str]) -> None:
     assert json.loads((done.folder / "report.json").read_text("utf-8")) == done.report
     copies = [line for commands in done.run_files for line in commands]
-    assert all(line.startswith("cp --raw ") for line in copies)
-    assert len(copies) == len(set(copies)) == 2 * len(expected)
+    copied = [key for line in copies for key in copied_by(line, archive.bucket)]
+    assert sorted(copied) == sorted(key + suffix for key in expected for suffix in ("", SIDECAR))
+    assert len(copies) == len(expected)  # each series has one object here, which comes with its sidecar
     assert max(len(commands) for commands in done.run_files) <= 100
     assert not (done.folder / "failed.s5cmd").exists()
     for name in ("object-planned", "object-finished"):
@@ -138,7 +140,9 @@ def test_a_plan_from_the_calendar_fetches_the_same(run: Runner, archive: Archive
     assert done.outcomes == {"fetched": 3}
     assert done.verdicts == {"ok": 3}
     assert_same_bytes(done.root, archive.bucket, KEYS)
-    assert proxy.count("LIST") == 0
+    looked = [seen.key for seen in proxy.requests if seen.kind == "LIST"]
+    assert looked == [KEYS[0].removesuffix("13.zip")]  # what there is of the three: by the one command that copies them
+    assert (proxy.count("HEAD"), proxy.count("GET")) == (0, 6)
 
 
 @needs_the_sample

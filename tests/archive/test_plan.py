@@ -82,7 +82,7 @@ def test_totals_from_the_listing_are_those_of_the_bucket(run: Runner, archive: A
         sizes[item.market, item.data_type] += (archive.bucket / item.key).stat().st_size
     expected = {
         group: {
-            "objects": count, "sidecars": count, "commands": 2 * count, "batches": math.ceil(2 * count / 100),
+            "objects": count, "sidecars": count, "commands": count, "batches": math.ceil(count / 100),
             "bytes": sizes[group], "sized": count, "present": 0, "updates": 0, "waiting": 0, "refused": 0,
             "to_fetch": count, "bytes_to_fetch": sizes[group], "sized_to_fetch": count,
             "added_bytes": sizes[group] + count * SIDECAR_BYTES,
@@ -140,8 +140,8 @@ def test_the_table_has_totals_and_notices(run: Runner) -> None:
     assert "note" not in stdout  # a bundled preset is not the user's to correct
     assert stderr == ""
     words = [line.split() for line in run("plan", *RESEARCH, *CALENDAR, "-v").stdout.splitlines()]
-    assert ["futures_um", "klines", "2025-07-15", "2025-07-15", "12", "12", "24", "1", "unknown"] in words
-    assert ["requests", "228", "to", "fetch,", "0", "to", "list:", "4.00", "per", "planned", "object"] in words
+    assert ["futures_um", "klines", "2025-07-15", "2025-07-15", "12", "12", "12", "1", "unknown"] in words
+    assert ["requests", "171", "to", "fetch,", "0", "to", "list:", "3.00", "per", "planned", "object"] in words
     code, stdout, stderr = run("plan", *RESEARCH, *CALENDAR, "-t", "klines", "-t", "bookDepth")
     assert "note  spot bookDepth: never published by the archive; nothing to plan" in stdout
     assert "using BTCBVOLUSDT" not in stdout
@@ -183,7 +183,7 @@ def test_what_is_there_counts_as_present(run: Runner) -> None:
     for discovery in (LISTING, CALENDAR):
         found = totals(run, *THREE, *discovery, "-o", ROOT)
         assert {name: found["totals"][name] for name in ("objects", "present", "commands")} == {
-            "objects": 3, "present": 2, "commands": 2,
+            "objects": 3, "present": 2, "commands": 1,
         }  # fmt: skip
     assert files_below(run.folder) == before
 

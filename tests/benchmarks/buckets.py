@@ -1,4 +1,4 @@
-"""Buckets to measure with: many small objects, few large ones, or very many that are names of a few files."""
+"""Buckets to measure with: many small objects, few large ones, or very many of the same rows."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def downloads(bucket: Bucket, url: str, work: Path) -> list[Command]:
     }
     if importlib.util.find_spec("obstore"):
         peer = Path(__file__).with_name("obstore_peer.py")
-        ways["obstore and SHA-256, 30 lines"] = [sys.executable, peer, url, BUCKET, "data", "."]
+        ways["obstore and SHA-256"] = [sys.executable, peer, url, BUCKET, "data", "."]
     if aws := _aws():
         sync = ["s3", "sync", f"s3://{BUCKET}/data", "data", "--only-show-errors", "--no-sign-request"]
         ways["aws s3 sync"] = [*aws, *sync, "--endpoint-url", url]

@@ -14,7 +14,7 @@ from tests.benchmarks.buckets import klines_of, very_many
 from tests.benchmarks.measuring import Command, alternate
 from tests.benchmarks.peers import OURS, environment_for
 from tests.benchmarks.report import Comparison
-from tests.benchmarks.server import Front, Server, url_of
+from tests.benchmarks.server import Front, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +44,8 @@ def calendar(stage: Stage) -> Iterator[Comparison]:
 def listing(stage: Stage) -> Iterator[Comparison]:
     """A plan of half a million objects from the listing against one of a tenth, and when the first batch begins."""
     bucket = very_many(stage.folder / "bucket", LISTED, one_sidecar_in=10)  # files are what takes time to make
-    with Server(bucket.folder, stage.folder / "server") as server:
-        url = url_of(Front.PLAIN, server.ports[Front.PLAIN])
+    with serve(bucket.folder, stage.folder / "server") as server:
+        url = server.url(Front.PLAIN)
         environment = environment_for(url)
         arguments = (*OURS, "plan", "--refresh", "--json", "--output", stage.folder / "nowhere")
         whole = Command("plan of all", (*arguments, *bucket.selection), environment, ours=True)

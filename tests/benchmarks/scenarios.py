@@ -15,7 +15,7 @@ from tests.benchmarks.measuring import Command, alternate, measure
 from tests.benchmarks.peers import COLLECT, OURS, REFERENCE, downloads, environment_for, s5cmd_at
 from tests.benchmarks.report import Comparison
 from tests.benchmarks.scale import MARKETS, calendar, listing
-from tests.benchmarks.server import Front, Server, missing_for_server, url_of
+from tests.benchmarks.server import Front, missing_for_server, serve
 from tests.benchmarks.wire import missing_for_wire, wire_to
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def again(stage: Stage) -> Iterator[Comparison]:
     bucket = very_many(stage.folder / "bucket", stage.present)
     root = stage.folder / "root"
     link_into_root(bucket, root)
-    with Server(bucket.folder, stage.folder / "server") as server:
-        url = url_of(Front.PLAIN, server.ports[Front.PLAIN])
+    with serve(bucket.folder, stage.folder / "server") as server:
+        url = server.url(Front.PLAIN)
         collect = (*OURS, "collect", *bucket.selection, "--output", str(root), "--quiet")
         ways = {
             "collect --refresh": ("--refresh",),
@@ -200,12 +200,12 @@ def _downloaded(
 ) -> Comparison:
     """Let ours and all peers bring a bucket, each to an empty folder."""
     with (
-        Server(bucket.folder, stage.folder / "server") as server,
+        serve(bucket.folder, stage.folder / "server") as server,
         wire_to(
             server.ports[front], stage.folder, round_trip_ms=round_trip_ms, bits_per_second=bits_per_second
         ) as port,
     ):
-        commands = downloads(bucket, url_of(front, port), stage.folder / "ways")
+        commands = downloads(bucket, server.url(front, port), stage.folder / "ways")
         if not stage.peers:
             commands = [command for command in commands if command.name in (COLLECT, REFERENCE)]
         results = alternate(commands, stage.pairs, reference=REFERENCE, traffic=server.traffic)

@@ -1,8 +1,10 @@
 """A server that is not the bottleneck: nginx for the bytes, a listing from memory, and a log that counts requests.
 
-with Server(folder, work) as server:       # each folder of folder is a bucket
-    url_of(Front.TLS, server.ports[Front.TLS])
-    server.traffic()                       # what was asked for since the last call
+    with serve(folder, work) as server:        # each folder of folder is a bucket
+        server.url(Front.TLS)
+        server.traffic()                       # what was asked for since the last call
+
+A port that leads to it over a wire is another way in: ``server.url(Front.TLS, port)``.
 """
 
 from __future__ import annotations
@@ -13,17 +15,18 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+import urllib.request
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from tests.archive.sample import BUCKET
 from tests.benchmarks.traffic import LOG_FORMAT, Traffic, traffic_of
 from tests.benchmarks.wire import WAITING, listening_socket, port_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator, Mapping
 
 CERTIFICATE = Path(__file__).parents[1] / "archive" / "certificate"
 TRUST = {
@@ -31,6 +34,7 @@ TRUST = {
     "AWS_CA_BUNDLE": str(CERTIFICATE / "certificate.pem"),
 }
 """Variables with which clients trust the server's certificate."""
+START_SECONDS = 30
 _SETTLED_SECONDS = 0.1
 
 
@@ -49,50 +53,20 @@ class Front(StrEnum):
 
 
 class Server:
-    """One nginx, and the listing behind it, for as long as the context lasts.
+    """A server that is up, and its log.
 
     Attributes:
         ports: Where each front listens.
     """
 
-    def __init__(self, folder: Path, work: Path) -> None:
-        self.ports: dict[Front, int] = {}
-        self._folder = folder
-        self._work = work
-        self._log = work / "access.log"
+    def __init__(self, ports: Mapping[Front, int], log: Path) -> None:
+        self.ports = ports
+        self._log = log
         self._read_to = 0
-        self._until = ExitStack()
 
-    def __enter__(self) -> Self:
-        self._work.mkdir(exist_ok=True)
-        listing = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.listing", self._work / "listing.sock", self._folder],
-            stdout=subprocess.PIPE,
-        )
-        self._until.callback(_stop, listing)
-        # nginx inherits sockets that listen already: no port can be taken in between, and no client comes too early.
-        sockets = {front: self._until.enter_context(listening_socket()) for front in Front}
-        self.ports = {front: port_of(listening) for front, listening in sockets.items()}
-        descriptors = [listening.fileno() for listening in sockets.values()]
-        configuration = self._work / "nginx.conf"
-        configuration.write_text(_configuration(self._folder, self._work, self.ports))
-        self._log.touch()
-        assert listing.stdout is not None
-        if listing.stdout.readline() != b"ready\n":
-            raise RuntimeError("the server of listings did not start")
-        nginx = subprocess.Popen(
-            [_nginx() or "nginx", "-e", self._work / "error.log", "-p", self._work, "-c", configuration],
-            pass_fds=descriptors,
-            env=os.environ | {"NGINX": "".join(f"{number};" for number in descriptors)},
-            stderr=subprocess.DEVNULL,
-        )
-        self._until.callback(_stop, nginx)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._until.close()
+    def url(self, front: Front, port: int | None = None) -> str:
+        """Return the address of a front, or of a port that leads to it."""
+        return f"{'http' if front is Front.PLAIN else 'https'}://127.0.0.1:{port or self.ports[front]}"
 
     def traffic(self) -> Traffic:
         """Return what was asked for since the last call, once nothing more is written about it."""
@@ -106,26 +80,63 @@ class Server:
         return counted
 
 
-def url_of(front: Front, port: int) -> str:
-    """Return the address of a front at a port: its own, or that of a wire which leads to it."""
-    return f"{'http' if front is Front.PLAIN else 'https'}://127.0.0.1:{port}"
+@contextmanager
+def serve(folder: Path, work: Path) -> Iterator[Server]:
+    """Serve the folders of a folder as buckets.
+
+    Args:
+        folder: What to serve.
+        work: A folder for the server's own files.
+
+    Raises:
+        RuntimeError: It does not start; the message holds what nginx says.
+    """
+    work.mkdir()
+    log = work / "access.log"
+    log.touch()
+    with ExitStack() as until:
+        listing = [sys.executable, "-m", "tests.benchmarks.listing", str(work / "listing.sock"), str(folder)]
+        lister = until.enter_context(_running(subprocess.Popen(listing, stdout=subprocess.PIPE)))
+        if lister.stdout is None or lister.stdout.readline() != b"ready\n":
+            raise RuntimeError("the server of listings does not start")
+        # nginx inherits sockets that listen already: no port can be taken in between.
+        sockets = {front: until.enter_context(listening_socket()) for front in Front}
+        server = Server({front: port_of(listening) for front, listening in sockets.items()}, log)
+        inherited = [listening.fileno() for listening in sockets.values()]
+        (work / "nginx.conf").write_text(_configuration(folder, work, server.ports))
+        nginx = subprocess.Popen(
+            [_nginx() or "nginx", "-e", work / "error.log", "-p", work, "-c", work / "nginx.conf"],
+            pass_fds=inherited,
+            env=os.environ | {"NGINX": "".join(f"{number};" for number in inherited)},
+            stderr=subprocess.DEVNULL,
+        )
+        until.enter_context(_running(nginx))
+        try:
+            urllib.request.urlopen(f"{server.url(Front.PLAIN)}/{BUCKET}?max-keys=1", timeout=START_SECONDS).close()
+        except OSError as error:
+            raise RuntimeError(f"nginx does not answer: {(work / 'error.log').read_text()}") from error
+        yield server
 
 
 def missing_for_server() -> str | None:
     """Return what a server needs and this machine lacks, in words; None if it has all."""
-    return None if _nginx() else "nginx is missing: sudo apt-get install nginx-light"
+    return None if _nginx() else "nginx is missing: sudo apt-get install nginx"
 
 
 def _nginx() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+@contextmanager
+def _running(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     with process:
-        process.terminate()
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
-def _configuration(folder: Path, work: Path, ports: dict[Front, int]) -> str:
+def _configuration(folder: Path, work: Path, ports: Mapping[Front, int]) -> str:
     # Workers of a master that is root would be nobody, who may not read temporary folders.
     user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
     temporary = "".join(

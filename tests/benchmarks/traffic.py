@@ -22,12 +22,14 @@ class Traffic:
     Attributes:
         requests: How many, by LIST, HEAD, GET and whatever else there was.
         connections: How many connections they came over.
+        http2: How many of the requests were HTTP/2.
         failed: How many got an error for an answer.
         bytes: How many the answers had.
     """
 
     requests: Mapping[str, int]
     connections: int
+    http2: int
     failed: int
     bytes: int
 
@@ -41,12 +43,13 @@ def traffic_of(lines: Iterable[str]) -> Traffic:
     """Count the lines of a log that is written in ``LOG_FORMAT``."""
     requests: Counter[str] = Counter()
     connections = set()
-    failed = total = 0
+    http2 = failed = total = 0
     for line in lines:
-        method, connection, status, size, _, uri = line.rstrip("\n").split(" ", 5)
+        method, connection, status, size, protocol, uri = line.rstrip("\n").split(" ", 5)
         is_list = method == "GET" and uri.partition("?")[0].strip("/") == BUCKET
         requests["LIST" if is_list else method] += 1
         connections.add(connection)
+        http2 += protocol == "HTTP/2.0"
         failed += int(status) >= 400
         total += int(size)
-    return Traffic(dict(sorted(requests.items())), len(connections), failed, total)
+    return Traffic(dict(sorted(requests.items())), len(connections), http2, failed, total)

@@ -21,13 +21,16 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.archive.programs import s5cmd
 from tests.archive.sample import BUCKET
 from tests.benchmarks import measuring
 from tests.benchmarks.buckets import Bucket, few_large, many_small, very_many
 from tests.benchmarks.listing import PART_BYTES, Entry, Listing, entries_of, etag_of
 from tests.benchmarks.measuring import Command, Measured, Result, alternate, measure
+from tests.benchmarks.peers import environment_for
 from tests.benchmarks.plot import plot
 from tests.benchmarks.report import Comparison, document, table
+from tests.benchmarks.server import Front, missing_for_server, serve
 from tests.benchmarks.traffic import Traffic, traffic_of
 from tests.benchmarks.wire import missing_for_wire, wire_to
 
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 PLACES = ("s3:Contents/s3:Key", "s3:CommonPrefixes/s3:Prefix")
 NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 MODIFIED = datetime(2025, 7, 1, tzinfo=UTC)
-RUN = Measured(2.0, 4.0, 1.0, 200.0, 50.0, Traffic({"GET": 200, "HEAD": 100, "LIST": 1}, 30, 0, 1_000))
+RUN = Measured(2.0, 4.0, 1.0, 200.0, 50.0, Traffic({"GET": 200, "HEAD": 100, "LIST": 1}, 30, 0, 0, 1_000))
 COMPARISON = Comparison(
     "small",
     "Many small <objects>",
@@ -173,7 +176,7 @@ def test_requests_are_counted_by_method_and_connection() -> None:
         "GET 3 404 9 HTTP/2.0 /data/b c.zip",
     ]
     counted = traffic_of(f"{line}\n" for line in lines)
-    assert counted == Traffic({"GET": 2, "HEAD": 1, "LIST": 2}, connections=3, failed=1, bytes=1_079)
+    assert counted == Traffic({"GET": 2, "HEAD": 1, "LIST": 2}, connections=3, http2=1, failed=1, bytes=1_079)
     assert counted.total == 5
 
 
@@ -187,10 +190,10 @@ def test_ratios_are_those_of_neighbours() -> None:
 def test_a_table_has_a_line_for_each_command() -> None:
     title, headings, ours, theirs, slow = table(COMPARISON)
     assert title == "Many small <objects> (2 runs each, in turn)"
-    assert headings.split()[:4] == ["wall", "times", "from–to", "CPU"]
-    assert re.search(r"ours +2.50 s +0.62 +0.50–0.75 +4.00 s +1.00 +25% +200 MiB +15.0 ", ours)
+    assert headings.split()[:4] == ["wall", "times", "(from–to)", "CPU"]
+    assert re.search(r"ours +2.50 s +0.62 \(0.50–0.75\) +4.00 s +1.00 +25% +200 MiB +15.0 ", ours)
     assert ours.endswith("1.50 = GET 1.00 + HEAD 0.50 + LIST 0.01")
-    assert "1.00–1.00" in theirs
+    assert re.search(r"theirs & others +4.00 s +1.00 +4.00 s", theirs)
     assert re.search(r"slow +40.00 s +10.00 +4.00 s", slow)
 
 
@@ -272,3 +275,25 @@ def test_a_wire_outlives_clients_that_hang_up(tmp_path: Path) -> None:
             client.sendall(b"still here")
             client.shutdown(socket.SHUT_WR)
             assert client.makefile("rb").read() == b"still here"
+
+
+@pytest.mark.skipif(missing_for_server() is not None, reason=str(missing_for_server()))
+def test_the_server_serves_s3_and_the_door_of_a_cdn_and_counts(tmp_path: Path) -> None:
+    bucket = few_large(tmp_path / "bucket", 1, 1)
+    copy = [str(s5cmd()), "--no-sign-request", "--endpoint-url"]
+    with serve(bucket.folder, tmp_path / "server") as server:
+        for front, source in (
+            (Front.PLAIN, f"s3://{BUCKET}/data/*"),
+            (Front.TLS, f"s3://{BUCKET}/data/*"),
+            (Front.DOOR, "s3://data/spot/daily/trades/BIGUSDT/BIGUSDT-trades-2025-06-04.zip"),
+        ):
+            server.traffic()
+            target = tmp_path / front
+            environment = environment_for(server.url(front))
+            measure(Command(front, [*copy, server.url(front), "cp", source, f"{target}/"], environment))
+            by_door = front is Front.DOOR
+            found = server.traffic()
+            assert found.requests == ({"GET": 1, "HEAD": 1} if by_door else {"GET": 2, "LIST": 1})
+            assert (found.http2, found.failed) == (2 if by_door else 0, 0)
+            (brought,) = target.rglob("*.zip")
+            assert brought.read_bytes() == next(bucket.path.rglob("*.zip")).read_bytes()

@@ -335,6 +335,33 @@ def test_all_problems_are_reported_together_file_by_file(monkeypatch: pytest.Mon
             ),
         ),
         (
+            {"via": "cloudfront"},
+            "--via: 'cloudfront' is not a valid way to get objects (allowed: auto, s3, cdn)",
+        ),
+        (
+            {"via": "cdn", "endpoint_url": "http://127.0.0.1:9000"},
+            (
+                "--via: no CDN is known for the bucket 'data.binance.vision' at http://127.0.0.1:9000; "
+                "set CRYPTO_ARCHIVE_DOWNLOAD_URL, or get objects from S3"
+            ),
+        ),
+        (
+            {"via": "cdn", "s5cmd_extra_args": ["--profile=me"]},
+            "--via: a CDN takes no credentials; remove them from s5cmd_extra_args, or use S3",
+        ),
+        (
+            {"download_url": "cdn.example"},
+            "--download-url: 'cdn.example' is not a valid URL; write it like https://data.binance.vision",
+        ),
+        (
+            {"download_url": "https://cdn.example/a?b"},
+            "--download-url: 'https://cdn.example/a?b' must end with a host, port or folder",
+        ),
+        (
+            {"download_url": "https://me:s3cret@cdn.example"},
+            "--download-url: a download URL must not contain a user name or password, since messages show it",
+        ),
+        (
             {"endpoint_url": "https://data.binance.vision"},
             (
                 "--endpoint-url: 'https://data.binance.vision' is a web site, not an S3 endpoint; "

@@ -13,7 +13,7 @@ import pytest
 from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Access
 from crypto_archive.jobs.plan import plan as plan_of
-from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition, RemoteStat
+from crypto_archive.model import SIDECAR_SUFFIX, Action, Candidate, DateRange, Market, Partition
 from crypto_archive.plan.batches import batches
 from crypto_archive.plan.candidates import by_calendar, listed_objects
 from crypto_archive.plan.decide import decide
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 FAR_AWAY = date(9999, 12, 31)
 TODAY = date(2025, 8, 1)
-STAT = RemoteStat(1, "etag", LISTED_AT)
 
 
 class Supply:
@@ -56,7 +55,7 @@ class Supply:
             self.taken += 1
             for suffix in ("", SIDECAR_SUFFIX):
                 key = f"{series}{FIRST_DAY + timedelta(number)}.zip{suffix}"
-                yield Listed(key, STAT)
+                yield Listed(key, 1, "etag", LISTED_AT)
 
 
 def listing_of(
@@ -113,7 +112,7 @@ def test_many_series_are_listed_few_at_first_and_then_a_hundred_at_a_time(
         for prefix in prefixes:
             taken.append(prefix)
             for suffix in (".zip", ".zip" + SIDECAR_SUFFIX):
-                yield Listed(prefix + FIRST_DAY.strftime("%d") + suffix, STAT)
+                yield Listed(prefix + FIRST_DAY.strftime("%d") + suffix, 1, "etag", LISTED_AT)
 
     bucket = listing_of(tmp_path, monkeypatch, list_objects)
     with bucket:

@@ -14,7 +14,7 @@ import crypto_archive
 from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.config.presets import list_presets
 from crypto_archive.jobs.suggestions import suggestions
-from crypto_archive.model import Market, RemoteStat
+from crypto_archive.model import Market
 from crypto_archive.root.listing_cache import FOLDERS, ListingStore, cached_symbols
 from crypto_archive.root.store import Root
 from crypto_archive.s5cmd.output import Listed
@@ -91,7 +91,7 @@ def test_the_other_words() -> None:
 
 
 def listed(key: str) -> Listed:
-    return Listed(key, RemoteStat(1, "", datetime(2025, 7, 15, tzinfo=UTC)))
+    return Listed(key, 1, "", datetime(2025, 7, 15, tzinfo=UTC))
 
 
 @pytest.fixture

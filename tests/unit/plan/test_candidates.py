@@ -23,13 +23,13 @@ from crypto_archive.model import (
     Notice,
     Partition,
     Period,
-    RemoteStat,
     SeriesDays,
 )
 from crypto_archive.plan.availability import PUBLICATION_DELAY
 from crypto_archive.plan.candidates import by_calendar, calendar_objects
 from crypto_archive.plan.listed import MONTHS_NAMED, ListedGroup
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup
+from crypto_archive.root.listing_cache import joined
 from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, Files, a_context, row_of
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from crypto_archive.model import Candidate
+    from crypto_archive.root.listing_cache import Entry
 
 TODAY = date(2025, 8, 20)
 LATER = date(2025, 12, 20)
@@ -61,7 +62,7 @@ def hour_key(day: int | str, symbol: str = "BTCUSDT") -> str:
 
 
 def an_entry(key: str, size: int | None = None) -> Listed:
-    return Listed(key, RemoteStat(len(key) if size is None else size, f"etag of {key}", LISTED_AT))
+    return Listed(key, len(key) if size is None else size, f"etag of {key}", LISTED_AT)
 
 
 @dataclass
@@ -88,12 +89,11 @@ class Bucket:
     def prepare(self, prefixes: Sequence[str]) -> None:
         self.prepared.append(list(prefixes))
 
-    def objects(self, prefix: str) -> Iterator[Listed]:
+    def objects(self, prefix: str) -> Iterator[Entry]:
         self.asked.append(prefix)
-        if self.entries is not None:
-            yield from self.entries
-        for key in sorted(key for key in self.keys if key.startswith(prefix)):
-            yield an_entry(key, self.sizes.get(key))
+        keys = sorted(key for key in self.keys if key.startswith(prefix))
+        for page in joined([*(self.entries or ()), *(an_entry(key, self.sizes.get(key)) for key in keys)]):
+            yield from page.entries()
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         self.folders_asked.append(prefix)

@@ -38,7 +38,7 @@ PIN = RemoteStat(100, MD5, LISTED_AT, sha256=SHA256)
 BY_ETAG = PIN._replace(sha256=None)
 LATER = LISTED_AT + timedelta(days=18)
 ITEM = an_object()
-SIDECAR = RemoteStat(99, "f" * 32, LISTED_AT)
+SIDECAR = (99, "f" * 32, LISTED_AT)
 
 
 def entry(item: ArchiveObject = ITEM, size: int = 100, sha256: str = SHA256, etag: str = MD5) -> ManifestEntry:
@@ -87,12 +87,12 @@ class Lock:
 def in_bucket(item: ArchiveObject, remote: RemoteStat | None = None) -> list[Listed]:
     """The object and its sidecar as they are listed; of the latter, ``seen`` has the ETag."""
     remote = remote or listed()
-    zipped = Listed(item.key, remote)
-    return [zipped, Listed(item.sidecar_key, SIDECAR)] if remote.has_sidecar else [zipped]
+    zipped = Listed(item.key, remote.size, remote.etag, remote.last_modified)
+    return [zipped, Listed(item.sidecar_key, *SIDECAR)] if remote.has_sidecar else [zipped]
 
 
 def seen(remote: RemoteStat) -> RemoteStat:
-    return remote._replace(sidecar_etag=SIDECAR.etag if remote.has_sidecar else None)
+    return remote._replace(sidecar_etag=SIDECAR[1] if remote.has_sidecar else None)
 
 
 # Whether a file is the locked one
@@ -196,7 +196,7 @@ def test_what_the_archive_has_instead_is_said(pin: RemoteStat, remote: RemoteSta
 
 
 def test_what_the_archive_does_not_list_is_gone() -> None:
-    [found] = Bucket(Listed(ITEM.key + SIDECAR_SUFFIX, SIDECAR)).candidates([ITEM])
+    [found] = Bucket(Listed(ITEM.key + SIDECAR_SUFFIX, *SIDECAR)).candidates([ITEM])
     assert found == Candidate(ITEM, pin=PIN, action=REFUSED, why="gone from the archive since it was locked")
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.model import SIDECAR_SUFFIX, RemoteStat
+from crypto_archive.model import SIDECAR_SUFFIX
 from crypto_archive.root import listing_cache as store_module
-from crypto_archive.root.listing_cache import KEPT_SECONDS, PAGE, Evicted, ListingStore
+from crypto_archive.root.listing_cache import KEPT_SECONDS, PAGE, Entry, Evicted, ListingStore, Page, joined
 from crypto_archive.s5cmd.output import Listed
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ ALWAYS = float("inf")
 
 
 def an_entry(key: str, size: int = 7, etag: str = "e", at: datetime = AT) -> Listed:
-    return Listed(key, RemoteStat(size, etag, at))
+    return Listed(key, size, etag, at)
 
 
-def keys_of(entries: Iterable[Listed]) -> list[str]:
+def keys_of(entries: Iterable[Entry]) -> list[str]:
     return [entry.key for entry in entries]
 
 
@@ -55,9 +55,29 @@ def record(store: ListingStore, prefix: str, entries: Iterable[Listed], at: floa
     store.finish([recording])
 
 
-def recalled(store: ListingStore, prefix: str, since: float = 0.0) -> list[Listed] | None:
+def recalled(store: ListingStore, prefix: str, since: float = 0.0) -> list[Entry] | None:
     found = store.find(prefix, since, ALWAYS)
-    return None if found is None else list(store.entries(found, prefix))
+    return None if found is None else [entry for page in store.pages(found, prefix) for entry in page]
+
+
+def without_sidecar(*keys: str) -> list[Entry]:
+    return [Entry(key, an_entry(key).stat._replace(has_sidecar=False)) for key in keys]
+
+
+def in_pairs(listed: list[Listed]) -> list[Entry]:
+    """What a listing says of each object and of its sidecar, by the plainest means."""
+    sidecars = {one.key: one.etag for one in listed}
+    return [
+        Entry(
+            one.key,
+            one.stat._replace(
+                has_sidecar=one.key + SIDECAR_SUFFIX in sidecars,
+                sidecar_etag=sidecars.get(one.key + SIDECAR_SUFFIX) or None,
+            ),
+        )
+        for one in listed
+        if not one.key.endswith(SIDECAR_SUFFIX)
+    ]
 
 
 @pytest.fixture
@@ -66,31 +86,60 @@ def path(tmp_path: Path) -> Path:
 
 
 ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NAMES = ODD.map(lambda text: FOLDER + text)
 ENTRIES = st.lists(
     st.builds(
         Listed,
-        st.tuples(ODD, st.sampled_from(["", SIDECAR_SUFFIX])).map(lambda parts: FOLDER + "".join(parts)),
-        st.builds(
-            RemoteStat,
-            st.integers(0, 2**53),
-            ODD,
-            st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
-            st.just(True),
-            st.none(),
-            st.none(),
-        ),
+        NAMES,
+        st.integers(0, 2**53),
+        ODD,
+        st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
     ),
     unique_by=lambda entry: entry.key,
 )
 
 
-@given(entries=ENTRIES, page=st.integers(1, 5))
-def test_any_entries_come_back_as_they_were(entries: list[Listed], page: int) -> None:
-    entries.sort(key=lambda entry: entry.key)
+@st.composite
+def listings(draw: st.DrawFn) -> list[Listed]:
+    """A listing in which some zips have a sidecar, which follows them, and some sidecars are alone."""
+    listed: list[Listed] = []
+    for one in sorted(draw(ENTRIES), key=lambda entry: entry.key):
+        which = draw(st.sampled_from(["zip", "both", "sidecar"]))
+        listed += [one] if which != "sidecar" else []
+        listed += [one._replace(key=one.key + SIDECAR_SUFFIX, etag=draw(ODD))] if which != "zip" else []
+    return listed
+
+
+@given(listed=listings(), page=st.integers(1, 5))
+def test_each_object_comes_back_as_it_was_listed_with_its_sidecar(listed: list[Listed], page: int) -> None:
     with pytest.MonkeyPatch.context() as patch, opened() as store:
         patch.setattr(store_module, "PAGE", page)
-        record(store, FOLDER, entries)
-        assert recalled(store, FOLDER) == entries
+        record(store, FOLDER, listed)
+        assert recalled(store, FOLDER) == in_pairs(listed)
+        assert [entry for some in joined(listed) for entry in some.entries()] == in_pairs(listed)
+
+
+@pytest.mark.parametrize("page", [1, 2, 5])
+def test_of_an_object_that_is_listed_twice_the_first_has_the_sidecar(
+    monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(store_module, "PAGE", page)
+    keys = [FOLDER + name for name in ("a", "b", "b", "b.CHECKSUM", "b.CHECKSUM", "c", "c.CHECKSUM", "c")]
+    found = [entry for some in joined(map(an_entry, keys)) for entry in some.entries()]
+    assert [(entry.key[-1], entry.stat.has_sidecar) for entry in found] == [
+        ("a", False), ("b", True), ("b", False), ("c", True), ("c", False),
+    ]  # fmt: skip
+
+
+def test_a_page_knows_how_many_keys_were_listed_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "PAGE", 2)
+    keys = [FOLDER + name for name in ("0.CHECKSUM", "a", "a.CHECKSUM", "b", "c", "c.CHECKSUM")]
+    assert [page.listed for page in joined(map(an_entry, keys))] == [4, 2]
+    with opened() as store:
+        recording = store.begin(FOLDER, NOW)
+        for key in keys:
+            recording.add(an_entry(key))
+        assert recording.count == 6
 
 
 @given(entries=ENTRIES, page=st.integers(1, 5), narrow=ODD)
@@ -240,7 +289,7 @@ def test_a_listing_that_is_gone_is_not_an_empty_one(path: Path) -> None:
         assert found is not None
         cache(other, FOLDER, FOLDER + "b", at=NOW + 1)
         with pytest.raises(Evicted):
-            list(one.entries(found, FOLDER))
+            list(one.pages(found, FOLDER))
 
 
 def test_a_listing_that_is_replaced_while_it_is_read_is_read_to_its_end(path: Path) -> None:
@@ -249,10 +298,10 @@ def test_a_listing_that_is_replaced_while_it_is_read_is_read_to_its_end(path: Pa
         cache(one, FOLDER, *keys)
         found = one.find(FOLDER, 0.0, ALWAYS)
         assert found is not None
-        reading = one.entries(found, FOLDER)
+        reading = one.pages(found, FOLDER)
         first = next(reading)
         cache(other, FOLDER, FOLDER + "new", at=NOW + 1)
-        assert keys_of([first, *reading]) == keys
+        assert keys_of([*first, *(entry for page in reading for entry in page)]) == keys
 
 
 @pytest.mark.parametrize("age", [-2 * KEPT_SECONDS, 2 * KEPT_SECONDS], ids=["of a wrong clock", "old"])
@@ -278,7 +327,7 @@ def test_a_file_that_is_not_a_database_is_replaced(path: Path, content: bytes) -
         with opened(path) as store:
             cache(store, FOLDER, FOLDER + "x")
     with opened(path) as store:
-        assert recalled(store, FOLDER) == [an_entry(FOLDER + "x")]
+        assert recalled(store, FOLDER) == without_sidecar(FOLDER + "x")
 
 
 def test_a_file_of_another_version_is_replaced(path: Path) -> None:
@@ -293,33 +342,52 @@ def test_a_file_of_another_version_is_replaced(path: Path) -> None:
 
 
 KEY = FOLDER + "x"
+TIME = "2025-07-16T00:10:11+00:00"
+
+
+def columns(keys: object = (KEY,), sizes: object = (1,), etags: object = ("e",), times: object = (TIME,),
+            sidecars: object = (None,)) -> str:  # fmt: skip
+    return json.dumps([keys, sizes, etags, times, sidecars])
+
+
 DAMAGED: dict[str, object] = {
     "not packed": b"no entries",
     "text": "no entries",
     "a number": 7,
     "deep": zlib.compress(b"[" * 100_000),
     "a bomb": zlib.compress(b" " * 50_000_000),
-    "cut short": zlib.compress(json.dumps([[KEY, 1, "e", 1.0]] * 9).encode())[:-9],
+    "cut short": zlib.compress(columns([KEY] * 9, [1] * 9, ["e"] * 9, [TIME] * 9, [None] * 9).encode())[:-9],
 } | {
     name: zlib.compress(text.encode())
     for name, text in {
         "no list": "7",
-        "no rows": "[7]",
-        "too few": "[[]]",
-        "too many": json.dumps([[KEY, 1, "e", 1.0, 5]]),
-        "key": json.dumps([[5, 1, "e", 1.0]]),
-        "no key": json.dumps([[None, 1, "e", 1.0]]),
-        "half a pair": json.dumps([[KEY + "\ud800", 1, "e", 1.0]]),
-        "size": json.dumps([[KEY, "1", "e", 1.0]]),
-        "negative": json.dumps([[KEY, -1, "e", 1.0]]),
-        "huge": json.dumps([[KEY, 10**30, "e", 1.0]]),
-        "etag": json.dumps([[KEY, 1, {}, 1.0]]),
-        "time": json.dumps([[KEY, 1, "e", "x"]]),
-        "never": f'[["{KEY}", 1, "e", 1e999]]',
-        "no number": f'[["{KEY}", 1, "e", NaN]]',
-        "far": json.dumps([[KEY, 1, "e", 10**17]]),
+        "no columns": "[7, 7, 7, 7, 7]",
+        "too few columns": "[[]]",
+        "too many columns": json.dumps([[KEY], [1], ["e"], [TIME], [None], [None]]),
+        "texts": json.dumps(["x", "1", "e", [TIME], "s"]),
+        "nothing": columns([], [], [], [], []),
+        "of two lengths": columns(etags=["e", "e"]),
+        "a time less": columns(times=[]),
+        "key": columns([5]),
+        "no key": columns([None]),
+        "half a pair": columns([KEY + "\ud800"]),
+        "size": columns(sizes=["1"]),
+        "no size": columns(sizes=[True]),
+        "negative": columns(sizes=[-1]),
+        "huge": columns(sizes=[10**30]),
+        "etag": columns(etags=[{}]),
+        "sidecar": columns(sidecars=[1]),
+        "time": columns(times=["x"]),
+        "number": columns(times=[1.0]),
+        "no zone": columns(times=["2025-07-16T00:10:11"]),
+        "another zone": columns(times=["2025-07-16T00:10:11+01:00"]),
     }.items()
 }
+
+
+def test_a_page_that_is_not_damaged_is_read() -> None:
+    """Or the damaged ones would be refused for another reason."""
+    assert keys_of(Page.unpacked(zlib.compress(columns().encode())).entries()) == [KEY]
 
 
 def test_a_file_without_its_tables_is_replaced(path: Path) -> None:
@@ -329,7 +397,7 @@ def test_a_file_without_its_tables_is_replaced(path: Path) -> None:
         connection.execute("DROP TABLE page")
     with opened(path) as store:
         cache(store, FOLDER, FOLDER + "x")
-        assert recalled(store, FOLDER) == [an_entry(FOLDER + "x")]
+        assert recalled(store, FOLDER) == without_sidecar(FOLDER + "x")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
@@ -359,7 +427,7 @@ def test_what_is_damaged_within_is_a_database_error(path: Path, entries: object)
         found = store.find(FOLDER, 0.0, ALWAYS)
         assert found is not None
         with pytest.raises(sqlite3.DatabaseError):
-            list(store.entries(found, FOLDER))
+            list(store.pages(found, FOLDER))
 
 
 def test_a_file_that_cannot_be_there_is_an_error_and_deletes_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import example, given, strategies as st
 
-from crypto_archive.model import RemoteStat
 from crypto_archive.s5cmd.output import Copied, Failed, Fault, Folder, Listed, OtherLine, fault_of, parse_line
 
 JSON = st.recursive(
@@ -103,12 +102,12 @@ def test_a_listed_object() -> None:
         '"type":"file","size":4,"storage_class":"STANDARD"}'
     )
     when = datetime(2026, 11, 23, 4, 52, 13, 17_000, UTC)
-    assert parse_line(line) == Listed("data/spot/币.zip", RemoteStat(4, "a1a7", when))
+    assert parse_line(line) == Listed("data/spot/币.zip", 4, "a1a7", when)
 
 
 def test_an_empty_listed_object_has_no_size_field() -> None:
     line = '{"key":"s3://b/x","etag":"abc-2","last_modified":"2025-07-16T00:10:11Z","type":"file"}'
-    assert parse_line(line) == Listed("x", RemoteStat(0, "abc-2", datetime(2025, 7, 16, 0, 10, 11, tzinfo=UTC)))
+    assert parse_line(line) == Listed("x", 0, "abc-2", datetime(2025, 7, 16, 0, 10, 11, tzinfo=UTC))
 
 
 def test_a_folder() -> None:

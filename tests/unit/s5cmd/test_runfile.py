@@ -12,6 +12,7 @@ from hypothesis import assume, given, strategies as st
 from crypto_archive.config.run_config import Access
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.runfile import (
+    Parts,
     child_environment,
     command_line,
     copy_line,
@@ -25,12 +26,13 @@ from crypto_archive.s5cmd.runfile import (
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1)
 
 
-@given(key=TEXT, part_size=st.none() | st.integers(1, 5000))
-def test_a_copy_line_splits_back_into_what_went_in(key: str, part_size: int | None) -> None:
+@given(key=TEXT, part_size=st.none() | st.integers(1, 5000), at_once=st.none() | st.integers(1, 20))
+def test_a_copy_line_splits_back_into_what_went_in(key: str, part_size: int | None, at_once: int | None) -> None:
     assume(not key.endswith("/"))
-    line = copy_line("bucket", key, "some folder/file", part_size)
+    line = copy_line("bucket", key, "some folder/file", Parts(part_size, at_once))
     size = [] if part_size is None else ["--part-size", str(part_size)]
-    assert shlex.split(line) == ["cp", "--raw", *size, f"s3://bucket/{key}", "some folder/file"]
+    parts = [] if at_once is None else ["--concurrency", str(at_once)]
+    assert shlex.split(line) == ["cp", "--raw", *size, *parts, f"s3://bucket/{key}", "some folder/file"]
     assert len(line.splitlines()) == 1 or any(sign in key for sign in "\u2028\u2029")
 
 
@@ -53,7 +55,7 @@ def test_a_list_line_splits_back_into_the_prefix_with_a_star(prefix: str) -> Non
 def test_lines_read_as_a_person_would_write_them() -> None:
     key = "data/spot/daily/klines/币安人生USDT/1h/币安人生USDT-1h-2025-07-15.zip"
     assert copy_line("data.binance.vision", key, key) == f"cp --raw 's3://data.binance.vision/{key}' '{key}'"
-    assert copy_line("b", "a/b.zip", "a/b.zip", 25) == "cp --raw --part-size 25 s3://b/a/b.zip a/b.zip"
+    assert copy_line("b", "a/b.zip", "a/b.zip", Parts(25)) == "cp --raw --part-size 25 s3://b/a/b.zip a/b.zip"
     assert list_line("b", "data/spot/") == "ls 's3://b/data/spot/*'"
     assert folders_line("b", "data/my spot/") == "ls 's3://b/data/my spot/'"
     assert folders_line("b", "") == "ls s3://b/"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.model import Action, Batch, RemoteStat
+from crypto_archive.model import Action, Batch
 from crypto_archive.s5cmd.copies import CopyCommand, copy_by_name, copy_commands
 from crypto_archive.s5cmd.output import Copied, Failed, Fault, Folder, Listed, Message, OtherLine
 from crypto_archive.transfer.batch import BatchState
@@ -129,7 +129,7 @@ def test_words_about_zip_and_sidecar_find_their_object(state: BatchState) -> Non
     [
         OtherLine("panic: runtime error"),
         Folder("data/spot/"),
-        Listed("data/x.zip", RemoteStat(1, "etag", LISTED_AT)),
+        Listed("data/x.zip", 1, "etag", LISTED_AT),
         Copied("s3://another/data/x.zip", "data/x.zip", 1),
         Copied("", "", 0),
         Failed("", "connection refused"),
