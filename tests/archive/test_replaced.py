@@ -33,7 +33,10 @@ MIB = 1 << 20
 
 
 class Hook(FaultProxy):
-    """Does something once, before the first request of a kind for the first key goes on; s5cmd lists it by name before it copies it."""
+    """Does something once, before the first request of a kind for the first key goes on.
+
+    s5cmd looks for it in a listing before it copies it.
+    """
 
     def __init__(self, upstream_url: str, kind: str, deed: Callable[[], object]) -> None:
         super().__init__(upstream_url)
