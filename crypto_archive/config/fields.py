@@ -22,6 +22,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     TypeAdapter,
     create_model,
     model_validator,
@@ -241,7 +242,7 @@ class Dates(BaseModel):
 
     start: Annotated[str, BeforeValidator(day_text)] | None = None
     end: Annotated[str, BeforeValidator(day_text)] | None = None
-    last: Annotated[str, BeforeValidator(span_text)] | None = None
+    last: Annotated[str, Strict(), BeforeValidator(span_text)] | None = None
 
     @model_validator(mode="after")
     def _last_has_no_start(self) -> Dates:

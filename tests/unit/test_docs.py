@@ -26,7 +26,7 @@ from crypto_archive.config.fields import ENVIRONMENT_FIELDS, PREFIX, Preset
 from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Fetching, Request, Selection
 from crypto_archive.errors import ExitCode
-from crypto_archive.jobs.plan import object_document, plan
+from crypto_archive.jobs.plan import plan
 from crypto_archive.model import Absence, Outcome, Verdict
 from crypto_archive.transfer.concurrency import LANES
 from tests.archive.inside import run_inside
@@ -450,13 +450,13 @@ def test_keys_of_plans_are_explained(tmp_path: Path) -> None:
                "last": "1d", "output_directory": str(tmp_path)}  # fmt: skip
     said = set(INLINE.findall(text_of("report.md")))
     with plan(load_run_config([], options, today=TODAY), today=TODAY) as made:
-        (item,) = made
+        (line,) = made.lines()
         document = made.document()
     groups = document["by_market_and_type"]
     assert isinstance(groups, list)
     budget = document["budget"]
     assert isinstance(budget, dict)
-    assert {*document, *groups[0], *budget, *object_document(item, made.path(item))} <= said
+    assert {*document, *groups[0], *budget, *json.loads(line)} <= said
 
 
 # Links

@@ -459,6 +459,12 @@ def outcome(options: Mapping[str, object]) -> RunConfig | ConfigError:
         return error
 
 
+def test_a_span_of_bytes_is_a_problem_as_well() -> None:
+    result = outcome({"last": b""})
+    assert isinstance(result, ConfigError)
+    assert [problem.place for problem in result.problems] == ["--last"]
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.dictionaries(FIELDS, VALUES, max_size=5))
 def test_whatever_the_options_are_nothing_but_config_errors_come_out(options: dict[str, object]) -> None:
