@@ -163,7 +163,7 @@ class ListedGroup:
         self._names = names
         self._endings = endings or Endings(context, listing)
         self._spans = _spans(context, group)
-        self._keys = {partition: _Keys(group.row, partition) for partition in Partition}
+        self._keys = {partition: KeyReader(group.row, partition) for partition in Partition}
         self._named: frozenset[str] = frozenset()
         self._found: set[str] = set()
         self._ended: list[_Ended] = []
@@ -300,7 +300,9 @@ class ListedGroup:
                     continue
                 here[item.key] = item
                 yield one
-            before[series] = earlier | dayset.of_numbers(map(keys.number, here.values()))
+            for item in here.values():
+                earlier |= 1 << keys.number(item)
+            before[series] = earlier
 
     # Second looks
 
@@ -659,7 +661,10 @@ def _member(item: ArchiveObject) -> Member:
     return item.series.symbol, item.series.interval
 
 
-class _Keys:
+_FIRST = dayset.FIRST_DAY.toordinal()
+
+
+class KeyReader:
     """Reads the keys of a row in one partition.
 
     Those of a series differ in their dates alone, and most series have the same dates: so few have to be parsed.
@@ -699,4 +704,4 @@ class _Keys:
 
         One known key has a month without its leading zero (``2020-8``); it differs from the key with the zero.
         """
-        return 2 * max(0, (item.period.first_day - dayset.FIRST_DAY).days) + (item.key in self._odd)
+        return 2 * max(0, item.period.first_day.toordinal() - _FIRST) + (item.key in self._odd)

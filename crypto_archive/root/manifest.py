@@ -83,6 +83,9 @@ def row_of(entry: ManifestEntry) -> Row:
     return key, size, sha256, verdict.value, etag, modified_text, text_of(fetched), run_id, sidecar_etag
 
 
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+
 def entry_of(row: Row) -> ManifestEntry:
     """Return the entry of a row; raise ``UnreadableRow`` if no version of this tool can have written it."""
     key, size, sha256, verdict, etag, modified, fetched, run_id, sidecar_etag = row
@@ -91,17 +94,9 @@ def entry_of(row: Row) -> ManifestEntry:
         if not (isinstance(size, int) and size >= 0 and isinstance(key, str) and isinstance(sha256, str)
                 and isinstance(etag, str) and isinstance(run_id, str)):  # fmt: skip
             raise TypeError("a value has the wrong type")
-        return ManifestEntry(
-            key=key,
-            size=size,
-            sha256=sha256,
-            verdict=Verdict(verdict),
-            etag=etag,
-            last_modified=_moment_of(modified) if modified else None,
-            fetched_at=_moment_of(fetched),
-            run_id=run_id,
-            sidecar_etag=sidecar_etag,
-        )
+        modified_at = _moment_of(modified) if modified else None
+        judged = _VERDICTS.get(verdict) or Verdict(verdict)
+        return ManifestEntry(key, size, sha256, judged, etag, modified_at, _moment_of(fetched), run_id, sidecar_etag)
     except (ValueError, TypeError) as error:
         raise UnreadableRow(str(error)) from error
 

@@ -69,10 +69,13 @@ class StoredFiles:
         """
         folder, _, name = self._path(key).rpartition("/")
         place = self._folder(folder)
-        size = _size(f"{place.path}/{name}") if name in place.names else None
-        if size is None:
+        if name not in place.names:
             return None
-        return StoredStat(size, self.recorded(key))
+        try:
+            found = os.stat(f"{place.path}/{name}")  # noqa: PTH116, making a Path takes longer than the call
+        except OSError:  # a link to nowhere, or gone since
+            return None
+        return StoredStat(found.st_size, self.recorded(key)) if stat.S_ISREG(found.st_mode) else None
 
     def find(self, key: str) -> StoredStat | None:
         """Return what ``stat`` returns, and None also where the layout has no place for the object."""
@@ -140,14 +143,6 @@ class StoredFiles:
         months = {key: days for manifest in manifests for key, days in manifest.month_days(prefix).items()}
         recorded = {} if self._manifest is None else self._manifest.entries_in(prefix)
         return _Rows(recorded, {} if self._beneath is None else self._beneath.entries_in(prefix), months)
-
-
-def _size(path: str) -> int | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116, making a Path takes longer than the call
-    except OSError:  # a link to nowhere, or gone since
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 class KeysOnDisk:

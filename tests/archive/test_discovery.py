@@ -114,6 +114,17 @@ def test_pages_are_reckoned_as_they_are_asked_for(run: Runner, own_archive: Call
 # Once
 
 
+def test_a_second_run_lists_and_asks_nothing_more(run: Runner, proxy: FaultProxy) -> None:
+    here = run.at(proxy.endpoint_url)
+    assert collect(here, *HOURS, *DAYS).outcomes == {"fetched": 9}
+    before = proxy.count()
+    assert collect(here, *HOURS, *DAYS).outcomes == {"present": 9}
+    assert proxy.count() == before
+    listed = proxy.count("LIST")
+    assert collect(here, *HOURS, *DAYS, "--refresh").outcomes == {"present": 9}
+    assert (proxy.count(), proxy.count("LIST")) == (before + 3, listed + 3)
+
+
 def test_nothing_is_asked_twice_within_the_hour(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
     here = run.at(proxy.endpoint_url)
     first = plan(here, *HOURS, *DAYS)

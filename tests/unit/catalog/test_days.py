@@ -41,6 +41,16 @@ def test_a_set_is_what_was_put_in(one: set[date], other: set[date]) -> None:
     assert taken_apart(Days(days & ~made(other))) == one - other
 
 
+EVERY = st.dates(FIRST_DAY - timedelta(days=9), date(2019, 6, 30))
+
+
+@given(st.lists(EVERY, max_size=40), EVERY)
+def test_single_days_are_in_it_and_no_others(days: list[date], other: date) -> None:
+    known = {day for day in days if day >= FIRST_DAY}
+    assert dayset.of_days(days) == made(known)
+    assert dayset.has(dayset.of_days(days), other) == (other in known)
+
+
 @given(SETS)
 def test_runs_are_as_long_as_they_can_be(days: set[date]) -> None:
     runs = list(dayset.runs(made(days)))

@@ -27,9 +27,9 @@ from crypto_archive.model import (
 )
 from crypto_archive.plan.availability import PUBLICATION_DELAY
 from crypto_archive.plan.candidates import by_calendar, calendar_objects
-from crypto_archive.plan.listed import MONTHS_NAMED, ListedGroup
+from crypto_archive.plan.listed import MONTHS_NAMED, KeyReader, ListedGroup
 from crypto_archive.plan.selection import ResolvedSelection, SeriesGroup
-from crypto_archive.root.listing_cache import joined
+from crypto_archive.root.listing_cache import Entry, joined
 from crypto_archive.s5cmd.output import Listed
 from tests.objects import LISTED_AT, Files, a_context, row_of
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from crypto_archive.model import Candidate
-    from crypto_archive.root.listing_cache import Entry
 
 TODAY = date(2025, 8, 20)
 LATER = date(2025, 12, 20)
@@ -237,6 +236,33 @@ def test_objects_that_were_not_asked_for_are_left_out() -> None:
     assert "spot klines: the archive lists 3 objects more than once; the first entry counts" in [
         notice.text for notice in said
     ]
+
+
+KEYS_ALIKE = st.builds(
+    "data/{0}/{1}/klines/{2}/{3}/{4}-{5}-{6}{7}".format,
+    st.sampled_from(["spot", "futures/um"]),
+    st.sampled_from(["daily", "monthly"]),
+    st.sampled_from(["BTCUSDT", "BTC-2025-07-01", "币"]),
+    st.sampled_from(["1h", "1d"]),
+    st.sampled_from(["BTCUSDT", "BTC-2025-07-01", "币"]),
+    st.sampled_from(["1h", "1d"]),
+    st.sampled_from(
+        ["2025-07-01", "2025-07-02", "2025-07-32", "2025-7-1", "2025-07", "2025-7", "20250701", " 2025-07-01"]
+    ),
+    st.sampled_from([".zip", ".zip.zip", ".ZIP", ""]),
+)
+
+
+@given(keys=st.lists(KEYS_ALIKE, max_size=30), partition=st.sampled_from(Partition))
+def test_keys_are_read_as_if_each_were_parsed(keys: list[str], partition: Partition) -> None:
+    row, stat = row_of(Market.SPOT, "klines"), an_entry("x").stat
+    regular = [key for key in keys for key in (key, hour_key(1), hour_key(2))]
+    for some in (keys, regular, sorted(regular)):
+        parsed = [item for item in map(row.parse, some) if item is not None and item.period.partition is partition]
+        reader = KeyReader(row, partition)
+        assert [one.object for one in reader.read(Entry(key, stat) for key in some)] == parsed
+        numbers = {item.key: (item.series, reader.number(item)) for item in parsed}
+        assert len(set(numbers.values())) == len({(item.series, item.period, len(item.key)) for item in parsed})
 
 
 def test_only_the_days_wanted_are_given() -> None:
