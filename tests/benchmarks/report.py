@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.measuring import Result
 
 _HEADINGS = ("", "wall", "times (from–to)", "CPU", "times (from–to)", "own", "memory", "conn./100", "requests per file")
-_WIDTHS = (35, 9, 18, 10, 18, 6, 10, 11)
+_WIDTHS = (35, 9, 20, 10, 20, 6, 10, 11)
 
 
 @dataclass(frozen=True, slots=True)
