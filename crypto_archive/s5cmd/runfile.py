@@ -93,6 +93,7 @@ def run_files(
     attempt: int = 1,
     after_cdn: bool = False,
     by_name: bool = False,
+    cdn_url: str | None = None,
 ) -> Iterator[Path]:
     """Write the run-files of a batch, each once the one before it has been used, and yield their paths.
 
@@ -112,9 +113,10 @@ def run_files(
         )
         further = f"-part{part}" if part > 1 else ""
         path = folder / f"batch-{number:05d}{again}{further}.s5cmd"
+        endpoint = f"--endpoint-url {cdn_url} " if cdn_url is not None else ""
         header = (
             f"crypto-archive, batch {number}, attempt {attempt}, {len(some)} copy commands.\n"
-            f"By hand, in the folder that is to hold the files: s5cmd --no-sign-request run {path.name}"
+            f"By hand, in the folder that is to hold the files: s5cmd --no-sign-request {endpoint}run {path.name}"
         )
         write_run_file(path, some, header)
         yield path

@@ -170,7 +170,7 @@ class Lane:
         names = run_files(
             engine.folder, batch.number, (command.line for command in commands),
             batch_size=self._context.request.fetching.batch_size, attempt=attempt.number, after_cdn=attempt.after_cdn,
-            by_name=by_name,
+            by_name=by_name, cdn_url=door.access.endpoint_url if door.via is Via.CDN else None,
         )  # fmt: skip
         for run_file in names:
             with engine.huge if _is_huge(state) else nullcontext():
@@ -251,7 +251,7 @@ class Lane:
                     item.look()
                     continue
                 if isinstance(answer, RetryDownload):
-                    item.reject(answer.sha256, answer.reason)
+                    item.reject(answer.sha256, answer.reason, in_place=item.in_place and answer.unlike_listing)
                     if answer.unlike_listing:
                         self._engine.doors.fall_back(f"{item.planned.object.key}: {answer.reason}")
                 else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.run_config import DEFAULT_DOWNLOAD_URL, Access, Via
+from crypto_archive.config.run_config import DEFAULT_DOWNLOAD_URL, DEFAULT_ENDPOINT_URL, Access, Via
 from crypto_archive.events import DoorChosen, Noticed
 from crypto_archive.model import Notice
 from crypto_archive.s5cmd.binary import Binary
@@ -140,6 +140,15 @@ def test_a_run_falls_back_once_and_says_why(monkeypatch: pytest.MonkeyPatch) -> 
     notice = f"the rest comes from S3 and not from the CDN {DEFAULT_DOWNLOAD_URL}: it has an older copy"
     smallest = planned[1].object.key
     assert said == [DoorChosen(Via.CDN, DEFAULT_DOWNLOAD_URL, smallest), Noticed(Notice(notice))]
+
+
+def test_a_machine_without_room_for_the_question_takes_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    said: list[Event] = []
+    doors = Doors(Binary(Path("/s5cmd"), "2.3.0"), Access(), said.append)
+    assert doors.choose([to_fetch(an_object())]) is doors.s3
+    reason = "the CDN was not asked: No such file or directory"
+    assert said == [DoorChosen(Via.S3, DEFAULT_ENDPOINT_URL, reason)]
 
 
 def test_a_cdn_that_was_asked_for_by_name_stays_open() -> None:
