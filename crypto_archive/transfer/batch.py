@@ -108,10 +108,10 @@ class ObjectState:
         if self.fault is not Fault.ABSENT:
             self.fault, self.reason = fault, reason
 
-    def reject(self, sha256: str, reason: str) -> None:
-        """Delete the downloaded files, so that the next attempt downloads them again; or the zip, where none was."""
+    def reject(self, sha256: str, reason: str, *, in_place: bool = False) -> None:
+        """Delete what was downloaded, so that it is downloaded again; with it the zip, unless that stays in place."""
         self.rejected.add(sha256)
-        self.in_place = False
+        self.in_place = in_place
         self._delete()
         self.fault, self.reason = Fault.OTHER, reason
 

@@ -120,7 +120,10 @@ class Doors:
         """Return the door for an attempt at these objects; the first call decides for the run."""
         with self._guard:
             if self._chosen is None and self.cdn is not None:
-                self._chosen, reason = self._nearer(self.cdn, min(planned, key=_size))
+                try:
+                    self._chosen, reason = self._nearer(self.cdn, min(planned, key=_size))
+                except OSError as error:  # such as no room for the run-file: that is not worth the run
+                    self._chosen, reason = self.s3, f"the CDN was not asked: {error.strerror or error}"
                 self._emit(DoorChosen(self._chosen.via, self._chosen.access.endpoint_url, reason))
             return self._chosen or self.s3
 

@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import nullcontext
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_when_event_set
 from tenacity.nap import sleep_using_event
@@ -47,6 +47,14 @@ HUGE_PARTS = Parts(size_mb=16, at_once=8)
 HUGE_WORKERS = 2
 S5CMD_RETRIES = 3
 """How often s5cmd itself repeats a request, before a lane retries what remains of the batch."""
+
+
+class _Attempt(NamedTuple):
+    """An attempt at a batch: its number, the door, and whether that is S3 for what the CDN did not have."""
+
+    number: int
+    door: Door
+    after_cdn: bool = False
 
 
 class Lane:
@@ -128,38 +136,41 @@ class Lane:
         self._engine.emit(BatchStarted(self.number, batch.number, batch.label, attempt, len(state.open)))
         doors = self._engine.doors
         door = doors.choose(item.planned for item in state.open)
-        self._go_through(door, batch, state, attempt)
+        self._go_through(_Attempt(attempt, door), batch, state)
         if door.is_optional and state.open and not self._context.cancelled.is_set():
             # The CDN did not have it as it is listed, which says nothing of the archive and is not worth an attempt.
-            self._go_through(doors.s3, batch, state, attempt, "-s3")
+            self._go_through(_Attempt(attempt, doors.s3, after_cdn=True), batch, state)
         return bool(state.open)
 
-    def _go_through(self, door: Door, batch: Batch, state: BatchState, attempt: int, suffix: str = "") -> None:
+    def _go_through(self, attempt: _Attempt, batch: Batch, state: BatchState) -> None:
         """Copy what is open through a door; conclude what can be concluded of what did not arrive."""
         self._stopped_because = None
+        door = attempt.door
         state.go_through(door)
         for item in state.open:
-            item.begin(attempt)
+            item.begin(attempt.number)
         parts = HUGE_PARTS if _is_huge(state) else Parts()
         parts = parts._replace(size_mb=self._context.request.fetching.part_size_mb or parts.size_mb)
         keys = [key for item in state.open for key in item.missing_keys]
-        self._copy(batch, state, door, door.commands(keys, parts), attempt, suffix)
+        self._copy(attempt, batch, state, door.commands(keys, parts))
         if left := [] if self._stopped_because else state.asked_by_pattern_only():
             # By name, each of them has an answer of its own.
-            commands = [copy_by_name(door.access.bucket, key, parts) for key in left]
-            self._copy(batch, state, door, commands, attempt, f"{suffix}-by-name")
+            self._copy(
+                attempt, batch, state, [copy_by_name(door.access.bucket, key, parts) for key in left], by_name=True
+            )
         for item in state.open:
             self._conclude(item, door)
 
     def _copy(
-        self, batch: Batch, state: BatchState, door: Door, commands: list[CopyCommand], attempt: int, suffix: str
+        self, attempt: _Attempt, batch: Batch, state: BatchState, commands: list[CopyCommand], *, by_name: bool = False
     ) -> None:
         """Run copy commands, and prove what arrives."""
+        engine, door = self._engine, attempt.door
         state.expect(commands)
-        engine = self._engine
         names = run_files(
             engine.folder, batch.number, (command.line for command in commands),
-            batch_size=self._context.request.fetching.batch_size, attempt=attempt, suffix=suffix,
+            batch_size=self._context.request.fetching.batch_size, attempt=attempt.number, after_cdn=attempt.after_cdn,
+            by_name=by_name, cdn_url=door.access.endpoint_url if door.via is Via.CDN else None,
         )  # fmt: skip
         for run_file in names:
             with engine.huge if _is_huge(state) else nullcontext():
@@ -240,7 +251,7 @@ class Lane:
                     item.look()
                     continue
                 if isinstance(answer, RetryDownload):
-                    item.reject(answer.sha256, answer.reason)
+                    item.reject(answer.sha256, answer.reason, in_place=item.in_place and answer.unlike_listing)
                     if answer.unlike_listing:
                         self._engine.doors.fall_back(f"{item.planned.object.key}: {answer.reason}")
                 else:

@@ -223,6 +223,8 @@ def test_objects_through_a_door_without_http2(
     done = collect(via_cdn, *THREE)
     assert (done.code, done.outcomes, done.verdicts) == (0, {"fetched": 3}, {"ok": 3})
     assert_same_bytes(done.root, archive.bucket, KEYS)
+    header = next(iter(done.folder.glob("batch-*.s5cmd"))).read_text("utf-8")
+    assert f"s5cmd --no-sign-request --endpoint-url {url_of(cdn)} run batch-" in header
     assert (fetched(cdn), fetched(proxy)) == (WITH_SIDECARS, set())
     assert reports_of(done) == []
 
@@ -313,6 +315,20 @@ def test_whatever_else_it_lacks_comes_from_s3(
 def hasty(tmp_path: Path) -> Path:
     """A preset without s5cmd's own retries, which are slow on purpose."""
     return preset(tmp_path, "s5cmd_extra_args: [--retry-count=0]\n")
+
+
+def test_a_stored_file_stays_though_the_cdn_has_an_older_sidecar(
+    via_cdn: Runner, proxy: FaultProxy, cdn: FaultProxy, archive: Archive
+) -> None:
+    without = preset(via_cdn.folder, "download_checksum: false\n")
+    assert collect(via_cdn, *THREE, "--via", "s3", "-p", without).outcomes == {"fetched": 3}
+    serve_older(cdn, archive, KEYS[1])
+    before = proxy.count("GET", KEYS[1])
+    done = collect(via_cdn, *THREE)
+    assert (done.code, done.outcomes, done.verdicts) == (0, {"present": 3}, {"ok": 3})
+    assert_same_bytes(done.root, archive.bucket, KEYS)
+    assert len(reports_of(done)) == 1
+    assert (proxy.count("GET", KEYS[1]), cdn.count("GET", KEYS[1])) == (before, 0)
 
 
 def test_a_run_goes_on_through_s3_once_it_was_contradicted(

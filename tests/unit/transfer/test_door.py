@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive.config.run_config import DEFAULT_DOWNLOAD_URL, Access, Via
-from crypto_archive.events import Noticed
+from crypto_archive.config.run_config import DEFAULT_DOWNLOAD_URL, DEFAULT_ENDPOINT_URL, Access, Via
+from crypto_archive.events import DoorChosen, Noticed
+from crypto_archive.model import Notice
 from crypto_archive.s5cmd.binary import Binary
+from crypto_archive.s5cmd.runfile import Parts
 from crypto_archive.transfer.door import Answer, Doors, nearer, unlike
 from tests.objects import an_object, listed, to_fetch
 
@@ -114,18 +116,43 @@ def test_there_is_a_cdn_where_one_is_known_and_needs_no_credentials(access: Acce
 def test_the_path_of_a_request_is_the_key_at_both_doors() -> None:
     doors = Doors(Binary(Path("/s5cmd"), "2.3.0"), Access(), lambda _: None)
     assert doors.cdn is not None
-    assert doors.s3.source("data/spot/x.zip") == "s3://data.binance.vision/data/spot/x.zip"
-    assert doors.cdn.source("data/spot/x.zip") == "s3://data/spot/x.zip"
-    assert (doors.s3.lists, doors.cdn.lists) == (True, False)
+    key = an_object().key
+    assert (doors.s3.source, doors.cdn.source) == ("s3://data.binance.vision/", "s3://")
+    (command,) = doors.cdn.commands([key], Parts())
+    assert command.line == f"cp --raw s3://{key} {key}"
+    keys = [an_object(number).key for number in range(9)]
+    assert len(doors.s3.commands(keys, Parts())) == 1
+    assert [command.keys for command in doors.cdn.commands(keys, Parts())] == [(key,) for key in keys]
 
 
-def test_a_run_falls_back_once_and_says_why() -> None:
+def test_a_run_falls_back_once_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Doors, "_nearer", lambda _, cdn, item: (cdn, item.object.key))
     said: list[Event] = []
-    doors = Doors(Binary(Path("/s5cmd"), "2.3.0"), Access(via=Via.CDN), said.append)
-    planned = [to_fetch(an_object(number)) for number in range(2)]
+    doors = Doors(Binary(Path("/s5cmd"), "2.3.0"), Access(), said.append)
+    planned = [to_fetch(an_object(number), remote=listed(9 - number)) for number in range(2)]
+    assert doors.cdn is not None
     assert doors.choose(planned) is doors.cdn
+    assert doors.is_open(doors.cdn)
     for reason in ("it has an older copy", "once more"):
         doors.fall_back(reason)
     assert doors.choose(planned) is doors.s3
-    (notice,) = (event.notice.text for event in said if isinstance(event, Noticed))
-    assert notice == f"the rest comes from S3 and not from the CDN {DEFAULT_DOWNLOAD_URL}: it has an older copy"
+    assert (doors.is_open(doors.cdn), doors.is_open(doors.s3)) == (False, True)
+    notice = f"the rest comes from S3 and not from the CDN {DEFAULT_DOWNLOAD_URL}: it has an older copy"
+    smallest = planned[1].object.key
+    assert said == [DoorChosen(Via.CDN, DEFAULT_DOWNLOAD_URL, smallest), Noticed(Notice(notice))]
+
+
+def test_a_machine_without_room_for_the_question_takes_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    said: list[Event] = []
+    doors = Doors(Binary(Path("/s5cmd"), "2.3.0"), Access(), said.append)
+    assert doors.choose([to_fetch(an_object())]) is doors.s3
+    reason = "the CDN was not asked: No such file or directory"
+    assert said == [DoorChosen(Via.S3, DEFAULT_ENDPOINT_URL, reason)]
+
+
+def test_a_cdn_that_was_asked_for_by_name_stays_open() -> None:
+    doors = Doors(Binary(Path("/s5cmd"), "2.3.0"), Access(via=Via.CDN), lambda event: pytest.fail(str(event)))
+    doors.fall_back("it has an older copy")
+    assert doors.choose([to_fetch(an_object())]) is doors.cdn
+    assert doors.access.endpoint_url == DEFAULT_DOWNLOAD_URL
