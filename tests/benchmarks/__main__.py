@@ -13,6 +13,7 @@ make bench BENCH=--list                                # what there is, and what
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import signal
 import sys
@@ -20,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import crypto_archive
 from tests.benchmarks.peers import missing_peers
 from tests.benchmarks.plot import plot
 from tests.benchmarks.report import document, table
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if asked.peers:
         print(*(f"{missing}; it is left out" for missing in missing_peers()), sep="\n")
+    compileall.compile_dir(Path(crypto_archive.__file__).parent, quiet=1)  # as an installation does
     asked.to.mkdir(parents=True, exist_ok=True)
     measured: list[Comparison] = []
     with tempfile.TemporaryDirectory(prefix="crypto-archive-bench-") as folder:

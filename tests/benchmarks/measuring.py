@@ -27,6 +27,8 @@ LOOKS_AT_ONE = 10
 FAR_BEHIND = 3
 """A peer that takes so many times as long as the reference runs once: a closer figure is not worth its time."""
 MIB = 1024 * 1024
+_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Python keeps what it compiles, as it does for what is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def measure(command: Command) -> Measured:
         began = time.monotonic()
         process = subprocess.Popen(
             [str(argument) for argument in command.arguments],
-            env=os.environ | dict(command.environment or {}),
+            env=os.environ | _INSTALLED | dict(command.environment or {}),
             cwd=command.folder,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GIGABIT = 1_000_000_000
-WARM = {"PYTHONDONTWRITEBYTECODE": ""}
-"""Python keeps what it compiles, as an installed package has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +151,8 @@ def start(stage: Stage) -> Iterator[Comparison]:
     one = ("-m", "spot", "-t", "klines", "-i", "1h", "-s", "BTCUSDT", "--start", "2025-06-01", "--end", "2025-06-01")
     asked = ("plan", *one, "--discover", "calendar", "--output", stage.folder / "nowhere")
     ways = {"--version": ("--version",), "collect --help": ("collect", "--help"), "plan of one object": asked}
-    commands = [Command(name, (*OURS, *way), WARM, ours=True) for name, way in ways.items()]
-    commands.append(Command("import typer", (sys.executable, "-c", "import typer"), WARM))
-    for command in commands:
-        measure(command)  # compiles what it imports
+    commands = [Command(name, (*OURS, *way), ours=True) for name, way in ways.items()]
+    commands.append(Command("import typer", (sys.executable, "-c", "import typer")))
     results = alternate(commands, max(7, stage.pairs), reference=commands[-1].name)
     yield Comparison("start", "Start-up", results, commands[-1].name, "cpu_seconds")
 
