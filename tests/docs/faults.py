@@ -114,7 +114,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "s5cmd prints garbage, or its exit code is wrong": (
         "unit/transfer/test_engine.py::test_an_s5cmd_that",
         "unit/transfer/test_engine.py::test_outcomes_add_up_to_the_plan_whatever_s5cmd_does",
-        "unit/transfer/test_batch.py::test_a_success_is_not_believed_without_the_file",
+        "unit/transfer/test_batch.py::test_a_success_is_not_believed_once_the_file_is_looked_for",
         "unit/s5cmd/test_output.py::test_no_bytes_make_it_raise",
     ),
     "s5cmd is killed or runs out of memory": (

@@ -111,7 +111,7 @@ def test_a_plan_from_the_calendar_loads_neither_s5cmd_nor_locks_nor_tables(tmp_p
     rooms = {name.split(".")[1] for name in loaded if name.startswith("crypto_archive.")}
     assert not rooms & {"flows", "transfer"}
     ours = {name.removeprefix("crypto_archive.") for name in loaded}
-    assert {name for name in ours if name.startswith("s5cmd.")} == {"s5cmd.runfile"}
+    assert {name for name in ours if name.startswith("s5cmd.")} == {"s5cmd.copies", "s5cmd.runfile"}
     assert not ours & {"config.schema", "jobs.doctor", "jobs.record", "plan.listed", "root.listing", "render.console"}
 
 

@@ -75,8 +75,8 @@ def test_a_first_batch_comes_out_of_endless_candidates() -> None:
     supply = Supply()
     stream = batches(decide(a_context(), supply.candidates(), Files()), 10)
     batch = next(stream)
-    assert (batch.commands, len(batch.items)) == (10, 100)
-    assert supply.taken == 111  # ten for the command that had no room, and the one that shows that it is full
+    assert (batch.commands, len(batch.items)) == (1, 100)  # all of one month
+    assert supply.taken == 111  # ten for which there was no room, and the one that shows that they are a group
 
 
 @pytest.mark.parametrize("taken", [1, 10, 100])
