@@ -89,6 +89,21 @@ class PlanFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class DoorChosen:
+    """Where the objects of a run come from was decided by asking for one of them.
+
+    Attributes:
+        via: ``s3`` or ``cdn``.
+        url: The server.
+        reason: What was seen.
+    """
+
+    via: str
+    url: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchStarted:
     """A lane starts an attempt at a batch.
 
@@ -263,6 +278,7 @@ Event = (
     | SeriesAnswered
     | ObjectPlanned
     | PlanFinished
+    | DoorChosen
     | BatchStarted
     | BytesArrived
     | BatchRetried

@@ -184,12 +184,8 @@ def free_name(path: Path, *endings: str) -> Path:
     return next(free_names(path, *endings))
 
 
-ITEMS_IN_MEMORY = 64
-"""How many items a queue keeps in memory before it writes any to disk."""
-
-
 class DiskQueue(Generic[T]):
-    """First in, first out, for any number of threads; of what waits, all but a few items are on disk.
+    """First in, first out, for any number of threads; what waits is on disk, so that memory stays small.
 
     The file has no name: nothing is left of it, not even by a process that is killed.
 
@@ -200,9 +196,13 @@ class DiskQueue(Generic[T]):
                 ...
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open an empty queue whose file is in an existing folder; raises FileUnusable where there can be none."""
+    def __init__(self, folder: Path, *, in_memory: int = 0) -> None:
+        """Open an empty queue whose file is in an existing folder; raises FileUnusable where there can be none.
+
+        Up to ``in_memory`` items are not written to disk, which saves time while few of them wait.
+        """
         self._folder = folder
+        self._in_memory = in_memory
         with self._explained():
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, closed by close
         self._changed = threading.Condition()
@@ -220,7 +220,7 @@ class DiskQueue(Generic[T]):
     def put(self, item: T) -> None:
         """Add an item at the end; raises FileUnusable when the disk is full."""
         with self._changed, self._explained():
-            if self._on_disk or len(self._first) == ITEMS_IN_MEMORY:
+            if self._on_disk or len(self._first) >= self._in_memory:
                 self._file.seek(0, os.SEEK_END)
                 pickle.dump(item, self._file, pickle.HIGHEST_PROTOCOL)
                 self._file.flush()  # a full disk is the trouble of the thread that puts, not of the one that gets

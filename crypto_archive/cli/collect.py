@@ -15,6 +15,7 @@ from crypto_archive.cli.options import (
     Json,
     OutputOptions,
     SelectionOptions,
+    Via,
     Wait,
     destination,
     with_options,
@@ -65,6 +66,7 @@ def collect(
         bool, typer.Option("--force", rich_help_panel=DOWNLOAD, help="Download again what is already in place.")
     ] = False,
     jobs: Jobs = None,
+    via: Via = None,
     prune_covered: Annotated[
         bool,
         typer.Option("--prune-covered", rich_help_panel=DOWNLOAD,
@@ -96,7 +98,9 @@ def collect(
       crypto-archive collect -p backtest --prune-covered
       crypto-archive collect -p pipeline --every 1h --metrics-file archive.prom
     """
-    settings: dict[str, object] = {"max_parallel_downloads": jobs, "force_redownload": force or None, **budget.fields()}
+    settings: dict[str, object] = {
+        "max_parallel_downloads": jobs, "via": via, "force_redownload": force or None, **budget.fields(),
+    }  # fmt: skip
     job = _Collect(selection, output, reporting, settings, locked, prune_covered)
     if dry_run:
         _check_dry_run(budget, reporting, every)

@@ -136,6 +136,9 @@ Layout = Annotated[str | None, _option(
 EndpointUrl = Annotated[str | None, _option(
     SOURCE, "--endpoint-url", metavar="URL",
     help="The S3 endpoint. (default: https://s3.ap-northeast-1.amazonaws.com)")]
+Via = Annotated[str | None, _option(
+    SOURCE, "--via", metavar="auto|s3|cdn", completes="via",
+    help="Get objects from S3, the archive's CDN, or whichever answers first. (default: auto)")]
 MatrixPath = Annotated[Path | None, _option(
     SOURCE, "--matrix", metavar="FILE",
     help="Another matrix file.")]

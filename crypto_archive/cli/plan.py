@@ -106,16 +106,14 @@ def _plan(
 ) -> None:
     from crypto_archive.cli.output import configure, print_json, print_notice, writes_utf8
     from crypto_archive.cli.process import print_line
-    from crypto_archive.jobs.plan import object_document, plan as plan_of, write_run_files, write_shards
+    from crypto_archive.jobs.plan import plan as plan_of, write_run_files, write_shards
     from crypto_archive.model import UnknownSymbols
-    from crypto_archive.text import json_text
 
     config = configure(selection, output, **budget.fields())
     lines = format is PlanFormat.JSONL
     with _planning(output, lines=lines) as on_planning, plan_of(config, lock=lock, on_planning=on_planning) as plan:
         if format is PlanFormat.JSONL:
-            for item in plan:
-                print(json_text(object_document(item, plan.path(item)), ascii_only=not writes_utf8(sys.stdout)))
+            sys.stdout.writelines(f"{line}\n" for line in plan.lines(ascii_only=not writes_utf8(sys.stdout)))
         elif shards is not None and to is not None:
             written = write_shards(plan, shards, to)
         elif to is not None:

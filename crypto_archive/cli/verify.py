@@ -49,7 +49,6 @@ def verify(
     from crypto_archive.cli.process import print_error, print_line, stopping
     from crypto_archive.cli.words import showing
     from crypto_archive.events import Cancellation
-    from crypto_archive.jobs.repair import rebuild_manifest as rebuild, repair as fetch_again
     from crypto_archive.jobs.verify import verify as check
     from crypto_archive.render.stats import VERIFY
     from crypto_archive.render.summary import check_headline, headline, report_summary, verify_summary
@@ -63,6 +62,8 @@ def verify(
     with stopping(cancellation):
         with showing(output, VERIFY, cancellation=cancellation) as on_event:
             if rebuild_manifest:
+                from crypto_archive.jobs.repair import rebuild_manifest as rebuild
+
                 report = rebuild(config, on_event=on_event, cancellation=cancellation, wait=wait)
             else:
                 expect = config.request.discovery if selection.discover else None
@@ -70,6 +71,8 @@ def verify(
                     config, on_event=on_event, whole_root=whole_root or None, expect=expect, cancellation=cancellation
                 )
         if repair and report.status == "bad":
+            from crypto_archive.jobs.repair import repair as fetch_again
+
             with showing(output, cancellation=cancellation) as on_event:
                 report.repair = fetch_again(config, report.bad, on_event=on_event, cancellation=cancellation, wait=wait)
     if as_json:

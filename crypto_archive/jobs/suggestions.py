@@ -17,7 +17,7 @@ from crypto_archive.catalog.layout_kinds import HIVE
 from crypto_archive.catalog.layouts import MIRROR
 from crypto_archive.catalog.symbols import QUOTE_ASSETS
 from crypto_archive.config.preset_files import bundled_presets, preset_folder, presets_in
-from crypto_archive.config.run_config import DEFAULT_ROOT, Discovery, Partitioning
+from crypto_archive.config.run_config import DEFAULT_ROOT, Discovery, Partitioning, Via
 from crypto_archive.config.values import market_named
 from crypto_archive.errors import ConfigError
 from crypto_archive.files import MATRIX_FILE, data_folder, expanded
@@ -38,6 +38,7 @@ _CHOICES: Mapping[str, Iterable[str]] = {
     "contract": [*Contract],
     "partition": [*Partitioning],
     "discover": [*Discovery],
+    "via": [*Via],
     "layout": [MIRROR.name, HIVE],
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
-from crypto_archive.model import Batch
+from crypto_archive.model import Action, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,9 +34,9 @@ def groups(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Group]
         yield tuple(items)
 
 
-def commands_of(group: Group) -> int:
-    """Return how many commands copy a group: one each for zips with their sidecars, zips alone, and sidecars alone."""
-    return len({(item.action.downloads, item.with_sidecar) for item in group})
+def commands_of(items: Iterable[PlannedObject]) -> int:
+    """Return how many commands copy objects: for each span one for zips with sidecars, zips alone, sidecars alone."""
+    return len({(_span(item), item.action is Action.CHECK, item.with_sidecar) for item in items})
 
 
 def alike(one: Group, other: Group) -> bool:
@@ -47,7 +47,8 @@ def alike(one: Group, other: Group) -> bool:
 
 def batch_of(number: int, parts: list[Group]) -> Batch:
     """Return the batch of some groups."""
-    return Batch(number, tuple(chain.from_iterable(parts)), sum(map(commands_of, parts)))
+    items = tuple(chain.from_iterable(parts))
+    return Batch(number, items, commands_of(items))
 
 
 def batches(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Batch]:

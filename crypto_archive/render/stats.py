@@ -16,6 +16,7 @@ from crypto_archive.events import (
     Checked,
     DaysCovered,
     DaysKept,
+    DoorChosen,
     LeftAlone,
     Moved,
     MovesCounted,
@@ -448,6 +449,8 @@ def _details(event: ProgressEvent) -> Iterator[Remark]:
         attempt = "" if event.attempt == 1 else f", attempt {event.attempt}"
         text = f"{event.label}, {format_count(event.objects, 'object')}, lane {event.lane + 1}{attempt}"
         yield Remark(RemarkKind.DETAIL, text, f"batch {event.batch}")
+    elif isinstance(event, DoorChosen):
+        yield Remark(RemarkKind.DETAIL, event.url, f"via {event.via}", event.reason)
     elif isinstance(event, Checked) and not event.verdict.is_bad:
         yield Remark(RemarkKind.DETAIL, event.object_key, event.verdict, event.reason)
     elif isinstance(event, Moved):

@@ -78,11 +78,9 @@ class Awaited:
 
 def row_of(entry: ManifestEntry) -> Row:
     """Return the row of an entry."""
-    modified = None if entry.last_modified is None else text_of(entry.last_modified)
-    fetched, verdict = text_of(entry.fetched_at), entry.verdict.value
-    return (
-        entry.key, entry.size, entry.sha256, verdict, entry.etag, modified, fetched, entry.run_id, entry.sidecar_etag
-    )  # fmt: skip
+    key, size, sha256, verdict, etag, modified, fetched, run_id, sidecar_etag = entry
+    modified_text = None if modified is None else text_of(modified)
+    return key, size, sha256, verdict.value, etag, modified_text, text_of(fetched), run_id, sidecar_etag
 
 
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
@@ -388,12 +386,10 @@ class Manifest:
             yield from self._entries_of(page)
 
     def all_keys(self) -> Iterator[str]:
-        """Yield the keys of all records, in their order."""
+        """Yield the keys of all records in their order: what ``iterate`` yields of them, in a fraction of the time."""
         self.flush()
-        for page in self._pages_of(f"SELECT key FROM object WHERE key > ? ORDER BY key LIMIT {_PAGE}", ""):
-            with explain_sqlite_errors(self.path):
-                if not all(isinstance(key, str) for (key,) in page):
-                    raise UnreadableRow("a value has the wrong type")
+        query = f"SELECT key FROM object WHERE key > ? AND key < '{_LAST}' ORDER BY key LIMIT {_PAGE}"
+        for page in self._pages_of(query, ""):
             yield from (key for (key,) in page)
 
     def keys_with(self, verdict: Verdict) -> list[str]:

@@ -63,9 +63,7 @@ def copy_commands(bucket: str, keys: Iterable[str], parts: Parts = AS_S5CMD_LIKE
     for (head, span), tails in spans.items():
         for tail in (_BOTH, _ZIP, _SIDECAR):
             wanted = [date for date, found in tails.items() if found == tail]
-            if tail != _BOTH and len(wanted) == 1:
-                yield copy_by_name(bucket, f"{head}{wanted[0]}{tail}", parts)
-            elif wanted:
+            if wanted:
                 yield from _by_patterns(bucket, head, span, wanted, tail, parts)
 
 
@@ -74,21 +72,34 @@ def copy_by_name(bucket: str, key: str, parts: Parts = AS_S5CMD_LIKES) -> CopyCo
     return CopyCommand(copy_line(bucket, key, key, parts), (key,), f"cp s3://{bucket}/{key} {key}")
 
 
+def copy_from_cdn(key: str, parts: Parts = AS_S5CMD_LIKES) -> CopyCommand:
+    """Return the command that copies one object from a server without buckets, where a key is the path of its URL.
+
+    The first folder of the key passes for the bucket. Raises ValueError as ``copy_by_name`` does.
+    """
+    bucket, _, rest = key.partition("/")
+    return CopyCommand(copy_line(bucket, rest, key, parts), (key,), f"cp s3://{key} {key}")
+
+
 def _by_patterns(
     bucket: str, head: str, span: str, wanted: list[str], tail: str, parts: Parts
 ) -> Iterator[CopyCommand]:
     """Yield a command for all wanted dates of a span, or one for each of its years if they are too far apart."""
+    if tail != _BOTH and len(wanted) == 1:
+        yield copy_by_name(bucket, f"{head}{wanted[0]}{tail}", parts)
+        return
     pattern, excluded = (wanted[0], []) if len(wanted) == 1 else (span, sorted(_others(span, set(wanted))))
     if len(excluded) > MOST_EXCLUDES and "?" in span[:4]:
         for year in dict.fromkeys(date[:4] for date in wanted):
             of_year = [date for date in wanted if date.startswith(year)]
             yield from _by_patterns(bucket, head, f"{year}-??", of_year, tail, parts)
         return
-    # What lies next to an object under a longer name, such as a copy that somebody has left there, is not wanted.
-    only = f"--include '*{_ZIP}' --include '*{_SIDECAR}' " if tail == _BOTH else ""
+    # The star stands for a sidecar's suffix and nothing else: s5cmd would write a key such as "….zip/../../x.zip", if a
+    # server were to list it, outside of the folder. It compares whole keys (measured with v2.3.0).
+    tails = (_ZIP, _SIDECAR) if tail == _BOTH else (tail,)
+    only = "".join(f"--include {shlex.quote(f'{head}{pattern}{end}')} " for end in tails) if tail == _BOTH else ""
     but = "".join(f"--exclude '*{date}{tail}' " for date in excluded)
     source, folder = f"s3://{bucket}/{head}{pattern}{tail}", f"{head.rpartition('/')[0]}/"
-    tails = (_ZIP, _SIDECAR) if tail == _BOTH else (tail,)
     keys = tuple(f"{head}{date}{end}" for date in wanted for end in tails)
     line = f"cp {parts.flags}{only}{but}{shlex.quote(source)} {shlex.quote(folder)}"
     yield CopyCommand(line, keys, f"cp {source} {folder}", by_pattern=True)

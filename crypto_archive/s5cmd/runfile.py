@@ -85,24 +85,38 @@ def write_run_file(path: Path, lines: Iterable[str], header: str = "") -> None:
 
 
 def run_files(
-    folder: Path, number: int, lines: Iterable[str], *, batch_size: int = 100, attempt: int = 1, by_name: bool = False
+    folder: Path,
+    number: int,
+    lines: Iterable[str],
+    *,
+    batch_size: int = 100,
+    attempt: int = 1,
+    after_cdn: bool = False,
+    by_name: bool = False,
+    cdn_url: str | None = None,
 ) -> Iterator[Path]:
     """Write the run-files of a batch, each once the one before it has been used, and yield their paths.
 
     Each has at most ``batch_size`` copy commands, and is called ``batch-00001.s5cmd``, ``batch-00001-part2.s5cmd``,
-    ``batch-00001-attempt2.s5cmd``, or ``batch-00001-by-name.s5cmd`` for what no pattern of the attempt has brought.
+    ``batch-00001-attempt2.s5cmd``, ``batch-00001-s3.s5cmd`` for what a CDN did not have in this attempt, or
+    ``batch-00001-by-name.s5cmd`` for what no pattern of the attempt has brought.
     """
     remaining = iter(lines)
     for part in count(1):
         some = tuple(islice(remaining, batch_size))
         if not some:
             return
-        again = (f"-attempt{attempt}" if attempt > 1 else "") + ("-by-name" if by_name else "")
+        again = (
+            (f"-attempt{attempt}" if attempt > 1 else "")
+            + ("-s3" if after_cdn else "")
+            + ("-by-name" if by_name else "")
+        )
         further = f"-part{part}" if part > 1 else ""
         path = folder / f"batch-{number:05d}{again}{further}.s5cmd"
+        endpoint = f"--endpoint-url {cdn_url} " if cdn_url is not None else ""
         header = (
             f"crypto-archive, batch {number}, attempt {attempt}, {len(some)} copy commands.\n"
-            f"By hand, in the folder that is to hold the files: s5cmd --no-sign-request run {path.name}"
+            f"By hand, in the folder that is to hold the files: s5cmd --no-sign-request {endpoint}run {path.name}"
         )
         write_run_file(path, some, header)
         yield path

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crypto_archive.model import Batch
     from crypto_archive.plan.batches import Group
 
+GROUPS_IN_MEMORY = 64
 KEY_BYTES = 256 << 10
 """What a request weighs besides its bytes: about what a connection brings in the time of a round trip."""
 SMALLEST_SHARE = 64 * KEY_BYTES
@@ -36,7 +37,7 @@ class Backlog:
 
     def __init__(self, folder: Path, lanes: int, batch_size: int) -> None:
         """Open an empty backlog; raises FileUnusable where the folder can keep none."""
-        self._queue: DiskQueue[Group] = DiskQueue(folder)
+        self._queue: DiskQueue[Group] = DiskQueue(folder, in_memory=GROUPS_IN_MEMORY)
         self._lanes = lanes
         self._batch_size = batch_size
         self._numbers = count(1)

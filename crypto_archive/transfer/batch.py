@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from crypto_archive.events import ObjectFinished
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.model import Batch, Outcome, PlannedObject
     from crypto_archive.s5cmd.copies import CopyCommand
+    from crypto_archive.transfer.door import Door
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class ObjectState:
         has_file: Whether its zip has arrived, by what s5cmd reported; ``look`` sees whether that is so.
         has_sidecar: The same of its sidecar.
         sidecar_absent: Whether the archive has no sidecar for it.
+        door: The door that it is fetched through; None before the first attempt.
         attempts: The current attempt, from 1.
         rejected: SHA-256 digests of downloads that failed the proof.
         fault: What went wrong in the current attempt, None where nothing did.
@@ -48,6 +49,7 @@ class ObjectState:
     has_file: bool = False
     has_sidecar: bool = False
     sidecar_absent: bool = False
+    door: Door | None = None
     attempts: int = 0
     rejected: set[str] = field(default_factory=set)
     fault: Fault | None = None
@@ -95,19 +97,30 @@ class ObjectState:
         """Forget what went wrong in the previous attempt."""
         self.attempts, self.fault, self.reason = attempt, None, ""
 
+    def go_through(self, door: Door) -> None:
+        """Have everything from one door: what has arrived through another one may be older."""
+        if self.door is not None and self.door is not door:
+            self._delete()
+        self.door = door
+
     def fail(self, fault: Fault, reason: str) -> None:
         """Note what went wrong; that the archive lacks the zip outweighs everything else."""
         if self.fault is not Fault.ABSENT:
             self.fault, self.reason = fault, reason
 
-    def reject(self, sha256: str, reason: str) -> None:
-        """Delete the downloaded files, so that the next attempt downloads them again; or the zip, where none was."""
+    def reject(self, sha256: str, reason: str, *, in_place: bool = False) -> None:
+        """Delete what was downloaded, so that it is downloaded again; with it the zip, unless that stays in place."""
         self.rejected.add(sha256)
+        self.in_place = in_place
+        self._delete()
+        self.fault, self.reason = Fault.OTHER, reason
+
+    def _delete(self) -> None:
+        """Delete what is in staging."""
         for path in (self.file, self.sidecar):
             with suppress(FileNotFoundError):
                 os.unlink(path)
-        self.in_place = self.has_file = self.has_sidecar = self.sidecar_absent = False
-        self.fault, self.reason = Fault.OTHER, reason
+        self.has_file = self.has_sidecar = self.sidecar_absent = False
 
     def ended(self, outcome: Outcome, reason: str = "", *, refused: bool = False) -> ObjectFinished:
         """Return the event of its outcome."""
@@ -150,6 +163,12 @@ class BatchState:
         faults = {state.fault for state in self.objects}
         return self.objects[0] if len(faults) == 1 and None not in faults else None
 
+    def go_through(self, door: Door) -> None:
+        """Expect what is open to come through this door."""
+        self._source = door.source
+        for state in self.open:
+            state.go_through(door)
+
     def expect(self, commands: Iterable[CopyCommand]) -> None:
         """Remember the commands that s5cmd is about to run: it repeats those that fail."""
         # Without flags and quotes (measured with v2.3.0), so the text is known beforehand and never has to be parsed.
@@ -186,23 +205,17 @@ class BatchState:
             for one in open_ones:
                 one.fail(fault, message.error)
             return open_ones
-        state, is_sidecar = self._find(self._keys_by_command.get(message.command, ""))
+        # An object that a pattern matched fails under such a command, too. Both halves are the key; it may have spaces.
+        paths = message.command.removeprefix(f"cp {self._source}")
+        key = paths[: len(paths) // 2]
+        state, is_sidecar = self._find(key if paths == f"{key} {key}" else "")
         if state is None:
             return ()
-        if is_sidecar and fault is Fault.ABSENT:
+        if is_sidecar and fault is Fault.ABSENT and not (state.door and state.door.is_optional):
             state.sidecar_absent = True
         else:
             state.fail(fault, message.error)
         return (state,)
-
-    @cached_property
-    def _keys_by_command(self) -> dict[str, str]:
-        """The keys by the commands that copy them; an object that a pattern matched fails under such a name, too."""
-        return {
-            f"cp {self._source}{key} {key}": key
-            for state in self.objects
-            for key in (state.planned.object.key, state.planned.object.sidecar_key)
-        }
 
     def _find(self, key: str) -> tuple[ObjectState | None, bool]:
         """Return the object of a key, and whether the key is its sidecar's."""

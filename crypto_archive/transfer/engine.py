@@ -23,6 +23,7 @@ from crypto_archive.s5cmd.child import AwakeClock
 from crypto_archive.s5cmd.failure import server_failed
 from crypto_archive.s5cmd.output import Fault
 from crypto_archive.transfer.backlog import Backlog
+from crypto_archive.transfer.door import Doors
 from crypto_archive.transfer.finish import with_month_days
 from crypto_archive.transfer.lane import Lane
 
@@ -78,6 +79,7 @@ class Engine:
         staging: The run's own folder below staging.
         proofs: Threads in which arrived objects are proven: hashing never holds up the transfers.
         huge: Lets few lanes at a time copy objects that are huge.
+        doors: The servers that have the bytes, and the choice between them.
         error: What ended the run early; None when nothing did.
     """
 
@@ -93,6 +95,7 @@ class Engine:
         self.error: Exception | None = None
         with explain_root_errors(context.root):
             self.staging.mkdir(parents=True, exist_ok=True)
+        self.doors = Doors(binary, context.request.access, self.emit)
         self._backlog = Backlog(self.staging, concurrency.lanes, context.request.fetching.batch_size)
         self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(CHUNKS_IN_FLIGHT)
         self._chunk: list[Event] = []  # of the planner's thread alone
@@ -237,13 +240,15 @@ class Engine:
                     self._give_up_if_hopeless(failure)
                 if failure is not None and failure.fault in _LOST:
                     self._count_lost_batch(failure)
+        except Exception as error:  # what waits cannot be read
+            self.abort(error)
         finally:
             self._events.put(None)
 
     def _give_up_if_hopeless(self, failure: ObjectState) -> None:
         """End the run when what failed so far failed for a reason that holds for all the rest."""
         if failure.fault in {Fault.UNREACHABLE, Fault.DENIED}:
-            self.abort(server_failed(self.context.request.access, failure.reason, listing=False))
+            self.abort(server_failed(self.doors.access, failure.reason, listing=False))
 
     def _note_sign_of_life(self, event: ObjectFinished) -> None:
         # Here, not where the event is consumed: a slow consumer must not turn a denied batch into the end of the run.
@@ -258,7 +263,7 @@ class Engine:
             self._lost_batches += 1
             lost = self._lost_batches
         if lost >= max(LOST_BATCHES, self.concurrency.lanes) and not self.context.cancelled.is_set():
-            endpoint = self.context.request.access.endpoint_url
+            endpoint = self.doors.access.endpoint_url
             message = f"Nothing came from the archive's server {endpoint} for {lost} batches in a row: {failure.reason}"
             hint = "Check the network, then run the same command again: it continues where it stopped."
             self.abort(EndpointUnreachable(message, hint=hint))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import sidecar_key
+from crypto_archive.config.run_config import Via
 from crypto_archive.errors import EndpointUnreachable
 from crypto_archive.events import ObjectFinished
 from crypto_archive.model import REPLACED, Action, Outcome, Verdict, is_md5
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from crypto_archive.root.store import Root
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.transfer.batch import ObjectState
+    from crypto_archive.transfer.door import Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,12 @@ class RetryDownload:
     Attributes:
         sha256: Digest of the doubtful bytes.
         reason: Why they failed.
+        unlike_listing: Whether a CDN brought something else than what is listed.
     """
 
     sha256: str
     reason: str
+    unlike_listing: bool = False
 
 
 def finish_object(
@@ -51,6 +55,10 @@ def finish_object(
     planned, sidecar = state.planned, state.arrived_sidecar
     remote = _listed(context, binary, state)
     proof = prove(state.file, sidecar, _name(planned), remote)
+    if state.door is not None and state.door.via is Via.CDN:
+        unlike = _unlike_listing(proof, remote) or _not_as_locked(context, binary, state, proof.digest)
+        if unlike:
+            return _doubt(context, state, state.door, proof, unlike)
     agreed = proof.digest.sha256 in state.rejected  # with an earlier download: the fault is upstream, not on the way
     if proof.verdict is Verdict.CORRUPT and agreed:
         proof, remote = _second_opinion(context, binary, state, proof)
@@ -74,6 +82,8 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
         proof = prove(path, sidecar, path.name, remote)
     except OSError as error:  # gone or unreadable, and it was not downloaded: a new download is the cure
         return RetryDownload("", f"the stored file cannot be read: {error.strerror or error}")
+    if state.door is not None and state.door.via is Via.CDN and (unlike := _unlike_listed_sidecar(proof, remote)):
+        return _doubt(context, state, state.door, proof, unlike)
     if proof.as_listed is False:
         return RetryDownload(proof.digest.sha256, f"the stored file is not that of the listing: {proof.reason}")
     if proof.verdict is Verdict.CORRUPT and proof.as_listed and remote and proof.sidecar_etag == remote.sidecar_etag:
@@ -90,6 +100,37 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
             return state.ended(Outcome.FAILED, f"{error}; {error.hint}")._replace(bytes_fetched=fetched)
     reason = f"only its sidecar was downloaded; {proof.reason}" if sidecar is not None else proof.reason
     return _stored(state, Outcome.PRESENT, reason, proof, remote, fetched)
+
+
+def _unlike_listing(proof: Proof, remote: RemoteStat | None) -> str:
+    """Return how an object that a CDN brought differs from what the archive has, as far as that is known; empty if not.
+
+    The CDN may have kept an older object, with a sidecar that matches. What is wrong with zip and sidecar as they are
+    listed is the archive's own fault, and judged as ever.
+    """
+    if proof.as_listed is False:
+        sound = proof.verdict is not Verdict.CORRUPT
+        return "its MD5 is not that in the listing" if sound else proof.reason
+    if unlike := _unlike_listed_sidecar(proof, remote):
+        return unlike
+    known = remote is not None and proof.as_listed and proof.sidecar_etag == remote.sidecar_etag
+    return proof.reason if proof.verdict is Verdict.CORRUPT and not known else ""
+
+
+def _unlike_listed_sidecar(proof: Proof, remote: RemoteStat | None) -> str:
+    listed = remote.sidecar_etag if remote is not None else None
+    comparable = proof.sidecar_etag is not None and listed is not None and is_md5(listed)
+    return "its sidecar is not that in the listing" if comparable and proof.sidecar_etag != listed else ""
+
+
+def _doubt(
+    context: Context, state: ObjectState, door: Door, proof: Proof, unlike: str
+) -> ObjectFinished | RetryDownload:
+    """Ask again for what a CDN does not have as listed; it says nothing of the archive, so nothing is quarantined."""
+    if door.is_optional or state.attempts < context.request.fetching.attempts:
+        return RetryDownload(proof.digest.sha256, unlike, unlike_listing=True)
+    reason = f"{door} has it, but not as it is listed: {unlike}; use --via s3"
+    return state.ended(Outcome.FAILED, reason)._replace(bytes_fetched=state.arrived_bytes)
 
 
 def _listed(context: Context, binary: Binary, state: ObjectState) -> RemoteStat | None:

@@ -7,18 +7,19 @@ import threading
 import time
 from contextlib import nullcontext
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_when_event_set
 from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_random_exponential
 
+from crypto_archive.config.run_config import Via
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted
 from crypto_archive.model import GONE, Outcome
 from crypto_archive.plan.availability import absence
 from crypto_archive.s5cmd.child import Child
-from crypto_archive.s5cmd.copies import copy_by_name, copy_commands
+from crypto_archive.s5cmd.copies import copy_by_name
 from crypto_archive.s5cmd.output import Fault, log_command, log_message
 from crypto_archive.s5cmd.runfile import Parts, child_environment, command_line, run_files
 from crypto_archive.transfer.batch import BatchState
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from crypto_archive.s5cmd.copies import CopyCommand
     from crypto_archive.s5cmd.output import Message
     from crypto_archive.transfer.batch import ObjectState
+    from crypto_archive.transfer.door import Door
     from crypto_archive.transfer.engine import Engine
 
 LONGEST_WAIT_SECONDS = 30.0
@@ -45,6 +47,14 @@ HUGE_PARTS = Parts(size_mb=16, at_once=8)
 HUGE_WORKERS = 2
 S5CMD_RETRIES = 3
 """How often s5cmd itself repeats a request, before a lane retries what remains of the batch."""
+
+
+class _Attempt(NamedTuple):
+    """An attempt at a batch: its number, the door, and whether that is S3 for what the CDN did not have."""
+
+    number: int
+    door: Door
+    after_cdn: bool = False
 
 
 class Lane:
@@ -124,44 +134,56 @@ class Lane:
     def _attempt(self, batch: Batch, state: BatchState, attempt: int) -> bool:
         """Try once what is open; return whether some of it is still open."""
         self._engine.emit(BatchStarted(self.number, batch.number, batch.label, attempt, len(state.open)))
-        self._stopped_because = None
-        for item in state.open:
-            item.begin(attempt)
-        access, fetching = self._context.request.access, self._context.request.fetching
-        parts = HUGE_PARTS if _is_huge(state) else Parts()
-        parts = parts._replace(size_mb=fetching.part_size_mb or parts.size_mb)
-        keys = [key for item in state.open for key in item.missing_keys]
-        commands = list(copy_commands(access.bucket, keys, parts))
-        self._copy(batch, state, commands, attempt)
-        if left := [] if self._stopped_because else state.asked_by_pattern_only():
-            # By name, each of them has an answer of its own.
-            commands = [copy_by_name(access.bucket, key, parts) for key in left]
-            self._copy(batch, state, commands, attempt, by_name=True)
-        for item in state.open:
-            self._conclude(item)
+        doors = self._engine.doors
+        door = doors.choose(item.planned for item in state.open)
+        self._go_through(_Attempt(attempt, door), batch, state)
+        if door.is_optional and state.open and not self._context.cancelled.is_set():
+            # The CDN did not have it as it is listed, which says nothing of the archive and is not worth an attempt.
+            self._go_through(_Attempt(attempt, doors.s3, after_cdn=True), batch, state)
         return bool(state.open)
 
+    def _go_through(self, attempt: _Attempt, batch: Batch, state: BatchState) -> None:
+        """Copy what is open through a door; conclude what can be concluded of what did not arrive."""
+        self._stopped_because = None
+        door = attempt.door
+        state.go_through(door)
+        for item in state.open:
+            item.begin(attempt.number)
+        parts = HUGE_PARTS if _is_huge(state) else Parts()
+        parts = parts._replace(size_mb=self._context.request.fetching.part_size_mb or parts.size_mb)
+        keys = [key for item in state.open for key in item.missing_keys]
+        self._copy(attempt, batch, state, door.commands(keys, parts))
+        if left := [] if self._stopped_because else state.asked_by_pattern_only():
+            # By name, each of them has an answer of its own.
+            self._copy(
+                attempt, batch, state, [copy_by_name(door.access.bucket, key, parts) for key in left], by_name=True
+            )
+        for item in state.open:
+            self._conclude(item, door)
+
     def _copy(
-        self, batch: Batch, state: BatchState, commands: list[CopyCommand], attempt: int, *, by_name: bool = False
+        self, attempt: _Attempt, batch: Batch, state: BatchState, commands: list[CopyCommand], *, by_name: bool = False
     ) -> None:
         """Run copy commands, and prove what arrives."""
+        engine, door = self._engine, attempt.door
         state.expect(commands)
         names = run_files(
-            self._engine.folder, batch.number, (command.line for command in commands),
-            batch_size=self._context.request.fetching.batch_size, attempt=attempt, by_name=by_name,
+            engine.folder, batch.number, (command.line for command in commands),
+            batch_size=self._context.request.fetching.batch_size, attempt=attempt.number, after_cdn=attempt.after_cdn,
+            by_name=by_name, cdn_url=door.access.endpoint_url if door.via is Via.CDN else None,
         )  # fmt: skip
         for run_file in names:
-            with self._engine.huge if _is_huge(state) else nullcontext():
-                if not self._context.cancelled.is_set():
-                    self._run(run_file, state)
+            with engine.huge if _is_huge(state) else nullcontext():
+                if not self._context.cancelled.is_set() and engine.doors.is_open(door):
+                    self._run(run_file, state, door)
         unreported = [item for item in state.open if item.proof is None]
         for item in unreported:
             item.look()
         self._prove([item for item in unreported if item.is_complete])
 
-    def _run(self, run_file: Path, state: BatchState) -> None:
+    def _run(self, run_file: Path, state: BatchState, door: Door) -> None:
         """Run one run-file in the batch's staging folder, and note what s5cmd reports of each key."""
-        engine, access = self._engine, self._context.request.access
+        engine, access = self._engine, door.access
         state.staging.mkdir(exist_ok=True)  # no parents: a root that has vanished must not come back empty
         workers = min(engine.concurrency.workers, HUGE_WORKERS) if _is_huge(state) else engine.concurrency.workers
         args = command_line(engine.binary, access, run_file, workers=workers, retries=S5CMD_RETRIES)
@@ -175,6 +197,8 @@ class Lane:
                 for messages in child.batches():
                     self.messages += len(messages)
                     self._take(messages, state)
+                    if not engine.doors.is_open(door):
+                        self.stop("the rest comes from S3")
             finally:
                 self.child_since = None
                 with self._guard:
@@ -187,9 +211,19 @@ class Lane:
             log_message(message)
             about = state.note(message)
             if about and about[0].fault is not None:
-                self._engine.note_failure(about[0])
+                self._note_failure(about[0])
             complete += [item for item in about if item.is_complete and item.proof is None and not item.finished]
         self._prove(complete)
+
+    def _note_failure(self, item: ObjectState) -> None:
+        """Give the door up where the failure is its own; where S3 is no better, the engine may give up the run."""
+        door = item.door
+        if door is None or not door.is_optional:
+            self._engine.note_failure(item)
+        elif item.fault is Fault.ABSENT and item.planned.remote is None:
+            return  # only S3 can tell whether the archive has it
+        elif item.fault not in {Fault.DISK_FULL, Fault.TOO_LARGE} and not self._context.cancelled.is_set():
+            self._engine.doors.fall_back(f"{item.planned.object.key}: {item.reason}")
 
     def _prove(self, items: list[ObjectState]) -> None:
         """Prove and publish objects: small ones here and together, large ones each in a thread of its own."""
@@ -217,7 +251,9 @@ class Lane:
                     item.look()
                     continue
                 if isinstance(answer, RetryDownload):
-                    item.reject(answer.sha256, answer.reason)
+                    item.reject(answer.sha256, answer.reason, in_place=item.in_place and answer.unlike_listing)
+                    if answer.unlike_listing:
+                        self._engine.doors.fall_back(f"{item.planned.object.key}: {answer.reason}")
                 else:
                     item.finished = True
                     events.append(answer)
@@ -225,27 +261,34 @@ class Lane:
             if events:
                 self._engine.emit(*events)
 
-    def _conclude(self, item: ObjectState) -> None:
+    def _conclude(self, item: ObjectState, door: Door) -> None:
         """Decide after an attempt whether an object has its outcome, or is left for another attempt."""
         if item.proof is not None:
             proof, item.proof = item.proof, None
             proof.result()
         if item.finished:
             return
-        if item.fault is Fault.ABSENT and item.planned.pin is not None:
-            self._end(item, Outcome.FAILED, GONE, refused=True)
-        elif item.fault is Fault.ABSENT:
-            self._end(item, Outcome.ABSENT, str(self._absence(item.planned.object)))
-        elif item.fault in {Fault.DENIED, Fault.TOO_LARGE}:
-            self._end(item, Outcome.FAILED, item.reason)
-        elif item.fault is Fault.DISK_FULL:
+        if item.fault is Fault.DISK_FULL:
             raise RootUnusable(
                 f"The disk of the archive root is full: {item.reason}",
                 hint="Free some space and run the same command again: it continues where it stopped.",
             )
-        elif not item.reason:
+        if not item.reason:
             item.fault = Fault.SILENT
             item.reason = self._stopped_because or "s5cmd exited without reporting this object"
+        if item.fault is Fault.TOO_LARGE:
+            self._end(item, Outcome.FAILED, item.reason)
+        elif door.is_optional:
+            if item.fault is Fault.SILENT:
+                self._note_failure(item)
+        elif item.fault in {Fault.ABSENT, Fault.DENIED} and door.via is Via.CDN and item.planned.remote is not None:
+            self._end(item, Outcome.FAILED, f"{door} does not have it, but it is listed: {item.reason}; use --via s3")
+        elif item.fault is Fault.ABSENT and item.planned.pin is not None:
+            self._end(item, Outcome.FAILED, GONE, refused=True)
+        elif item.fault is Fault.ABSENT:
+            self._end(item, Outcome.ABSENT, str(self._absence(item.planned.object)))
+        elif item.fault is Fault.DENIED:
+            self._end(item, Outcome.FAILED, item.reason)
 
     def _absence(self, item: ArchiveObject) -> Absence:
         row = self._context.matrix.row(item.series.market, item.series.data_type)

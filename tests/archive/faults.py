@@ -22,6 +22,15 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """Answer with other bytes, such as an older copy or a page for people, and never ask the server."""
+
+    body: bytes
+    code: int = 200
+    times: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Truncate:
     """Announce the whole body, send this share of it, and close the connection."""
 
@@ -68,7 +77,7 @@ class Skewed:
     times: int | None = None
 
 
-Fault = Status | Truncate | Corrupt | Stall | Slow | Delay | Skewed
+Fault = Status | Other | Truncate | Corrupt | Stall | Slow | Delay | Skewed
 
 
 @dataclass(frozen=True, slots=True)

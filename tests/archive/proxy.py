@@ -15,6 +15,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from email.utils import formatdate
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +25,7 @@ from tests.archive.faults import (
     Corrupt,
     Delay,
     Fault,
+    Other,
     Rule,
     Seen,
     Skewed,
@@ -40,7 +42,20 @@ from tests.archive.faults import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Corrupt", "Delay", "Fault", "FaultProxy", "Rule", "Seen", "Skewed", "Slow", "Stall", "Status", "Truncate"]
+__all__ = [
+    "Corrupt",
+    "Delay",
+    "Fault",
+    "FaultProxy",
+    "Other",
+    "Rule",
+    "Seen",
+    "Skewed",
+    "Slow",
+    "Stall",
+    "Status",
+    "Truncate",
+]
 
 _CHUNK = 64 * 1024
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"})
@@ -191,6 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._read_body()
             self._answer_status(fault.code)
             return
+        if isinstance(fault, Other):
+            self._read_body()
+            self._answer(fault.code, "text/html", fault.body)
+            return
         response = self._ask()
         if response.status in (200, 206) and self.command == "GET":
             self._relay(response, fault, released)
@@ -232,8 +251,12 @@ class _Handler(BaseHTTPRequestHandler):
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f"<Error><Code>{name}</Code><Message>{name}, by order of the test</Message></Error>"
         ).encode()
+        self._answer(code, "application/xml", body)
+
+    def _answer(self, code: int, content_type: str, body: bytes) -> None:
         self.send_response(code)
-        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Type", content_type)
+        self.send_header("Last-Modified", formatdate(usegmt=True))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -67,7 +67,7 @@ def test_a_server_that_denies_everything_ends_the_run(
         run.at(proxy.endpoint_url), "-p", "research", "--start", "2025-07-01", "--end", "2025-07-31", *discovery,
         "--jobs", "2",
     )  # fmt: skip
-    assert done.outcomes.get("failed", 0) <= 2 * 100  # a batch for each lane, of a plan of 1,617 objects
+    assert len({event["batch"] for event in done.events("batch-started")}) <= 2  # one for each lane
     assert done.code == 5
     assert done.report["status"] == "failed"
     assert "AccessDenied" in done.report["error"]

@@ -33,7 +33,10 @@ MIB = 1 << 20
 
 
 class Hook(FaultProxy):
-    """Does something once, before the first request of a kind for the first key goes on."""
+    """Does something once, before the first request of a kind for the first key goes on.
+
+    s5cmd looks for it in a listing before it copies it.
+    """
 
     def __init__(self, upstream_url: str, kind: str, deed: Callable[[], object]) -> None:
         super().__init__(upstream_url)
@@ -56,7 +59,7 @@ def test_an_object_that_is_replaced_after_it_was_listed(
         collect(run.at(private_archive.endpoint_url), *ONE)
         replace(private_archive.bucket, KEYS[0])
     with Hook(
-        private_archive.endpoint_url, "HEAD", lambda: replace(private_archive.bucket, KEYS[0], same_size=same_size)
+        private_archive.endpoint_url, "LIST", lambda: replace(private_archive.bucket, KEYS[0], same_size=same_size)
     ) as proxy:
         done = collect(run.at(proxy.endpoint_url), *ONE)
         assert proxy.deed is None

@@ -36,7 +36,7 @@ def test_the_first_batch_is_fetched_before_the_listing_has_ended(
             done = ended(run, process)
     assert done.code == 130
     assert done.outcomes["fetched"] > 0
-    assert done.events("batch-started")[0]["objects"] == 50
+    assert done.events("batch-started")[0]["objects"] <= 95  # of 100, as many as were listed
 
 
 def test_what_is_present_costs_no_request_of_its_own(run: Runner, proxy: FaultProxy) -> None:

@@ -10,7 +10,17 @@ import pytest
 
 from tests.archive.programs import s5cmd
 from tests.archive.proxy import Delay
-from tests.archive.results import KEYS, RESEARCH, THREE, assert_same_bytes, collect, files_below, preset, stored
+from tests.archive.results import (
+    KEYS,
+    RESEARCH,
+    THREE,
+    assert_same_bytes,
+    collect,
+    copied_by,
+    files_below,
+    preset,
+    stored,
+)
 from tests.archive.sample import SIDECAR, replace
 
 if TYPE_CHECKING:
@@ -41,19 +51,20 @@ def test_no_run_file_has_more_commands_than_the_batch_size(run: Runner, tmp_path
     done = collect(run, *RESEARCH, "-m", "spot", "-p", preset(tmp_path, "batch_size: 7\n"))
     assert done.outcomes == {"fetched": 15}
     sizes = [len(commands) for commands in done.run_files]
-    assert set(sizes) == {6}  # zip and sidecar stay together
-    assert sum(sizes) == 30
+    assert max(sizes) <= 7
+    assert sum(sizes) == 15  # zip and sidecar come together
 
 
-def test_without_batch_mode_a_run_file_has_one_command(run: Runner, archive: Archive, tmp_path: Path) -> None:
+def test_without_batch_mode_a_run_file_has_one_object(run: Runner, archive: Archive, tmp_path: Path) -> None:
     done = collect(run, *THREE, "-p", preset(tmp_path, "enable_batch_mode: false\nbatch_size: 20\n"))
     assert done.outcomes == {"fetched": 3}
-    assert [len(commands) for commands in done.run_files] == [1] * 6
+    copied = [[key for line in commands for key in copied_by(line, archive.bucket)] for commands in done.run_files]
+    assert sorted(map(sorted, copied)) == [[key, key + SIDECAR] for key in KEYS]
     assert_same_bytes(done.root, archive.bucket, KEYS)
 
 
 def test_one_lane_works_alone(run: Runner, tmp_path: Path) -> None:
-    done = collect(run, *THREE, "--jobs", "1", "-p", preset(tmp_path, "batch_size: 2\nmax_parallel_downloads: 4\n"))
+    done = collect(run, *THREE, "--jobs", "1", "-p", preset(tmp_path, "batch_size: 1\nmax_parallel_downloads: 4\n"))
     assert done.outcomes == {"fetched": 3}
     steps = [
         event["event"]
@@ -66,7 +77,7 @@ def test_one_lane_works_alone(run: Runner, tmp_path: Path) -> None:
 
 def test_lanes_work_side_by_side(run: Runner, proxy: FaultProxy, tmp_path: Path) -> None:
     proxy.fault("GET", "*", Delay(0.5))
-    two = preset(tmp_path, "batch_size: 2\nmax_parallel_downloads: 2\n")
+    two = preset(tmp_path, "batch_size: 1\nmax_parallel_downloads: 2\n")
     done = collect(run.at(proxy.endpoint_url), *THREE, "-p", two)
     assert done.outcomes == {"fetched": 3}
     assert {event["lane"] for event in done.events("batch-started")} == {0, 1}
@@ -102,15 +113,15 @@ def test_an_old_sidecar_does_not_outlive_an_update_without_checksums(
 def test_the_part_size_reaches_every_copy(run: Runner, archive: Archive, tmp_path: Path) -> None:
     done = collect(run, *THREE, "-p", preset(tmp_path, "part_size_mb: 6\n"))
     copies = [line for commands in done.run_files for line in commands]
-    assert len(copies) == 6
-    assert all(line.startswith("cp --raw --part-size 6 ") for line in copies)
+    assert copies
+    assert all(" --part-size 6 " in line for line in copies)
     assert_same_bytes(done.root, archive.bucket, KEYS)
 
 
 def test_s5cmd_is_started_anonymous_and_with_our_own_numbers(noted: tuple[Runner, Path], archive: Archive) -> None:
     run, notes = noted
     done = collect(run, *THREE, *CALENDAR)
-    started = f"--endpoint-url {archive.endpoint_url} --no-sign-request --numworkers 16 --retry-count 3"
+    started = f"--endpoint-url {archive.endpoint_url} --no-sign-request --numworkers 8 --retry-count 3"
     assert starts(notes) == [f"--json --log info {started} run {done.folder / 'batch-00001.s5cmd'}"]
 
 

@@ -205,15 +205,20 @@ def test_what_a_killed_run_has_left_running_is_ended_by_the_next_one(
     assert_same_bytes(done.root, archive.bucket, KEYS)
 
 
-def test_an_s5cmd_that_is_killed_is_started_again(run: Runner, proxy: FaultProxy, archive: Archive) -> None:
-    stalled = proxy.fault("GET", KEYS[0], Stall(times=1))
+@pytest.mark.parametrize("kills", [1, 2])
+def test_an_s5cmd_that_is_killed_is_started_again(run: Runner, proxy: FaultProxy, archive: Archive, kills: int) -> None:
+    """The first one copies by a pattern, the second one by name, and then it is another attempt."""
+    stalled = proxy.fault("GET", KEYS[0], Stall(times=kills))
     with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, "--json") as process:
-        stalled.wait()
-        (victim,) = processes_of(run.folder)
-        victim.kill()
+        for number in range(1, kills + 1):
+            stalled.wait(number)
+            (victim,) = processes_of(run.folder)
+            victim.kill()
         done = ended(run, process)
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
-    assert {event["reason"] for event in done.events("batch-retried")} == {"s5cmd exited without reporting this object"}
+    reasons = [event["reason"] for event in done.events("batch-retried")]
+    assert reasons == ["s5cmd exited without reporting this object"] * (kills - 1)
+    assert (done.folder / "batch-00001-by-name.s5cmd").exists()
     assert_same_bytes(done.root, archive.bucket, KEYS)
 
 
@@ -227,7 +232,8 @@ def test_an_s5cmd_that_runs_out_of_memory_is_started_again(run: Runner, archive:
     scarce.chmod(0o755)
     done = collect(run.with_environment(CRYPTO_ARCHIVE_S5CMD=scarce), *THREE, "--discover", "calendar")
     assert (done.code, done.outcomes) == (0, {"fetched": 3})
-    assert [event["attempt"] for event in done.events("batch-started")] == [1, 2]
+    assert starved.exists()
+    assert (done.folder / "batch-00001-by-name.s5cmd").exists()
     assert_same_bytes(done.root, archive.bucket, KEYS)
 
 

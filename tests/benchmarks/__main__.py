@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure scenarios, print their tables, and write JSON and plot after each."""
     asked = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is stopped
     if asked.list:
         for name, scenario in SCENARIOS.items():
             print(f"{name:<10}{scenario.about}", *(f"({missing})" for missing in scenario.missing()))

@@ -5,6 +5,7 @@ python obstore_peer.py ENDPOINT BUCKET PREFIX FOLDER
 
 import asyncio
 import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,4 @@ async def main(endpoint: str, bucket: str, prefix: str, folder: str) -> None:
 
 
 asyncio.run(main(*sys.argv[1:]))
+os._exit(0)  # a thread of obstore that outlives Python aborts, now and then

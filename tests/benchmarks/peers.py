@@ -116,13 +116,12 @@ def _run_files(folder: Path, lines: Sequence[str], most: int) -> list[Path]:
 def _into(
     folder: Path, name: str, arguments: Sequence[str | Path], environment: dict[str, str], bucket: Bucket
 ) -> Command:
-    def start_over() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-
-    def check() -> None:
+    def check_and_clear() -> None:
         brought, expected = count_files(folder / "data"), (bucket.objects, bucket.files, bucket.bytes)
         if brought != expected:
             raise RuntimeError(f"{name} brought {brought} of {expected} zips, files and bytes")
+        shutil.rmtree(folder)  # the next one finds the disk as this one did
 
-    return Command(name, arguments, environment, folder, prepare=start_over, check=check, ours=name == COLLECT)
+    return Command(
+        name, arguments, environment, folder, prepare=folder.mkdir, check=check_and_clear, ours=name == COLLECT
+    )

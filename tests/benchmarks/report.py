@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measuring import Result
 
-_HEADINGS = ("", "wall", "times", "from–to", "CPU", "times", "own", "memory", "conn./100", "requests per file")
-_WIDTHS = (35, 9, 7, 13, 9, 7, 6, 10, 11)
+_HEADINGS = ("", "wall", "times (from–to)", "CPU", "times (from–to)", "own", "memory", "conn./100", "requests per file")
+_WIDTHS = (35, 9, 20, 10, 20, 6, 10, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,6 @@ def _line(cells: Sequence[str]) -> str:
 def _cells(comparison: Comparison, result: Result) -> tuple[str, ...]:
     cpu = result.median("cpu_seconds")
     share = result.median("own_cpu_seconds") / cpu if cpu else 0
-    wall_times, spread = _times(comparison.ratios(result, "seconds"))
-    cpu_times, cpu_spread = _times(comparison.ratios(result, "cpu_seconds"))
-    if comparison.figure == "cpu_seconds":
-        spread = cpu_spread
     requests = connections = ""
     if comparison.objects:
         requests = f"{comparison.rate(result):,.0f} objects per CPU s"
@@ -112,9 +108,16 @@ def _cells(comparison: Comparison, result: Result) -> tuple[str, ...]:
         requests = f"{_share(traffic.total / comparison.files)} = {' + '.join(each)}" if traffic.total else "none"
         connections = f"{100 * traffic.connections / comparison.files:.1f}"
     return (
-        result.name, f"{result.median('seconds'):.2f} s", wall_times, spread, f"{cpu:.2f} s", cpu_times, f"{share:.0%}",
-        f"{result.median('peak_mib'):.0f} MiB", connections, requests,
-    )  # fmt: skip
+        result.name,
+        f"{result.median('seconds'):.2f} s",
+        _times(comparison.ratios(result, "seconds")),
+        f"{cpu:.2f} s",
+        _times(comparison.ratios(result, "cpu_seconds")),
+        f"{share:.0%}",
+        f"{result.median('peak_mib'):.0f} MiB",
+        connections,
+        requests,
+    )
 
 
 def _share(count: float) -> str:
@@ -122,8 +125,8 @@ def _share(count: float) -> str:
     return f"{count:.2f}" if count >= 0.005 or not count else f"{count:.4f}"
 
 
-def _times(ratios: list[float]) -> tuple[str, str]:
+def _times(ratios: list[float]) -> str:
     """Return the median of ratios and their spread in words."""
-    if not ratios:
-        return "", ""
-    return f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f}–{ratios[-1]:.2f}" if len(ratios) > 1 else ""
+    if len(ratios) > 1 and ratios[0] < ratios[-1]:
+        return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+    return f"{statistics.median(ratios):.2f}" if ratios else ""

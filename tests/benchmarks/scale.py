@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MARKETS = ("-m", "spot", "-m", "futures_um", "-m", "futures_cm", "-m", "options")
 LISTED = 500_000
+SYMBOLS = 50
 
 
 def calendar(stage: Stage) -> Iterator[Comparison]:
@@ -35,8 +36,9 @@ def calendar(stage: Stage) -> Iterator[Comparison]:
         arguments = (*OURS, "plan", *MARKETS, *names, *dates, *where, "--json")
         return Command(f"plan of {symbols} symbols", arguments, output=stage.folder / f"{symbols}.json", ours=True)
 
-    results = alternate([plan(50), tenth := plan(5)], 1, reference=tenth.name)
-    for symbols, result in zip((50, 5), results, strict=True):
+    counts = SYMBOLS, SYMBOLS // 10
+    results = alternate([plan(symbols) for symbols in counts], 1, reference=plan(counts[-1]).name)
+    for symbols, result in zip(counts, results, strict=True):
         objects = json.loads((stage.folder / f"{symbols}.json").read_bytes())["totals"]["objects"]
         yield Comparison("calendar", f"Plan of {objects:,} objects from the calendar", (result,), objects=objects)
 

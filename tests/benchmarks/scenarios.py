@@ -43,8 +43,8 @@ class Stage:
 
     folder: Path
     objects: int | None = None
-    large: int = 6
-    megabytes: int = 50
+    large: int = 8
+    megabytes: int = 100
     present: int = 10_000
     pairs: int = 2
     peers: bool = True

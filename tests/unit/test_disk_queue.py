@@ -36,10 +36,13 @@ def test_batches_come_out_complete_and_in_order(queue: DiskQueue[Batch]) -> None
     assert list(queue) == []
 
 
-@given(puts=st.lists(st.booleans(), max_size=40))
-def test_putting_and_taking_in_any_order(puts: list[bool], tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(puts=st.lists(st.booleans(), max_size=40), in_memory=st.integers(0, 5))
+def test_putting_and_taking_in_any_order(
+    puts: list[bool], in_memory: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whether all of them, some or none are in memory."""
     waiting: list[str] = []
-    with DiskQueue[str](tmp_path_factory.getbasetemp()) as queue:
+    with DiskQueue[str](tmp_path_factory.getbasetemp(), in_memory=in_memory) as queue:
         items = iter(queue)
         for number, put in enumerate(puts):
             if put:

@@ -26,8 +26,9 @@ from crypto_archive.config.fields import ENVIRONMENT_FIELDS, PREFIX, Preset
 from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Fetching, Request, Selection
 from crypto_archive.errors import ExitCode
-from crypto_archive.jobs.plan import object_document, plan
+from crypto_archive.jobs.plan import plan
 from crypto_archive.model import Absence, Outcome, Verdict
+from crypto_archive.transfer.concurrency import LANES
 from tests.archive.inside import run_inside
 from tests.docs.commands import Command, commands, examples, lines_in, parse
 from tests.docs.generated import (
@@ -332,7 +333,6 @@ def test_every_preset_field_has_its_row() -> None:
         ),
         ("discover", Request(Selection(()), Path()).discovery),
         ("batch_size", Fetching().batch_size),
-        ("max_parallel_downloads", Fetching().jobs),
         ("enable_resume", Fetching().resume),
         ("force_redownload", Fetching().force),
         ("download_checksum", Fetching().download_checksum),
@@ -342,6 +342,11 @@ def test_every_preset_field_has_its_row() -> None:
 def test_defaults_are_true(field: str, default: object) -> None:
     said = row_of(text_of("presets.md"), field)[2]
     assert said == f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def test_how_many_processes_run_where_nothing_is_said_is_true() -> None:
+    assert Fetching().jobs is None
+    assert row_of(text_of("presets.md"), "max_parallel_downloads")[2].endswith(f" up to {LANES}")
 
 
 @pytest.mark.parametrize(
@@ -445,13 +450,13 @@ def test_keys_of_plans_are_explained(tmp_path: Path) -> None:
                "last": "1d", "output_directory": str(tmp_path)}  # fmt: skip
     said = set(INLINE.findall(text_of("report.md")))
     with plan(load_run_config([], options, today=TODAY), today=TODAY) as made:
-        (item,) = made
+        (line,) = made.lines()
         document = made.document()
     groups = document["by_market_and_type"]
     assert isinstance(groups, list)
     budget = document["budget"]
     assert isinstance(budget, dict)
-    assert {*document, *groups[0], *budget, *object_document(item, made.path(item))} <= said
+    assert {*document, *groups[0], *budget, *json.loads(line)} <= said
 
 
 # Links

@@ -57,6 +57,7 @@ VARIABLES = {
     "--layout": "CRYPTO_ARCHIVE_LAYOUT",
     "--endpoint-url": "CRYPTO_ARCHIVE_ENDPOINT_URL",
     "--matrix": "CRYPTO_ARCHIVE_MATRIX_PATH",
+    "--via": "CRYPTO_ARCHIVE_VIA",
     "--jobs": "CRYPTO_ARCHIVE_MAX_PARALLEL_DOWNLOADS",
 }
 

@@ -21,6 +21,7 @@ from crypto_archive.config.run_config import (
     RunConfig,
     Selection,
     SymbolFilter,
+    Via,
 )
 from crypto_archive.config.values import A_PLACE_OF_THIS_MACHINE
 from crypto_archive.errors import ConfigError
@@ -149,6 +150,25 @@ def test_options_beyond_presets_reach_the_request() -> None:
     assert (request.root, request.selection.partition, request.discovery) == (Path("there"), "monthly", "calendar")
 
 
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({}, "https://data.binance.vision"),
+        ({"endpoint_url": "http://127.0.0.1:9000"}, None),
+        ({"bucket": "mirror"}, None),
+        ({"bucket": "mirror", "download_url": "https://cdn.example"}, "https://cdn.example"),
+    ],
+)
+def test_the_cdn_is_that_of_the_archive_unless_another_is_named(options: dict[str, object], url: str | None) -> None:
+    assert load(**options).request.access.cdn_url == url
+
+
+def test_a_lock_file_of_another_bucket_has_no_cdn() -> None:
+    configured = load(via="cdn")
+    with pytest.raises(ConfigError, match="via: no CDN is known for the bucket 'mirror'"):
+        configured.locked_by(Path("a.lock"), "mirror")
+
+
 def test_batch_mode_off_means_one_command_a_batch_whatever_the_batch_size() -> None:
     name = preset("enable_batch_mode: false\nbatch_size: 20\n")
     assert load(name).request.fetching.batch_size == 1
@@ -174,7 +194,7 @@ def test_option_before_environment_before_dotenv_before_preset_before_default(
         return configured.request.fetching.jobs, configured.origins.get("max_parallel_downloads")
 
     presets: list[str] = []
-    assert jobs() == (8, None)
+    assert jobs() == (None, None)
     presets.append(preset("\nmax_parallel_downloads: 2\n"))
     assert jobs() == (2, "my.yaml, line 2, max_parallel_downloads")
     (here / ".env").write_text("CRYPTO_ARCHIVE_MAX_PARALLEL_DOWNLOADS=3\nOTHER=x\n", encoding="utf-8")
@@ -196,6 +216,8 @@ def test_option_before_environment_before_dotenv_before_preset_before_default(
         ("STALL_SECONDS", "7", 7.0),
         ("PARTITION", "monthly", Partition.MONTHLY),
         ("DISCOVER", "calendar", Discovery.CALENDAR),
+        ("VIA", "s3", Via.S3),
+        ("DOWNLOAD_URL", "https://cdn.example/archive/", "https://cdn.example/archive"),
     ],
 )
 def test_each_variable_reaches_the_request(
@@ -213,6 +235,8 @@ def test_each_variable_reaches_the_request(
         "STALL_SECONDS": request.fetching.stall_seconds,
         "PARTITION": request.selection.partition,
         "DISCOVER": request.discovery,
+        "VIA": request.access.via,
+        "DOWNLOAD_URL": request.access.download_url,
     }
     assert reached[variable] == expected
 

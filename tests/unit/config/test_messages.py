@@ -335,6 +335,33 @@ def test_all_problems_are_reported_together_file_by_file(monkeypatch: pytest.Mon
             ),
         ),
         (
+            {"via": "cloudfront"},
+            "--via: 'cloudfront' is not a valid way to get objects (allowed: auto, s3, cdn)",
+        ),
+        (
+            {"via": "cdn", "endpoint_url": "http://127.0.0.1:9000"},
+            (
+                "--via: no CDN is known for the bucket 'data.binance.vision' at http://127.0.0.1:9000; "
+                "set CRYPTO_ARCHIVE_DOWNLOAD_URL, or get objects from S3"
+            ),
+        ),
+        (
+            {"via": "cdn", "s5cmd_extra_args": ["--profile=me"]},
+            "--via: a CDN takes no credentials; remove them from s5cmd_extra_args, or use S3",
+        ),
+        (
+            {"download_url": "cdn.example"},
+            "--download-url: 'cdn.example' is not a valid URL; write it like https://data.binance.vision",
+        ),
+        (
+            {"download_url": "https://cdn.example/a?b"},
+            "--download-url: 'https://cdn.example/a?b' must end with a host, port or folder",
+        ),
+        (
+            {"download_url": "https://me:s3cret@cdn.example"},
+            "--download-url: a download URL must not contain a user name or password, since messages show it",
+        ),
+        (
             {"endpoint_url": "https://data.binance.vision"},
             (
                 "--endpoint-url: 'https://data.binance.vision' is a web site, not an S3 endpoint; "
@@ -430,6 +457,12 @@ def outcome(options: Mapping[str, object]) -> RunConfig | ConfigError:
         return load_run_config([], options, today=TODAY)
     except ConfigError as error:
         return error
+
+
+def test_a_span_of_bytes_is_a_problem_as_well() -> None:
+    result = outcome({"last": b""})
+    assert isinstance(result, ConfigError)
+    assert [problem.place for problem in result.problems] == ["--last"]
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,10 +11,16 @@ import pytest
 from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from crypto_archive.errors import ExitCode
-from crypto_archive.events import Checked
-from crypto_archive.jobs.verify import BAD_KEPT, VerifyReport
+from crypto_archive.errors import ExitCode, RootUnusable
+from crypto_archive.events import Cancellation, Checked
+from crypto_archive.jobs import verify as module
+from crypto_archive.jobs.verify import BAD_KEPT, Expected, VerifyReport, check_files, stored_objects
 from crypto_archive.model import Market, Verdict
+from crypto_archive.root.presence import StoredFiles
+from crypto_archive.root.proof import Proof, check_stored
+from crypto_archive.root.store import Root, open_root
+from tests.objects import an_object, context_of, entry_of
+from tests.zips import zip_of
 
 BAD = {verdict for verdict in Verdict if verdict.is_bad}
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "verify.schema.json").read_text(encoding="utf-8"))
@@ -139,3 +148,97 @@ def test_only_the_first_bad_objects_are_kept() -> None:
     document = report_of(*[Verdict.MISSING] * (BAD_KEPT + 3)).document()
     assert (len(document["bad"]), document["bad_omitted"]) == (BAD_KEPT, 3)
     VALIDATOR.validate(document)
+
+
+# Which files are checked, and in which order
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return open_root(tmp_path / "archive")
+
+
+def put(root: Root, *days: int) -> list[str]:
+    """Store objects of July 2025 without sidecars, and return their keys."""
+    keys = [an_object(day).key for day in days]
+    for key in keys:
+        root.file(key).parent.mkdir(parents=True, exist_ok=True)
+        root.file(key).write_bytes(zip_of(key.rpartition("/")[2]))
+    return keys
+
+
+def test_files_on_disk_come_in_the_order_of_folders_and_names(root: Root, tmp_path: Path) -> None:
+    keys = put(root, 2, 1, 3)
+    folder = root.file(keys[0]).parent
+    other = folder.with_name("1d")
+    other.mkdir()
+    (other / "BTCUSDT-1d-2025-07-01.zip").write_bytes(b"")
+    (folder / "notes.txt").write_text("not an object", encoding="utf-8")
+    (folder / f"{an_object(4).key.rpartition('/')[2]}").symlink_to(tmp_path / "nowhere")
+    (folder / f"{an_object(5).key.rpartition('/')[2]}").symlink_to(folder / keys[0].rpartition("/")[2])
+    folder.with_name("4h").symlink_to(folder)
+    found = [one.object.key for one in stored_objects(context_of(root), StoredFiles(root))]
+    day_folder = "data/spot/daily/klines/BTCUSDT/1d/"
+    assert found == [f"{day_folder}BTCUSDT-1d-2025-07-01.zip", *sorted(keys), an_object(5).key]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_only_a_folder_that_may_not_be_read_is_passed_by(
+    root: Root, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = put(root, 1)
+    (root.data / "lost+found").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if path.name == "lost+found":
+            raise OSError(number, os.strerror(number), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(module.os, "scandir", refusing)
+    found = stored_objects(context_of(root), StoredFiles(root))
+    if number == errno.EACCES:
+        assert [one.object.key for one in found] == keys
+    else:
+        with pytest.raises(RootUnusable, match="lost"):
+            list(found)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_proofs_come_in_order_whatever_the_groups(root: Root, recorded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = put(root, *range(1, 29))
+    monkeypatch.setattr(module, "GROUP_FILES", 3)
+    large = {keys[0], keys[7]}
+    entries = [entry_of(key)._replace(size=module.GROUP_BYTES if key in large else 5) for key in keys]
+    wanted = [
+        Expected(an_object(day), entry if recorded else None) for day, entry in zip(range(1, 29), entries, strict=True)
+    ]
+    found = list(check_files(context_of(root), wanted))
+    assert [one for one, _ in found] == wanted
+    # The manifest knows other sizes than the files have.
+    assert {proof.verdict for _, proof in found} == {Verdict.CORRUPT if recorded else Verdict.UNPROVEN}
+
+
+def test_nothing_more_is_read_once_the_job_is_cancelled_or_closed(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(root, *range(1, 29))
+    wanted = [Expected(an_object(day), None) for day in range(1, 29)]
+    cancellation = Cancellation()
+    read: list[str] = []
+
+    def check(root: Root, key: str, *rest: object) -> Proof:
+        read.append(key)
+        if key == an_object(3).key:
+            cancellation.request()
+        return check_stored(root, key, None)
+
+    monkeypatch.setattr(module, "check_stored", check)
+    monkeypatch.setattr(module, "THREADS", 1)
+    found = list(check_files(context_of(root, cancellation=cancellation), wanted))
+    assert [one for one, _ in found] == wanted[:3]
+    assert len(read) == 3
+    read.clear()
+    monkeypatch.setattr(module, "GROUP_FILES", 1)
+    monkeypatch.setattr(module, "IN_FLIGHT", 2)
+    with closing(check_files(context_of(root), wanted)) as checks:
+        assert next(checks)[0] == wanted[0]
+    assert len(read) <= 2

@@ -138,6 +138,7 @@ def test_more_rows_than_a_page_come_in_order(path: Path) -> None:
         for key in reversed(keys):
             manifest.record(entry(key))
         assert [found.key for found in manifest.iterate()] == keys
+        assert list(manifest.all_keys()) == keys
         assert [found.key for found in manifest.iterate(FOLDER + "010")] == keys[1000:1100]
 
 
@@ -441,7 +442,7 @@ def test_a_key_of_another_type_is_reported(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE object SET key = ?", (b"x.zip",))
     with Manifest(path, read_only=True) as reader:
-        assert list(reader.iterate()) == []
+        assert list(reader.iterate()) == list(reader.all_keys()) == []
         with pytest.raises(EnvironmentFailure, match="The manifest is damaged"):
             reader.keys_with(Verdict.GAPS)
 

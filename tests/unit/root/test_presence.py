@@ -120,6 +120,19 @@ def test_only_files_count(root: Root, tmp_path: Path) -> None:
     assert stored.stat(FOLDER + "folder.zip") is None
     assert stored.stat(FOLDER + "broken.zip") is None
     assert stored.stat(FOLDER + "link.zip") == StoredStat(5)
+    there = [name for name in ("folder.zip", "broken.zip", "link.zip", "none.zip") if stored.has(FOLDER + name)]
+    assert there == ["link.zip"]
+    assert not stored.has("data/../../passwd")
+
+
+def test_a_record_is_known_with_and_without_its_file(root: Root) -> None:
+    put(root, KEY)
+    record(root, KEY, FOLDER + "gone.zip")
+    with opened(root) as stored:
+        assert stored.recorded(KEY) == entry(KEY)
+        assert stored.recorded(FOLDER + "gone.zip") == entry(FOLDER + "gone.zip")
+        assert stored.recorded(FOLDER + "none.zip") is None
+        assert (stored.has(KEY), stored.has(FOLDER + "gone.zip")) == (True, False)
 
 
 def test_a_file_in_place_of_a_folder_holds_nothing(root: Root) -> None:

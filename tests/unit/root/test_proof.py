@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import zipfile
 from datetime import UTC, datetime
@@ -408,3 +409,21 @@ def test_an_md5_is_taken_where_it_can_be_compared(
 ) -> None:
     compared = known is None or known.etag == MD5 or (listing is not None and listing.etag == MD5)
     assert check_stored(root, KEY, known, listing).digest == Digest(SHA256, MD5 if compared else "", SIZE)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_what_is_no_file_is_neither_read_nor_waited_for(root: Root) -> None:
+    sidecar_path = Path(f"{root.file(KEY)}.CHECKSUM")
+    os.mkfifo(sidecar_path)
+    assert check_stored(root, KEY, entry()).reason == "SHA-256 as in the manifest"
+    sidecar_path.unlink()
+    sidecar_path.symlink_to(sidecar_path)
+    assert check_stored(root, KEY, entry()).reason == "SHA-256 as in the manifest"
+    root.file(KEY).unlink()
+    os.mkfifo(root.file(KEY))
+    proof = check_stored(root, KEY, entry())
+    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "it is not a regular file")
+    root.file(KEY).unlink()
+    root.file(KEY).symlink_to(root.file(KEY))
+    proof = check_stored(root, KEY, entry())
+    assert (proof.verdict, proof.reason) == (Verdict.MISSING, "the file does not exist")

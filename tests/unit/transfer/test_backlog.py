@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from crypto_archive import files as files_module
 from crypto_archive.errors import FileUnusable
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import Action, Market
@@ -75,7 +74,7 @@ def test_batches_are_fair_shares_of_what_waits(
     groups: list[Group], lanes: int, batch_size: int, in_memory: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files_module, "ITEMS_IN_MEMORY", in_memory)
+        patched.setattr(module, "GROUPS_IN_MEMORY", in_memory)
         backlog = Backlog(tmp_path_factory.getbasetemp(), lanes, batch_size)
         for group in groups:
             backlog.put(group)
@@ -235,7 +234,7 @@ def test_a_second_plan_may_follow(backlog: Backlog) -> None:
 
 
 def test_several_lanes_take_everything_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files_module, "ITEMS_IN_MEMORY", 3)
+    monkeypatch.setattr(module, "GROUPS_IN_MEMORY", 3)
     backlog = Backlog(tmp_path, 3, 5)
     groups = [a_group(2 * number, 2 * number + 1, kind=KINDS[number // 7 % 3]) for number in range(150)]
     ready = threading.Barrier(4)

@@ -129,6 +129,8 @@ def copies(words):
     if "--raw" in flags:
         yield source, target
         return
+    if patterns.startswith("error:"):
+        return
     excluded = [value for flag, value in zip(flags, flags[1:]) if flag == "--exclude"]
     head, year, month = re.fullmatch("(.*?)([0-9]{{4}})-([0-9]{{2}})-.*[.]zip.*", source).groups()
     for day in range(1, 32):
@@ -139,9 +141,15 @@ def copies(words):
 
 
 words = [shlex.split(line) for line in run_file.read_text().splitlines() if not line.startswith("#")]
+patterns = told["patterns"][min(attempt, len(told["patterns"])) - 1]
+for command in words:
+    if "--raw" not in command and patterns.startswith("error:"):
+        act(patterns, *command[-2:])
 for source, target in (pair for command in words for pair in copies(command)):
     default = told["sidecars"] if target.endswith(".CHECKSUM") else told["zips"]
     deeds = told["keys"].get(target, default)
+    if "by-name" in run_file.name:
+        deeds = told["by_name"] or deeds
     for deed in deeds[min(attempt, len(deeds)) - 1].split(" then "):
         act(deed, source, target)
 sys.exit(told.get("exit", 1 if failures else 0))
@@ -186,21 +194,29 @@ class Site:
 
     @property
     def started(self) -> list[str]:
-        """The run-files that s5cmd was started with, in their order."""
-        return (self.folder / "told.json.started").read_text(encoding="utf-8").splitlines()
+        """The run-files of batches that s5cmd was started with, in their order; not those that try a door."""
+        started = (self.folder / "told.json.started").read_text(encoding="utf-8").splitlines()
+        return [name for name in started if name.startswith("batch-")]
 
     def does(
         self,
         zips: str | list[str] = "copy",
         sidecars: str | list[str] = "copy",
         keys: dict[str, str | list[str]] | None = None,
+        patterns: str | list[str] = "copy",
+        by_name: str | None = None,
         **more: object,
     ) -> Site:
-        """Say what s5cmd does with each key, in each attempt; the last deed counts for all further attempts."""
+        """Say what s5cmd does with each key, in each attempt; the last deed counts for all further attempts.
+
+        A pattern copies what it matches, or fails as a whole; ``by_name`` is for what no pattern has brought.
+        """
         told = {
             "zips": in_a_list(zips),
             "sidecars": in_a_list(sidecars),
             "keys": {key: in_a_list(deeds) for key, deeds in (keys or {}).items()},
+            "patterns": in_a_list(patterns),
+            "by_name": in_a_list(by_name) if by_name else None,
             **more,
         }
         self.run_folder.mkdir(exist_ok=True)
@@ -478,6 +494,48 @@ def test_outcomes_add_up_to_the_plan_whatever_s5cmd_does(
         site = Site(Path(folder), Fetching(jobs=jobs, batch_size=2, attempts=2)).does(keys=told, exit=exit_code)
         ran = run(site, many_to_fetch(5), error=True)
         assert ran.outcomes.get("cancelled", 0) == 0 or ran.engine.error is not None
+
+
+# What a pattern does not bring
+
+
+def test_what_a_pattern_does_not_bring_is_asked_for_by_name(site: Site) -> None:
+    """Then the archive says of each key that it has none."""
+    key = an_object(1).key
+    site.does(keys={key: "pass over", key + ".CHECKSUM": "pass over"}, by_name=ABSENT)
+    ran = run(site, many_to_fetch(3))
+    assert ran.outcomes == {"fetched": 2, "absent": 1}
+    assert ran.settled[key].reason == "hole"
+    assert site.started == ["batch-00001.s5cmd", "batch-00001-by-name.s5cmd"]
+    by_name = (site.run_folder / "batch-00001-by-name.s5cmd").read_text().splitlines()
+    assert [line.split()[-1] for line in by_name if line.startswith("cp --raw ")] == [key, key + ".CHECKSUM"]
+    assert [event.attempt for event in ran.of(BatchStarted)] == [1]
+
+
+def test_an_object_whose_sidecar_no_pattern_brings_arrives_alone(site: Site) -> None:
+    ran = run(site.does(sidecars="pass over", by_name=ABSENT), many_to_fetch(3))
+    assert ran.outcomes == {"fetched": 3}
+    assert ran.of(BatchRetried) == []
+
+
+@pytest.mark.parametrize("answer", [DENIED, "error:no object found"], ids=["denied", "empty"])
+def test_objects_are_fetched_from_a_server_that_does_not_list_them(site: Site, answer: str) -> None:
+    ran = run(site.does(patterns=answer, by_name="copy"), many_to_fetch(3))
+    assert ran.outcomes == {"fetched": 3}
+    assert [event.attempt for event in ran.of(BatchStarted)] == [1]
+
+
+def test_a_pattern_that_fails_for_the_network_is_tried_again_with_all_of_its_objects(site: Site) -> None:
+    ran = run(site.does(patterns=[BUSY, "copy"]), many_to_fetch(3))
+    assert ran.outcomes == {"fetched": 3}
+    assert [event.attempts for event in ran.of(ObjectFinished)] == [2, 2, 2]
+    assert ran.of(BatchRetried) == [BatchRetried(0, 1, 1, 0.0, 3, BUSY.removeprefix("error:"))]
+    assert site.started == ["batch-00001.s5cmd", "batch-00001-attempt2.s5cmd"]
+
+
+def test_a_pattern_that_always_fails_fails_its_objects_with_its_words(site: Site) -> None:
+    ran = run(site.does(patterns=BUSY), many_to_fetch(3))
+    assert (ran.outcomes, ran.reasons) == ({"failed": 3}, {BUSY.removeprefix("error:")})
 
 
 # Further attempts
