@@ -450,7 +450,7 @@ def test_what_the_cdn_has_kept_too_long_fails(
     assert (done.code, done.outcomes) == (3, {"fetched": 2, "failed": 1})
     assert done.events("door-chosen") == []
     reason = done.reasons[KEYS[1]]
-    assert reason.startswith(f"the CDN {url_of(cdn)} has it, but not as it is listed: ")
+    assert reason.startswith(f"the CDN {url_of(cdn)} does not have it as the archive has: ")
     assert reason.endswith("; use --via s3")
     assert stored(done.root) == {KEYS[0], KEYS[2]}
     assert files_below(done.root / ".crypto-archive" / "quarantine") == []
