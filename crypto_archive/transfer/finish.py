@@ -55,11 +55,12 @@ def finish_object(
     planned, sidecar = state.planned, state.arrived_sidecar
     remote = _listed(context, binary, state)
     proof = prove(state.file, sidecar, _name(planned), remote)
-    if state.door is not None and state.door.via is Via.CDN:
+    agreed = proof.digest.sha256 in state.rejected  # with an earlier download: the fault is upstream, not on the way
+    cdn = state.door if state.door is not None and state.door.via is Via.CDN else None
+    if cdn is not None and not (agreed and remote is None):
         unlike = _unlike_listing(proof, remote) or _not_as_locked(context, binary, state, proof.digest)
         if unlike:
-            return _doubt(context, state, state.door, proof, unlike)
-    agreed = proof.digest.sha256 in state.rejected  # with an earlier download: the fault is upstream, not on the way
+            return _doubt(context, state, cdn, proof, unlike)
     if proof.verdict is Verdict.CORRUPT and agreed:
         proof, remote = _second_opinion(context, binary, state, proof)
     sound = proof.verdict is not Verdict.CORRUPT
@@ -70,6 +71,8 @@ def finish_object(
         return finished if finished.outcome is Outcome.FAILED else with_month_days(context, planned, finished)
     if state.attempts < context.request.fetching.attempts:
         return RetryDownload(proof.digest.sha256, proof.reason)
+    if cdn is not None:
+        return _doubt(context, state, cdn, proof, proof.reason)
     return _quarantine(context.root, run_id, state, proof)
 
 
@@ -129,7 +132,7 @@ def _doubt(
     """Ask again for what a CDN does not have as listed; it says nothing of the archive, so nothing is quarantined."""
     if door.is_optional or state.attempts < context.request.fetching.attempts:
         return RetryDownload(proof.digest.sha256, unlike, unlike_listing=True)
-    reason = f"{door} has it, but not as it is listed: {unlike}; use --via s3"
+    reason = f"{door} does not have it as the archive has: {unlike}; use --via s3"
     return state.ended(Outcome.FAILED, reason)._replace(bytes_fetched=state.arrived_bytes)
 
 

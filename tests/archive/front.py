@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
-
-from tests.archive.running import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +27,7 @@ NGINX = shutil.which("nginx", path=_PLACES)
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="needs nginx, as Debian's package nginx-light has it")
 
 _CONFIGURATION = """
-daemon off; master_process off; pid nginx.pid; error_log error.log;
+{user} daemon off; pid nginx.pid; error_log error.log; worker_processes 1;
 events {{ worker_connections 1024; }}
 http {{
     log_format brief '$connection $server_protocol $request_method $status $request_uri';
@@ -71,10 +70,23 @@ class Front:
         return [line.split(" ")[:4] for line in lines]
 
     def __enter__(self) -> Self:
-        for _ in range(5):  # another program may take the port before nginx does
-            if self._starts():
-                return self
-        raise RuntimeError(f"nginx does not start:\n{(self._folder / 'error.log').read_text('utf-8')}")
+        self._folder.mkdir()
+        with socket.socket() as listening:  # nginx inherits it: it cannot choose a free port itself
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(512)
+            self._port = listening.getsockname()[1]
+            values = {
+                "user": "user root;" if os.geteuid() == 0 else "",  # its worker would be nobody, who may write nothing
+                "port": self._port, "upstream": self._upstream_url,
+                "certificate": CERTIFICATE, "key": CERTIFICATE.with_name("key.pem"),
+            }  # fmt: skip
+            (self._folder / "nginx.conf").write_text(_CONFIGURATION.format(**values), encoding="utf-8")
+            self._process = subprocess.Popen(
+                [str(NGINX), "-p", str(self._folder), "-c", "nginx.conf"], stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, start_new_session=True, pass_fds=[listening.fileno()],
+                env=os.environ | {"NGINX": f"{listening.fileno()};"},
+            )  # fmt: skip
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -82,26 +94,5 @@ class Front:
 
     def kill(self) -> None:
         """End it in the middle of whatever it does: connections break, and others are refused."""
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-    def _starts(self) -> bool:
-        with socket.socket() as free:  # nginx cannot choose a free port itself
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        values = {
-            "port": self._port, "upstream": self._upstream_url,
-            "certificate": CERTIFICATE, "key": CERTIFICATE.with_name("key.pem"),
-        }  # fmt: skip
-        self._folder.mkdir(exist_ok=True)
-        (self._folder / "nginx.conf").write_text(_CONFIGURATION.format(**values), encoding="utf-8")
-        self._process = subprocess.Popen(
-            [str(NGINX), "-p", str(self._folder), "-c", "nginx.conf"], stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        until(lambda: self._process.poll() is not None or self._answers())
-        return self._process.poll() is None
-
-    def _answers(self) -> bool:
-        with socket.socket() as asking:
-            return asking.connect_ex(("127.0.0.1", self._port)) == 0

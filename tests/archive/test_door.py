@@ -18,6 +18,7 @@ from crypto_archive.transfer.door import Door, Doors
 from tests.archive.front import CERTIFICATE, Front, needs_nginx
 from tests.archive.proxy import Corrupt, Delay, FaultProxy, Other, Stall, Status, Truncate
 from tests.archive.results import (
+    FOLDER,
     FUTURES,
     KEYS,
     RESEARCH,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 NEVER = Delay(600)
 """Longer than any test lasts."""
-ONCE = Delay(600, times=1)
-"""The same for the one object that a run asks for before it chooses."""
 
 
 @pytest.fixture
@@ -177,10 +176,22 @@ def test_without_a_listing_both_doors_must_have_the_same(
 
 
 @pytest.fixture
-def via_cdn(run: Runner, proxy: FaultProxy, cdn: FaultProxy) -> Runner:
-    """A runner that takes the CDN by itself, since S3 does not answer when one object is asked for."""
-    proxy.fault("HEAD", "*", ONCE)
+def nearer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every run find that the CDN is nearer."""
+    monkeypatch.setattr(Doors, "_nearer", lambda _, cdn, item: (cdn, f"by order of the test: {item.object.key}"))
+
+
+@pytest.fixture
+def via_cdn(run: Runner, proxy: FaultProxy, cdn: FaultProxy, nearer: None) -> Runner:
+    """A runner that takes the CDN, without being told to."""
+    del nearer
     return run.at(proxy.endpoint_url).with_environment(CRYPTO_ARCHIVE_DOWNLOAD_URL=url_of(cdn))
+
+
+@pytest.fixture
+def over_http2(via_cdn: Runner, front: Front) -> Runner:
+    """The same through a CDN that speaks HTTP/2."""
+    return via_cdn.with_environment(CRYPTO_ARCHIVE_DOWNLOAD_URL=front.url, SSL_CERT_FILE=CERTIFICATE)
 
 
 def fetched(proxy: FaultProxy) -> set[str]:
@@ -200,7 +211,7 @@ WITH_SIDECARS = {*KEYS, *(key + SIDECAR for key in KEYS)}
 def test_all_objects_over_one_connection(
     run: Runner, proxy: FaultProxy, front: Front, cdn: FaultProxy, archive: Archive
 ) -> None:
-    proxy.fault("HEAD", "*", ONCE)
+    proxy.fault("HEAD", "*", NEVER)
     environment = {"CRYPTO_ARCHIVE_DOWNLOAD_URL": front.url, "SSL_CERT_FILE": CERTIFICATE}
     done = collect(run.at(proxy.endpoint_url).with_environment(**environment), *FUTURES, "-j", "1")
     count = sum(done.outcomes.values())
@@ -220,8 +231,9 @@ def test_all_objects_over_one_connection(
 def test_objects_through_a_door_without_http2(
     via_cdn: Runner, proxy: FaultProxy, cdn: FaultProxy, archive: Archive
 ) -> None:
-    done = collect(via_cdn, *THREE)
+    done = collect(via_cdn, *THREE, "-v")
     assert (done.code, done.outcomes, done.verdicts) == (0, {"fetched": 3}, {"ok": 3})
+    assert f"via cdn: {url_of(cdn)}: by order of the test: {FOLDER}" in done.stderr
     assert_same_bytes(done.root, archive.bucket, KEYS)
     header = next(iter(done.folder.glob("batch-*.s5cmd"))).read_text("utf-8")
     assert f"s5cmd --no-sign-request --endpoint-url {url_of(cdn)} run batch-" in header
@@ -289,26 +301,34 @@ def assert_nothing_was_held_against_it(done: Collected) -> None:
     assert files_below(done.root / ".crypto-archive" / "quarantine") == []
 
 
-@pytest.mark.parametrize("kinds", [("GET",), ("HEAD", "GET")])
-@pytest.mark.parametrize(
-    ("name", "fault"),
-    [
-        *((KEYS[1], fault) for fault in (*HTML, Status(403), Status(404), Truncate(), Corrupt())),
-        *((KEYS[1] + SIDECAR, fault) for fault in (*HTML, Status(404), Corrupt())),
-    ],
-)
+LACKS = [
+    *((KEYS[1], fault) for fault in (*HTML, Status(403), Status(404), Truncate(), Corrupt())),
+    *((KEYS[1] + SIDECAR, fault) for fault in (*HTML, Status(404), Corrupt())),
+]
+
+
+@pytest.mark.parametrize(("name", "fault"), LACKS)
 def test_whatever_else_it_lacks_comes_from_s3(
-    via_cdn: Runner, cdn: FaultProxy, archive: Archive, hasty: Path, name: str, fault: Fault, kinds: tuple[str, ...]
+    via_cdn: Runner, cdn: FaultProxy, archive: Archive, hasty: Path, name: str, fault: Fault
 ) -> None:
-    if "HEAD" in kinds and not isinstance(fault, Status | Other):
-        pytest.skip("has no body to spoil")
-    for kind in kinds:
+    for kind in ("HEAD", "GET"):
         cdn.fault(kind, name, fault)
     done = collect(via_cdn, *THREE, "-p", hasty)
     assert (done.code, done.outcomes, done.verdicts) == (0, {"fetched": 3}, {"ok": 3})
     assert_same_bytes(done.root, archive.bucket, KEYS)
     assert len(reports_of(done)) == 1
     assert_nothing_was_held_against_it(done)
+
+
+@pytest.mark.parametrize("fault", [Other(PAGE), Status(403)])
+def test_a_page_in_place_of_the_bytes_alone(
+    via_cdn: Runner, cdn: FaultProxy, archive: Archive, hasty: Path, fault: Fault
+) -> None:
+    cdn.fault("GET", KEYS[1], fault)  # and not of the HEAD before
+    done = collect(via_cdn, *THREE, "-p", hasty)
+    assert (done.code, done.outcomes, done.verdicts) == (0, {"fetched": 3}, {"ok": 3})
+    assert_same_bytes(done.root, archive.bucket, KEYS)
+    assert len(reports_of(done)) == 1
 
 
 @pytest.fixture
@@ -350,32 +370,26 @@ def one_a_batch(run: Runner) -> Path:
     return preset(run.folder, "batch_size: 2\n")
 
 
-def test_what_the_archive_has_wrong_is_not_the_fault_of_the_door(
-    run: Runner, proxy: FaultProxy, cdn: FaultProxy, archive: Archive
-) -> None:
-    proxy.fault("HEAD", "*", ONCE)
+def test_what_the_archive_has_wrong_is_not_the_fault_of_the_door(via_cdn: Runner, archive: Archive) -> None:
     stale = next(key for key, defect in archive.spec.defects.items() if defect is Defect.STALE_SIDECAR)
     item = next(one for one in archive.spec.objects if one.key == stale)
-    there = run.at(proxy.endpoint_url).with_environment(CRYPTO_ARCHIVE_DOWNLOAD_URL=url_of(cdn))
     day = str(item.period)
     words = ("-m", item.market, "-t", item.data_type, "-s", item.symbol, "--start", day, "--end", day)
-    done = collect(there, *words, *(("-i", item.interval) if item.interval else ()))
+    done = collect(via_cdn, *words, *(("-i", item.interval) if item.interval else ()))
     assert done.verdicts["sidecar-stale"] == 1
     assert reports_of(done) == []
 
 
 @pytest.mark.parametrize("lost", [True, False])
 def test_an_absence_is_what_s3_says(
-    run: Runner, proxy: FaultProxy, cdn: FaultProxy, archive: Archive, *, lost: bool
+    via_cdn: Runner, proxy: FaultProxy, cdn: FaultProxy, archive: Archive, *, lost: bool
 ) -> None:
     """Without a listing, what the CDN lacks may be in the archive."""
-    proxy.fault("HEAD", "*", Delay(1, times=1))  # without a listing, S3 has to say what it has
     for kind in ("HEAD", "GET"):
         cdn.fault(kind, f"{KEYS[2]}*", Status(404))
         if lost:
             proxy.fault(kind, f"{KEYS[2]}*", Status(404))
-    there = run.at(proxy.endpoint_url).with_environment(CRYPTO_ARCHIVE_DOWNLOAD_URL=url_of(cdn))
-    done = collect(there, *THREE, "--discover", "calendar")
+    done = collect(via_cdn, *THREE, "--discover", "calendar")
     assert done.outcomes == ({"fetched": 2, "absent": 1} if lost else {"fetched": 3})
     assert_same_bytes(done.root, archive.bucket, KEYS[: 2 if lost else 3])
     assert {KEYS[0], KEYS[1]} <= fetched(cdn)
@@ -385,15 +399,12 @@ def test_an_absence_is_what_s3_says(
 
 @needs_nginx
 def test_a_door_that_dies_in_mid_run(
-    run: Runner, proxy: FaultProxy, front: Front, cdn: FaultProxy, archive: Archive, hasty: Path
+    over_http2: Runner, front: Front, cdn: FaultProxy, archive: Archive, hasty: Path
 ) -> None:
-    proxy.fault("HEAD", "*", ONCE)
     held = cdn.fault("GET", "*ETHUSDT*", Stall())
-    environment = {"CRYPTO_ARCHIVE_DOWNLOAD_URL": front.url, "SSL_CERT_FILE": CERTIFICATE}
-    there = run.at(proxy.endpoint_url).with_environment(**environment)
     with ThreadPoolExecutor() as pool:
         pool.submit(lambda: held.wait() or front.kill())  # type: ignore[func-returns-value]
-        done = collect(there, *RESEARCH, "-p", hasty)
+        done = collect(over_http2, *RESEARCH, "-p", hasty)
     count = sum(done.outcomes.values())
     assert (done.code, done.outcomes, done.verdicts) == (0, {"fetched": count}, {"ok": count})
     assert_same_bytes(done.root, archive.bucket, stored(done.root))
@@ -402,24 +413,18 @@ def test_a_door_that_dies_in_mid_run(
 
 
 @needs_nginx
-def test_an_older_copy_over_http2(
-    run: Runner, proxy: FaultProxy, front: Front, cdn: FaultProxy, archive: Archive
-) -> None:
-    proxy.fault("HEAD", "*", ONCE)
+def test_an_older_copy_over_http2(over_http2: Runner, cdn: FaultProxy, archive: Archive) -> None:
     serve_older(cdn, archive, KEYS[1])
-    environment = {"CRYPTO_ARCHIVE_DOWNLOAD_URL": front.url, "SSL_CERT_FILE": CERTIFICATE}
-    done = collect(run.at(proxy.endpoint_url).with_environment(**environment), *THREE)
+    done = collect(over_http2, *THREE)
     assert (done.code, done.outcomes, done.verdicts) == (0, {"fetched": 3}, {"ok": 3})
     assert_same_bytes(done.root, archive.bucket, KEYS)
     assert len(reports_of(done)) == 1
     assert_nothing_was_held_against_it(done)
 
 
-def test_a_door_that_falls_silent(run: Runner, proxy: FaultProxy, cdn: FaultProxy, archive: Archive) -> None:
-    proxy.fault("HEAD", "*", ONCE)
+def test_a_door_that_falls_silent(via_cdn: Runner, cdn: FaultProxy, archive: Archive) -> None:
     cdn.fault("GET", KEYS[1], Stall())
-    environment = {"CRYPTO_ARCHIVE_DOWNLOAD_URL": url_of(cdn), "CRYPTO_ARCHIVE_STALL_SECONDS": "1"}
-    done = collect(run.at(proxy.endpoint_url).with_environment(**environment), *THREE)
+    done = collect(via_cdn.with_environment(CRYPTO_ARCHIVE_STALL_SECONDS="1"), *THREE)
     assert (done.code, done.outcomes, done.verdicts) == (0, {"fetched": 3}, {"ok": 3})
     assert_same_bytes(done.root, archive.bucket, KEYS)
     (notice,) = reports_of(done)
@@ -445,7 +450,7 @@ def test_what_the_cdn_has_kept_too_long_fails(
     assert (done.code, done.outcomes) == (3, {"fetched": 2, "failed": 1})
     assert done.events("door-chosen") == []
     reason = done.reasons[KEYS[1]]
-    assert reason.startswith(f"the CDN {url_of(cdn)} has it, but not as it is listed: ")
+    assert reason.startswith(f"the CDN {url_of(cdn)} does not have it as the archive has: ")
     assert reason.endswith("; use --via s3")
     assert stored(done.root) == {KEYS[0], KEYS[2]}
     assert files_below(done.root / ".crypto-archive" / "quarantine") == []

@@ -33,6 +33,21 @@ TESTS: dict[str, tuple[str, ...]] = {
         "archive/test_network.py::test_the_page_of_a_captive_portal_is_not_an_empty_listing",
         "archive/test_network.py::test_the_page_of_a_captive_portal_is_not_an_object",
     ),
+    "the CDN has an older copy, no copy, or a page instead": (
+        "archive/test_door.py::test_an_older_copy_with_its_older_sidecar",
+        "archive/test_door.py::test_an_older_copy_over_http2",
+        "archive/test_door.py::test_whatever_else_it_lacks_comes_from_s3",
+        "archive/test_door.py::test_an_absence_is_what_s3_says",
+        "archive/test_door.py::test_what_the_cdn_has_kept_too_long_fails",
+        "archive/test_door.py::test_what_the_cdn_does_not_have_fails",
+    ),
+    "the CDN is unreachable, slow, or dies during a run": (
+        "archive/test_door.py::test_a_cdn_that_is_not_there",
+        "archive/test_door.py::test_a_slow_cdn",
+        "archive/test_door.py::test_a_door_that_dies_in_mid_run",
+        "archive/test_door.py::test_a_door_that_falls_silent",
+        "archive/test_door.py::test_a_cdn_that_was_asked_for_and_is_not_there_ends_the_run",
+    ),
     "a proxy (`HTTPS_PROXY`, `NO_PROXY`)": (
         "archive/test_network.py::test_a_proxy_is_used",
         "archive/test_network.py::test_a_proxy_for_https_is_a_tunnel",

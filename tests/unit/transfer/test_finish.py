@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crypto_archive.config.run_config import Fetching
+from crypto_archive.config.run_config import Access, Fetching, Via
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import ObjectFinished
 from crypto_archive.model import Action, Outcome, PlannedObject, RemoteStat, Verdict
@@ -18,6 +18,7 @@ from crypto_archive.root.store import Root, open_root
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.transfer import finish as finish_module
 from crypto_archive.transfer.batch import ObjectState
+from crypto_archive.transfer.door import Door
 from crypto_archive.transfer.finish import RetryDownload, finish_object
 from tests.objects import LISTED_AT, an_object, context_of, listed
 from tests.zips import spoilt, zip_of
@@ -629,3 +630,79 @@ def test_where_only_an_etag_of_parts_is_known_the_listing_is_asked_once_more(
     event = finish(finishing, arrive(root, RIGHT, IN_PARTS, pin=BY_PARTS))
     assert (event.outcome, event.reason) == (Outcome.FAILED if reason else Outcome.FETCHED, reason)
     assert root.file(ITEM.key).exists() is not bool(reason)
+
+
+# Through a CDN
+
+CDN = Door(Via.CDN, Access())
+ONLY_CDN = Door(Via.CDN, Access(via=Via.CDN))
+OLDER_SIDECAR = f"{hashlib.sha256(OTHER).hexdigest()}  {NAME}"
+LISTED_SIDECAR = listed(len(GOOD), MD5, sidecar_etag=md5_of(RIGHT.encode()))
+UNLIKE_LISTING: dict[str, tuple[bytes, str | None, RemoteStat | None]] = {
+    "an older object": (OTHER, OLDER_SIDECAR, listed(len(OTHER), MD5)),
+    "one of another size": (OTHER, OLDER_SIDECAR, listed(len(OTHER) + 1, MD5)),
+    "an older sidecar": (GOOD, OLDER_SIDECAR, LISTED_SIDECAR),
+    "another sidecar that matches": (GOOD, RIGHT + "\n", LISTED_SIDECAR),
+    "spoilt bytes": (spoilt(GOOD), RIGHT, LISTED_SIDECAR),
+    "a page": (b"<html>", RIGHT, LISTED_SIDECAR),
+    "without a listing, a sidecar of other bytes": (OTHER, RIGHT, None),
+}
+
+
+@pytest.mark.parametrize(("content", "sidecar", "remote"), UNLIKE_LISTING.values(), ids=UNLIKE_LISTING)
+@pytest.mark.parametrize("last_attempt", [True, False])
+def test_what_a_cdn_does_not_have_as_it_is_listed_is_asked_of_s3(
+    root: Root, finishing: Finishing, content: bytes, sidecar: str, remote: RemoteStat | None, *, last_attempt: bool
+) -> None:
+    item = arrive(root, sidecar, remote, content, last_attempt=last_attempt)
+    item.door = CDN
+    answer = finishing(item)
+    assert isinstance(answer, RetryDownload)
+    assert answer.unlike_listing
+    assert not root.file(ITEM.key).exists()
+
+
+@pytest.mark.parametrize(("content", "sidecar", "remote"), UNLIKE_LISTING.values(), ids=UNLIKE_LISTING)
+def test_it_fails_where_the_cdn_was_asked_for_by_name(
+    root: Root, finishing: Finishing, content: bytes, sidecar: str, remote: RemoteStat | None
+) -> None:
+    item = arrive(root, sidecar, remote, content, last_attempt=True)
+    item.door = ONLY_CDN
+    event = finish(finishing, item)
+    assert event.outcome is Outcome.FAILED
+    assert event.reason.startswith(f"{ONLY_CDN} does not have it as the archive has: ")
+    assert event.reason.endswith("; use --via s3")
+    assert not root.file(ITEM.key).exists()
+    assert list(root.quarantine.rglob("*")) == []
+
+
+@pytest.mark.parametrize("door", [CDN, ONLY_CDN])
+def test_what_is_as_listed_is_proven_like_anything_else(root: Root, finishing: Finishing, door: Door) -> None:
+    item = arrive(root, RIGHT, LISTED_SIDECAR)
+    item.door = door
+    event = finish(finishing, item)
+    assert (event.outcome, event.verdict, event.remote) == (Outcome.FETCHED, Verdict.OK, LISTED_SIDECAR)
+    is_published(root, RIGHT)
+
+
+def test_a_sidecar_that_is_listed_and_wrong_is_the_fault_of_the_archive(root: Root, finishing: Finishing) -> None:
+    item = arrive(root, WRONG, listed(len(GOOD), MD5, sidecar_etag=md5_of(WRONG.encode())))
+    item.door = CDN
+    answer = finishing(item)
+    assert isinstance(answer, RetryDownload)
+    assert not answer.unlike_listing
+
+
+def test_two_downloads_from_a_cdn_agree_and_the_listing_is_asked(root: Root) -> None:
+    item = arrive(root, WRONG, None, rejected=[SHA256])
+    item.door = ONLY_CDN
+    event = finish(Finishing(root, lambda _: AS_LISTED), item)
+    assert (event.outcome, event.verdict) == (Outcome.FETCHED, Verdict.SIDECAR_STALE)
+
+
+def test_a_cdn_that_has_other_bytes_than_the_lock_file_is_no_verdict_on_them(root: Root, finishing: Finishing) -> None:
+    item = arrive(root, RIGHT, AS_LISTED, pin=OTHER_ETAG)
+    item.door = CDN
+    answer = finishing(item)
+    assert isinstance(answer, RetryDownload)
+    assert "locked was" in answer.reason
