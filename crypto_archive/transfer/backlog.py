@@ -24,8 +24,8 @@ SMALLEST_EARLY_SHARE = 256 * KEY_BYTES
 """The same while the plan is being made, since more will come."""
 LARGEST_SHARE = 1024 * KEY_BYTES
 """What even a slow line brings to all lanes before their processes run out of time."""
-LINGER_SECONDS = 0.25
-"""How long a lane waits for so much while the plan is being made."""
+LINGER_SECONDS = 1.0
+"""How long a lane waits for so much while the plan is being made, and the first lane for so much for each of them."""
 
 
 class Backlog:
@@ -42,9 +42,11 @@ class Backlog:
         self._batch_size = batch_size
         self._numbers = count(1)
         self._taking = threading.Lock()
+        self._idle = 0  # lanes that wait for a batch
         self._ahead: Group | None = None  # out of the queue, and of the next batch
         self._changed = threading.Condition()
         self._weight = 0
+        self._enough = lanes * SMALLEST_EARLY_SHARE
         self._ended = False
 
     def put(self, group: Group) -> None:
@@ -72,25 +74,35 @@ class Backlog:
 
     def take(self) -> Batch | None:
         """Take the next batch, waiting for it; None when the end was declared. From any thread."""
-        with self._taking:
-            first = self._next()
-            if first is None:
-                return None
+        with self._changed:
+            self._idle += 1
+        try:
+            with self._taking:
+                first = self._next()
+                return None if first is None else self._batch_with(first)
+        finally:
             with self._changed:
-                self._changed.wait_for(lambda: self._ended or self._weight >= SMALLEST_EARLY_SHARE, LINGER_SECONDS)
-                waiting, smallest = self._weight, SMALLEST_SHARE if self._ended else SMALLEST_EARLY_SHARE
-            share = min(max(smallest, waiting // self._lanes), LARGEST_SHARE)
-            parts, weight, commands = [first], weight_of(first), commands_of(first)
-            while weight < waiting and (group := self._next()) is not None:
-                weight, commands = weight + weight_of(group), commands + commands_of(group)
-                if weight > share or commands > self._batch_size or not alike(first, group):
-                    self._ahead = group
-                    weight -= weight_of(group)
-                    break
-                parts.append(group)
-            with self._changed:
-                self._weight -= weight
-            return batch_of(next(self._numbers), parts)
+                self._idle -= 1
+
+    def _batch_with(self, first: Group) -> Batch:
+        """Return a batch that begins with a group and has this lane's share of what waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._weight >= self._enough, LINGER_SECONDS)
+            self._enough = SMALLEST_EARLY_SHARE
+            waiting, smallest = self._weight, SMALLEST_SHARE if self._ended else SMALLEST_EARLY_SHARE
+            takers = max(self._idle, self._lanes // 4)  # others will come back before all of this is copied
+        share = min(max(smallest, waiting // takers), LARGEST_SHARE)
+        parts, weight, commands = [first], weight_of(first), commands_of(first)
+        while weight < waiting and (group := self._next()) is not None:
+            weight, commands = weight + weight_of(group), commands + commands_of(group)
+            if weight > share or commands > self._batch_size or not alike(first, group):
+                self._ahead = group
+                weight -= weight_of(group)
+                break
+            parts.append(group)
+        with self._changed:
+            self._weight -= weight
+        return batch_of(next(self._numbers), parts)
 
     def _next(self) -> Group | None:
         group, self._ahead = self._ahead, None

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from crypto_archive.errors import EnvironmentFailure
 from crypto_archive.model import Notice
 
-LANES = 16
+LANES = 24
 """s5cmd processes, where nothing else was asked for."""
-COPIES = 128
+COPIES = 120
 """Objects that all of them copy at the same time, which keeps a long line busy."""
-FEWEST_WORKERS, MOST_WORKERS = 8, 16
+FEWEST_WORKERS, MOST_WORKERS = 5, 16
 """Objects that one of them copies. It keeps only two idle connections per host, so that more workers would mostly open
 new ones; with fewer, more processes are needed, which cost more (measured with v2.3.0)."""
 OWN = 32

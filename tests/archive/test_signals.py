@@ -192,7 +192,7 @@ def test_what_a_killed_run_has_left_running_is_ended_by_the_next_one(
     staging = run.folder / ROOT / ".crypto-archive" / "staging"
     stalled = proxy.fault("GET", "*", Stall())
     with run.at(proxy.endpoint_url).start("collect", *THREE, "-o", ROOT, "--json") as process:
-        stalled.wait(6)
+        stalled.wait(5)
         until(lambda: any(FOLDER in name for name in files_below(staging)))
         process.kill()
         process.communicate(timeout=30)
