@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from crypto_archive.transfer.concurrency import LANES
 from tests.archive.fake_s3 import FakeS3
 from tests.archive.proxy import FaultProxy
 from tests.archive.results import KEYS, ROOT, SERIES, THREE, assert_same_bytes, collect, preset, stored
@@ -65,7 +66,7 @@ def assert_told_at_once(done: Collected, endpoint_url: str, *words: str) -> None
     assert "Traceback" not in done.stderr
     assert stored(done.root) == set()
     started = done.events("batch-started")
-    assert len(started) <= 16  # of some hundred objects, in batches of two
+    assert len(started) <= LANES + 2  # of some hundred objects, in batches of two
 
 
 @BOTH

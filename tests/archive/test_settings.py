@@ -121,7 +121,7 @@ def test_the_part_size_reaches_every_copy(run: Runner, archive: Archive, tmp_pat
 def test_s5cmd_is_started_anonymous_and_with_our_own_numbers(noted: tuple[Runner, Path], archive: Archive) -> None:
     run, notes = noted
     done = collect(run, *THREE, *CALENDAR)
-    started = f"--endpoint-url {archive.endpoint_url} --no-sign-request --numworkers 8 --retry-count 3"
+    started = f"--endpoint-url {archive.endpoint_url} --no-sign-request --numworkers 5 --retry-count 3"
     assert starts(notes) == [f"--json --log info {started} run {done.folder / 'batch-00001.s5cmd'}"]
 
 
