@@ -69,7 +69,7 @@ def planned_groups(draw: st.DrawFn) -> list[Group]:
     ]
 
 
-@given(groups=planned_groups(), lanes=st.integers(1, 4), batch_size=st.integers(1, 6), in_memory=st.integers(0, 64))
+@given(groups=planned_groups(), lanes=st.integers(1, 12), batch_size=st.integers(1, 6), in_memory=st.integers(0, 64))
 def test_batches_are_fair_shares_of_what_waits(
     groups: list[Group], lanes: int, batch_size: int, in_memory: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -86,7 +86,7 @@ def test_batches_are_fair_shares_of_what_waits(
     waiting, left = sum(map(weight_of, groups)), list(groups)
     for batch in batches:
         taken = groups_of(batch, left)
-        share = min(max(module.SMALLEST_SHARE, waiting // lanes), module.LARGEST_SHARE)
+        share = min(max(module.SMALLEST_SHARE, waiting // max(1, lanes // 4)), module.LARGEST_SHARE)
         weight = sum(map(weight_of, taken))
         commands = sum(map(commands_of, taken))
         assert batch.commands == commands_of(batch.items) <= commands
@@ -111,13 +111,23 @@ def label_of(group: Group) -> str:
 
 
 def test_shares_shrink_with_what_waits(tmp_path: Path) -> None:
-    """Two lanes end at about the same time, without a process for every object."""
-    backlog = Backlog(tmp_path, 2, 100)
+    """Lanes end at about the same time, without a process for every object: others come back for the rest."""
+    backlog = Backlog(tmp_path, 8, 100)
     for number in range(16):
         backlog.put(a_group(number))
     backlog.end()
     assert [len(batch.items) for batch in take_all(backlog)] == [8, 4, 2, 2]
     backlog.close()
+
+
+def test_lanes_that_wait_together_share_evenly(backlog: Backlog) -> None:
+    for number in range(16):
+        backlog.put(a_group(number))
+    backlog.end()
+    backlog._idle = 3  # besides the one that takes now
+    batch = backlog.take()
+    assert batch is not None
+    assert len(batch.items) == 4
 
 
 def test_no_share_is_too_large_for_a_slow_line(backlog: Backlog) -> None:
@@ -181,12 +191,15 @@ def test_a_lane_waits_for_as_much_as_is_worth_a_process(
     taking = lingering.submit(backlog.take)
     backlog.put(a_group(0))
     assert has_first.wait(HOUR)
-    groups = [a_group(0), a_group(1, 2), a_group(3)]  # eight requests
+    groups = [a_group(0), a_group(1, 2), a_group(3, 4, 5, 6, 7)]  # eight requests for each of two lanes
     for group in groups[1:]:
         backlog.put(group)
     batch = taking.result()
     assert batch is not None
     assert items_of([batch]) == items_of(groups)
+    taking = lingering.submit(backlog.take)
+    backlog.put(a_group(8, 9, 10, 11))  # and later for the one that takes
+    assert taking.result() is not None
 
 
 def test_the_end_of_the_plan_ends_the_waiting(
@@ -206,9 +219,9 @@ def test_the_end_of_the_plan_ends_the_waiting(
 def test_nobody_waits_where_there_is_enough_or_no_more(backlog: Backlog, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an hour to linger, only a lane that does not lets the test end."""
     monkeypatch.setattr(module, "LINGER_SECONDS", HOUR)
-    backlog.put(a_group(0, 1, 2, 3))
+    backlog.put(a_group(*range(8)))
     assert backlog.take() is not None
-    backlog.put(a_group(4))
+    backlog.put(a_group(8))
     backlog.end()
     assert backlog.take() is not None
     assert backlog.take() is None
