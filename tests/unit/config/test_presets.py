@@ -172,7 +172,7 @@ def transfers_of(request: Request) -> int:
 
 def test_overlays_can_be_laid_over_one_another() -> None:
     assert fetching("low-memory", "high-throughput", "resilient") == Fetching(
-        jobs=32, batch_size=100, part_size_mb=10, timeout_seconds=900
+        jobs=48, batch_size=100, part_size_mb=10, timeout_seconds=900
     )
 
 
