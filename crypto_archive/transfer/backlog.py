@@ -20,11 +20,11 @@ KEY_BYTES = 256 << 10
 """What a request weighs besides its bytes: about what a connection brings in the time of a round trip."""
 SMALLEST_SHARE = 64 * KEY_BYTES
 """The weight of a batch that is worth starting a process for."""
-SMALLEST_EARLY_SHARE = 256 * KEY_BYTES
+SMALLEST_EARLY_SHARE = 128 * KEY_BYTES
 """The same while the plan is being made, since more will come."""
 LARGEST_SHARE = 1024 * KEY_BYTES
 """What even a slow line brings to all lanes before their processes run out of time."""
-LINGER_SECONDS = 1.0
+LINGER_SECONDS = 2.0
 """How long a lane waits for so much while the plan is being made, and the first lane for so much for each of them."""
 
 
