@@ -12,7 +12,7 @@ import re
 import shlex
 from calendar import monthrange
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import SIDECAR_SUFFIX
@@ -54,7 +54,7 @@ def copy_commands(bucket: str, keys: Iterable[str], parts: Parts = AS_S5CMD_LIKE
     spans: dict[tuple[str, str], dict[str, str]] = {}
     for key in keys:
         dated = _DATED.fullmatch(key)
-        if dated is None or not _is_date(dated[2]) or not is_inside(key):
+        if dated is None or not _is_date(dated[2]) or not _is_inside(dated[1]):
             yield copy_by_name(bucket, key, parts)
             continue
         head, date, tail = dated.groups()
@@ -103,6 +103,9 @@ def _by_patterns(
     keys = tuple(f"{head}{date}{end}" for date in wanted for end in tails)
     line = f"cp {parts.flags}{only}{but}{shlex.quote(source)} {shlex.quote(folder)}"
     yield CopyCommand(line, keys, f"cp {source} {folder}", by_pattern=True)
+
+
+_is_inside = lru_cache(maxsize=256)(is_inside)  # the keys of a series have one head
 
 
 @cache

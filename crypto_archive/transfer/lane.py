@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -317,17 +318,16 @@ def _is_huge(state: BatchState) -> bool:
     return state.mean_size is not None and state.mean_size >= HUGE_BYTES
 
 
-def _sizes(folder: Path) -> Iterator[int]:
+def _sizes(folder: Path | str) -> Iterator[int]:
     """Yield the sizes of the files below a folder that other threads and processes are changing."""
     try:
-        children = list(folder.iterdir())
+        with os.scandir(folder) as entries:
+            children = list(entries)
     except FileNotFoundError:
         return
     for child in children:
-        try:
-            if child.is_dir():
-                yield from _sizes(child)
-            else:
-                yield child.stat().st_size
-        except FileNotFoundError:
-            continue
+        if child.is_dir(follow_symlinks=False):
+            yield from _sizes(child.path)
+        else:
+            with suppress(FileNotFoundError):
+                yield child.stat(follow_symlinks=False).st_size
