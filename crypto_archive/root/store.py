@@ -152,10 +152,6 @@ class Root:
         plain_parts(path)
         return f"{self.path}/{path}"
 
-    def key_of(self, path: Path) -> str | None:
-        """Return the key of the object at a final path, None where the layout has no object there."""
-        return self.layout.key(path.relative_to(self.path).as_posix())
-
 
 def open_root(path: Path, layout: Placement = MIRROR) -> Root:
     """Make the root's folders where they are missing, and check that they are writable."""

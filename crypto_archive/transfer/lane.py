@@ -217,7 +217,7 @@ class Lane:
         self._prove(complete)
 
     def _note_failure(self, item: ObjectState) -> None:
-        """Give the door up where the failure is its own; where S3 is no better, the engine may give up the run."""
+        """Stop using a door if the failure is its own; if S3 would do no better, the engine may end the run."""
         door = item.door
         if door is None or not door.is_optional:
             self._engine.note_failure(item)
