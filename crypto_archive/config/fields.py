@@ -444,7 +444,7 @@ _TABLE = (
     ),
     ConfigField(
         "max_parallel_downloads", Annotated[_Count, Field(le=64)], "fetching.jobs",
-        "s5cmd processes that run in parallel.", "4", "as many as there is work for, up to 24",
+        "s5cmd processes that run in parallel.", "4", "as many as there is work for, up to 32",
     ),
     ConfigField(
         "enable_batch_mode", bool, "",

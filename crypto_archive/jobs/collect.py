@@ -295,7 +295,7 @@ def _planned(
         own = opened.enter_context(Manifest(root.manifest_path, read_only=True))
         beneath = opened.enter_context(Manifest(root.whole.manifest_path, unchanging=True)) if root.shard else None
         stored = StoredFiles(root, own, beneath)
-        candidates = opened.enter_context(closing(_candidates(context, selected, stored, own)))
+        candidates = opened.enter_context(closing(_candidates(engine, context, selected, stored, own)))
         planned = check_disk_space(decide(context, candidates, stored, run_id=engine.folder.name), root)
         yield from within_budget(planned, context.request.budget, engine.staging, context.cancelled)
 
@@ -332,6 +332,7 @@ def _days_of_short_months(
 
 
 def _candidates(
+    engine: Engine,
     context: Context,
     selected: ResolvedSelection | LockFile | tuple[Candidate, ...],
     stored: StoredFiles,
@@ -345,6 +346,7 @@ def _candidates(
     if context.request.discovery is Discovery.CALENDAR:
         return calendar_objects(context, selected, earlier)
     listing = open_listing(context.request, context.root)
+    listing.on_answer = engine.note_answer
     return listed_objects(context, selected, stored, listing, earlier)
 
 

@@ -51,6 +51,7 @@ class BucketListing:
         reused: How many prefixes were answered from the cache.
         cancelled: Ends the listing early, once it is set.
         on_keys: Takes how many more keys the server has listed.
+        on_answer: Takes after how many seconds it has begun to answer, the start of s5cmd included.
     """
 
     def __init__(self, binary: Binary, access: Access, path: Path | None, max_age_seconds: float) -> None:
@@ -60,6 +61,7 @@ class BucketListing:
         self._max_age = max_age_seconds
         self.cancelled = threading.Event()
         self.on_keys: Callable[[int], object] = lambda _: None
+        self.on_answer: Callable[[float], object] = lambda _: None
         self._ready: dict[str, CachedListing] = {}
         self._oldest = float("inf")
         self._began = self._started = 0.0
@@ -230,8 +232,11 @@ class BucketListing:
 
     def _listed(self, prefixes: Sequence[str]) -> Iterator[Listed]:
         """List prefixes, and report how much has been listed."""
+        began = time.monotonic()
         found = listing.list_objects(self._binary, self._access, prefixes, cancelled=self.cancelled)
         for number, one in enumerate(found, 1):
+            if number == 1:
+                self.on_answer(time.monotonic() - began)
             if number % KEYS_A_REPORT == 0:
                 self.on_keys(KEYS_A_REPORT)
             self._heard = True

@@ -20,18 +20,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.catalog.keys import sidecar_key
 from crypto_archive.catalog.layouts import MIRROR, PRIVATE_FOLDER, Placement, plain_parts
 from crypto_archive.errors import CryptoArchiveError, ExitCode, RootUnusable
 from crypto_archive.files import free_names, is_draft, is_link
+from crypto_archive.model import SIDECAR_SUFFIX
 from crypto_archive.root.proof import digest_file, read_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from crypto_archive.model import ShardName
 
+Folders = dict[str, "Collection[str]"]
+"""Folders that were found to be inside the root, or made there, each with the names that were in it then."""
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP}
@@ -234,7 +236,7 @@ def publish(
     staged: Path | str,
     key: str,
     sidecar: Path | str | None = None,
-    folders: set[str] | None = None,
+    folders: Folders | None = None,
 ) -> None:
     """Rename a verified file from staging to its final path.
 
@@ -248,16 +250,20 @@ def publish(
         staged: The file.
         key: The object's key.
         sidecar: Its sidecar in staging, if there is one.
-        folders: Takes the folders that were made and found to be inside the root, and are not looked at again.
+        folders: What is known of folders, for objects that are published together.
     """
-    final, final_sidecar = root.path_of(key), root.path_of(sidecar_key(key))
+    final = root.path_of(key)
+    final_sidecar = final + SIDECAR_SUFFIX
     try:
-        _prepare_folder(root, final, folders)
-        _refuse_odd(root, final)
-        _refuse_odd(root, final_sidecar)
-        if sidecar is None:
-            _drop_outdated_sidecar(Path(final_sidecar), Path(staged))
-        else:
+        folder, _, name = final.rpartition("/")
+        there = _names_in(root, folder, {} if folders is None else folders)
+        if name in there:
+            _refuse_odd(root, final)
+        if name + SIDECAR_SUFFIX in there:
+            _refuse_odd(root, final_sidecar)
+            if sidecar is None:
+                _drop_outdated_sidecar(Path(final_sidecar), Path(staged))
+        if sidecar is not None:
             os.replace(sidecar, final_sidecar)
         os.replace(staged, final)
     except OSError as error:
@@ -266,10 +272,11 @@ def publish(
 
 def publish_sidecar(root: Root, staged: Path | str, key: str) -> None:
     """Rename a sidecar from staging to its final path, next to the zip that it was compared with; raise ``Refused``."""
-    final = root.path_of(sidecar_key(key))
+    final = root.path_of(key) + SIDECAR_SUFFIX
     try:
-        _prepare_folder(root, final)
-        _refuse_odd(root, final)
+        folder, _, name = final.rpartition("/")
+        if name in _names_in(root, folder, {}):
+            _refuse_odd(root, final)
         os.replace(staged, final)
     except OSError as error:
         raise _cannot_store(root, final, error) from error
@@ -366,15 +373,18 @@ def root_unusable(root: Root, error: OSError) -> RootUnusable:
     )
 
 
-def _prepare_folder(root: Root, final: str, folders: set[str] | None = None) -> None:
-    """Make the folder of a final path where it is missing; raise ``Refused`` if it is outside of the root."""
-    folder = final.rpartition("/")[0]
-    if folders is not None and folder in folders:
-        return
-    _refuse_outside(root, folder)
-    os.makedirs(folder, exist_ok=True)
-    if folders is not None:
-        folders.add(folder)
+def _names_in(root: Root, folder: str, folders: Folders) -> Collection[str]:
+    """Return what is in the folder of a final path, which is made if missing; raise ``Refused`` if it is outside."""
+    names = folders.get(folder)
+    if names is None:
+        _refuse_outside(root, folder)
+        try:
+            names = frozenset(os.listdir(folder))
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            names = frozenset()
+        folders[folder] = names
+    return names
 
 
 def _refuse_odd(root: Root, path: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
@@ -27,6 +29,10 @@ LONGEST_LINE = 1024 * 1024
 """Bytes of a line that are read; an event of s5cmd has at most a few thousand."""
 PIPE_BYTES = 65_536
 """How much is read together at most: what a pipe holds."""
+READ_BYTES = PIPE_BYTES // 4
+"""How much output is worth reading: waking up for a line costs more than the line."""
+LONGEST_LINGER_SECONDS = 0.25
+"""How long output may wait to be read."""
 
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 # The signals, each with the share of the grace that has passed before the next one is due.
@@ -95,10 +101,13 @@ class Child:
         """
         return chain.from_iterable(self.batches())
 
-    def batches(self) -> Iterator[list[Message]]:
-        """Yield the messages in lists of those that have come together: one, or some hundreds."""
+    def batches(self, *, linger: bool = False) -> Iterator[list[Message]]:
+        """Yield the messages in lists of those that have come together: one, or some hundreds.
+
+        With ``linger``, messages wait up to ``LONGEST_LINGER_SECONDS`` for others, as long as the pipe has room.
+        """
         rest, inside = b"", False  # what has no end yet; inside of a line whose beginning was yielded
-        while piece := self._output.read1(PIPE_BYTES):
+        for piece in self._lingering() if linger else iter(partial(self._output.read1, PIPE_BYTES), b""):
             ended, newline, piece = piece.rpartition(b"\n")
             if newline:
                 lines = (rest + ended).decode("utf-8", "replace").split("\n")
@@ -114,6 +123,20 @@ class Child:
         if rest and not inside:
             yield [parse_line(rest)]
         _all_ended_by([self], math.inf)
+
+    def _lingering(self) -> Iterator[bytes]:
+        """Yield pieces of the output, each so long after the one before that it should have ``READ_BYTES``."""
+        ending = select.poll() if hasattr(select, "poll") else None
+        if ending is not None:
+            ending.register(self._output, 0)  # of all that can happen, wait for the end alone
+        pause, read_at = 0.0, time.monotonic()
+        while piece := self._output.read1(PIPE_BYTES):
+            yield piece
+            now = time.monotonic()
+            pause = min(LONGEST_LINGER_SECONDS, (now - read_at) * READ_BYTES / len(piece))
+            read_at = now
+            if ending is not None:
+                ending.poll(1000 * pause)
 
     def stop(self, grace_seconds: float) -> None:
         """Ask the process to end, then make it; returns when it has ended. From any thread.

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.model import Batch, Outcome, PlannedObject
+    from crypto_archive.root.store import Folders
     from crypto_archive.s5cmd.copies import CopyCommand
     from crypto_archive.transfer.door import Door
+
+LARGE_BYTES = 1 << 20
+"""From this size on, an object is proven in another thread, so that its lane goes on; hashing less takes no time."""
+HUGE_BYTES = 32 << 20
+"""From this size on, bytes count and requests do not."""
 
 
 @dataclass(slots=True)
@@ -136,18 +142,22 @@ class BatchState:
     Attributes:
         staging: The folder below which its files arrive.
         objects: Its objects.
-        mean_size: The bytes of an object on average; None where some of them are unknown.
+        is_small: Whether its objects are known to be small, on average.
+        is_huge: Whether they are known to be huge.
+        folders: What is known of the folders of their final paths.
     """
 
     def __init__(self, batch: Batch, staging: Path, bucket: str, lane: int = 0) -> None:
         """Begin a batch whose files arrive below the folder ``staging``."""
         self.staging = staging
+        self.folders: Folders = {}
         self.objects = [
             ObjectState(item, lane, f"{staging}/{item.object.key}", in_place=item.action is Action.CHECK)
             for item in batch.items
         ]
         sizes = [item.remote.size for item in batch.items if item.remote is not None]
-        self.mean_size = sum(sizes) // len(sizes) if len(sizes) == len(batch.items) else None
+        mean = sum(sizes) / len(sizes) if len(sizes) == len(batch.items) else None
+        self.is_small, self.is_huge = mean is not None and mean < LARGE_BYTES, mean is not None and mean >= HUGE_BYTES
         self._source = f"s3://{bucket}/"
         self._by_key = {state.planned.object.key: state for state in self.objects}
         self._patterns: dict[str, CopyCommand] = {}

@@ -45,6 +45,8 @@ EVENTS_PER_CHUNK = 64
 """How many events the planner enqueues together: two threads that exchange single events spend most of their time
 waking each other up."""
 PROOF_THREADS = 4
+NEAR_SECONDS = 0.06
+"""A server that answers an s5cmd so soon, the start of that included, is less than about 5 ms away."""
 HUGE_LANES = 4
 """How many lanes copy huge objects at the same time; they are enough for any line, with eight parts of each object."""
 UNREACHABLE_AT_FIRST = 3
@@ -144,6 +146,12 @@ class Engine:
         self.error = self.error or error
         self.context.cancelled.set()
 
+    def note_answer(self, seconds: float) -> None:
+        """Take in how soon the server answered an s5cmd; if it is near, fewer lanes keep this machine busy."""
+        if seconds < NEAR_SECONDS and self.context.request.fetching.jobs is None:
+            self.concurrency = self.concurrency.for_near_server()
+            self._backlog.share_among(self.concurrency.lanes)
+
     def note_failure(self, state: ObjectState) -> None:
         """Take in a failure that s5cmd reported; give up when no server answers the first copies of the run.
 
@@ -234,7 +242,7 @@ class Engine:
 
     def _work(self, lane: Lane) -> None:
         try:
-            while (batch := self._backlog.take()) is not None:
+            while (batch := self._backlog.take(lane.number)) is not None:
                 failure = lane.fetch(batch)
                 if failure is not None and not self._arrived:
                     self._give_up_if_hopeless(failure)
@@ -274,7 +282,8 @@ class Engine:
         for lane, watch in self._watches.items():
             if lane.child_since != watch.child_since:
                 watch.child_since, watch.began_at, watch.moved_at = lane.child_since, now, now
-            arrived = lane.bytes_in_staging()
+            # Looking takes time. Where small objects come and go, there are hardly any bytes to see.
+            arrived = lane.bytes_in_staging() if lane.messages == watch.messages or lane.has_large_objects else 0
             if (arrived, lane.messages) != (watch.bytes, watch.messages):
                 watch.bytes, watch.messages, watch.moved_at = arrived, lane.messages, now
             reason = self._reason_to_stop(watch, now)

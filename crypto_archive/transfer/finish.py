@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import sidecar_key
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from crypto_archive.model import PlannedObject, RemoteStat
     from crypto_archive.root.proof import Digest, Proof
     from crypto_archive.root.session import Context
-    from crypto_archive.root.store import Root
+    from crypto_archive.root.store import Folders, Root
     from crypto_archive.s5cmd.binary import Binary
     from crypto_archive.transfer.batch import ObjectState
     from crypto_archive.transfer.door import Door
@@ -42,7 +43,7 @@ class RetryDownload:
 
 
 def finish_object(
-    context: Context, binary: Binary, run_id: str, state: ObjectState, folders: set[str] | None = None
+    context: Context, binary: Binary, run_id: str, state: ObjectState, folders: Folders | None = None
 ) -> ObjectFinished | RetryDownload:
     """Prove the bytes of an object, then publish them, ask for another download, or quarantine them.
 
@@ -210,11 +211,12 @@ def _not_as_locked(context: Context, binary: Binary, state: ObjectState, digest:
 
 
 def _publish(
-    root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | None, folders: set[str] | None
+    root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | None, folders: Folders | None
 ) -> ObjectFinished:
-    planned, fetched = state.planned, state.arrived_bytes
+    planned, sidecar = state.planned, state.arrived_sidecar
+    fetched = proof.digest.size + (Path(sidecar).stat().st_size if sidecar is not None else 0)
     try:
-        publish(root, state.file, planned.object.key, state.arrived_sidecar, folders)
+        publish(root, state.file, planned.object.key, sidecar, folders)
     except (Refused, ValueError) as error:
         reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
         return state.ended(Outcome.FAILED, reason)._replace(bytes_fetched=fetched, remote=remote)

@@ -23,7 +23,7 @@ from crypto_archive.s5cmd.child import Child
 from crypto_archive.s5cmd.copies import copy_by_name
 from crypto_archive.s5cmd.output import Fault, log_command, log_message
 from crypto_archive.s5cmd.runfile import Parts, child_environment, command_line, run_files
-from crypto_archive.transfer.batch import BatchState
+from crypto_archive.transfer.batch import LARGE_BYTES, BatchState
 from crypto_archive.transfer.finish import RetryDownload, finish_object
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.model import Absence, ArchiveObject, Batch
+    from crypto_archive.root.store import Folders
     from crypto_archive.s5cmd.copies import CopyCommand
     from crypto_archive.s5cmd.output import Message
     from crypto_archive.transfer.batch import ObjectState
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_SECONDS = 30.0
 STOP_GRACE_SECONDS = 5.0
-LARGE_BYTES = 1 << 20
-"""From this size on, an object is proven in another thread, so that its lane goes on; hashing less takes no time."""
-HUGE_BYTES = 32 << 20
-"""From this size on, bytes count and requests do not."""
 HUGE_PARTS = Parts(size_mb=16, at_once=8)
 """How such objects are copied: few at a time and each of them fast, so that one is hashed while others arrive."""
 HUGE_WORKERS = 2
@@ -65,12 +62,14 @@ class Lane:
         number: The lane's number, from 0.
         child_since: When the running child was started, by the monotonic clock; None while there is none.
         messages: How many messages its children have printed so far.
+        has_large_objects: Whether bytes of an object may be under way for long.
     """
 
     def __init__(self, number: int, engine: Engine) -> None:
         self.number = number
         self.child_since: float | None = None
         self.messages = 0
+        self.has_large_objects = False
         self._engine = engine
         self._context = engine.context
         self._child: Child | None = None
@@ -82,6 +81,7 @@ class Lane:
         """Give every object of a batch its outcome; if all failed in the same way, return one of them."""
         staging = self._staging = self._engine.staging / f"{batch.number:05d}"
         state = BatchState(batch, staging, self._context.request.access.bucket, self.number)
+        self.has_large_objects = not state.is_small
         try:
             self._try_until_done(batch, state)
         except Exception as error:
@@ -150,7 +150,7 @@ class Lane:
         state.go_through(door)
         for item in state.open:
             item.begin(attempt.number)
-        parts = HUGE_PARTS if _is_huge(state) else Parts()
+        parts = HUGE_PARTS if state.is_huge else Parts()
         parts = parts._replace(size_mb=self._context.request.fetching.part_size_mb or parts.size_mb)
         keys = [key for item in state.open for key in item.missing_keys]
         self._copy(attempt, batch, state, door.commands(keys, parts))
@@ -174,28 +174,28 @@ class Lane:
             by_name=by_name, cdn_url=door.access.endpoint_url if door.via is Via.CDN else None,
         )  # fmt: skip
         for run_file in names:
-            with engine.huge if _is_huge(state) else nullcontext():
+            with engine.huge if state.is_huge else nullcontext():
                 if not self._context.cancelled.is_set() and engine.doors.is_open(door):
                     self._run(run_file, state, door)
         unreported = [item for item in state.open if item.proof is None]
         for item in unreported:
             item.look()
-        self._prove([item for item in unreported if item.is_complete])
+        self._prove([item for item in unreported if item.is_complete], state)
 
     def _run(self, run_file: Path, state: BatchState, door: Door) -> None:
         """Run one run-file in the batch's staging folder, and note what s5cmd reports of each key."""
         engine, access = self._engine, door.access
         state.staging.mkdir(exist_ok=True)  # no parents: a root that has vanished must not come back empty
-        workers = min(engine.concurrency.workers, HUGE_WORKERS) if _is_huge(state) else engine.concurrency.workers
+        workers = min(engine.concurrency.workers, HUGE_WORKERS) if state.is_huge else engine.concurrency.workers
         args = command_line(engine.binary, access, run_file, workers=workers, retries=S5CMD_RETRIES)
         log_command(args)
-        one_of_many = engine.concurrency.lanes > 1 and state.mean_size is not None and state.mean_size < LARGE_BYTES
+        one_of_many = engine.concurrency.lanes > 1 and state.is_small
         with Child(args, cwd=state.staging, env=child_environment(access, one_of_many=one_of_many)) as child:
             with self._guard:
                 self._child = child
             self.child_since = time.monotonic()
             try:
-                for messages in child.batches():
+                for messages in child.batches(linger=True):
                     self.messages += len(messages)
                     self._take(messages, state)
                     if not engine.doors.is_open(door):
@@ -214,7 +214,7 @@ class Lane:
             if about and about[0].fault is not None:
                 self._note_failure(about[0])
             complete += [item for item in about if item.is_complete and item.proof is None and not item.finished]
-        self._prove(complete)
+        self._prove(complete, state)
 
     def _note_failure(self, item: ObjectState) -> None:
         """Stop using a door if the failure is its own; if S3 would do no better, the engine may end the run."""
@@ -226,7 +226,7 @@ class Lane:
         elif item.fault not in {Fault.DISK_FULL, Fault.TOO_LARGE} and not self._context.cancelled.is_set():
             self._engine.doors.fall_back(f"{item.planned.object.key}: {item.reason}")
 
-    def _prove(self, items: list[ObjectState]) -> None:
+    def _prove(self, items: list[ObjectState], state: BatchState) -> None:
         """Prove and publish objects: small ones here and together, large ones each in a thread of its own."""
         small: list[ObjectState] = []
         for item in items:
@@ -234,13 +234,12 @@ class Lane:
             if remote is not None and remote.size < LARGE_BYTES:
                 small.append(item)
             else:
-                item.proof = self._engine.proofs.submit(self._finish, [item])
-        self._finish(small)
+                item.proof = self._engine.proofs.submit(self._finish, [item], state.folders)
+        self._finish(small, state.folders)
 
-    def _finish(self, items: list[ObjectState]) -> None:
+    def _finish(self, items: list[ObjectState], folders: Folders) -> None:
         """Finish objects whose bytes are in staging; what is to be downloaded again stays open."""
         context, binary, run_id = self._context, self._engine.binary, self._engine.folder.name
-        folders: set[str] = set()
         events = []
         try:
             for item in items:
@@ -312,10 +311,6 @@ class Lane:
     def _end(self, item: ObjectState, outcome: Outcome, reason: str = "", *, refused: bool = False) -> None:
         item.finished = True
         self._engine.emit(item.ended(outcome, reason, refused=refused))
-
-
-def _is_huge(state: BatchState) -> bool:
-    return state.mean_size is not None and state.mean_size >= HUGE_BYTES
 
 
 def _sizes(folder: Path | str) -> Iterator[int]:

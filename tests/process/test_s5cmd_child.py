@@ -108,6 +108,21 @@ def test_what_comes_together_is_one_batch() -> None:
     assert len(batches) < 500
 
 
+def test_lines_wait_for_others_but_not_beyond_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first one, and with a pause without an end, only the end of the process wakes up its reader."""
+    monkeypatch.setattr(child_module, "LONGEST_LINGER_SECONDS", 3600.0)
+    monkeypatch.setattr(child_module, "READ_BYTES", 1 << 40)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    text = "import sys\nprint('ready', flush=True)\nopen(sys.argv[1]).read()\nfor n in range(3): print(n, flush=True)"
+    with Child(python(text, str(gate))) as child:
+        batches = child.batches(linger=True)
+        assert next(batches) == [READY]
+        gate.write_text("", encoding="utf-8")
+        assert list(batches) == [[OtherLine(str(number)) for number in range(3)]]
+    assert child.returncode == 0
+
+
 def test_no_output_at_all() -> None:
     assert run("pass") == ([], 0)
 

@@ -121,6 +121,17 @@ def test_each_prefix_is_asked_once_and_side_by_side(archive: Archive, path: Path
         assert (bucket.requests, bucket.reused, bucket.remark()) == (2, 0, None)
 
 
+def test_the_first_key_of_each_s5cmd_tells_how_soon_the_server_answers(archive: Archive) -> None:
+    answers: list[float] = []
+    with at(None) as bucket:
+        bucket.on_answer = answers.append
+        bucket.prepare([A, B])
+        assert len(answers) == 1
+        bucket.prepare([A, B, "nothing/"])
+    assert len(answers) == 1
+    assert answers[0] >= 0
+
+
 def test_what_was_not_prepared_is_passed_on_page_by_page(archive: Archive, path: Path) -> None:
     with at(path) as bucket:
         stream = bucket.objects(A)

@@ -20,6 +20,7 @@ from crypto_archive.errors import ExitCode, RootUnusable
 from crypto_archive.files import create_draft
 from crypto_archive.root.layout import root_of
 from crypto_archive.root.store import (
+    Folders,
     Refused,
     Root,
     free_bytes,
@@ -239,6 +240,23 @@ def test_an_earlier_sidecar_stays_only_if_it_matches_the_new_bytes(root: Root, t
     publish(root, staged(root, b"new"), KEY)
     assert root.file(KEY).read_bytes() == b"new"
     assert root.file(SIDECAR_KEY).exists() is stays
+
+
+def test_what_is_published_together_looks_at_each_folder_once(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there before them is still seen: a folder in the way of one of them."""
+    other, blocked = KEY.replace("07-15", "07-16"), KEY.replace("07-15", "07-17")
+    assert len({KEY, other, blocked}) == 3
+    root.file(blocked).mkdir(parents=True)
+    looked: list[str] = []
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: looked.append(folder) or listdir(folder))
+    folders: Folders = {}
+    for key in (KEY, other):
+        publish(root, staged(root, key.encode()), key, staged(root, b"sum", "sidecar"), folders)
+    with pytest.raises(Refused, match="it is a folder"):
+        publish(root, staged(root, b"zip"), blocked, None, folders)
+    assert looked == [str(root.file(KEY).parent)]
+    assert [root.file(key).read_bytes() for key in (KEY, other)] == [KEY.encode(), other.encode()]
 
 
 def test_a_folder_at_the_final_path_is_refused(root: Root) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, count
+from functools import partial
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from hypothesis import given, strategies as st
 from crypto_archive.errors import FileUnusable
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import Action, Market
-from crypto_archive.plan.batches import Group, commands_of
 from crypto_archive.transfer import backlog as module
 from crypto_archive.transfer.backlog import KEY_BYTES, Backlog, weight_of
 from tests.objects import an_object, listed, to_fetch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.model import Batch, PlannedObject
+    from crypto_archive.plan.batches import Group
 
 KINDS = ((Market.SPOT, "klines"), (Market.SPOT, "trades"), (Market.FUTURES_UM, "klines"))
 HOUR = 3600.0
@@ -52,7 +53,7 @@ def a_group(*numbers: int, size: int = 0, kind: tuple[Market, str] = KINDS[0]) -
 
 
 def take_all(backlog: Backlog) -> list[Batch]:
-    return list(iter(backlog.take, None))
+    return list(iter(partial(backlog.take, 0), None))
 
 
 def items_of(parts: Iterable[Group | Batch]) -> list[PlannedObject]:
@@ -83,36 +84,42 @@ def test_batches_are_fair_shares_of_what_waits(
         backlog.close()
     assert items_of(batches) == items_of(groups)
     assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
-    waiting, left = sum(map(weight_of, groups)), list(groups)
-    for batch in batches:
-        taken = groups_of(batch, left)
-        share = min(max(module.SMALLEST_SHARE, waiting // max(1, lanes // 4)), module.LARGEST_SHARE)
-        weight = sum(map(weight_of, taken))
-        commands = sum(map(commands_of, taken))
-        assert batch.commands == commands_of(batch.items) <= commands
-        assert len(taken) == 1 or (weight <= share and commands <= batch_size)
+    left = items_of(groups)
+    for takers, batch in zip(chain(range(lanes, 0, -1), repeat(max(1, lanes // 4))), batches, strict=False):
+        share = min(max(module.SMALLEST_SHARE, weight_of(tuple(left)) // takers), module.LARGEST_SHARE)
+        left = left[len(batch.items) :]
         assert len({(item.object.series.market, item.object.series.data_type) for item in batch.items}) == 1
-        if left and batch.label == label_of(left[0]):  # as large as it may be
-            assert weight + weight_of(left[0]) > share or commands + commands_of(left[0]) > batch_size
-        waiting -= weight
+        assert weight_of(batch.items[:-1]) < share  # no more than its share
+        if left and batch.label == label_of(left[0]) and len(batch.items) + 2 <= batch_size:
+            assert weight_of(batch.items) >= share  # and no less
 
 
-def groups_of(batch: Batch, left: list[Group]) -> list[Group]:
-    """Take from what is left the groups of which a batch consists."""
-    taken: list[Group] = []
-    while len(items_of(taken)) < len(batch.items):
-        taken.append(left.pop(0))
-    return taken
-
-
-def label_of(group: Group) -> str:
-    series = group[0].object.series
+def label_of(item: PlannedObject) -> str:
+    series = item.object.series
     return f"{series.market.value} {series.data_type}"
+
+
+def test_lanes_that_have_had_nothing_yet_share_evenly(tmp_path: Path) -> None:
+    backlog = Backlog(tmp_path, 3, 100)
+    backlog.put(a_group(*range(30)))  # a command may copy a part of it
+    backlog.end()
+    assert [len(batch.items) for batch in take_all(backlog)] == [10, 10, 10]
+    backlog.close()
+
+
+def test_lanes_that_are_not_needed_take_nothing(backlog: Backlog) -> None:
+    backlog.share_among(1)
+    backlog.put(a_group(0, 1, 2, 3))
+    assert backlog.take(1) is None
+    batch = backlog.take(0)
+    assert batch is not None
+    assert len(batch.items) == 4
 
 
 def test_shares_shrink_with_what_waits(tmp_path: Path) -> None:
     """Lanes end at about the same time, without a process for every object: others come back for the rest."""
     backlog = Backlog(tmp_path, 8, 100)
+    backlog._unserved = 0
     for number in range(16):
         backlog.put(a_group(number))
     backlog.end()
@@ -124,8 +131,8 @@ def test_lanes_that_wait_together_share_evenly(backlog: Backlog) -> None:
     for number in range(16):
         backlog.put(a_group(number))
     backlog.end()
-    backlog._idle = 3  # besides the one that takes now
-    batch = backlog.take()
+    backlog._unserved, backlog._idle = 0, 3  # besides the one that takes now
+    batch = backlog.take(0)
     assert batch is not None
     assert len(batch.items) == 4
 
@@ -157,7 +164,7 @@ def test_what_is_asked_for_weighs_its_requests_and_its_bytes(item: PlannedObject
 def test_what_waits_is_taken_though_more_may_come(backlog: Backlog) -> None:
     for number in range(3):
         backlog.put(a_group(number))
-        batch = backlog.take()
+        batch = backlog.take(0)
         assert batch is not None
         assert (batch.number, items_of([batch])) == (number + 1, items_of([a_group(number)]))
 
@@ -166,6 +173,7 @@ def test_what_waits_is_taken_though_more_may_come(backlog: Backlog) -> None:
 def lingering(backlog: Backlog, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadPoolExecutor]:
     """A thread in which a lane takes a batch; only what a test does, and not time, ends its waiting."""
     monkeypatch.setattr(module, "LINGER_SECONDS", HOUR)
+    monkeypatch.setattr(module, "QUIET_SECONDS", HOUR)
     with ThreadPoolExecutor(1) as thread:
         yield thread
         backlog.end()
@@ -188,17 +196,18 @@ def test_a_lane_waits_for_as_much_as_is_worth_a_process(
     backlog: Backlog, lingering: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     has_first = when_it_has_the_first(backlog, monkeypatch)
-    taking = lingering.submit(backlog.take)
-    backlog.put(a_group(0))
+    taking = lingering.submit(backlog.take, 0)
+    backlog.put(a_group(*range(10)))
     assert has_first.wait(HOUR)
-    groups = [a_group(0), a_group(1, 2), a_group(3, 4, 5, 6, 7)]  # eight requests for each of two lanes
+    groups = [a_group(*range(at, at + 10)) for at in range(0, 40, 10)]  # the largest share for each of two lanes
     for group in groups[1:]:
         backlog.put(group)
     batch = taking.result()
     assert batch is not None
-    assert items_of([batch]) == items_of(groups)
-    taking = lingering.submit(backlog.take)
-    backlog.put(a_group(8, 9, 10, 11))  # and later for the one that takes
+    assert items_of([batch]) == items_of(groups[:2])
+    assert backlog.take(0) is not None
+    taking = lingering.submit(backlog.take, 0)
+    backlog.put(a_group(40, 41, 42, 43))  # and later what is worth a process
     assert taking.result() is not None
 
 
@@ -206,25 +215,25 @@ def test_the_end_of_the_plan_ends_the_waiting(
     backlog: Backlog, lingering: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     has_first = when_it_has_the_first(backlog, monkeypatch)
-    taking = lingering.submit(backlog.take)
+    taking = lingering.submit(backlog.take, 0)
     backlog.put(a_group(0))
     assert has_first.wait(HOUR)
     backlog.end()
     batch = taking.result()
     assert batch is not None
     assert items_of([batch]) == items_of([a_group(0)])
-    assert lingering.submit(backlog.take).result() is None
+    assert lingering.submit(backlog.take, 0).result() is None
 
 
 def test_nobody_waits_where_there_is_enough_or_no_more(backlog: Backlog, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an hour to linger, only a lane that does not lets the test end."""
     monkeypatch.setattr(module, "LINGER_SECONDS", HOUR)
-    backlog.put(a_group(*range(8)))
-    assert backlog.take() is not None
+    monkeypatch.setattr(module, "QUIET_SECONDS", HOUR)
+    backlog.put(a_group(*range(40)))
+    assert backlog.take(0) is not None
     backlog.put(a_group(8))
     backlog.end()
-    assert backlog.take() is not None
-    assert backlog.take() is None
+    assert [len(batch.items) for batch in take_all(backlog)] == [20, 1]
 
 
 # The end, and after it
@@ -232,7 +241,7 @@ def test_nobody_waits_where_there_is_enough_or_no_more(backlog: Backlog, monkeyp
 
 def test_an_end_without_anything_releases_all_lanes(backlog: Backlog) -> None:
     with ThreadPoolExecutor(4) as threads:
-        taking = [threads.submit(backlog.take) for _ in range(4)]
+        taking = [threads.submit(backlog.take, 0) for _ in range(4)]
         backlog.end()
         assert [future.result() for future in taking] == [None] * 4
 
@@ -280,6 +289,6 @@ def test_what_a_full_disk_did_not_take_is_not_waited_for(
         full.setattr(DiskQueue, "put", put)
         with pytest.raises(FileUnusable):
             backlog.put(a_group(1))
-    batch = backlog.take()
+    batch = backlog.take(0)
     assert batch is not None
     assert items_of([batch]) == items_of([a_group(0)])

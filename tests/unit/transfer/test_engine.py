@@ -228,11 +228,11 @@ class Site:
         return self
 
     @contextmanager
-    def engine(self) -> Iterator[Engine]:
+    def engine(self, concurrency: Concurrency | None = None) -> Iterator[Engine]:
         """An engine that finishes objects, and explains absences, as the site does."""
         assert self.program is not None, "tell it what to do"
         context = context_of(Root(self.folder), self.fetching, cancellation=self.cancellation)
-        binary, concurrency = Binary(self.program, "2.3.0"), Concurrency(self.fetching.jobs or 1, 16)
+        binary, concurrency = Binary(self.program, "2.3.0"), concurrency or Concurrency(self.fetching.jobs or 1, 16)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(lane_module, "finish_object", lambda _c, _b, _r, state, _f: self.finish(state))
             patched.setattr(lane_module, "absence", lambda _row, item, _today: self.explain_absence(item))
@@ -409,6 +409,28 @@ def test_several_lanes_share_the_batches(site: Site) -> None:
         ran.of(ObjectFinished)[-1].object.key == keys(0)[0] or len({event.lane for event in ran.of(ObjectFinished)}) > 1
     )
     assert {event.batch for event in ran.of(BatchFinished)} == set(range(1, 7))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "jobs", "chosen"),
+    [
+        (engine_module.NEAR_SECONDS / 2, None, Concurrency(8, 2)),
+        (engine_module.NEAR_SECONDS / 2, 8, Concurrency(32, 5)),
+        (engine_module.NEAR_SECONDS * 2, None, Concurrency(32, 5)),
+    ],
+    ids=["near", "as asked for", "far"],
+)
+def test_a_few_lanes_are_enough_for_a_server_that_is_near(
+    site: Site, monkeypatch: pytest.MonkeyPatch, seconds: float, jobs: int | None, chosen: Concurrency
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    site.fetching = Fetching(jobs=jobs)
+    with site.does().engine(Concurrency(32, 5)) as engine:
+        engine.note_answer(seconds)
+        ran = [event for events in engine.run(supply(many_to_fetch(100))) for event in events]
+    lanes = {event.lane for event in ran if isinstance(event, BatchStarted)}
+    assert engine.concurrency == chosen
+    assert lanes <= set(range(chosen.lanes))
 
 
 @pytest.mark.parametrize(
