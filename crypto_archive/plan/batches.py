@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from crypto_archive.model import Action, Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from crypto_archive.model import PlannedObject
 
 Group = tuple["PlannedObject", ...]
 """Objects of one series and month, or one decade of monthly objects: what one copy command can name by a pattern."""
 
-GROUP_BYTES = 32 << 20
-"""The most bytes of a group of several objects, so that lanes share what is large."""
+HUGE_BYTES = 32 << 20
+"""From this size on, the bytes of an object count, and its requests do not. It is a group of its own."""
 
 
 def groups(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Group]:
@@ -25,7 +25,7 @@ def groups(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Group]
     size, span = 0, None
     for item in planned:
         its_size, its_span = item.remote.size if item.remote is not None else 0, _span(item)
-        if items and (its_span != span or len(items) >= batch_size or size + its_size > GROUP_BYTES):
+        if items and (its_span != span or len(items) >= batch_size or size + its_size > HUGE_BYTES):
             yield tuple(items)
             items, size = [], 0
         items.append(item)
@@ -37,6 +37,12 @@ def groups(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Group]
 def commands_of(items: Iterable[PlannedObject]) -> int:
     """Return how many commands copy objects: for each span one for zips with sidecars, zips alone, sidecars alone."""
     return len({(_span(item), item.action is Action.CHECK, item.with_sidecar) for item in items})
+
+
+def is_huge(items: Sequence[PlannedObject]) -> bool:
+    """Whether objects are known to be huge, on average."""
+    sizes = [item.remote.size for item in items if item.remote is not None and item.action.downloads]
+    return len(sizes) == len(items) and sum(sizes) >= HUGE_BYTES * len(items)
 
 
 def alike(one: Group, other: Group) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from itertools import count
 from typing import TYPE_CHECKING
 
 from crypto_archive.files import DiskQueue
-from crypto_archive.plan.batches import alike, batch_of, commands_of
+from crypto_archive.plan.batches import alike, batch_of, commands_of, is_huge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from crypto_archive.plan.batches import Group
 
 GROUPS_IN_MEMORY = 64
+HUGE_LANES = 4
+"""How many lanes copy huge objects at the same time; they are enough for any line, with eight parts of each object."""
 KEY_BYTES = 256 << 10
 """What a request weighs besides its bytes: about what a connection brings in the time of a round trip."""
 SMALLEST_SHARE = 32 * KEY_BYTES
@@ -35,29 +36,39 @@ class Backlog:
     """Groups of objects, first in, first out, on disk where they are many; lanes take batches of them.
 
     A batch has a lane's share of what waits. So batches are large while much is to be done, which saves processes and
-    connections, and small in the end, when all lanes should be done at the same time.
+    connections, and small in the end, when all lanes should be done at the same time. Huge objects come first, each a
+    batch of its own and few at a time.
     """
 
     def __init__(self, folder: Path, lanes: int, batch_size: int) -> None:
         """Open an empty backlog; raises FileUnusable where the folder can keep none."""
         self._queue: DiskQueue[Group] = DiskQueue(folder, in_memory=GROUPS_IN_MEMORY)
+        self._huge: DiskQueue[Group] = DiskQueue(folder, in_memory=GROUPS_IN_MEMORY)
         self._lanes = lanes
         self._batch_size = batch_size
-        self._numbers = count(1)
         self._taking = threading.Lock()
+        # The rest is guarded by this; only the lane that takes, one at a time, waits for a change.
+        self._changed = threading.Condition()
+        self._last_number = 0  # of a batch
         self._idle = 0  # lanes that wait for a batch
         self._unserved = lanes  # those that have had none
-        self._ahead: Group | None = None  # out of the queue, and of the next batch
-        self._changed = threading.Condition()
-        self._weight = 0
+        self._waiting = self._waiting_huge = 0  # groups in the queues
+        self._ahead: Group | None = None  # what a batch has left of a group
+        self._weight = 0  # of what waits and is not huge
+        self._huge_under_way: set[int] = set()  # the numbers of their batches
         self._enough = lanes * LARGEST_SHARE
         self._ended = False
 
     def put(self, group: Group) -> None:
         """Add a group at the end; raises FileUnusable when the disk is full."""
-        self._queue.put(group)
         with self._changed:
-            self._weight += weight_of(group)
+            if is_huge(group):
+                self._huge.put(group)
+                self._waiting_huge += 1
+            else:
+                self._queue.put(group)
+                self._waiting += 1
+                self._weight += weight_of(group)
             self._changed.notify()
 
     def end(self) -> None:
@@ -65,55 +76,74 @@ class Backlog:
         with self._changed:
             self._ended = True
             self._changed.notify()
-        self._queue.end()
 
     def reopen(self) -> None:
         """Declare that groups may follow after all."""
         self._ended = False
         self._unserved, self._enough = self._lanes, self._lanes * LARGEST_SHARE
-        self._queue.reopen()
 
-    def share_among(self, lanes: int) -> None:
-        """Declare that no more than the first lanes are needed, of which there are so many."""
+    def share_among(self, lanes: int) -> bool:
+        """Declare that only so many lanes are needed, the first ones; return False if batches have been taken."""
         with self._changed:
-            self._lanes, self._unserved = lanes, min(self._unserved, lanes)
+            if self._last_number:
+                return False
+            self._lanes = self._unserved = lanes
+            return True
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the files back."""
         self._queue.close()
+        self._huge.close()
 
     def take(self, lane: int) -> Batch | None:
         """Take the next batch, waiting for it; None when the end was declared, or a lane is not needed.
 
-        From any thread.
+        From any thread. ``done`` is due when the batch has been fetched.
         """
         with self._changed:
             self._idle += 1
         try:
-            with self._taking:
-                first = self._next()
-                if first is None:
-                    return None
+            with self._taking, self._changed:
+                self._changed.wait_for(lambda: self._has_more() or self._may_take_huge() or self._ended)
                 if lane >= self._lanes:
-                    self._ahead = first
                     return None
-                return self._batch_with(first)
+                if self._may_take_huge():
+                    return self._take_huge()
+                return self._take_share() if self._has_more() else None
         finally:
             with self._changed:
                 self._idle -= 1
 
-    def _batch_with(self, first: Group) -> Batch:
-        """Return a batch that begins with a group and has this lane's share of what waits."""
+    def done(self, batch: Batch) -> None:
+        """Declare that a batch has been fetched."""
         with self._changed:
-            self._wait_for_more()
-            waiting, smallest = self._weight, SMALLEST_SHARE if self._ended else SMALLEST_EARLY_SHARE
-            # Later, lanes will come back before all of this is copied.
-            takers = self._unserved or max(self._idle, self._lanes // 4)
-            self._unserved = max(0, self._unserved - 1)
-        share = min(max(smallest, waiting // takers), LARGEST_SHARE)
-        part, self._ahead = _cut(first, share)
-        parts, weight, commands = [part], weight_of(part), commands_of(part)
-        while weight < min(share, waiting) and (group := self._next()) is not None:
+            self._huge_under_way.discard(batch.number)
+            self._changed.notify()
+
+    def _has_more(self) -> bool:
+        return self._ahead is not None or self._waiting > 0
+
+    def _may_take_huge(self) -> bool:
+        return self._waiting_huge > 0 and len(self._huge_under_way) < HUGE_LANES
+
+    def _take_huge(self) -> Batch:
+        self._last_number += 1
+        self._huge_under_way.add(self._last_number)
+        self._waiting_huge -= 1
+        return batch_of(self._last_number, [next(iter(self._huge))])
+
+    def _take_share(self) -> Batch:
+        """Return a batch that has a lane's share of what waits."""
+        self._wait_for_more()
+        smallest = SMALLEST_SHARE if self._ended else SMALLEST_EARLY_SHARE
+        # Later, lanes will come back before all of this is copied.
+        takers = self._unserved or max(self._idle, self._lanes // 4)
+        self._unserved = max(0, self._unserved - 1)
+        share = min(max(smallest, self._weight // takers), LARGEST_SHARE)
+        first, self._ahead = _cut(self._next(), share)
+        parts, weight, commands = [first], weight_of(first), commands_of(first)
+        while weight < share and self._has_more():
+            group = self._next()
             part, rest = _cut(group, share - weight)
             commands += commands_of(part)
             if commands > self._batch_size or not alike(first, group):
@@ -121,9 +151,9 @@ class Backlog:
                 break
             parts.append(part)
             weight, self._ahead = weight + weight_of(part), rest
-        with self._changed:
-            self._weight -= weight
-        return batch_of(next(self._numbers), parts)
+        self._weight -= weight
+        self._last_number += 1
+        return batch_of(self._last_number, parts)
 
     def _wait_for_more(self) -> None:
         """Wait for enough, as long as the plan goes on without a pause."""
@@ -133,9 +163,12 @@ class Backlog:
                 break
         self._enough = SMALLEST_EARLY_SHARE
 
-    def _next(self) -> Group | None:
+    def _next(self) -> Group:
+        if self._ahead is None:
+            self._waiting -= 1
+            return next(iter(self._queue))
         group, self._ahead = self._ahead, None
-        return group if group is not None else self._queue.get()
+        return group
 
 
 def weight_of(group: Group) -> int:

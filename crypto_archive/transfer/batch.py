@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crypto_archive.events import ObjectFinished
 from crypto_archive.model import SIDECAR_SUFFIX, Action
+from crypto_archive.plan.batches import is_huge
 from crypto_archive.s5cmd.output import Copied, Failed, Fault, Message, fault_of
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 LARGE_BYTES = 1 << 20
 """From this size on, an object is proven in another thread, so that its lane goes on; hashing less takes no time."""
-HUGE_BYTES = 32 << 20
-"""From this size on, bytes count and requests do not."""
 
 
 @dataclass(slots=True)
@@ -156,8 +155,8 @@ class BatchState:
             for item in batch.items
         ]
         sizes = [item.remote.size for item in batch.items if item.remote is not None]
-        mean = sum(sizes) / len(sizes) if len(sizes) == len(batch.items) else None
-        self.is_small, self.is_huge = mean is not None and mean < LARGE_BYTES, mean is not None and mean >= HUGE_BYTES
+        self.is_small = len(sizes) == len(batch.items) and sum(sizes) < LARGE_BYTES * len(sizes)
+        self.is_huge = is_huge(batch.items)
         self._source = f"s3://{bucket}/"
         self._by_key = {state.planned.object.key: state for state in self.objects}
         self._patterns: dict[str, CopyCommand] = {}

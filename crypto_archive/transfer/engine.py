@@ -47,8 +47,6 @@ waking each other up."""
 PROOF_THREADS = 4
 NEAR_SECONDS = 0.06
 """A server that answers an s5cmd so soon, the start of that included, is less than about 5 ms away."""
-HUGE_LANES = 4
-"""How many lanes copy huge objects at the same time; they are enough for any line, with eight parts of each object."""
 UNREACHABLE_AT_FIRST = 3
 """How many copies may fail because no server answers, with nothing received yet, before the run gives up."""
 LOST_BATCHES = 3
@@ -80,7 +78,6 @@ class Engine:
         concurrency: How many lanes and workers there are.
         staging: The run's own folder below staging.
         proofs: Threads in which arrived objects are proven: hashing never holds up the transfers.
-        huge: Lets few lanes at a time copy objects that are huge.
         doors: The servers that have the bytes, and the choice between them.
         error: What ended the run early; None when nothing did.
     """
@@ -93,7 +90,6 @@ class Engine:
         self.concurrency = concurrency
         self.staging = context.root.staging / folder.name
         self.proofs = ThreadPoolExecutor(PROOF_THREADS, thread_name_prefix="proof")
-        self.huge = threading.Semaphore(HUGE_LANES)
         self.error: Exception | None = None
         with explain_root_errors(context.root):
             self.staging.mkdir(parents=True, exist_ok=True)
@@ -149,8 +145,9 @@ class Engine:
     def note_answer(self, seconds: float) -> None:
         """Take in how soon the server answered an s5cmd; if it is near, fewer lanes keep this machine busy."""
         if seconds < NEAR_SECONDS and self.context.request.fetching.jobs is None:
-            self.concurrency = self.concurrency.for_near_server()
-            self._backlog.share_among(self.concurrency.lanes)
+            fewer = self.concurrency.for_near_server()
+            if self._backlog.share_among(fewer.lanes):
+                self.concurrency = fewer
 
     def note_failure(self, state: ObjectState) -> None:
         """Take in a failure that s5cmd reported; give up when no server answers the first copies of the run.
@@ -244,6 +241,7 @@ class Engine:
         try:
             while (batch := self._backlog.take(lane.number)) is not None:
                 failure = lane.fetch(batch)
+                self._backlog.done(batch)
                 if failure is not None and not self._arrived:
                     self._give_up_if_hopeless(failure)
                 if failure is not None and failure.fault in _LOST:

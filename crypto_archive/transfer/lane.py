@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -174,9 +174,8 @@ class Lane:
             by_name=by_name, cdn_url=door.access.endpoint_url if door.via is Via.CDN else None,
         )  # fmt: skip
         for run_file in names:
-            with engine.huge if state.is_huge else nullcontext():
-                if not self._context.cancelled.is_set() and engine.doors.is_open(door):
-                    self._run(run_file, state, door)
+            if not self._context.cancelled.is_set() and engine.doors.is_open(door):
+                self._run(run_file, state, door)
         unreported = [item for item in state.open if item.proof is None]
         for item in unreported:
             item.look()

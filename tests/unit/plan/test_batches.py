@@ -37,7 +37,7 @@ def kind_of(item: PlannedObject) -> tuple[Market, str]:
 def planned_objects(draw: st.DrawFn) -> list[PlannedObject]:
     """Objects of some series, one after the other as in a plan: days, of several months, and months, of all sizes."""
     plan: list[PlannedObject] = []
-    for market, data_type, symbol in draw(st.lists(st.sampled_from(KINDS), max_size=8)):
+    for market, data_type, symbol in draw(st.lists(st.sampled_from(KINDS), max_size=8, unique=True)):
         for number in draw(st.lists(st.integers(0, 70), max_size=12, unique=True).map(sorted)):
             size = draw(st.none() | st.sampled_from([0, 100, 20 * MEBIBYTE, 300 * MEBIBYTE]))
             item = to_fetch(
@@ -67,7 +67,7 @@ def test_a_group_is_what_its_commands_can_copy(plan: list[PlannedObject], batch_
     """They are as many as are really written for it; only months years apart may take one for each year."""
     for group in groups(plan, batch_size):
         assert 1 <= len(group) <= batch_size
-        assert sum(item.remote.size for item in group if item.remote) <= module.GROUP_BYTES or len(group) == 1
+        assert sum(item.remote.size for item in group if item.remote) <= module.HUGE_BYTES or len(group) == 1
         assert len({item.object.series for item in group}) == 1
         written = list(copy_commands("bucket", (key for item in group for key in item.keys)))
         years = {item.object.period.first_day.year for item in group}
@@ -81,7 +81,7 @@ def test_a_group_ends_only_where_it_has_to(plan: list[PlannedObject], batch_size
         assert (
             len(one) == batch_size
             or span_of(one[-1]) != span_of(other[0])
-            or sum(item.remote.size for item in together if item.remote) > module.GROUP_BYTES
+            or sum(item.remote.size for item in together if item.remote) > module.HUGE_BYTES
         )
 
 
@@ -108,9 +108,9 @@ def test_days_and_months_are_never_a_group() -> None:
 
 
 def test_large_objects_are_shared_out_one_by_one() -> None:
-    large = listed(module.GROUP_BYTES)
+    large = listed(module.HUGE_BYTES)
     assert lengths([to_fetch(an_object(number), remote=large) for number in range(3)]) == [1, 1, 1]
-    half = listed(module.GROUP_BYTES // 2)
+    half = listed(module.HUGE_BYTES // 2)
     assert lengths([to_fetch(an_object(number), remote=half) for number in range(5)]) == [2, 2, 1]
 
 

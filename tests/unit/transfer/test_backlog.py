@@ -14,6 +14,7 @@ from hypothesis import given, strategies as st
 from crypto_archive.errors import FileUnusable
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import Action, Market
+from crypto_archive.plan.batches import HUGE_BYTES
 from crypto_archive.transfer import backlog as module
 from crypto_archive.transfer.backlog import KEY_BYTES, Backlog, weight_of
 from tests.objects import an_object, listed, to_fetch
@@ -108,12 +109,52 @@ def test_lanes_that_have_had_nothing_yet_share_evenly(tmp_path: Path) -> None:
 
 
 def test_lanes_that_are_not_needed_take_nothing(backlog: Backlog) -> None:
-    backlog.share_among(1)
+    assert backlog.share_among(1)
     backlog.put(a_group(0, 1, 2, 3))
     assert backlog.take(1) is None
     batch = backlog.take(0)
     assert batch is not None
     assert len(batch.items) == 4
+    assert not backlog.share_among(2)  # too late: a lane that had a batch has to come back
+
+
+def test_huge_objects_come_first_and_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HUGE_LANES", 2)
+    backlog = Backlog(tmp_path, 8, 100)
+    backlog.put(a_group(0, 1, 2))
+    for number in (3, 4, 5):
+        backlog.put(a_group(number, size=HUGE_BYTES))
+    backlog.end()
+    batches = [backlog.take(0) for _ in range(5)]
+    assert [[*map(number_of, batch.items)] if batch else None for batch in batches] == [[3], [4], [0, 1], [2], None]
+    assert batches[1] is not None
+    backlog.done(batches[1])
+    last = backlog.take(0)
+    assert last is not None
+    assert [*map(number_of, last.items)] == [5]
+    assert backlog.take(0) is None
+    backlog.close()
+
+
+def test_a_lane_waits_for_a_huge_object_to_end_while_the_plan_goes_on(
+    backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HUGE_LANES", 1)
+    for number in range(2):
+        backlog.put(a_group(number, size=HUGE_BYTES))
+    first = backlog.take(0)
+    assert first is not None
+    with ThreadPoolExecutor(1) as thread:
+        taking = thread.submit(backlog.take, 1)
+        backlog.done(first)
+        second = taking.result()
+        backlog.end()
+    assert second is not None
+    assert [*map(number_of, second.items)] == [1]
+
+
+def number_of(item: PlannedObject) -> int:
+    return (item.object.period.first_day - an_object(0).period.first_day).days
 
 
 def test_shares_shrink_with_what_waits(tmp_path: Path) -> None:
@@ -179,26 +220,25 @@ def lingering(backlog: Backlog, monkeypatch: pytest.MonkeyPatch) -> Iterator[Thr
         backlog.end()
 
 
-def when_it_has_the_first(backlog: Backlog, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    has_first = threading.Event()
-    take_next = Backlog._next
+def when_it_waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    waits = threading.Event()
+    wait_for_more = Backlog._wait_for_more
 
-    def noted(self: Backlog) -> Group | None:
-        group = take_next(self)
-        has_first.set()
-        return group
+    def noted(self: Backlog) -> None:
+        waits.set()
+        wait_for_more(self)
 
-    monkeypatch.setattr(Backlog, "_next", noted)
-    return has_first
+    monkeypatch.setattr(Backlog, "_wait_for_more", noted)
+    return waits
 
 
 def test_a_lane_waits_for_as_much_as_is_worth_a_process(
     backlog: Backlog, lingering: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    has_first = when_it_has_the_first(backlog, monkeypatch)
+    waits = when_it_waits(monkeypatch)
     taking = lingering.submit(backlog.take, 0)
     backlog.put(a_group(*range(10)))
-    assert has_first.wait(HOUR)
+    assert waits.wait(HOUR)
     groups = [a_group(*range(at, at + 10)) for at in range(0, 40, 10)]  # the largest share for each of two lanes
     for group in groups[1:]:
         backlog.put(group)
@@ -214,10 +254,10 @@ def test_a_lane_waits_for_as_much_as_is_worth_a_process(
 def test_the_end_of_the_plan_ends_the_waiting(
     backlog: Backlog, lingering: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    has_first = when_it_has_the_first(backlog, monkeypatch)
+    waits = when_it_waits(monkeypatch)
     taking = lingering.submit(backlog.take, 0)
     backlog.put(a_group(0))
-    assert has_first.wait(HOUR)
+    assert waits.wait(HOUR)
     backlog.end()
     batch = taking.result()
     assert batch is not None
