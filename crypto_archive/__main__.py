@@ -19,6 +19,8 @@ def main() -> None:
         run()
     except KeyboardInterrupt:  # while the modules are loaded
         sys.exit(130)
+    finally:
+        gc.freeze()  # what is left goes with the process; the interpreter would look through all of it twice
 
 
 if __name__ == "__main__":
