@@ -6,14 +6,22 @@ import re
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from typing import TYPE_CHECKING, Any
 
 from crypto_archive.catalog.document import Document, Place, read_document
 from crypto_archive.catalog.keys import KeyPattern
 from crypto_archive.catalog.matrix import Header, Matrix, Row, Status, SymbolRule, TimeUnit
-from crypto_archive.catalog.validation import Wording, problems_of
+from crypto_archive.catalog.validation import (
+    Check,
+    choice,
+    faults_of,
+    listed,
+    mapping,
+    nonempty,
+    or_null,
+    record,
+    text,
+)
 from crypto_archive.errors import ConfigError, Problem
 from crypto_archive.files import MATRIX_FILE, data_folder, expanded
 from crypto_archive.model import Market, Partition
@@ -26,9 +34,6 @@ SEED_FILE_NAME = "enhanced_binance_archive_matrix.json"
 
 _ROWS, _ENTRIES = "rows", "availability_matrix"
 _TEMPLATE_HINT = "`crypto-archive matrix show --format yaml` prints a matrix file to start from."
-_WORDING = Wording(nouns={"market": "market type", "symbols": "market type", "partitions": "partition"})
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def load_matrix(source: str | Path | None = None) -> Matrix:
@@ -65,14 +70,12 @@ def _load(path: Path) -> Matrix:
     raise ConfigError([Problem(str(path), fault)], hint=_TEMPLATE_HINT)
 
 
-def _checked(
-    model: type[_Model], value: object, document: Document, at: Place, problems: list[Problem]
-) -> _Model | None:
-    """Return the value at a place of a document as a model; None, with its problems added, where it is wrong."""
+def _checked(check: Check, value: object, document: Document, at: Place, problems: list[Problem]) -> Any:
+    """Return the value at a place of a document, checked; None, with its problems added, where it is wrong."""
     try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        problems += problems_of(error, model, value, lambda where: document.place((*at, *where)), _WORDING)
+        return check(value)
+    except ValueError as error:
+        problems += (Problem(document.place((*at, *fault[0])), *fault[1:]) for fault in faults_of(error))
         return None
 
 
@@ -86,7 +89,7 @@ def _entries(document: Document, name: str) -> list[Any]:
 
 def _parse_key_pattern(value: object) -> KeyPattern:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")  # noqa: TRY004, pydantic only listens to ValueError
+        raise ValueError(f"{value!r} is not text")  # noqa: TRY004, it says what is wrong with a file
     try:
         return KeyPattern(value)
     except ValueError as error:
@@ -104,75 +107,73 @@ def _parse_day(value: object) -> date | None:
     raise ValueError(f"{str(value)!r} is not a valid day; write YYYY-MM-DD, such as 2025-07-15")
 
 
-def _parse_interval(value: str) -> str:
-    if not re.fullmatch("[0-9A-Za-z]+", value):
-        raise ValueError(f"{value!r} is not a valid interval; use letters and digits only")
-    return value
+def _parse_interval(value: object) -> str:
+    word = text(value)
+    if not re.fullmatch("[0-9A-Za-z]+", word):
+        raise ValueError(f"{word!r} is not a valid interval; use letters and digits only")
+    return word
 
 
-def _parse_expression(text: str) -> str:
+def _parse_expression(value: object) -> str:
+    expression = text(value)
     try:
-        re.compile(text)
+        re.compile(expression)
     except re.error as error:
-        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
-    return text
+        raise ValueError(f"{expression!r} is not a regular expression: {error}") from None
+    return expression
 
 
-_Name = Annotated[str, Field(min_length=1)]
-_Day = Annotated[date | None, PlainValidator(_parse_day)]
-_Interval = Annotated[str, AfterValidator(_parse_interval)]
+def _parse_rule(value: object) -> SymbolRule:
+    rule = SymbolRule(**_RULE(value))
+    try:
+        re.compile(rule.match).sub(rule.becomes, "")
+    except (re.error, IndexError) as error:
+        raise ValueError(f"{rule.becomes!r} does not fit the expression {rule.match!r}: {error}") from None
+    return rule
 
 
-class _RuleDocument(BaseModel):
-    model_config = ConfigDict(extra="forbid", defer_build=True)
-
-    match: Annotated[str, AfterValidator(_parse_expression)]
-    becomes: str
-
-    @model_validator(mode="after")
-    def _groups_exist(self) -> _RuleDocument:
-        try:
-            re.compile(self.match).sub(self.becomes, "")
-        except (re.error, IndexError) as error:
-            raise ValueError(f"{self.becomes!r} does not fit the expression {self.match!r}: {error}") from None
-        return self
+def _several(item: Check, *, least: int = 0) -> Check:
+    """Return the check of a list that becomes a tuple."""
+    items = listed(item, least=least)
+    return lambda value: tuple(items(value))
 
 
-class _RowDocument(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    market: Market
-    data_type: _Name
-    status: Status = Status.ACTIVE
-    key_pattern: Annotated[KeyPattern, PlainValidator(_parse_key_pattern)]
-    partitions: dict[Partition, tuple[_Interval, ...]]
-    first_date: _Day = None
-    last_date: _Day = None
-    aliases: tuple[_Name, ...] = ()
-    symbol_rules: tuple[_RuleDocument, ...] = ()
-    columns: tuple[_Name, ...] = ()
-    header: Header = Header.UNKNOWN
-    time_unit: TimeUnit = TimeUnit.UNKNOWN
-    doubtful: str = ""
-    note: str = ""
-    source: str = ""
-
-    def row(self) -> Row:
-        rules = tuple(SymbolRule(rule.match, rule.becomes) for rule in self.symbol_rules)
-        values: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
-        return Row(**{**values, "symbol_rules": rules})
-
-
-class _MatrixDocument(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: _Name
-    version: _Name
-    description: str = ""
-    symbols: dict[Market, tuple[_Name, ...]] = {}
-    interval_aliases: dict[_Interval, _Interval] = {}
-    notes: tuple[_Name, ...] = ()
-    rows: list[Any] = Field(min_length=1)
+_MARKET, _PARTITION = choice(Market, "market type"), choice(Partition, "partition")
+_NAMES = _several(nonempty)
+_SYMBOLS = mapping(_MARKET, _NAMES)
+_RULE = record({"match": _parse_expression, "becomes": text}, ("match", "becomes"))
+_ROW = record(
+    {
+        "market": _MARKET,
+        "data_type": nonempty,
+        "status": choice(Status, "status"),
+        "key_pattern": _parse_key_pattern,
+        "partitions": mapping(_PARTITION, _several(_parse_interval)),
+        "first_date": _parse_day,
+        "last_date": _parse_day,
+        "aliases": _NAMES,
+        "symbol_rules": _several(_parse_rule),
+        "columns": _NAMES,
+        "header": choice(Header, "header"),
+        "time_unit": choice(TimeUnit, "time unit"),
+        "doubtful": text,
+        "note": text,
+        "source": text,
+    },
+    ("market", "data_type", "key_pattern", "partitions"),
+)
+_MATRIX = record(
+    {
+        "name": nonempty,
+        "version": nonempty,
+        "description": text,
+        "symbols": _SYMBOLS,
+        "interval_aliases": mapping(_parse_interval, _parse_interval),
+        "notes": _NAMES,
+        "rows": listed(lambda row: row, least=1),
+    },
+    ("name", "version", "rows"),
+)
 
 
 def parse_matrix(document: Document) -> Matrix:
@@ -184,17 +185,19 @@ def parse_matrix(document: Document) -> Matrix:
     problems: list[Problem] = []
     rows: list[Row] = []
     taken: dict[tuple[Market, str], str] = {}
-    head = _checked(_MatrixDocument, document.values, document, (), problems)
+    head = _checked(_MATRIX, document.values, document, (), problems)
     for number, entry in enumerate(_entries(document, _ROWS)):
         at = (_ROWS, number)
-        if checked := _checked(_RowDocument, entry, document, at, problems):
-            row = checked.row()
+        if checked := _checked(_ROW, entry, document, at, problems):
+            row = Row(**{"status": Status.ACTIVE, **checked})
             problems += (Problem(document.place((*at, *where)), fault) for where, fault in _contradictions(row))
             problems += _taken_names(row, document.place(at), taken)
             rows.append(row)
     if problems or head is None:
         raise ConfigError(problems, hint=_TEMPLATE_HINT)
-    return Matrix(head.name, head.version, tuple(rows), head.symbols, head.interval_aliases, head.notes)
+    del head["rows"]
+    head.pop("description", None)
+    return Matrix(rows=tuple(rows), **head)
 
 
 def matrix_document(matrix: Matrix, rows: Iterable[Row] | None = None) -> dict[str, Any]:
@@ -262,28 +265,30 @@ def _contradictions(row: Row) -> Iterator[tuple[Place, str]]:
 # The older workflow's JSON form: what it says about rows that the bundled matrix has is outdated, so that those win
 
 
-class _EntryDocument(BaseModel):
-    """One entry; unknown fields are ignored."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    market: Market
-    data_type: _Name
-    intervals: tuple[str | None, ...] = ()
-    partitions: tuple[Partition, ...] = Field(min_length=1)
-    available_from: _Day
-    notes: str | None = None
-    url_pattern: str
-    filename_pattern: str
-
-
-class _SeedDocument(BaseModel):
-    model_config = ConfigDict(defer_build=True)
-
-    description: str = ""
-    last_updated: str = "unknown"
-    symbols: dict[Market, tuple[_Name, ...]] = {}
-    availability_matrix: list[Any] = Field(min_length=1)
+_ENTRY = record(
+    {
+        "market": _MARKET,
+        "data_type": nonempty,
+        "intervals": _several(or_null(text)),
+        "partitions": _several(_PARTITION, least=1),
+        "available_from": _parse_day,
+        "notes": or_null(text),
+        "url_pattern": text,
+        "filename_pattern": text,
+    },
+    ("market", "data_type", "partitions", "available_from", "url_pattern", "filename_pattern"),
+    ignores_others=True,
+)
+_SEED = record(
+    {
+        "description": text,
+        "last_updated": text,
+        "symbols": _SYMBOLS,
+        _ENTRIES: listed(lambda entry: entry, least=1),
+    },
+    (_ENTRIES,),
+    ignores_others=True,
+)
 
 
 def parse_seed_form(document: Document, bundled: Matrix) -> Matrix:
@@ -295,7 +300,7 @@ def parse_seed_form(document: Document, bundled: Matrix) -> Matrix:
     problems: list[Problem] = []
     rows: list[Row] = []
     taken: dict[tuple[Market, str], str] = {}
-    head = _checked(_SeedDocument, document.values, document, (), problems)
+    head = _checked(_SEED, document.values, document, (), problems)
     for number, entry in enumerate(_entries(document, _ENTRIES)):
         row = _bundled_row(entry, bundled) or _own_row(entry, document, number, bundled, problems)
         if row is not None and row not in rows:
@@ -303,8 +308,10 @@ def parse_seed_form(document: Document, bundled: Matrix) -> Matrix:
             rows.append(row)
     if problems or head is None:
         raise ConfigError(problems, hint="Without --matrix and matrix_path, the bundled matrix is used.")
-    symbols = {**bundled.symbols, **head.symbols}
-    return Matrix(bundled.name, head.last_updated, tuple(rows), symbols, bundled.interval_aliases, bundled.notes)
+    symbols = {**bundled.symbols, **head.get("symbols", {})}
+    return Matrix(
+        bundled.name, head.get("last_updated", "unknown"), tuple(rows), symbols, bundled.interval_aliases, bundled.notes
+    )
 
 
 def _bundled_row(entry: Any, bundled: Matrix) -> Row | None:
@@ -317,33 +324,33 @@ def _bundled_row(entry: Any, bundled: Matrix) -> Row | None:
 def _own_row(raw: Any, document: Document, number: int, bundled: Matrix, problems: list[Problem]) -> Row | None:
     """Return a row of what an entry itself says; None, with its problems added, where it is wrong."""
     at = (_ENTRIES, number)
-    entry = _checked(_EntryDocument, raw, document, at, problems)
+    entry = _checked(_ENTRY, raw, document, at, problems)
     if entry is None:
         return None
-    if entry.available_from is None:
+    if entry["available_from"] is None:
         problems.append(Problem(document.place((*at, "available_from")), "must be a day, such as 2025-07-15"))
         return None
     # The key is the URL's path below the bucket, with the file name put in.
-    _, scheme, rest = entry.url_pattern.partition("://")
-    path = rest.partition("/")[2] if scheme else entry.url_pattern
-    named = path.replace("{filename}", entry.filename_pattern).replace("{data_type}", entry.data_type)
+    _, scheme, rest = entry["url_pattern"].partition("://")
+    path = rest.partition("/")[2] if scheme else entry["url_pattern"]
+    named = path.replace("{filename}", entry["filename_pattern"]).replace("{data_type}", entry["data_type"])
     try:
         pattern = _parse_key_pattern(named)
     except ValueError as error:
         problems.append(Problem(document.place((*at, "url_pattern")), str(error)))
         return None
-    intervals = tuple(bundled.interval(word) for word in entry.intervals if word is not None)
+    intervals = tuple(bundled.interval(word) for word in entry.get("intervals", ()) if word is not None)
     if pattern.has_interval and not intervals:
         fault = "the url_pattern has {interval}, so the intervals must be listed"
         problems.append(Problem(document.place((*at, "intervals")), fault))
         return None
     return Row(
-        market=entry.market,
-        data_type=entry.data_type,
+        market=entry["market"],
+        data_type=entry["data_type"],
         status=Status.ACTIVE,
         key_pattern=pattern,
-        partitions=dict.fromkeys(entry.partitions, intervals if pattern.has_interval else ()),
-        first_date=entry.available_from,
-        note=entry.notes or "",
+        partitions=dict.fromkeys(entry["partitions"], intervals if pattern.has_interval else ()),
+        first_date=entry["available_from"],
+        note=entry.get("notes") or "",
         source=f"the matrix file's own entry, {document.place(at)}",
     )

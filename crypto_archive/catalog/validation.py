@@ -1,68 +1,262 @@
-"""What pydantic finds wrong with a configuration or a matrix file, in plain words."""
+"""What values of a configuration or a matrix file may be: checks that return a value, or say in words what is wrong.
+
+They are plain functions, since every command needs some of them before it does anything: to load a library that builds
+validators, and to build them, takes longer than all that most commands do.
+"""
 
 from __future__ import annotations
 
 import builtins
-import re
+import math
 import reprlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
-
-from crypto_archive.errors import Problem, nearest
+from crypto_archive.errors import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
+    from collections.abc import Iterable, Sequence
 
     from crypto_archive.catalog.document import Place
 
-_QUOTED = re.compile(r"'([^']*)'")
+Check = Callable[[Any], Any]
+"""Returns a value in our form; raises ``ValueError``, whose text says what is wrong, where it is not of the kind."""
+
+Fault = tuple["Place", str, tuple[str, ...], str | None]
+"""Where a value is, what is wrong with it, the words allowed, and the nearest of them."""
+
+_Number = TypeVar("_Number", int, float)
+_Found = TypeVar("_Found")
+_TRUTHS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What messages say about the fields of a model, each by the field's name.
+class Invalid(ValueError):
+    """What is wrong with a value, and with those inside it, each with its place in the value."""
 
-    Attributes:
-        nouns: What one of a field's choices is called, where it is not the field's own name.
-        examples: How a field is written.
-        elsewhere: What to do about a field that does not belong here.
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*(what for _, what, _, _ in faults))
+        self.faults = faults
+
+
+def faults_of(error: ValueError) -> Sequence[Fault]:
+    """Return what a check found wrong."""
+    return error.faults if isinstance(error, Invalid) else (((), str(error), (), None),)
+
+
+# Single values
+
+
+def text(value: object) -> str:
+    """Check a text."""
+    if isinstance(value, str):
+        return str(value)
+    if value is None:
+        raise ValueError("must not be empty; write a name, or remove the entry")
+    if isinstance(value, bool | int | float):
+        kind = "a boolean" if isinstance(value, bool) else "a number"
+        raise ValueError(f'{shown(value)} is {kind}, not text; put it in quotes: "{shown(value)}"')
+    raise ValueError(f"{shown(value)} is not text")
+
+
+def nonempty(value: object) -> str:
+    """Check a text that is not empty."""
+    if found := text(value):
+        return found
+    raise ValueError("must not be empty")
+
+
+def path(value: object) -> Path:
+    """Check a path."""
+    return Path(value) if isinstance(value, PathLike) else Path(text(value))
+
+
+def truth(value: object) -> bool:
+    """Check a boolean; as words, ``yes`` and ``on`` are true as well."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUTHS:
+        return _TRUTHS[value.lower()]
+    if isinstance(value, int | float) and value in (0, 1):
+        return value == 1
+    raise ValueError(f"{shown(value)} is neither true nor false")
+
+
+def whole(least: int, most: int | None = None, *, texts: bool = False) -> Check:
+    """Return the check of a whole number within limits; ``texts`` where numbers are text."""
+
+    def check(value: object) -> int:
+        found = _number_in(value) if texts and isinstance(value, str) else value
+        if isinstance(found, float) and texts and found.is_integer():
+            found = int(found)
+        if not isinstance(found, int) or isinstance(found, bool):
+            raise ValueError(f"{shown(value)} is not a whole number")
+        return bounded(found, value, least, most)
+
+    return check
+
+
+def number(*, least: float | None = None, above: float | None = None, most: float, texts: bool = False) -> Check:
+    """Return the check of a number within limits; ``texts`` where numbers are text."""
+
+    def check(value: object) -> float:
+        found = _number_in(value) if texts and isinstance(value, str) else value
+        if not isinstance(found, int | float) or isinstance(found, bool) or not _is_finite(found):
+            raise ValueError(f"{shown(value)} is not a number")
+        if above is not None and found <= above:
+            raise ValueError(f"{shown(value)} is too small; it must be more than {above:g}")
+        return float(bounded(found, value, least, most))
+
+    return check
+
+
+def bounded(found: _Number, written: object, least: float | None = None, most: float | None = None) -> _Number:
+    """Return a number within limits; messages have it as it is written."""
+    if least is not None and found < least:
+        raise ValueError(f"{shown(written)} is too small; the minimum is {least}")
+    if most is not None and found > most:
+        raise ValueError(f"{shown(written)} is too large; the maximum is {most:g}")
+    return found
+
+
+def _number_in(written: str) -> float | None:
+    try:
+        return float(written)
+    except ValueError:
+        return None
+
+
+def _is_finite(found: float) -> bool:
+    try:
+        return math.isfinite(found)
+    except OverflowError:  # a whole number that no float holds
+        return True
+
+
+def choice(choices: Iterable[Any], noun: str) -> Check:
+    """Return the check of a word of some choices; ``noun`` is what messages call one."""
+    by_word = {str(one): one for one in choices}
+
+    def check(value: object) -> Any:
+        if isinstance(value, str) and value in by_word:
+            return by_word[value]
+        allowed = tuple(by_word)
+        raise Invalid(((), f"{shown(value)} is not a valid {noun}", allowed, nearest(str(value), allowed)))
+
+    return check
+
+
+def or_null(check: Check) -> Check:
+    """Return a check that takes null as well."""
+    return lambda value: None if value is None else check(value)
+
+
+# Values that have others inside them
+
+
+def listed(item: Check, *, least: int = 0) -> Check:
+    """Return the check of a list of values of one kind."""
+
+    def check(value: object) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValueError(_not_a_list(value))
+        if len(value) < least:
+            raise ValueError("must not be empty; list at least one")
+        faults: list[Fault] = []
+        found = [_inside(index, item, one, faults) for index, one in enumerate(value)]
+        return _sound(found, faults)
+
+    return check
+
+
+def mapping(key: Check, item: Check, *, least: int = 0) -> Check:
+    """Return the check of a mapping with any keys, all of one kind, and values of one kind."""
+
+    def check(value: object) -> dict[Any, Any]:
+        entries = _mapping(value, "{field: value}")
+        if len(entries) < least:
+            raise ValueError("must not be empty; list at least one")
+        faults: list[Fault] = []
+        found = {_inside(one, key, one, faults): _inside(one, item, inner, faults) for one, inner in entries.items()}
+        return _sound(found, faults)
+
+    return check
+
+
+def record(
+    fields: Mapping[str, Check],
+    required: Iterable[str] = (),
+    *,
+    example: str = "{field: value}",
+    elsewhere: Mapping[str, str] | None = None,
+    ignores_others: bool = False,
+) -> Check:
+    """Return the check of a mapping with fields of several kinds, which returns those that are given.
+
+    Args:
+        fields: Their names, each with its check.
+        required: Those that must be given.
+        example: How such a mapping is written.
+        elsewhere: What to do about a field that does not belong here, by its name.
+        ignores_others: Whether a field that is not known is left out, rather than wrong.
     """
+    needed = frozenset(required)
 
-    nouns: Mapping[str, str] = field(default_factory=dict)
-    examples: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    def check(value: object) -> dict[str, Any]:
+        given = _mapping(value, example)
+        faults: list[Fault] = []
+        found = {}
+        for one, inner in fields.items():
+            if one in given:
+                found[one] = _inside(one, inner, given[one], faults)
+            elif one in needed:
+                faults.append(((one,), "this field is required", (), None))
+        if not ignores_others:
+            faults += (_unknown(one, elsewhere or {}) for one in given if one not in fields)
+        return _sound(found, faults)
+
+    def _unknown(one: Any, advice: Mapping[str, str]) -> Fault:
+        if one in advice:
+            return (one,), advice[one], (), None
+        return (one,), f"unknown field {shown(str(one))}", tuple(fields), nearest(str(one), fields)
+
+    return check
 
 
-def problems_of(
-    error: ValidationError,
-    model: type[BaseModel],
-    raw: object,
-    place: Callable[[Place], str],
-    wording: Wording,
-) -> Iterator[Problem]:
-    """Yield a problem for each error that pydantic found in ``raw``; ``place`` returns where a value is."""
-    for detail in error.errors(include_url=False):
-        where = _as_written(detail["loc"], raw)
-        kind, value = detail["type"], detail["input"]
-        if kind in {"extra_forbidden", "invalid_key"}:
-            name = str(where[-1])
-            if len(where) == 1 and name in wording.elsewhere:
-                yield Problem(place(where), wording.elsewhere[name])
-            else:
-                known = tuple(_model_at(model, where[:-1]).model_fields)
-                yield Problem(place(where), f"unknown field {shown(name)}", known, nearest(name, known))
-        elif kind in {"enum", "literal_error"}:
-            allowed = tuple(_QUOTED.findall(detail["ctx"]["expected"]))
-            message = f"{shown(value)} is not a valid {_noun(where, wording)}"
-            yield Problem(place(where), message, allowed, nearest(str(value), allowed))
-        else:
-            yield Problem(place(where), _message(detail, wording.examples.get(str(where[-1])) if where else None))
+def _inside(step: int | str, check: Check, value: object, faults: list[Fault]) -> Any:
+    """Return a checked value that is inside another one, or add what is wrong with it to the faults of that."""
+    try:
+        return check(value)
+    except ValueError as error:
+        faults += (((step, *fault[0]), *fault[1:]) for fault in faults_of(error))
+        return None
+
+
+def _sound(found: _Found, faults: list[Fault]) -> _Found:
+    if faults:
+        raise Invalid(*faults)
+    return found
+
+
+def _mapping(value: object, example: str) -> Mapping[Any, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise ValueError(f"{shown(value)} is not a mapping; write it like {example}")
+
+
+def _not_a_list(value: object) -> str:
+    if value is None:
+        return "must not be empty; write a list, or remove the field"
+    if isinstance(value, str | int | float):
+        return f"{shown(value)} is not a list; write [{value if isinstance(value, str) else shown(value)}]"
+    return f"{shown(value)} is not a list"
+
+
+# How messages show a value
 
 
 def shown(value: object) -> str:
@@ -70,7 +264,7 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
-        return _number(value)
+        return _digits(value)
     try:
         return _REPR.repr(value)
     except Exception:  # a value whose repr fails must not hide what is wrong with it
@@ -88,92 +282,9 @@ class _Shortened(reprlib.Repr):
 _REPR = _Shortened()
 
 
-def _number(value: float) -> str:
+def _digits(value: float) -> str:
     try:
-        text = builtins.repr(value)
+        found = builtins.repr(value)
     except ValueError:  # more digits than Python writes out
         return "a huge number"
-    return text if len(text) <= 40 else f"{text[:20]}…"
-
-
-def _as_written(loc: tuple[int | str, ...], raw: object) -> Place:
-    """Return the way to a value as the user wrote it: a plain list has no ``*`` in it, nor a key a ``[key]``."""
-    value, way = raw, list[int | str]()
-    for step in loc:
-        if way and (step == "[key]" or (step == "*" and not isinstance(value, Mapping))):
-            continue
-        way.append(step)
-        if isinstance(value, Mapping):
-            value = value.get(step)
-        elif isinstance(value, list | tuple) and isinstance(step, int):
-            value = value[step]
-    return tuple(way)
-
-
-def _model_at(model: type[BaseModel], way: Place) -> type[BaseModel]:
-    """Return the innermost model that a way leads through."""
-    for step in way:
-        if isinstance(step, str) and step in model.model_fields:
-            model = next(_models_in(model.model_fields[step].annotation), model)
-    return model
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models_in(part)
-
-
-def _noun(where: Place, wording: Wording) -> str:
-    names = [step for step in reversed(where) if isinstance(step, str)]
-    return next((wording.nouns[name] for name in names if name in wording.nouns), names[0].replace("_", " "))
-
-
-def _message(detail: ErrorDetails, example: str | None) -> str:
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    match kind:
-        case "value_error":
-            return str(context["error"])
-        case "missing":
-            return "this field is required"
-        case "string_type" | "path_type":
-            return _not_text(value)
-        case "list_type" | "tuple_type":
-            return _not_a_list(value)
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return f"{shown(value)} is not a mapping; write it like {example or '{field: value}'}"
-        case "bool_type" | "bool_parsing":
-            return f"{shown(value)} is neither true nor false"
-        case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
-            return f"{shown(value)} is not a whole number"
-        case "float_type" | "float_parsing" | "finite_number":
-            return f"{shown(value)} is not a number"
-        case "greater_than_equal":
-            return f"{shown(value)} is too small; the minimum is {context['ge']}"
-        case "greater_than":
-            return f"{shown(value)} is too small; it must be more than {context['gt']:g}"
-        case "less_than_equal":
-            return f"{shown(value)} is too large; the maximum is {context['le']:g}"
-        case "too_short":
-            return "must not be empty; list at least one"
-        case "string_too_short":
-            return "must not be empty"
-    return f"{shown(value)}: {detail['msg']}"
-
-
-def _not_text(value: object) -> str:
-    if value is None:
-        return "must not be empty; write a name, or remove the entry"
-    if isinstance(value, bool | int | float):
-        kind = "a boolean" if isinstance(value, bool) else "a number"
-        return f'{shown(value)} is {kind}, not text; put it in quotes: "{shown(value)}"'
-    return f"{shown(value)} is not text"
-
-
-def _not_a_list(value: object) -> str:
-    if value is None:
-        return "must not be empty; write a list, or remove the field"
-    if isinstance(value, str | int | float):
-        return f"{shown(value)} is not a list; write [{value if isinstance(value, str) else shown(value)}]"
-    return f"{shown(value)} is not a list"
+    return found if len(found) <= 40 else f"{found[:20]}…"

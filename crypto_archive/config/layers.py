@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from crypto_archive.catalog.document import dotted, line_number
-from crypto_archive.catalog.validation import problems_of
+from crypto_archive.catalog.validation import faults_of
 from crypto_archive.config.fields import (
+    DATES,
+    ENVIRONMENT,
     FIELDS,
     LISTS,
+    OPTIONS,
+    PRESET,
     SCHEMA_FIELD,
-    WORDING,
-    Dates,
-    Environment,
-    Options,
-    Preset,
     variables,
 )
 from crypto_archive.config.symbol_lists import SymbolLists
@@ -31,10 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import date
 
-    from pydantic import BaseModel
-
     from crypto_archive.catalog.document import Document, Place
     from crypto_archive.catalog.matrix import Matrix
+    from crypto_archive.catalog.validation import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ class Layer:
     """
 
     raw: Mapping[str, object]
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     document: Document | None = None
     names: Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +69,7 @@ def preset_layer(document: Document, *, bundled: bool = False) -> Layer:
     """Return the layer of a preset; lists of symbols are looked up next to it."""
     raw = {name: value for name, value in document.values.items() if name != SCHEMA_FIELD}
     layer = _with_lists(Layer(raw, document=document, bundled=bundled), SymbolLists(document.path.parent))
-    return _validated(layer, Preset)
+    return _validated(layer, PRESET)
 
 
 def environment_layer() -> Layer:
@@ -85,21 +81,21 @@ def environment_layer() -> Layer:
     environment, dotenv = variables()
     raw = {**dotenv, **environment}
     names = {name: ("" if name in environment else ".env, ") + FIELDS[name].variable for name in raw}
-    return _validated(Layer(raw, names=names), Environment, texts=True)
+    return _validated(Layer(raw, names=names), ENVIRONMENT)
 
 
 def options_layer(options: Mapping[str, object], named: Callable[[str], str], *, standard_input: bool) -> Layer:
     """Return the layer of a caller's values; None and empty lists are options that were not given."""
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
     raw = {name: value for name, value in given.items() if value is not None and value != []}
-    dates = {part: raw.pop(part) for part in Dates.model_fields if part in raw}
-    names = {name: named(name) for name in (*raw, *Dates.model_fields, "date_range")}
+    dates = {part: raw.pop(part) for part in DATES if part in raw}
+    names = {name: named(name) for name in (*raw, *DATES, "date_range")}
     if dates:
         whole = raw.get("date_range", {})
         raw["date_range"] = {**whole, **dates} if isinstance(whole, Mapping) else dates
         names["date_range"] = ", ".join(map(named, dates))
     layer = _with_lists(Layer(raw, names=names), SymbolLists(Path(), standard_input))
-    return _validated(layer, Options)
+    return _validated(layer, OPTIONS)
 
 
 def _with_lists(layer: Layer, lists: SymbolLists) -> Layer:
@@ -137,20 +133,14 @@ def _words(written: object, at: Place, layer: Layer, listed: dict[Place, str]) -
     return found
 
 
-def _validated(layer: Layer, model: type[BaseModel], *, texts: bool = False) -> Layer:
-    """Return a layer with its values, or with what is wrong with them; ``texts`` where numbers are text as well."""
-    if not layer.raw:  # pydantic would build the model
-        return layer
+def _validated(layer: Layer, check: Check) -> Layer:
+    """Return a layer with its values, or with what is wrong with them."""
     try:
-        checked = model.model_validate_strings(layer.raw) if texts else model.model_validate(dict(layer.raw))
-    except ValidationError as error:
-        found = problems_of(error, model, layer.raw, layer.place, WORDING)
+        values = check(layer.raw)
+    except ValueError as error:
+        found = (Problem(layer.place(fault[0]), *fault[1:]) for fault in faults_of(error))
         return replace(layer, problems=(*layer.problems, *found))
-    return replace(layer, values=_given(checked))
-
-
-def _given(model: BaseModel) -> dict[str, object]:
-    return {name: value for name in type(model).model_fields if (value := getattr(model, name)) is not None}
+    return replace(layer, values={name: value for name, value in values.items() if value is not None})
 
 
 def layer_problems(layer: Layer, matrix: Matrix | None) -> list[Problem]:
@@ -164,8 +154,8 @@ def date_problems(layer: Layer, today: date) -> Iterator[Problem]:
     """Yield a problem where a layer's own first day is after its last, whatever else is wrong with it."""
     where = ("date_range",)
     try:
-        parts = Dates.model_validate(layer.raw.get(*where) or {}).model_dump(exclude_none=True)
-    except ValidationError:
+        parts = FIELDS[where[0]].kind.check(layer.raw.get(*where) or {})
+    except ValueError:
         return  # that is reported already
     try:
         resolve(parts, today)
@@ -185,9 +175,9 @@ def merged(layers: Iterable[Layer]) -> tuple[dict[str, object], dict[str, str], 
     for layer in layers:
         for name, value in layer.values.items():
             origins[name] = layer.place((name,))
-            if isinstance(value, Dates):
-                parts = {part: str(day) for part, day in _given(value).items()}
-                value = dates = overlay(dates if layer.document is None else {}, parts)
-            values[name] = value
+            if name == "date_range":
+                values[name] = dates = overlay(dates if layer.document is None else {}, value)
+            else:
+                values[name] = value
             (bundled.add if layer.bundled else bundled.discard)(name)
     return values, origins, frozenset(bundled)

@@ -55,7 +55,7 @@ def preset_schema() -> Schema:
 
 
 def _property(field: ConfigField) -> Schema:
-    described = {"description": f"{field.meaning} Default: {field.left_out}.", **_or_null(field.schema)}
+    described = {"description": f"{field.meaning} Default: {field.left_out}.", **_or_null(field.kind.schema)}
     return described if field.default is None else {**described, "default": field.default}
 
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.catalog.document import Place
     from crypto_archive.catalog.matrix import Matrix, Row
-
-Fault = tuple["Place", str, tuple[str, ...], str | None]
-"""Where a value is, what is wrong with it, the words allowed, and the nearest of them."""
+    from crypto_archive.catalog.validation import Fault
 
 _MARKETS = tuple(map(str, Market))
 

@@ -162,7 +162,7 @@ def _preset_fields() -> str:
         variables = [field.variable] if name in ENVIRONMENT_FIELDS else []
         names = ", ".join(f"`{one}`" for one in (name, *(flag for flag in flags if flag in options), *variables))
         default = _as_prose(field.left_out) if field.absent else f"`{field.left_out}`"
-        rows.append((names, _takes(field.schema), default, _as_prose(field.meaning)))
+        rows.append((names, _takes(field.kind.schema), default, _as_prose(field.meaning)))
     return _table(("field, option, variable", "takes", "default", "meaning"), rows)
 
 
