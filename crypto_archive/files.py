@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import os
 import pickle
 import secrets
@@ -11,11 +12,13 @@ import tempfile
 import threading
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import is_dataclass
 from errno import EFBIG, EINVAL, EISDIR
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Generic, Literal, Self, TypeVar
+from types import UnionType
+from typing import IO, TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from crypto_archive.errors import FileUnusable
 
@@ -89,9 +92,27 @@ def read_json(path: Path, kind: type[T], most_bytes: int = LARGEST_NOTE) -> T:
 
     Raises ``OSError`` if it cannot be read, and ``ValueError`` if we cannot have written it.
     """
-    from pydantic import TypeAdapter
+    try:
+        return cast("T", _as_kind(kind, json.loads(read_regular(path, most_bytes))))
+    except (TypeError, OverflowError, RecursionError) as error:  # a field is missing, a number huge, the nesting deep
+        raise ValueError(f"{path} does not have the form of {kind.__name__}") from error
 
-    return TypeAdapter(kind).validate_json(read_regular(path, most_bytes), strict=True)
+
+def _as_kind(kind: Any, value: Any) -> Any:
+    """Return a value of JSON as one of a type: a dataclass, ``dict[str, int]``, ``int | None``, a simple one."""
+    if is_dataclass(kind) and isinstance(value, dict):
+        hints = get_type_hints(kind)
+        return cast("Any", kind)(**{name: _as_kind(of, value[name]) for name, of in hints.items() if name in value})
+    if get_origin(kind) is dict and isinstance(value, dict):
+        of_keys, of_values = get_args(kind)
+        return {_as_kind(of_keys, key): _as_kind(of_values, one) for key, one in value.items()}
+    if get_origin(kind) is UnionType:
+        return None if value is None else _as_kind(get_args(kind)[0], value)
+    if type(value) is kind or (kind is float and type(value) is int):
+        if kind is str:
+            value.encode()  # refuses half of a surrogate pair
+        return kind(value)
+    raise ValueError(f"{value!r} is not of the type {kind}")
 
 
 def require_own_file(path: Path) -> None:
