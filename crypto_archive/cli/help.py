@@ -3,6 +3,7 @@
 import inspect
 import re
 import textwrap
+from functools import partial
 from typing import Any
 
 import typer
@@ -16,28 +17,40 @@ _LONGEST_NAME = 28
 _UNBROKEN = "\xa0"
 
 
-class Command(TyperCommand):
-    """A command with our help in place of Typer's boxes."""
+class _Ours:
+    """What commands and groups of them do in our own way."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help."""
-        _write_help(self, ctx, formatter)
-
-
-class Group(TyperGroup):
-    """A group of commands with our help; without a command, it is an error that shows the help."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help."""
+        """Write our help in place of Typer's boxes."""
         _write_help(self, ctx, formatter)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options, with those that Typer adds off by default: it loads pydantic to see that None is None."""
-        params: list[Any] = super().get_params(ctx)
+        """Return the parameters; their values are processed by ``_process``."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for one in params:
-            if one.is_flag and one.default is None:
-                one.default = False
+            one.process_value = partial(_process, one)
         return params
+
+
+def _process(parameter: Any, ctx: Any, value: Any) -> Any:
+    """Return a value as a command takes it.
+
+    Newer Typers load pydantic, and build a validator per parameter, to see that None is None and a text is a text. That
+    takes longer than most commands, so a value that is right already is not left to them.
+    """
+    declared = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    is_right = value is None or type(value) is declared or declared == list[str]
+    if declared is None or not is_right or parameter.required:
+        return type(parameter).process_value(parameter, ctx, value)
+    return value if parameter.callback is None else parameter.callback(ctx, parameter, value)
+
+
+class Command(_Ours, TyperCommand):
+    """A command with our help."""
+
+
+class Group(_Ours, TyperGroup):
+    """A group of commands with our help; without a command, it is an error that shows the help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Show the help and exit with code 2 where a command is missing."""

@@ -11,7 +11,7 @@ from datetime import date
 from functools import cache
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
