@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-GARBAGE = 50_000
+GARBAGE = 100_000
 """How many objects more than before make the collector look for cycles. Ours hardly ever form any, and looking through
 a plan's objects again and again takes a tenth of a run."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib.util import find_spec
@@ -207,6 +206,8 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
 
 def nearest_few(word: str, allowed: Iterable[str], most: int = 3) -> tuple[str, ...]:
     """Return up to ``most`` allowed words that look like ``word``, the most similar first."""
+    import difflib
+
     by_fold = {choice.casefold(): choice for choice in allowed}
     return tuple(by_fold[fold] for fold in difflib.get_close_matches(word.casefold(), by_fold, n=most, cutoff=0.6))
 

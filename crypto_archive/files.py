@@ -6,7 +6,6 @@ import heapq
 import json
 import os
 import pickle
-import secrets
 import stat
 import tempfile
 import threading
@@ -153,7 +152,7 @@ def create_draft(path: Path) -> IO[str]:
 
     It is hidden, so that nothing mistakes it for the file, and always a new file, so that no link leads it elsewhere.
     """
-    draft = path.with_name(f"{_DRAFT}{secrets.token_hex(8)}{_DRAFT_END}")
+    draft = path.with_name(f"{_DRAFT}{os.urandom(8).hex()}{_DRAFT_END}")
     return draft.open("x", encoding="utf-8", newline="\n")
 
 

@@ -6,7 +6,6 @@ import importlib
 import re
 from datetime import date
 from functools import lru_cache
-from importlib.metadata import entry_points
 from pathlib import PurePath
 from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -69,6 +68,8 @@ def placement_of(name: str, matrix: Matrix) -> Placement:
             return TemplateLayout(HIVE_TEMPLATE if name == HIVE else name, matrix)
         if ":" in name:
             return OwnLayout(name, _imported(name), matrix)
+        from importlib.metadata import entry_points
+
         installed = entry_points(group=GROUP)
         if name in installed.names:
             (entry, *_) = entry_points(group=GROUP, name=name)

@@ -7,7 +7,6 @@ from calendar import monthrange
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from crypto_archive.errors import nearest
@@ -15,6 +14,7 @@ from crypto_archive.model import DateRange, Market
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from fractions import Fraction
 
 MARKET_WORDS = {
     **{str(market): market for market in Market},
@@ -96,7 +96,13 @@ def byte_count(value: object) -> int:
             f"{_shown(value)} is not a size; write it like 50GB, 1.5TiB or 5000000: "
             f"a number of bytes, or one with a unit ({', '.join(UNITS)})"
         )
-    return int(Fraction(found[1]) * unit)
+    return int(_exactly(found[1]) * unit)
+
+
+def _exactly(amount: str) -> Fraction:
+    from fractions import Fraction
+
+    return Fraction(amount)
 
 
 def seconds_of(text: str) -> float:
@@ -107,7 +113,7 @@ def seconds_of(text: str) -> float:
     """
     found = _AMOUNT.fullmatch(text.strip())
     unit = _SECONDS.get((found[2] or "").casefold()) if found else None
-    seconds = float(Fraction(found[1]) * unit) if found and unit else 0.0
+    seconds = float(_exactly(found[1]) * unit) if found and unit else 0.0
     if not 0 < seconds <= _LONGEST_SECONDS:
         raise ValueError(f"{_shown(text)} is not a duration; write it like 90s, 30min, 1h or 1d, up to 366d")
     return seconds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections import deque
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from crypto_archive.events import BytesArrived, ObjectFinished, ObjectPlanned, PlanFinished
 from crypto_archive.files import atomic_write
 from crypto_archive.model import Outcome
+from crypto_archive.root.lock import this_host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,7 +161,7 @@ class ProgressNote:
         return RunProgress(
             run_id=self._path.parent.name,
             pid=os.getpid(),
-            host=socket.gethostname(),
+            host=this_host(),
             shard=self._shard,
             started_at=self._started_at.isoformat(timespec="seconds"),
             updated_at=datetime.now(UTC).isoformat(timespec="seconds"),

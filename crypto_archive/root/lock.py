@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -48,6 +47,13 @@ PATIENCE_SECONDS = 60.0
 _SHARD_FOLDER = re.compile(r"([0-9a-f]{12})-([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})")
 
 
+def this_host() -> str:
+    """Return the name of this machine."""
+    import socket
+
+    return socket.gethostname()
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """The holder of a lock, as ``lock.json`` has it.
@@ -71,7 +77,7 @@ class Holder:
 
     def may_live(self) -> bool:
         """Whether its process may still exist; processes of other machines cannot be seen from here."""
-        if self.host != socket.gethostname() or sys.platform == "win32":  # where signal 0 would end the process
+        if self.host != this_host() or sys.platform == "win32":  # where signal 0 would end the process
             return True
         try:
             os.kill(self.pid, 0)
@@ -104,7 +110,7 @@ class RootLock:
             raise self.refusal()
         try:
             started = datetime.now(UTC).isoformat(timespec="seconds")
-            holder = Holder(os.getpid(), socket.gethostname(), started, purpose, brief)
+            holder = Holder(os.getpid(), this_host(), started, purpose, brief)
             self._write_note(holder)
             yield holder
         finally:

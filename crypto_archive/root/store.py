@@ -11,7 +11,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -443,7 +442,7 @@ _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 def new_run_id(now: datetime) -> str:
     """Return a name for a run; names sort by the time (UTC) at which the runs began, to a quarter of a millisecond."""
     fraction = now.microsecond * 4096 // 1_000_000
-    return f"{now:%Y%m%dT%H%M%SZ}-{fraction:03x}{secrets.randbelow(4096):03x}"
+    return f"{now:%Y%m%dT%H%M%SZ}-{fraction:03x}{os.urandom(2).hex()[:3]}"
 
 
 def prune_runs(root: Root, keep: int) -> int:

@@ -105,8 +105,8 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
 
 
 def test_no_draft_is_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = iter(("0" * 16, "1" * 16))
-    monkeypatch.setattr("crypto_archive.files.secrets.token_hex", lambda _: next(names))
+    drawn = iter((b"\x00" * 8, b"\x11" * 8))
+    monkeypatch.setattr("os.urandom", lambda _: next(drawn))
     (tmp_path / "mine.txt").write_text("mine")
     with atomic_write(tmp_path / "first"):
         (draft,) = (path.name for path in tmp_path.iterdir() if is_draft(path.name))

@@ -265,7 +265,7 @@ def test_an_invalid_layout_is_refused(name: str, fault: str) -> None:
 
 def test_an_unknown_name_is_reported_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("by-year", "my_layouts:ByYear", own.GROUP)
-    monkeypatch.setattr(own, "entry_points", lambda **wanted: FoundEntries([entry]))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **wanted: FoundEntries([entry]))
     with pytest.raises(LayoutError, match="unknown layout 'by-yaer'; it may also be a template such as") as caught:
         placed("by-yaer")
     assert (caught.value.allowed, caught.value.nearest) == (("mirror", "hive", "by-year"), "by-year")
