@@ -1,4 +1,8 @@
-"""What happens in a run, as values; and the token that asks a run to stop."""
+"""What happens in a run, as values; and the token that asks a run to stop.
+
+Events are named tuples: runs make very many of some, and a dataclass takes five times as long to define, at each start.
+One without fields would be false, so it is a dataclass.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +32,7 @@ NO_SIGNAL = 0
 """Instead of a signal's number where a program asked a run to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """A run begins.
 
     Attributes:
@@ -45,15 +48,13 @@ class RunStarted:
     s5cmd_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
+class Noticed(NamedTuple):
     """A person should know something that came up while the plan was made."""
 
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
-class Planning:
+class Planning(NamedTuple):
     """How far planning is; it comes a few times a second at most.
 
     Attributes:
@@ -69,15 +70,13 @@ class Planning:
     growing: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesAnswered:
+class SeriesAnswered(NamedTuple):
     """It is known which of the wanted days of a series can be had; a later answer of the same series replaces it."""
 
     days: SeriesDays
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectPlanned:
+class ObjectPlanned(NamedTuple):
     """An object is planned."""
 
     planned: PlannedObject
@@ -88,8 +87,7 @@ class PlanFinished:
     """All objects are planned; the totals of the progress are final now."""
 
 
-@dataclass(frozen=True, slots=True)
-class DoorChosen:
+class DoorChosen(NamedTuple):
     """Where the objects of a run come from was decided by asking for one of them.
 
     Attributes:
@@ -103,8 +101,7 @@ class DoorChosen:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStarted:
+class BatchStarted(NamedTuple):
     """A lane starts an attempt at a batch.
 
     Attributes:
@@ -122,16 +119,14 @@ class BatchStarted:
     objects: int
 
 
-@dataclass(frozen=True, slots=True)
-class BytesArrived:
+class BytesArrived(NamedTuple):
     """How many bytes of its current batch a lane has in staging, partial files included."""
 
     lane: int
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRetried:
+class BatchRetried(NamedTuple):
     """A lane waits before it tries the remainder of a batch again."""
 
     lane: int
@@ -142,8 +137,7 @@ class BatchRetried:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BatchFinished:
+class BatchFinished(NamedTuple):
     """A lane is done with a batch."""
 
     lane: int
@@ -202,8 +196,7 @@ class ObjectFinished(NamedTuple):
     lacks: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Comparing:
+class Comparing(NamedTuple):
     """A stored monthly object is being proven and compared with the stored daily ones of its month.
 
     Attributes:
@@ -217,8 +210,7 @@ class Comparing:
     held: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DaysCovered:
+class DaysCovered(NamedTuple):
     """Daily objects were moved aside, since a proven monthly object holds their rows.
 
     Attributes:
@@ -232,8 +224,7 @@ class DaysCovered:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class DaysKept:
+class DaysKept(NamedTuple):
     """A monthly object does not replace the daily ones of its month, which stay.
 
     Attributes:
@@ -253,8 +244,7 @@ class DaysKept:
         return f"{self.object.key} does not stand for {days}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(NamedTuple):
     """A run has ended.
 
     Attributes:
@@ -291,8 +281,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A stored object was checked by ``verify``; not part of a run, and so not an ``Event``.
 
     Attributes:
@@ -314,8 +303,7 @@ class Checked:
     remote: RemoteStat | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MovesCounted:
+class MovesCounted(NamedTuple):
     """A relayout has found which files it will move; like the next two, not an ``Event`` of a run.
 
     Attributes:
@@ -325,8 +313,7 @@ class MovesCounted:
     objects: int
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """An object has another path now, together with its sidecar; or would have, in a dry run.
 
     Attributes:
@@ -340,8 +327,7 @@ class Moved:
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftAlone:
+class LeftAlone(NamedTuple):
     """A file below ``data/`` is not moved.
 
     Attributes:

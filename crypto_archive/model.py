@@ -93,8 +93,7 @@ class Period(NamedTuple):
         return self.first_day.isoformat() if self.partition.is_daily else self.first_day.isoformat()[:7]
 
 
-@dataclass(frozen=True, slots=True)
-class DateRange:
+class DateRange(NamedTuple):
     """A span of UTC days, both ends included; None leaves an end open."""
 
     start: date | None = None
@@ -191,8 +190,7 @@ class Action(StrEnum):
         self.transfers = self.downloads or name == "check"
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
+class Covered(NamedTuple):
     """The daily objects that a monthly one replaces.
 
     Attributes:
@@ -468,8 +466,7 @@ class AbsentDays:
         return f"{days} {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesDays:
+class SeriesDays(NamedTuple):
     """Which of the wanted days of a series can be had, and why not the others.
 
     Attributes:

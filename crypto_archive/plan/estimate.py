@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.files import read_json
 
@@ -19,8 +19,7 @@ _SAME_SHAPE = 1e-9
 """Below this (the maximum is 1) runs differ too little in bytes per object to tell the two rates apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class PastRun:
+class PastRun(NamedTuple):
     """What a run fetched, and how long it took.
 
     Attributes:
@@ -34,8 +33,7 @@ class PastRun:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """How long a run may take.
 
     Attributes:

@@ -4,7 +4,6 @@ import io
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,7 +89,7 @@ def test_quiet_shows_nothing(stream: io.StringIO) -> None:
 def test_verbose_progress_has_each_object_and_what_is_said_in_between(stream: io.StringIO) -> None:
     with progress(stream, VERIFY, verbose=True) as checks:
         for number in range(30):
-            checks.show(replace(CHECKED, object_key=f"{number:02}.zip"))
+            checks.show(CHECKED._replace(object_key=f"{number:02}.zip"))
             checks.say(f"words {number:02}")
     words = re.findall(r"\d\d\.zip|words \d\d", stream.getvalue())
     assert words == [word for number in range(30) for word in (f"{number:02}.zip", f"words {number:02}")]
@@ -102,7 +101,7 @@ def test_without_figures_a_terminal_gets_lines_too(monkeypatch: pytest.MonkeyPat
     for stream, wanted in ((figures, True), (none, False)):
         with progress(stream, VERIFY, figures=wanted) as checks:
             checks.show(CHECKED)
-            checks.show(replace(CHECKED, verdict=Verdict.CORRUPT, reason="other bytes"))
+            checks.show(CHECKED._replace(verdict=Verdict.CORRUPT, reason="other bytes"))
     assert "1 object, 0 B, 0 B/s" in figures.getvalue()
     assert [line.partition(" ")[2] for line in none.getvalue().splitlines()][:2] == [
         "verification started", "corrupt: a.zip: other bytes"
