@@ -254,8 +254,6 @@ class _Collect:
         from crypto_archive.cli.output import print_json
         from crypto_archive.cli.process import print_error
         from crypto_archive.errors import cause_and_hint
-        from crypto_archive.render.summary import headline, report_summary
-        from crypto_archive.render.tables import show
 
         as_json, quiet = self.reporting.as_json, self.output.quiet
         if as_json:
@@ -263,6 +261,11 @@ class _Collect:
         if report.error and (as_json or quiet):
             print_error(*cause_and_hint(report.error))
         elif quiet and report.status in {"partial", "failed", "empty"}:
+            from crypto_archive.render.summary import headline
+
             print_error(headline(report))
         if not as_json and not quiet:
+            from crypto_archive.render.summary import report_summary
+            from crypto_archive.render.tables import show
+
             show(report_summary(report, *report.written()), sys.stdout)

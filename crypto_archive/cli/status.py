@@ -43,14 +43,18 @@ def status(
     from crypto_archive.errors import ExitCode
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.status import status as look, watch as look_again
-    from crypto_archive.render.status import show_statuses, status_page
-    from crypto_archive.render.tables import show
     from crypto_archive.text import compact_json
 
     config = load_config({"output_directory": output_directory, "matrix_path": matrix_path}, presets or ())
     if not watch:
         found = look(config)
-        print_json(found.document()) if as_json else show(status_page(found), sys.stdout)
+        if as_json:
+            print_json(found.document())
+        else:
+            from crypto_archive.render.status import status_page
+            from crypto_archive.render.tables import show
+
+            show(status_page(found), sys.stdout)
         return
     cancellation = Cancellation()
     with stopping(cancellation):
@@ -59,6 +63,8 @@ def status(
             for one in statuses:
                 print(compact_json(one.document()), flush=True)
         else:
+            from crypto_archive.render.status import show_statuses
+
             show_statuses(statuses, sys.stdout)
     if cancellation.requested.is_set():
         raise typer.Exit(ExitCode.INTERRUPTED if cancellation.signal_number == signal.SIGINT else ExitCode.TERMINATED)

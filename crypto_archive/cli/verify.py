@@ -51,8 +51,6 @@ def verify(
     from crypto_archive.events import Cancellation
     from crypto_archive.jobs.verify import verify as check
     from crypto_archive.render.stats import VERIFY
-    from crypto_archive.render.summary import check_headline, headline, report_summary, verify_summary
-    from crypto_archive.render.tables import show
 
     if rebuild_manifest and selection.discover:
         raise typer.BadParameter("a manifest is rebuilt from the files alone", param_hint="--discover")
@@ -78,11 +76,16 @@ def verify(
     if as_json:
         print_json(report.document())
     elif output.quiet:
+        from crypto_archive.render.summary import check_headline, headline
+
         if report.exit_code():
             print_error(check_headline(report) if report.repair is None else headline(report.repair))
         elif report.never_collected:
             print_line(check_headline(report))
     else:
+        from crypto_archive.render.summary import report_summary, verify_summary
+        from crypto_archive.render.tables import show
+
         show(verify_summary(report), sys.stdout)
         if report.repair is not None:
             show(report_summary(report.repair), sys.stdout)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Generator
     from types import TracebackType
 
@@ -93,6 +93,8 @@ async def run_in_thread(
     every event in the event loop; what it raises ends the job, and is raised. Cancelling the task stops the job
     gracefully, cancelling it once more immediately.
     """
+    import asyncio
+
     raised: list[BaseException] = []
     enqueue = None if on_event is None else _in_loop(asyncio.get_running_loop(), on_event, cancellation, raised)
     job = asyncio.ensure_future(asyncio.to_thread(work, enqueue, cancellation))

@@ -10,10 +10,6 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, stop_when_event_set
-from tenacity.nap import sleep_using_event
-from tenacity.wait import wait_random_exponential
-
 from crypto_archive.config.run_config import Via
 from crypto_archive.errors import RootUnusable
 from crypto_archive.events import BatchFinished, BatchRetried, BatchStarted
@@ -29,6 +25,8 @@ from crypto_archive.transfer.finish import RetryDownload, finish_object
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from tenacity import RetryCallState
 
     from crypto_archive.model import Absence, ArchiveObject, Batch
     from crypto_archive.root.store import Folders
@@ -113,6 +111,11 @@ class Lane:
                 child.stop(STOP_GRACE_SECONDS)
 
     def _try_until_done(self, batch: Batch, state: BatchState) -> None:
+        # Here, since a run that finds everything in place has no use for it.
+        from tenacity import Retrying, retry_if_result, stop_after_attempt, stop_when_event_set
+        from tenacity.nap import sleep_using_event
+        from tenacity.wait import wait_random_exponential
+
         cancelled = self._context.cancelled
         if cancelled.is_set():
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import crypto_archive
+from crypto_archive.errors import ExitCode
 
 SOURCE = Path(crypto_archive.__file__)
 
@@ -72,7 +73,7 @@ NAMES_OF_VARIABLES = ("crypto_archive.config", "crypto_archive.config.environmen
 HEAVY = {"asyncio", "dask", "distributed", "pandas", "prefect", "pydantic_settings"}
 
 
-def loaded_by(*arguments: str, folder: Path) -> set[str]:
+def loaded_by(*arguments: str, folder: Path, exit_code: ExitCode = ExitCode.OK) -> set[str]:
     """Run a command in an empty folder; return the modules that it has loaded in the end."""
     program = (
         f"import sys; sys.argv = {['crypto-archive', *arguments]}\n"
@@ -80,7 +81,8 @@ def loaded_by(*arguments: str, folder: Path) -> set[str]:
         "try:\n    main()\n"
         "finally:\n    print(*sorted(sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=folder)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == exit_code, done.stderr
     loaded = set(done.stderr.split())
     assert "crypto_archive.cli.app" in loaded
     assert not loaded & HEAVY
@@ -107,12 +109,32 @@ def test_a_command_loads_no_other_command(tmp_path: Path) -> None:
 def test_a_plan_from_the_calendar_loads_neither_s5cmd_nor_locks_nor_tables(tmp_path: Path) -> None:
     wanted = "-m spot -t klines -s BTCUSDT -i 1h --last 3d --discover calendar"
     loaded = loaded_by("plan", *wanted.split(), "--json", folder=tmp_path)
-    assert not loaded & {"filelock", "logging", "psutil", "rich"}
+    assert not loaded & {
+        "filelock",
+        "importlib.metadata",
+        "logging",
+        "psutil",
+        "pydantic",
+        "rich",
+        "socket",
+        "tenacity",
+    }
     rooms = {name.split(".")[1] for name in loaded if name.startswith("crypto_archive.")}
     assert not rooms & {"flows", "transfer"}
     ours = {name.removeprefix("crypto_archive.") for name in loaded}
     assert {name for name in ours if name.startswith("s5cmd.")} == {"s5cmd.copies", "s5cmd.runfile"}
     assert not ours & {"config.schema", "jobs.doctor", "jobs.record", "plan.listed", "root.listing", "render.console"}
+
+
+def test_no_command_loads_pydantic_while_values_are_right_and_no_variable_is_set(tmp_path: Path) -> None:
+    """It takes longer to load than a command takes; of Typer's values, only numbers and paths go through it."""
+    wanted = "--preset research -m spot -t klines -s BTCUSDT -i 1h --start 2010-01-01 --end 2010-01-01 -v --output here"
+    for command in ("collect", "plan", "verify"):
+        arguments = f"{command} {wanted} --discover calendar --json".split()
+        loaded = loaded_by(*arguments, folder=tmp_path, exit_code=ExitCode.PARTIAL)
+        assert not loaded & {"asyncio", "pydantic", "rich", "tenacity"}
+    assert (tmp_path / "here" / ".crypto-archive").is_dir()
+    assert not loaded_by("status", "--json", "--output", "here", folder=tmp_path) & {"pydantic", "rich", "tenacity"}
 
 
 def test_the_page_explains_every_name_in_one_section_and_uses_it_in_an_example() -> None:

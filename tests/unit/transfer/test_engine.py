@@ -326,7 +326,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog_module, "SMALLEST_SHARE", 1)
     monkeypatch.setattr(backlog_module, "SMALLEST_EARLY_SHARE", 1)
     monkeypatch.setattr(engine_module, "TICK_SECONDS", 0.005)
-    monkeypatch.setattr(lane_module, "wait_random_exponential", lambda **_: wait_none())
+    monkeypatch.setattr("tenacity.wait.wait_random_exponential", lambda **_: wait_none())
 
 
 @pytest.fixture(autouse=True)
@@ -741,7 +741,7 @@ def test_the_second_request_kills_immediately(site: Site, monkeypatch: pytest.Mo
 
 def test_a_wait_between_attempts_is_cut_short(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an hour to wait, only a wait that is cut short lets the test end."""
-    monkeypatch.setattr(lane_module, "wait_random_exponential", lambda **_: lambda _state: 3600.0)
+    monkeypatch.setattr("tenacity.wait.wait_random_exponential", lambda **_: lambda _state: 3600.0)
     ran = run(
         site.does(zips=BUSY),
         many_to_fetch(2),
