@@ -10,6 +10,7 @@ import builtins
 import math
 import reprlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -86,30 +87,24 @@ def truth(value: object) -> bool:
     raise ValueError(f"{shown(value)} is neither true nor false")
 
 
-def whole(least: int, most: int | None = None, *, texts: bool = False) -> Check:
-    """Return the check of a whole number within limits; ``texts`` where numbers are text."""
-
-    def check(value: object) -> int:
-        found = _number_in(value) if texts and isinstance(value, str) else value
-        if isinstance(found, float) and texts and found.is_integer():
-            found = int(found)
-        if not isinstance(found, int) or isinstance(found, bool):
-            raise ValueError(f"{shown(value)} is not a whole number")
-        return bounded(found, value, least, most)
-
-    return check
-
-
-def number(*, least: float | None = None, above: float | None = None, most: float, texts: bool = False) -> Check:
-    """Return the check of a number within limits; ``texts`` where numbers are text."""
+def number(
+    kind: type[int] | type[float],
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    texts: bool = False,
+) -> Check:
+    """Return the check of a number within limits, a whole one for ``int``; ``texts`` where numbers are text."""
+    what = "a whole number" if kind is int else "a number"
 
     def check(value: object) -> float:
         found = _number_in(value) if texts and isinstance(value, str) else value
-        if not isinstance(found, int | float) or isinstance(found, bool) or not _is_finite(found):
-            raise ValueError(f"{shown(value)} is not a number")
+        if not isinstance(found, int | kind) or isinstance(found, bool) or not abs(found) < math.inf:
+            raise ValueError(f"{shown(value)} is not {what}")
         if above is not None and found <= above:
             raise ValueError(f"{shown(value)} is too small; it must be more than {above:g}")
-        return float(bounded(found, value, least, most))
+        return kind(bounded(found, value, least, most))
 
     return check
 
@@ -124,17 +119,10 @@ def bounded(found: _Number, written: object, least: float | None = None, most: f
 
 
 def _number_in(written: str) -> float | None:
-    try:
-        return float(written)
-    except ValueError:
-        return None
-
-
-def _is_finite(found: float) -> bool:
-    try:
-        return math.isfinite(found)
-    except OverflowError:  # a whole number that no float holds
-        return True
+    with suppress(ValueError):
+        found = float(written)
+        return int(found) if found.is_integer() else found
+    return None
 
 
 def choice(choices: Iterable[Any], noun: str) -> Check:

@@ -36,11 +36,15 @@ def _process(parameter: Any, ctx: Any, value: Any) -> Any:
     """Return a value as a command takes it.
 
     Newer Typers load pydantic, and build a validator per parameter, to see that None is None and a text is a text. That
-    takes longer than most commands, so a value that is right already is not left to them.
+    takes longer than most commands, so a value that is right already, or has a parser of ours, is not left to them.
     """
-    declared = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
-    is_right = value is None or type(value) is declared or declared == list[str]
-    if declared is None or not is_right or parameter.required:
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is None or parameter.required:
+        return type(parameter).process_value(parameter, ctx, value)
+    declared, parser = descriptor.annotation, descriptor.parameter_info.parser
+    if parser is not None and isinstance(value, str):
+        value = parser(value)
+    elif value is not None and type(value) is not declared and declared != list[str]:
         return type(parameter).process_value(parameter, ctx, value)
     return value if parameter.callback is None else parameter.callback(ctx, parameter, value)
 

@@ -29,7 +29,6 @@ from crypto_archive.catalog.validation import (
     record,
     text,
     truth,
-    whole,
 )
 from crypto_archive.config.environment import PREFIX, SET_BY_VARIABLE, variable_of
 from crypto_archive.config.run_config import (
@@ -272,7 +271,11 @@ def _dates(example: str) -> Check:
 
 def _count(most: int | None = None) -> Kind:
     schema = {"minimum": 1, "type": "integer"}
-    return Kind(whole(1, most), schema if most is None else {"maximum": most, **schema}, whole(1, most, texts=True))
+    return Kind(
+        number(int, least=1, most=most),
+        schema if most is None else {"maximum": most, **schema},
+        number(int, least=1, most=most, texts=True),
+    )
 
 
 def _choice(choices: Iterable[Any], noun: str) -> Kind:
@@ -288,9 +291,9 @@ _PATH = Kind(_usable_path, {"type": "string", "pattern": r"\S"})
 _DESTINATION = Kind(_usable_destination, {"type": "string", "pattern": r"\S"})
 _DATES_EXAMPLE = "{start: 2025-06-01, end: 2025-07-15}"
 _SECONDS = Kind(
-    number(above=0, most=LONGEST_WAIT_SECONDS),
+    number(float, above=0, most=LONGEST_WAIT_SECONDS),
     {"exclusiveMinimum": 0, "maximum": LONGEST_WAIT_SECONDS, "type": "number"},
-    number(above=0, most=LONGEST_WAIT_SECONDS, texts=True),
+    number(float, above=0, most=LONGEST_WAIT_SECONDS, texts=True),
 )
 
 
@@ -515,9 +518,9 @@ _TABLE = (
     ConfigField(
         "listing_age_seconds",
         Kind(
-            number(least=0.0, most=LONGEST_WAIT_SECONDS),
+            number(float, least=0.0, most=LONGEST_WAIT_SECONDS),
             {"minimum": 0, "maximum": LONGEST_WAIT_SECONDS, "type": "number"},
-            number(least=0.0, most=LONGEST_WAIT_SECONDS, texts=True),
+            number(float, least=0.0, most=LONGEST_WAIT_SECONDS, texts=True),
         ),
         "listing_age_seconds",
         "Reuse a cached listing up to this age, in seconds; 0 always asks the archive.", sources=MACHINE,

@@ -88,7 +88,7 @@ def test_every_value_is_shown_with_where_it_came_from(tmp_path: Path, monkeypatc
     assert rows["date_range"] == "{last: 7d} research.yaml, line 22"
     assert rows["output_directory"] == "/data CRYPTO_ARCHIVE_OUTPUT_DIRECTORY"
     assert rows["stall_seconds"] == "5 .env, CRYPTO_ARCHIVE_STALL_SECONDS"
-    assert rows["max_parallel_downloads"] == "(as many as there is work for, up to 24) default"
+    assert rows["max_parallel_downloads"] == "(as many as there is work for, up to 32) default"
     assert rows["max_bytes"] == "(no limit) default"
     assert set(PRESET_FIELDS) <= set(rows)
     assert "preset_dir" not in rows
