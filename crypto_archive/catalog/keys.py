@@ -47,8 +47,7 @@ def _fits(symbol: str) -> bool:
     return 4 * len(symbol) <= LONGEST_SYMBOL or len(symbol.encode()) <= LONGEST_SYMBOL
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedKey:
+class ParsedKey(NamedTuple):
     """What a key says about its object; the interval is None where the pattern has none."""
 
     symbol: str

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.model import ArchiveObject, Market, Partition, Period, Series
 
@@ -44,8 +44,7 @@ class TimeUnit(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolRule:
+class SymbolRule(NamedTuple):
     """How a symbol as people write it becomes the one in a row's keys.
 
     Attributes:

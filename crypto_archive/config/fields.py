@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Flag, auto
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from crypto_archive.catalog.validation import (
@@ -76,8 +75,7 @@ LONGEST_WAIT_SECONDS = 604_800
 Schema = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class Kind(NamedTuple):
     """A kind of values.
 
     Attributes:
@@ -314,8 +312,7 @@ MACHINE = Source.OPTION
 NEITHER = Source(0)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigField:
+class ConfigField(NamedTuple):
     """A configuration field.
 
     Attributes:
@@ -536,7 +533,7 @@ _TABLE = (
 )  # fmt: skip
 
 FIELDS: Mapping[str, ConfigField] = {
-    field.name: replace(field, sources=field.sources | Source.ENVIRONMENT) if field.name in SET_BY_VARIABLE else field
+    field.name: field._replace(sources=field.sources | Source.ENVIRONMENT) if field.name in SET_BY_VARIABLE else field
     for field in _TABLE
 }
 """All fields by name: those of presets first."""

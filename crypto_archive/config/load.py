@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crypto_archive.catalog.document import read_document
 from crypto_archive.catalog.matrix_file import load_matrix
@@ -139,15 +138,14 @@ def checks_document(found: Iterable[tuple[str, Sequence[Problem]]]) -> dict[str,
     """Return what ``preset_problems`` returned for each of some presets as a JSON document."""
     return {
         "schema_version": 1,
-        "presets": [{"preset": preset, "problems": [asdict(one) for one in problems]} for preset, problems in found],
+        "presets": [{"preset": preset, "problems": [one._asdict() for one in problems]} for preset, problems in found],
     }
 
 
 # Find, read, check, merge
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(NamedTuple):
     """What presets, environment and options say together, free of problems."""
 
     found: Sequence[Found]
@@ -324,8 +322,7 @@ DEFAULT = "default"
 """The origin of a value that is set nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveField:
+class EffectiveField(NamedTuple):
     """A field and the value that counts.
 
     Attributes:

@@ -6,9 +6,8 @@ import json
 import re
 import textwrap
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-@dataclass(frozen=True, slots=True)
-class PresetInfo:
+class PresetInfo(NamedTuple):
     """A preset that can be used by its name.
 
     Attributes:
@@ -44,8 +42,7 @@ class PresetInfo:
     hides: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The file that a preset's name or path means.
 
     Attributes:
@@ -86,7 +83,7 @@ def _info(name: str, path: Path, *, bundled: bool, hides: bool) -> PresetInfo:
 
 def presets_document(presets: Iterable[PresetInfo]) -> dict[str, object]:
     """Return presets as a JSON document."""
-    return {"schema_version": 1, "presets": [{**asdict(one), "path": str(one.path)} for one in presets]}
+    return {"schema_version": 1, "presets": [{**one._asdict(), "path": str(one.path)} for one in presets]}
 
 
 def user_folder() -> Path:
