@@ -33,6 +33,9 @@ _FIELD_REGEX = {
 }
 
 
+_DATE = re.compile(_FIELD_REGEX["date"])
+
+
 def sidecar_key(key: str) -> str:
     """Return the key of the object's checksum file."""
     return key + SIDECAR_SUFFIX
@@ -109,7 +112,7 @@ class KeyPattern:
         found = match.groupdict()
         if not _fits(found["symbol"]):
             return None
-        period = _period(found["date"], found.get("partition"))
+        period = period_of(found["date"], found.get("partition"))
         return None if period is None else ParsedKey(found["symbol"], found.get("interval"), period)
 
     @property
@@ -124,7 +127,7 @@ class KeyPattern:
         if match is None:
             return None
         found = match.groupdict()
-        period = _period(found["date"], None)
+        period = period_of(found["date"], None)
         if period is None or not is_symbol(found["symbol"]):
             return None
         folders = self.key(found["symbol"], found.get("interval"), period).rpartition("/")[0]
@@ -162,11 +165,13 @@ def _ends(template: str, monthly: bool, symbol: str, interval: str | None) -> tu
 
 
 @lru_cache(maxsize=4096)
-def _period(text: str, partition: str | None) -> Period | None:
+def period_of(text: str, partition: str | None) -> Period | None:
     """Return the day or month of a text, None where the calendar or the partition does not agree.
 
     Remembered, since the series of a listing have the same days: eleven years of them.
     """
+    if _DATE.fullmatch(text) is None:
+        return None
     parts = [int(part) for part in text.split("-")]
     found = Partition.DAILY if len(parts) == 3 else Partition.MONTHLY
     if partition is not None and partition != found.value:

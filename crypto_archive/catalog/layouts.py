@@ -27,6 +27,8 @@ DATA_FOLDER = "data"
 LONGEST_NAME = 255
 """The longest name of a file or folder that file systems accept, in bytes."""
 
+_PLAIN = re.compile(r"(?:[\w%+=-][\w%+=.-]*/)*[\w%+=-][\w%+=.-]*")
+"""Nearly every path; of the others, ``plain_parts`` finds out."""
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -47,6 +49,12 @@ def plain_parts(path: str) -> tuple[str, ...]:
         raise ValueError(f"The key {path!r} is not a plain path below the archive root.")
     path.encode()  # a lone surrogate has no bytes, so no file name: UnicodeEncodeError is a ValueError
     return parts
+
+
+def require_plain(path: str) -> None:
+    """Raise ``ValueError`` where ``plain_parts`` does, in a fraction of the time."""
+    if _PLAIN.fullmatch(path) is None:
+        plain_parts(path)
 
 
 def is_name(text: str) -> bool:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from crypto_archive.catalog.keys import period_of
 from crypto_archive.model import ArchiveObject, Market, Partition, Period, Series
 
 if TYPE_CHECKING:
@@ -216,6 +217,22 @@ class Matrix:
                 if found := row.parse(key):
                     return found
         return None
+
+    def objects_of(self, keys: Iterable[str]) -> Iterator[ArchiveObject | None]:
+        """Yield what ``object_of`` returns of each key; faster where the keys of a series come together."""
+        head, tail, partition = "/", "", ""
+        series: Series | None = None
+        for key in keys:
+            if series is not None and key.startswith(head) and key.endswith(tail):
+                period = period_of(key[len(head) : len(key) - len(tail)], partition)
+                if period is not None:
+                    yield ArchiveObject(key, series, period)
+                    continue
+            item = self.object_of(key)
+            if item is not None and (row := self.row(item.series.market, item.series.data_type)) is not None:
+                series, partition = item.series, item.period.partition.value
+                head, tail = row.key_pattern.ends(item.period.partition, series.symbol, series.interval)
+            yield item
 
 
 def _by_folder(rows: Iterable[Row]) -> dict[str, tuple[Row, ...]]:

@@ -20,7 +20,6 @@ from crypto_archive.jobs.verify import VerifyReport, check_files, finding_of, st
 from crypto_archive.model import Action, Candidate, ManifestEntry, Notice, Verdict
 from crypto_archive.root.layout import require_there
 from crypto_archive.root.manifest import Awaited, Manifest
-from crypto_archive.root.presence import StoredFiles
 from crypto_archive.root.session import Context, lock_root
 from crypto_archive.root.store import explain_root_errors, quarantine
 
@@ -157,7 +156,7 @@ def rebuilding(
             with explain_root_errors(root), Manifest(draft) as manifest:
                 for one in _awaited_so_far(root):
                     manifest.record_awaited(one)
-                for expected, proof in check_files(context, stored_objects(context, StoredFiles(root))):
+                for expected, proof in check_files(context, stored_objects(context)):
                     if not proof.verdict.is_bad or proof.verdict.is_upstream:
                         manifest.record(_entry(root, expected.object, proof))
                     finding = finding_of(expected, proof)

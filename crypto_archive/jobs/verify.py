@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive import __version__
@@ -49,7 +49,7 @@ from crypto_archive.shown import Table, joined
 from crypto_archive.text import format_bytes, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from crypto_archive.config.run_config import RunConfig
     from crypto_archive.events import Cancellation
@@ -67,8 +67,11 @@ IN_FLIGHT = 2 * THREADS
 """How many groups of files are checked or waiting for it."""
 GROUP_FILES = 32
 GROUP_BYTES = 1 << 20
-"""Where a group ends. To hand each small file to a thread takes longer than to check it."""
-_UNKNOWN_BYTES = GROUP_BYTES // 8
+"""Where a group ends, and from where on it is one for a thread."""
+_WAITED = 3
+"""A group that takes so many times the CPU that it needs has waited for the disk."""
+_GROUPS_UNTIL_TRIED = 64
+"""After so many groups that had to wait, one shows whether they still do."""
 
 
 class Expected(NamedTuple):
@@ -380,12 +383,25 @@ def _is_uncertain(expected: Expected, finding: Checked, proof: Proof) -> bool:
 
 
 def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tuple[Expected, Proof]]:
-    """Check files in threads, a bounded number ahead of the consumer, and yield the proofs in the order asked for."""
+    """Check files, a bounded number ahead of the consumer, and yield the proofs in the order asked for.
+
+    Small files that the system has in memory are checked in this thread: several would wait for each other's turn in
+    the interpreter, and take twice as long. Threads pay for large files, which are hashed outside of it, and where the
+    disk is waited for.
+    """
     pending: deque[tuple[list[Expected], Future[list[Proof]]]] = deque()
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="check")
+    waits = False
     try:
-        for group in _groups(context, expected):
-            pending.append((group, threads.submit(_check_group, context, group)))
+        for number, (group, size) in enumerate(_groups(context, expected)):
+            if size >= GROUP_BYTES or (waits and number % _GROUPS_UNTIL_TRIED):
+                pending.append((group, threads.submit(_check_group, context, group)))
+            else:
+                proofs: Future[list[Proof]] = Future()
+                pending.append((group, proofs))
+                began, worked = time.monotonic(), time.thread_time()
+                proofs.set_result(_check_group(context, group))
+                waits = time.monotonic() - began > _WAITED * (time.thread_time() - worked)
             if len(pending) >= IN_FLIGHT:
                 first, proofs = pending.popleft()
                 yield from zip(first, proofs.result(), strict=False)
@@ -395,20 +411,27 @@ def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tupl
         threads.shutdown(cancel_futures=True)
 
 
-def _groups(context: Context, expected: Iterable[Expected]) -> Iterator[list[Expected]]:
-    """Cut into what a thread takes: many small files, or a large one."""
+def _groups(context: Context, expected: Iterable[Expected]) -> Iterator[tuple[list[Expected], int]]:
+    """Cut into groups of many small files, or a large one, each with its bytes."""
     group: list[Expected] = []
     size = 0
     for one in expected:
         if context.cancelled.is_set():
             break
         group.append(one)
-        size += one.entry.size if one.entry is not None else _UNKNOWN_BYTES
+        size += one.entry.size if one.entry is not None else _stored_size(context.root, one.object.key)
         if len(group) == GROUP_FILES or size >= GROUP_BYTES:
-            yield group
+            yield group, size
             group, size = [], 0
     if group:
-        yield group
+        yield group, size
+
+
+def _stored_size(root: Root, key: str) -> int:
+    try:
+        return os.stat(root.path_of(key)).st_size  # noqa: PTH116, making a Path takes longer than the call
+    except (OSError, ValueError):  # for the check to judge
+        return 0
 
 
 def _check_group(context: Context, group: list[Expected]) -> list[Proof]:
@@ -431,19 +454,39 @@ def finding_of(expected: Expected, proof: Proof) -> Checked:
     return Checked(item.key, series.market, series.data_type, verdict, proof.digest.size, reason, remote)
 
 
-def stored_objects(context: Context, stored: StoredFiles) -> Iterator[Expected]:
-    """Yield all objects on disk; files that the matrix does not know are skipped."""
-    key_at, object_of = context.root.layout.key, context.matrix.object_of
+def stored_objects(
+    context: Context, manifest: Manifest | None = None, complete: set[str] | None = None
+) -> Iterator[Expected]:
+    """Yield all objects on disk; files that the matrix does not know are skipped.
+
+    ``complete`` takes the folders of keys of which everything that the manifest knows was found.
+    """
+    key_at, recorded_in = context.root.layout.key, _recorded_in(manifest)
     for folder, names in _folders(context.root):
-        for name in names:
-            key = None if name.endswith(SIDECAR_SUFFIX) else key_at(f"{folder}/{name}")
-            item = object_of(key) if key is not None else None
-            if item is not None:
-                yield Expected(item, stored.recorded(item.key))
+        keys = filter(None, (key_at(f"{folder}/{name}") for name in names))
+        for key_folder, items in groupby(filter(None, context.matrix.objects_of(keys)), _folder_of):
+            rows, known = recorded_in(key_folder), 0
+            for item in items:
+                entry = rows.get(item.key)
+                known += entry is not None
+                yield Expected(item, entry)
+            if complete is not None and known == len(rows):
+                complete.add(key_folder)
+
+
+def _recorded_in(manifest: Manifest | None) -> Callable[[str], Mapping[str, ManifestEntry]]:
+    """Return what reads the records of a folder of keys; the last few are kept, for layouts that mix series."""
+    if manifest is None:
+        return lambda _: {}
+    return lru_cache(maxsize=4)(lambda folder: manifest.entries_in(f"{folder}/"))
+
+
+def _folder_of(item: ArchiveObject) -> str:
+    return item.key.rpartition("/")[0]
 
 
 def _folders(root: Root) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder below ``data/`` with the names of its files, both in their order; no links to folders.
+    """Yield each folder below ``data/`` with its files but sidecars, both in their order; no links to folders.
 
     One that may not be read, such as ``lost+found``, is left out: if the manifest knows files in it, that is an error
     when they are looked for.
@@ -457,7 +500,8 @@ def _folders(root: Root) -> Iterator[tuple[str, list[str]]]:
             with os.scandir(root.path / folder) as entries:
                 for entry in entries:
                     if is_file(entry):
-                        files.append(entry.name)
+                        if not entry.name.endswith(SIDECAR_SUFFIX):
+                            files.append(entry.name)
                     elif entry.is_dir(follow_symlinks=False):
                         folders.append(f"{folder}/{entry.name}")
         except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -470,12 +514,14 @@ def _folders(root: Root) -> Iterator[tuple[str, list[str]]]:
 
 def _everything(context: Context, manifest: Manifest) -> Iterator[Expected]:
     """Yield all objects on disk, then those that only the manifest knows."""
-    stored = StoredFiles(context.root, manifest)
-    yield from stored_objects(context, stored)
-    for key in manifest.all_keys():
-        item = None if stored.has(key) else context.matrix.object_of(key)
-        if item is not None:
-            yield Expected(item, stored.recorded(key))
+    complete: set[str] = set()
+    yield from stored_objects(context, manifest, complete)
+    stored, recorded_in = StoredFiles(context.root), _recorded_in(manifest)
+    for folder, keys in groupby(manifest.all_keys(), lambda key: key.rpartition("/")[0]):
+        if folder not in complete:
+            for item in filter(None, context.matrix.objects_of(keys)):
+                if not stored.has(item.key):
+                    yield Expected(item, recorded_in(folder).get(item.key))
 
 
 def _with_listing(context: Context, manifest: Manifest) -> Iterator[Expected]:

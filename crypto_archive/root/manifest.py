@@ -517,6 +517,10 @@ class _Entries(Mapping[str, "ManifestEntry"]):
     def __getitem__(self, key: str) -> ManifestEntry:
         return self._entry_of(self._rows[key])
 
+    def get(self, key: str, default: Any = None) -> Any:
+        row = self._rows.get(key)
+        return default if row is None else self._entry_of(row)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
 

@@ -88,11 +88,11 @@ def _head_of(sidecar: str | Path) -> bytes:
 
 
 def _head_if_file(sidecar: str) -> bytes | None:
-    descriptor = _open_regular(sidecar)
+    descriptor, size = _open_regular(sidecar)
     if descriptor is None:
         return None
     try:
-        return _read_at_most(descriptor, _SIDECAR_LIMIT + 1)
+        return _read_at_most(descriptor, _SIDECAR_LIMIT + 1, size)
     finally:
         os.close(descriptor)
 
@@ -133,8 +133,10 @@ def _digest(path: str | Path, *, md5: bool) -> tuple[Digest, str | Path | bytes]
         os.close(descriptor)
 
 
-def _digest_open(descriptor: int, path: str | Path, *, md5: bool) -> tuple[Digest, str | Path | bytes]:
-    content = _read_at_most(descriptor, _CHUNK_BYTES + 1)
+def _digest_open(
+    descriptor: int, path: str | Path, *, md5: bool, size: int | None = None
+) -> tuple[Digest, str | Path | bytes]:
+    content = _read_at_most(descriptor, _CHUNK_BYTES + 1, size)
     if len(content) > _CHUNK_BYTES:
         return _digest_rest(content, descriptor, md5=md5), path
     its_md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if md5 else ""
@@ -154,26 +156,35 @@ def _digest_rest(head: bytes, descriptor: int, *, md5: bool) -> Digest:
     return Digest(sha256.hexdigest(), its_md5.hexdigest() if md5 else "", size)
 
 
-def _read_at_most(descriptor: int, size: int) -> bytes:
-    """Read an open file to its end, or as many bytes; calls of the system, since file objects take twice as long."""
-    content = os.read(descriptor, min(size, _FEW_BYTES))
-    while more := os.read(descriptor, min(size - len(content), _FEW_BYTES)):
+def _read_at_most(descriptor: int, limit: int, size: int | None = None) -> bytes:
+    """Read an open file to its end, or as many bytes; calls of the system, since file objects take twice as long.
+
+    A file that has the ``size`` that the system gives for it, and no byte more, has been read to its end.
+    """
+    content = os.read(descriptor, min(limit, _FEW_BYTES if size is None else size + 1, _FEW_BYTES))
+    if len(content) == size:
+        return content
+    while more := os.read(descriptor, min(limit - len(content), _FEW_BYTES)):
         content += more
     return content
 
 
-def _open_regular(path: str) -> int | None:
-    """Open a regular file, or a link to one; None where there is none. Does not wait, as for a pipe."""
+def _open_regular(path: str) -> tuple[int | None, int]:
+    """Open a regular file, or a link to one, and return its size, too; None where there is none.
+
+    Does not wait, as for a pipe.
+    """
     try:
         descriptor = os.open(path, _READ_NOW)
     except OSError as error:
         if error.errno in _NO_FILE:
-            return None
+            return None, 0
         raise
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode):
+        return descriptor, found.st_size
     os.close(descriptor)
-    return None
+    return None, 0
 
 
 def _excerpt(text: str) -> str:
@@ -194,7 +205,7 @@ class Proof:
         reason: The evidence for the verdict, for people.
         as_listed: Whether size and MD5 are those in the listing; None where that cannot be compared.
         sidecar: What the sidecar alone says: ``OK``, ``SIDECAR_STALE`` or ``SIDECAR_MALFORMED``; None without one.
-        sidecar_etag: The MD5 of that sidecar, which its ETag is; None without one.
+        sidecar_etag: The MD5 of that sidecar, which its ETag is; None without one, or where nothing asked for it.
     """
 
     verdict: Verdict
@@ -228,11 +239,14 @@ def prove(zip_path: str | Path, sidecar_path: str | Path | None, name: str, remo
         OSError: A file cannot be read.
     """
     digest, zipped = _digest(zip_path, md5=remote is None or is_md5(remote.etag))
-    said = _sidecar_says(sidecar_path, name, digest) if sidecar_path is not None else _NO_SIDECAR
+    said, etag = _NO_SIDECAR, None
+    if sidecar_path is not None:
+        head = _head_of(sidecar_path)
+        said, etag = _said(head, name, digest), _md5_of_sidecar(sidecar_path, head)
     if remote is not None and digest.size != remote.size:
         digest = with_md5(digest, zip_path)  # all that may be recorded in place of the ETag
         reason = f"has {digest.size} bytes, the listing says {remote.size}"
-        return Proof(Verdict.CORRUPT, digest, reason, False, said.verdict, said.etag)
+        return Proof(Verdict.CORRUPT, digest, reason, False, said.verdict, etag)
     listed, verdict, reason = as_listed(digest, remote), Verdict.CORRUPT, said.reason
     if said.verdict is Verdict.OK:
         verdict, reason = _settle(said.verdict, listed, reason, zip_fault(zipped, name, read=False))
@@ -243,7 +257,7 @@ def prove(zip_path: str | Path, sidecar_path: str | Path | None, name: str, remo
         verdict, reason = _settle(None, listed, _without_sidecar(remote, listed), fault)
         if verdict is Verdict.BAD_ZIP and not listed:
             verdict = Verdict.CORRUPT  # what is not known to be the archive's own may have been spoilt on its way
-    return Proof(verdict, digest, reason, listed, said.verdict, said.etag)
+    return Proof(verdict, digest, reason, listed, said.verdict, etag)
 
 
 def settled(proof: Proof, zip_path: str | Path, name: str) -> Proof:
@@ -280,7 +294,7 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None, remote: Remo
     or to be a broken zip, stay so, even with a sidecar that matches.
 
     The digests have the MD5 where the manifest does not know the file, or an ETag, its own or that of ``remote``, can
-    be compared with it.
+    be compared with it; the proof has that of the sidecar where the manifest does not know the file.
     """
     try:
         path = root.path_of(key)
@@ -290,15 +304,16 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None, remote: Remo
     md5 = entry is None or _has_md5(entry) or (remote is not None and is_md5(remote.etag))
     descriptor = None
     try:
-        descriptor = _open_regular(path)
+        descriptor, size = _open_regular(path)
         if descriptor is None:
             reason = "it is not a regular file" if Path(path).exists() else "the file does not exist"
             return Proof(Verdict.MISSING, NOT_READ, reason)
         head = _head_if_file(sidecar)
-        if entry is not None and head is None and (size := os.fstat(descriptor).st_size) != entry.size:
+        if entry is not None and head is None and size != entry.size:
             return Proof(Verdict.CORRUPT, NOT_READ, f"has {size} bytes, the manifest says {entry.size}")
-        digest, zipped = _digest_open(descriptor, path, md5=md5)
-        said = _NO_SIDECAR if head is None else _said(head, sidecar, name, digest)
+        digest, zipped = _digest_open(descriptor, path, md5=md5, size=size)
+        said = _NO_SIDECAR if head is None else _said(head, name, digest)
+        etag = None if head is None or entry is not None else _md5_of_sidecar(sidecar, head)
         fault = zip_fault(zipped, name, read=said.verdict is not Verdict.OK)
     except OSError as error:
         return Proof(Verdict.CORRUPT, NOT_READ, f"cannot be read: {error.strerror or error}")
@@ -310,7 +325,7 @@ def check_stored(root: Root, key: str, entry: ManifestEntry | None, remote: Remo
         # Without any evidence that these are the archive's bytes, a new download may be the cure.
         verdict = Verdict.CORRUPT if verdict is Verdict.UNPROVEN and entry is None else Verdict.BAD_ZIP
         reason = f"{fault}; {reason}"
-    return Proof(verdict, digest, reason, sidecar=said.verdict, sidecar_etag=said.etag)
+    return Proof(verdict, digest, reason, None, said.verdict, etag)
 
 
 def _judge_stored(digest: Digest, said: _Said, entry: ManifestEntry | None) -> tuple[Verdict, str]:
@@ -370,36 +385,31 @@ _KNOWN_FAULTS = frozenset({Verdict.SIDECAR_STALE, Verdict.SIDECAR_MALFORMED, Ver
 
 
 class _Said(NamedTuple):
-    """What a sidecar says of a file, the same in words, and the sidecar's own ETag."""
+    """What a sidecar says of a file, and the same in words."""
 
     verdict: Verdict | None
     reason: str
-    etag: str | None
 
 
-_NO_SIDECAR = _Said(None, "", None)
+_NO_SIDECAR = _Said(None, "")
+_MATCHES = _Said(Verdict.OK, "SHA-256 as in the sidecar")
 
 
-def _sidecar_says(sidecar: str | Path, name: str, digest: Digest) -> _Said:
-    return _said(_head_of(sidecar), sidecar, name, digest)
-
-
-def _said(head: bytes, sidecar: str | Path, name: str, digest: Digest) -> _Said:
-    etag = _md5_of_sidecar(sidecar, head)
+def _said(head: bytes, name: str, digest: Digest) -> _Said:
     # As nearly all are; what is not is for the parser to judge.
     if head.strip() == f"{digest.sha256}  {name}".encode():
-        return _Said(Verdict.OK, "SHA-256 as in the sidecar", etag)
+        return _MATCHES
     try:
         lines = parse_sidecar(_text_of(head))
     except ValueError as error:
-        return _Said(Verdict.SIDECAR_MALFORMED, f"malformed sidecar: {error}", etag)
+        return _Said(Verdict.SIDECAR_MALFORMED, f"malformed sidecar: {error}")
     ours = [line for line in lines if line.is_of(name)]
     if not ours:
-        return _Said(Verdict.SIDECAR_MALFORMED, f"the sidecar names another file: {lines[0].name}", etag)
+        return _Said(Verdict.SIDECAR_MALFORMED, f"the sidecar names another file: {lines[0].name}")
     if any(line.digest == digest.sha256 for line in ours):
-        return _Said(Verdict.OK, "SHA-256 as in the sidecar", etag)
+        return _MATCHES
     reason = f"SHA-256 is {_short(digest.sha256)}, the sidecar says {_short(ours[0].digest)}"
-    return _Said(Verdict.SIDECAR_STALE, reason, etag)
+    return _Said(Verdict.SIDECAR_STALE, reason)
 
 
 def as_listed(digest: Digest, remote: RemoteStat | None) -> bool | None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crypto_archive.catalog.layouts import MIRROR, PRIVATE_FOLDER, Placement, plain_parts
+from crypto_archive.catalog.layouts import MIRROR, PRIVATE_FOLDER, Placement, plain_parts, require_plain
 from crypto_archive.errors import CryptoArchiveError, ExitCode, RootUnusable
 from crypto_archive.files import free_names, is_draft, is_link
 from crypto_archive.model import SIDECAR_SUFFIX
@@ -150,7 +150,7 @@ class Root:
     def path_of(self, key: str) -> str:
         """Return what ``file`` does as text, which takes a fraction of the time."""
         path = self.layout.path(key)
-        plain_parts(path)
+        require_plain(path)
         return f"{self.path}/{path}"
 
 

@@ -16,7 +16,7 @@ from hypothesis import example, given, strategies as st
 from crypto_archive.catalog import layout_kinds as own
 from crypto_archive.catalog.keys import KeyPattern
 from crypto_archive.catalog.layout_kinds import HIVE_TEMPLATE, LayoutError, placement_of
-from crypto_archive.catalog.layouts import MIRROR, NoPlace, plain_parts
+from crypto_archive.catalog.layouts import MIRROR, NoPlace, plain_parts, require_plain
 from crypto_archive.catalog.matrix import Matrix, Row
 from crypto_archive.model import SIDECAR_SUFFIX, Market, Partition, Period
 from tests.objects import an_object, bundled, row_of
@@ -113,6 +113,38 @@ def test_a_path_gives_its_key_back_and_stays_below_data(name: str, item: Archive
     assert layout.key(path) == item.key
     assert path.rpartition("/")[2] == item.key.rpartition("/")[2]
     assert layout.path(item.key + SIDECAR_SUFFIX) == path + SIDECAR_SUFFIX
+
+
+PARTS = [
+    "data",
+    "a",
+    ".",
+    "..",
+    "",
+    ".crypto-archive",
+    "币安",
+    "x=1%",
+    "\\",
+    "C:",
+    "\x7f",
+    "\n",
+    " ",
+    "a.",
+    "\ud800",
+    "-",
+]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PARTS)).map("/".join)))
+def test_plain_paths_are_told_apart_in_two_ways(path: str) -> None:
+    def refuses(check: Callable[[str], object]) -> bool:
+        try:
+            check(path)
+        except ValueError:
+            return True
+        return False
+
+    assert refuses(require_plain) == refuses(plain_parts)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "my_layouts:ByYear"])

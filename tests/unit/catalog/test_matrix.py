@@ -265,6 +265,35 @@ def test_other_keys_have_no_object(key: str) -> None:
     assert MATRIX.object_of(key) is None
 
 
+DATES = [
+    "2025-07-15", "2025-7-1", "2025-07", "2025-02-29", "2024-02-29", "+2025-07", " 2025-07-15", "２０２５-07-15",
+    "2025-0_7", "2025-07-15-", "", "-", "20250715", "2025-07-15.zip", "a/2025-07-15", "1h-2025-07-15",
+]  # fmt: skip
+TAILS = [".zip", ".zip.CHECKSUM", "", ".ZIP", "\n.zip"]
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda row, symbol, partition, text, tail: (
+                row.key_pattern.ends(partition, symbol, row.all_intervals[0] if row.has_intervals else None)[0]
+                + text
+                + tail
+            ),
+            st.sampled_from([ROWS[SPOT, "klines"], ROWS[SPOT, "trades"], ROWS[UM, "klines"]]),
+            st.sampled_from(["BTCUSDT", "币安人生USDT"]),
+            st.sampled_from(Partition),
+            st.sampled_from(DATES),
+            st.sampled_from(TAILS),
+        ),
+        max_size=12,
+    )
+)
+def test_the_objects_of_many_keys_are_those_of_each(keys: list[str]) -> None:
+    assert list(MATRIX.objects_of(keys)) == [MATRIX.object_of(key) for key in keys]
+    assert list(MATRIX.objects_of(sorted(keys))) == [MATRIX.object_of(key) for key in sorted(keys)]
+
+
 def test_objects_of_one_series_share_it() -> None:
     first, second = (ROWS[SPOT, "trades"].object("X", None, Period(DAILY, date(2025, 1, day))) for day in (1, 2))
 

@@ -6,6 +6,7 @@ import os
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, strategies as st
@@ -16,7 +17,7 @@ from crypto_archive.events import Cancellation, Checked
 from crypto_archive.jobs import verify as module
 from crypto_archive.jobs.verify import BAD_KEPT, Expected, VerifyReport, check_files, stored_objects
 from crypto_archive.model import Market, Verdict
-from crypto_archive.root.presence import StoredFiles
+from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.proof import Proof, check_stored
 from crypto_archive.root.store import Root, open_root
 from tests.objects import an_object, context_of, entry_of
@@ -158,9 +159,9 @@ def root(tmp_path: Path) -> Root:
     return open_root(tmp_path / "archive")
 
 
-def put(root: Root, *days: int) -> list[str]:
+def put(root: Root, *days: int, interval: str = "1h") -> list[str]:
     """Store objects of July 2025 without sidecars, and return their keys."""
-    keys = [an_object(day).key for day in days]
+    keys = [an_object(day, interval=interval).key for day in days]
     for key in keys:
         root.file(key).parent.mkdir(parents=True, exist_ok=True)
         root.file(key).write_bytes(zip_of(key.rpartition("/")[2]))
@@ -177,7 +178,7 @@ def test_files_on_disk_come_in_the_order_of_folders_and_names(root: Root, tmp_pa
     (folder / f"{an_object(4).key.rpartition('/')[2]}").symlink_to(tmp_path / "nowhere")
     (folder / f"{an_object(5).key.rpartition('/')[2]}").symlink_to(folder / keys[0].rpartition("/")[2])
     folder.with_name("4h").symlink_to(folder)
-    found = [one.object.key for one in stored_objects(context_of(root), StoredFiles(root))]
+    found = [one.object.key for one in stored_objects(context_of(root))]
     day_folder = "data/spot/daily/klines/BTCUSDT/1d/"
     assert found == [f"{day_folder}BTCUSDT-1d-2025-07-01.zip", *sorted(keys), an_object(5).key]
 
@@ -196,7 +197,7 @@ def test_only_a_folder_that_may_not_be_read_is_passed_by(
         return scandir(path)
 
     monkeypatch.setattr(module.os, "scandir", refusing)
-    found = stored_objects(context_of(root), StoredFiles(root))
+    found = stored_objects(context_of(root))
     if number == errno.EACCES:
         assert [one.object.key for one in found] == keys
     else:
@@ -204,10 +205,16 @@ def test_only_a_folder_that_may_not_be_read_is_passed_by(
             list(found)
 
 
+@pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("recorded", [True, False])
-def test_proofs_come_in_order_whatever_the_groups(root: Root, recorded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proofs_come_in_order_whatever_the_groups(
+    root: Root, recorded: bool, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = put(root, *range(1, 29))
     monkeypatch.setattr(module, "GROUP_FILES", 3)
+    monkeypatch.setattr(module, "_GROUPS_UNTIL_TRIED", 3)
+    if waits:  # all time that passes counts as waiting for the disk
+        monkeypatch.setattr(module.time, "thread_time", lambda: 0.0)
     large = {keys[0], keys[7]}
     entries = [entry_of(key)._replace(size=module.GROUP_BYTES if key in large else 5) for key in keys]
     wanted = [
@@ -217,6 +224,27 @@ def test_proofs_come_in_order_whatever_the_groups(root: Root, recorded: bool, mo
     assert [one for one, _ in found] == wanted
     # The manifest knows other sizes than the files have.
     assert {proof.verdict for _, proof in found} == {Verdict.CORRUPT if recorded else Verdict.UNPROVEN}
+
+
+DAYS = st.sets(st.integers(1, 6))
+
+
+@given(DAYS, DAYS, DAYS, DAYS)
+def test_all_that_is_on_disk_or_recorded_is_expected_once(
+    stored: set[int], recorded: set[int], others_stored: set[int], others_recorded: set[int]
+) -> None:
+    with TemporaryDirectory() as folder:
+        root = open_root(Path(folder, "archive"))
+        on_disk = [*put(root, *stored), *put(root, *others_stored, interval="1m")]
+        known = [an_object(day).key for day in recorded]
+        known += [an_object(day, interval="1m").key for day in others_recorded]
+        with Manifest(root.manifest_path) as manifest:
+            for key in known:
+                manifest.record(entry_of(key))
+            found = list(module._everything(context_of(root), manifest))
+    keys = [one.object.key for one in found]
+    assert keys == [*sorted(on_disk), *sorted(set(known) - set(on_disk))]
+    assert {one.object.key for one in found if one.entry is not None} == set(known)
 
 
 def test_nothing_more_is_read_once_the_job_is_cancelled_or_closed(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
