@@ -32,6 +32,8 @@ class Market(StrEnum):
     FUTURES_CM = "futures_cm"
     OPTIONS = "options"
 
+    __hash__ = str.__hash__  # Enum's own is a call into Python, for every look-up
+
 
 class Partition(StrEnum):
     """How the archive cuts a series into objects: one per day, or one per month.
@@ -380,6 +382,8 @@ class Verdict(StrEnum):
     UNPROVEN = "unproven"
     GAPS = "gaps"
     REPLACED = "replaced"
+
+    __hash__ = str.__hash__
 
     @property
     def is_bad(self) -> bool:

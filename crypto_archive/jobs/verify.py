@@ -448,9 +448,11 @@ def finding_of(expected: Expected, proof: Proof) -> Checked:
     """Return a proof as an event; a sound file that the archive has replaced since is ``REPLACED``."""
     item, series, remote = expected.object, expected.object.series, expected.remote
     verdict, reason = proof.verdict, proof.reason
-    outdated = not verdict.is_bad or verdict is Verdict.BAD_ZIP  # of either, the archive may have something else by now
-    if remote is not None and outdated and (change := replaced_since(proof.digest, expected.entry, remote)):
-        verdict, reason = Verdict.REPLACED, change
+    # Of a sound file, and of one that came broken, the archive may have something else by now.
+    if remote is not None and (not verdict.is_bad or verdict is Verdict.BAD_ZIP):
+        change = replaced_since(proof.digest, expected.entry, remote)
+        if change is not None:
+            verdict, reason = Verdict.REPLACED, change
     return Checked(item.key, series.market, series.data_type, verdict, proof.digest.size, reason, remote)
 
 

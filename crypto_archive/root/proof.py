@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import stat
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -195,8 +194,7 @@ NOT_READ = Digest(sha256="", md5="", size=0)
 """Stands for the digests of a file that is missing, unreadable or of the wrong size."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """The result of a check.
 
     Attributes:
@@ -267,7 +265,7 @@ def settled(proof: Proof, zip_path: str | Path, name: str) -> Proof:
     """
     fault = zip_fault(zip_path, name, read=proof.sidecar is not Verdict.OK)
     verdict, reason = _settle(proof.sidecar, proof.as_listed, proof.reason, fault)
-    return replace(proof, verdict=verdict, reason=reason)
+    return proof._replace(verdict=verdict, reason=reason)
 
 
 def _settle(sidecar: Verdict | None, listed: bool | None, reason: str, fault: str | None) -> tuple[Verdict, str]:
@@ -335,7 +333,7 @@ def _judge_stored(digest: Digest, said: _Said, entry: ManifestEntry | None) -> t
         # Earlier versions recorded an ETag without looking at the bytes.
         return Verdict.CORRUPT, f"MD5 is {_short(digest.md5)}, that of the archive's object was {_short(entry.etag)}"
     if said.verdict is Verdict.OK:
-        keeps = entry is not None and recorded and entry.verdict in {Verdict.GAPS, Verdict.BAD_ZIP}
+        keeps = entry is not None and recorded and (entry.verdict is Verdict.GAPS or entry.verdict is Verdict.BAD_ZIP)
         return (entry.verdict if entry is not None and keeps else Verdict.OK), said.reason
     if entry is None:
         if said.verdict is not None:

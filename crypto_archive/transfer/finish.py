@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def _finish_stored(context: Context, binary: Binary, state: ObjectState) -> Obje
     if proof.verdict is Verdict.CORRUPT:
         return RetryDownload(proof.digest.sha256, f"the stored file is not proven: {proof.reason}")
     if proof.verdict is Verdict.OK and planned.verdict in {Verdict.GAPS, Verdict.BAD_ZIP}:
-        proof = replace(proof, verdict=planned.verdict)  # its rows were read before, which a sidecar does not change
+        proof = proof._replace(verdict=planned.verdict)  # its rows were read before, which a sidecar does not change
     fetched = state.arrived_bytes
     if sidecar is not None:
         try:
@@ -179,10 +179,10 @@ def _second_opinion(
     planned = state.planned
     name = _name(planned)
     if proof.sidecar is Verdict.OK:
-        return settled(replace(proof, reason="replaced by the archive after it was listed"), state.file, name), None
+        return settled(proof._replace(reason="replaced by the archive after it was listed"), state.file, name), None
     remote = planned.remote or listed_now(context, binary, planned.object.key)
     digest = with_md5(proof.digest, state.file)
-    proof = replace(proof, digest=digest, as_listed=as_listed(digest, remote))
+    proof = proof._replace(digest=digest, as_listed=as_listed(digest, remote))
     if remote is not None and proof.as_listed is not False:
         return settled(proof, state.file, name), remote
     return proof, remote
