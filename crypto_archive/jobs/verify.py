@@ -457,34 +457,29 @@ def finding_of(expected: Expected, proof: Proof) -> Checked:
 
 
 def stored_objects(
-    context: Context, manifest: Manifest | None = None, complete: set[str] | None = None
+    context: Context,
+    recorded_in: Callable[[str], Mapping[str, ManifestEntry]] = lambda _: {},
+    complete: set[str] | None = None,
 ) -> Iterator[Expected]:
     """Yield all objects on disk; files that the matrix does not know are skipped.
 
-    ``complete`` takes the folders of keys of which everything that the manifest knows was found.
+    ``recorded_in`` reads the records of a folder of keys; ``complete`` takes the folders of which all were found.
     """
-    key_at, recorded_in = context.root.layout.key, _recorded_in(manifest)
+    key_at = context.root.layout.key
     for folder, names in _folders(context.root):
         keys = filter(None, (key_at(f"{folder}/{name}") for name in names))
-        for key_folder, items in groupby(filter(None, context.matrix.objects_of(keys)), _folder_of):
-            rows, known = recorded_in(key_folder), 0
+        for key_folder, items in groupby(filter(None, context.matrix.objects_of(keys)), lambda one: _folder(one.key)):
+            entries, found = recorded_in(key_folder), 0
             for item in items:
-                entry = rows.get(item.key)
-                known += entry is not None
+                entry = entries.get(item.key)
+                found += entry is not None
                 yield Expected(item, entry)
-            if complete is not None and known == len(rows):
+            if complete is not None and found == len(entries):
                 complete.add(key_folder)
 
 
-def _recorded_in(manifest: Manifest | None) -> Callable[[str], Mapping[str, ManifestEntry]]:
-    """Return what reads the records of a folder of keys; the last few are kept, for layouts that mix series."""
-    if manifest is None:
-        return lambda _: {}
-    return lru_cache(maxsize=4)(lambda folder: manifest.entries_in(f"{folder}/"))
-
-
-def _folder_of(item: ArchiveObject) -> str:
-    return item.key.rpartition("/")[0]
+def _folder(key: str) -> str:
+    return key[: key.rfind("/") + 1]
 
 
 def _folders(root: Root) -> Iterator[tuple[str, list[str]]]:
@@ -516,10 +511,10 @@ def _folders(root: Root) -> Iterator[tuple[str, list[str]]]:
 
 def _everything(context: Context, manifest: Manifest) -> Iterator[Expected]:
     """Yield all objects on disk, then those that only the manifest knows."""
-    complete: set[str] = set()
-    yield from stored_objects(context, manifest, complete)
-    stored, recorded_in = StoredFiles(context.root), _recorded_in(manifest)
-    for folder, keys in groupby(manifest.all_keys(), lambda key: key.rpartition("/")[0]):
+    stored, complete = StoredFiles(context.root), set[str]()
+    recorded_in = lru_cache(maxsize=4)(manifest.entries_in)  # a layout may mix series in a folder
+    yield from stored_objects(context, recorded_in, complete)
+    for folder, keys in groupby(manifest.all_keys(), _folder):
         if folder not in complete:
             for item in filter(None, context.matrix.objects_of(keys)):
                 if not stored.has(item.key):
