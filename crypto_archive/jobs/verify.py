@@ -69,7 +69,9 @@ GROUP_FILES = 32
 GROUP_BYTES = 1 << 20
 """Where a group ends, and from where on it is one for a thread."""
 _WAITED = 3
-"""A group that takes so many times the CPU that it needs has waited for the disk."""
+"""A group that takes so many times the CPU that it needs has waited: for the disk, or for a processor."""
+_IN_A_ROW = 4
+"""So many groups that waited, one after the other, waited for the disk."""
 _GROUPS_UNTIL_TRIED = 64
 """After so many groups that had to wait, one shows whether they still do."""
 
@@ -391,10 +393,10 @@ def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tupl
     """
     pending: deque[tuple[list[Expected], Future[list[Proof]]]] = deque()
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="check")
-    waits = False
+    waited = 0
     try:
         for number, (group, size) in enumerate(_groups(context, expected)):
-            if size >= GROUP_BYTES or (waits and number % _GROUPS_UNTIL_TRIED):
+            if size >= GROUP_BYTES or (waited >= _IN_A_ROW and number % _GROUPS_UNTIL_TRIED):
                 pending.append((group, threads.submit(_check_group, context, group)))
             else:
                 proofs: Future[list[Proof]] = Future()
@@ -402,6 +404,7 @@ def check_files(context: Context, expected: Iterable[Expected]) -> Iterator[tupl
                 began, worked = time.monotonic(), time.thread_time()
                 proofs.set_result(_check_group(context, group))
                 waits = time.monotonic() - began > _WAITED * (time.thread_time() - worked)
+                waited = waited + 1 if waits else 0
             if len(pending) >= IN_FLIGHT:
                 first, proofs = pending.popleft()
                 yield from zip(first, proofs.result(), strict=False)
