@@ -78,10 +78,10 @@ def read_sidecar(path: Path) -> tuple[Sidecar, ...]:
     return parse_sidecar(_text_of(_head_of(path)))
 
 
-def _head_of(sidecar: str | Path) -> bytes:
+def _head_of(sidecar: str | Path, size: int | None = None) -> bytes:
     descriptor = os.open(sidecar, _READ)
     try:
-        return _read_at_most(descriptor, _SIDECAR_LIMIT + 1)
+        return _read_at_most(descriptor, _SIDECAR_LIMIT + 1, size)
     finally:
         os.close(descriptor)
 
@@ -123,11 +123,11 @@ def with_md5(digest: Digest, path: str | Path) -> Digest:
     return digest if digest.md5 else digest._replace(md5=digest_file(path).md5)
 
 
-def _digest(path: str | Path, *, md5: bool) -> tuple[Digest, str | Path | bytes]:
+def _digest(path: str | Path, *, md5: bool, size: int | None = None) -> tuple[Digest, str | Path | bytes]:
     """Read a file once, and return its digests with its bytes if they are few, else with its path."""
     descriptor = os.open(path, _READ)
     try:
-        return _digest_open(descriptor, path, md5=md5)
+        return _digest_open(descriptor, path, md5=md5, size=size)
     finally:
         os.close(descriptor)
 
@@ -158,7 +158,7 @@ def _digest_rest(head: bytes, descriptor: int, *, md5: bool) -> Digest:
 def _read_at_most(descriptor: int, limit: int, size: int | None = None) -> bytes:
     """Read an open file to its end, or as many bytes; calls of the system, since file objects take twice as long.
 
-    A file that has the ``size`` that the system gives for it, and no byte more, has been read to its end.
+    A file that has the ``size`` that is expected of it, and no byte more, has been read to its end.
     """
     content = os.read(descriptor, min(limit, _FEW_BYTES if size is None else size + 1, _FEW_BYTES))
     if len(content) == size:
@@ -204,6 +204,7 @@ class Proof(NamedTuple):
         as_listed: Whether size and MD5 are those in the listing; None where that cannot be compared.
         sidecar: What the sidecar alone says: ``OK``, ``SIDECAR_STALE`` or ``SIDECAR_MALFORMED``; None without one.
         sidecar_etag: The MD5 of that sidecar, which its ETag is; None without one, or where nothing asked for it.
+        sidecar_size: The bytes of that sidecar, where it was read together with a download.
     """
 
     verdict: Verdict
@@ -212,6 +213,7 @@ class Proof(NamedTuple):
     as_listed: bool | None = None
     sidecar: Verdict | None = None
     sidecar_etag: str | None = None
+    sidecar_size: int = 0
 
     def provenance(self, remote: RemoteStat | None) -> RemoteStat | None:
         """Return what may be recorded of the listing next to these bytes: nothing where it is of other bytes."""
@@ -236,15 +238,17 @@ def prove(zip_path: str | Path, sidecar_path: str | Path | None, name: str, remo
     Raises:
         OSError: A file cannot be read.
     """
-    digest, zipped = _digest(zip_path, md5=remote is None or is_md5(remote.etag))
-    said, etag = _NO_SIDECAR, None
+    size = remote.size if remote is not None else None
+    digest, zipped = _digest(zip_path, md5=remote is None or is_md5(remote.etag), size=size)
+    said, etag, sidecar_size = _NO_SIDECAR, None, 0
     if sidecar_path is not None:
-        head = _head_of(sidecar_path)
+        head = _head_of(sidecar_path, len(f"{digest.sha256}  {name}\n"))
         said, etag = _said(head, name, digest), _md5_of_sidecar(sidecar_path, head)
+        sidecar_size = len(head) if len(head) <= _SIDECAR_LIMIT else Path(sidecar_path).stat().st_size
     if remote is not None and digest.size != remote.size:
         digest = with_md5(digest, zip_path)  # all that may be recorded in place of the ETag
         reason = f"has {digest.size} bytes, the listing says {remote.size}"
-        return Proof(Verdict.CORRUPT, digest, reason, False, said.verdict, etag)
+        return Proof(Verdict.CORRUPT, digest, reason, False, said.verdict, etag, sidecar_size)
     listed, verdict, reason = as_listed(digest, remote), Verdict.CORRUPT, said.reason
     if said.verdict is Verdict.OK:
         verdict, reason = _settle(said.verdict, listed, reason, zip_fault(zipped, name, read=False))
@@ -255,7 +259,7 @@ def prove(zip_path: str | Path, sidecar_path: str | Path | None, name: str, remo
         verdict, reason = _settle(None, listed, _without_sidecar(remote, listed), fault)
         if verdict is Verdict.BAD_ZIP and not listed:
             verdict = Verdict.CORRUPT  # what is not known to be the archive's own may have been spoilt on its way
-    return Proof(verdict, digest, reason, listed, said.verdict, etag)
+    return Proof(verdict, digest, reason, listed, said.verdict, etag, sidecar_size)
 
 
 def settled(proof: Proof, zip_path: str | Path, name: str) -> Proof:

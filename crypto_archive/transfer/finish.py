@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crypto_archive.catalog.keys import sidecar_key
@@ -213,10 +212,9 @@ def _not_as_locked(context: Context, binary: Binary, state: ObjectState, digest:
 def _publish(
     root: Root, state: ObjectState, proof: Proof, remote: RemoteStat | None, folders: Folders | None
 ) -> ObjectFinished:
-    planned, sidecar = state.planned, state.arrived_sidecar
-    fetched = proof.digest.size + (Path(sidecar).stat().st_size if sidecar is not None else 0)
+    planned, fetched = state.planned, proof.digest.size + proof.sidecar_size
     try:
-        publish(root, state.file, planned.object.key, sidecar, folders)
+        publish(root, state.file, planned.object.key, state.arrived_sidecar, folders)
     except (Refused, ValueError) as error:
         reason = f"{error}; {error.hint}" if isinstance(error, Refused) else str(error)
         return state.ended(Outcome.FAILED, reason)._replace(bytes_fetched=fetched, remote=remote)
