@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from crypto_archive.model import Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
         ArchiveObject,
         Market,
         Notice,
-        Outcome,
         PlannedObject,
         RemoteStat,
+        Series,
         SeriesDays,
         Verdict,
     )
@@ -196,6 +198,31 @@ class ObjectFinished(NamedTuple):
     lacks: int = 0
 
 
+class ObjectsKept(NamedTuple):
+    """Objects of a series are planned and have their outcome, since nothing is to be done: they are in place.
+
+    A root that is up to date has very many of them. Programs get the events of each instead.
+
+    Attributes:
+        planned: The objects, each of which ``is_left_alone``.
+    """
+
+    planned: tuple[PlannedObject, ...]
+
+    @property
+    def series(self) -> Series:
+        """The series that all of them belong to."""
+        return self.planned[0].object.series
+
+    def each(self) -> Iterator[Event]:
+        """Yield the events of each object."""
+        for item in self.planned:
+            yield ObjectPlanned(item)
+            yield ObjectFinished(
+                item.object, Outcome.PRESENT, size=item.stored_size, verdict=item.verdict, remote=item.remote
+            )
+
+
 class Comparing(NamedTuple):
     """A stored monthly object is being proven and compared with the stored daily ones of its month.
 
@@ -274,6 +301,7 @@ Event = (
     | BatchRetried
     | BatchFinished
     | ObjectFinished
+    | ObjectsKept
     | Comparing
     | DaysCovered
     | DaysKept

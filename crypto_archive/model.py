@@ -298,6 +298,18 @@ class PlannedObject(NamedTuple):
     look: int = 0
 
     @property
+    def is_left_alone(self) -> bool:
+        """Whether it is in place, and there is nothing to do, to find out, to record or to report."""
+        return (
+            self.action is Action.KEEP
+            and self.adopted is None
+            and self.noted is None
+            and self.covers is None
+            and not self.look
+            and self.verdict is not Verdict.BAD_ZIP
+        )
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The keys to copy: the zip's, unless only its sidecar is needed, and, if wanted, the sidecar's."""
         if self.action is Action.CHECK:

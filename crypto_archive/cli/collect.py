@@ -234,10 +234,15 @@ class _Collect:
     def _run(self, config: "RunConfig", cancellation: "Cancellation", *, wait: bool) -> "Report":
         from crypto_archive.cli.output import write_json
         from crypto_archive.cli.words import showing
-        from crypto_archive.jobs.collect import collect_events
+        from crypto_archive.jobs.collect import collect_run
 
-        run = collect_events(
-            config, locked=self.locked, cancellation=cancellation, wait=wait, prune_covered=self.prune_covered
+        run = collect_run(
+            config,
+            locked=self.locked,
+            cancellation=cancellation,
+            wait=wait,
+            prune_covered=self.prune_covered,
+            kept_together=True,
         )
         with showing(self.output, cancellation=cancellation) as on_event:
             report = run.finish(on_event)

@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from crypto_archive import __version__
@@ -19,6 +20,7 @@ from crypto_archive.events import (
     Event,
     Noticed,
     ObjectFinished,
+    ObjectsKept,
     PlanningMeter,
     RunFinished,
     RunStarted,
@@ -46,7 +48,7 @@ from crypto_archive.transfer.concurrency import concurrency_for
 from crypto_archive.transfer.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from crypto_archive.config.run_config import Request, RunConfig
@@ -88,8 +90,14 @@ def collect(
         >>> report.bytes > 0
         True
     """
-    run = collect_events(
-        config, locked=locked, cancellation=cancellation, wait=wait, prune_covered=prune_covered, today=today
+    run = collect_run(
+        config,
+        locked=locked,
+        cancellation=cancellation,
+        wait=wait,
+        prune_covered=prune_covered,
+        today=today,
+        kept_together=on_event is None,
     )
     return run.finish(on_event)
 
@@ -118,6 +126,22 @@ def collect_events(
         >>> run.report.status
         'success'
     """
+    return collect_run(
+        config, locked=locked, cancellation=cancellation, wait=wait, prune_covered=prune_covered, today=today
+    )
+
+
+def collect_run(
+    config: RunConfig,
+    *,
+    locked: Path | None = None,
+    cancellation: Cancellation | None = None,
+    wait: bool = False,
+    prune_covered: bool = False,
+    today: date | None = None,
+    kept_together: bool = False,
+) -> Run[Event, Report]:
+    """Do as ``collect_events`` does; with ``kept_together`` what stays as it is comes as ``ObjectsKept``."""
     source = None
     if locked is None:
         config.require_selection()
@@ -125,7 +149,13 @@ def collect_events(
         config, source = locked_config(config, locked)
     return Run(
         collecting(
-            config, source=source, cancellation=cancellation, wait=wait, prune_covered=prune_covered, today=today
+            config,
+            source=source,
+            cancellation=cancellation,
+            wait=wait,
+            prune_covered=prune_covered,
+            today=today,
+            kept_together=kept_together,
         )
     )
 
@@ -180,12 +210,14 @@ def collecting(
     today: date | None = None,
     wait: bool = False,
     prune_covered: bool = False,
+    kept_together: bool = False,
 ) -> Generator[Event, None, Report]:
     """Download what a lock file pins, given objects, or what is selected; yield what happens, return the report.
 
     The report is also written to ``runs/<run id>/report.json`` below the archive root, whatever happens. What ends a
     run early once it has begun is in its report; only what keeps it from beginning is raised. A shard has a share of
-    the root to itself, so that other shards of its plan may be collected at the same time.
+    the root to itself, so that other shards of its plan may be collected at the same time. With ``kept_together`` what
+    stays as it is comes as ``ObjectsKept``.
     """
     request = config.request
     if source is None:
@@ -226,14 +258,14 @@ def collecting(
                         with _ending_run(engine):
                             record.take_all(events)
                             for event in events:
-                                if isinstance(event, ObjectFinished):
+                                if isinstance(event, ObjectFinished | ObjectsKept):
                                     if months is not None:
                                         months.note(event)
                                     if names is not None:
                                         names.note_finished(event)
-                                    if event.lacks:
-                                        short[event.object] = event.lacks
-                        yield from events
+                                if isinstance(event, ObjectFinished) and event.lacks:
+                                    short[event.object] = event.lacks
+                        yield from events if kept_together else chain.from_iterable(map(_each, events))
                 if not short or cancelled.is_set():
                     break
                 record.manifest.flush()  # the second plan reads of which days the months have rows
@@ -260,6 +292,10 @@ def collecting(
         report.add(merged)
         yield merged
     return report
+
+
+def _each(event: Event) -> Iterable[Event]:
+    return event.each() if isinstance(event, ObjectsKept) else (event,)
 
 
 def refuse_to_prune(request: Request) -> None:

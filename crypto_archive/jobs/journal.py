@@ -16,11 +16,12 @@ from crypto_archive.events import (
     DaysCovered,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     Planning,
     SeriesAnswered,
 )
 from crypto_archive.files import LineSorter, explain_os_errors
-from crypto_archive.model import STORED, Action, ArchiveObject, Notice, Outcome, PlannedObject, RemoteStat
+from crypto_archive.model import STORED, Action, ArchiveObject, Notice, PlannedObject, RemoteStat
 from crypto_archive.root.layout import confirm_layout
 from crypto_archive.root.manifest import text_of
 from crypto_archive.text import compact_json, harmless
@@ -46,16 +47,23 @@ def event_name(event: object) -> str:
     return _with_dashes(type(event).__name__)
 
 
+_KEPT, _FINISHED, _COVERED = (_with_dashes(kind.__name__) for kind in (ObjectsKept, ObjectFinished, DaysCovered))
+
+
 def event_line(event: Event, time: str) -> str | None:
     """Return the JSON text of an event, without a line end; None for what a journal leaves out.
 
     The event's name comes first (``ObjectFinished`` is ``object-finished``) and the time at which it was recorded, then
     its fields under their own names; an object is its ``key``. Arriving bytes and the steps of a comparison are left
     out: they are of no use afterwards. So are series that have all their days, the plan to leave an object alone, and
-    of its end all but key, outcome and size: a root that is up to date has very many of them, and the manifest has the
-    rest.
+    all but keys and sizes of what stays as it is: a root that is up to date has very many such objects, and the
+    manifest has the rest.
     """
-    # Most events by far are of the first two kinds: their lines are what ``plain_fields`` would give, written directly.
+    # Most events by far are of the first three kinds; of two the lines are what ``plain_fields`` would give.
+    if isinstance(event, ObjectsKept):
+        keys = ",".join([quoted(item.object.key) for item in event.planned])
+        sizes = ",".join([str(item.stored_size) for item in event.planned])
+        return harmless(f'{{"event":"{_KEPT}","time":"{time}","keys":[{keys}],"sizes":[{sizes}]}}')
     if isinstance(event, ObjectFinished):
         return harmless(_finished_line(event, time))
     if isinstance(event, ObjectPlanned):
@@ -70,15 +78,13 @@ def event_line(event: Event, time: str) -> str | None:
 
 
 def _finished_line(event: ObjectFinished, time: str) -> str:
-    start = f'{{"event":"object-finished","time":"{time}","key":{quoted(event.object.key)},"outcome":'
-    if event.outcome is Outcome.PRESENT and not event.sha256:
-        return f'{start}"present","size":{event.size}}}'
     (
-        _, outcome, reason, size, fetched, sha256, verdict, remote, attempts, lane, etag, sidecar_etag, refused, days,
-        lacks,
+        thing, outcome, reason, size, fetched, sha256, verdict, remote, attempts, lane, etag, sidecar_etag, refused,
+        days, lacks,
     ) = event  # fmt: skip
     return (
-        f'{start}"{outcome}","reason":{quoted(reason)},"size":{size},"bytes_fetched":{fetched},'
+        f'{{"event":"object-finished","time":"{time}","key":{quoted(thing.key)},"outcome":"{outcome}",'
+        f'"reason":{quoted(reason)},"size":{size},"bytes_fetched":{fetched},'
         f'"sha256":{quoted(sha256)},"verdict":{_text(verdict)},"remote":{_listed(remote)},"attempts":{attempts},'
         f'"lane":{"null" if lane is None else lane},"etag":{quoted(etag)},"sidecar_etag":{_text(sidecar_etag)},'
         f'"refused":{_flag(refused)},"month_days":{"null" if days is None else days},"lacks":{lacks}}}'
@@ -161,7 +167,6 @@ def _plain(value: object) -> object:
 
 # Reading it back
 
-_FINISHED, _COVERED = (_with_dashes(kind.__name__) for kind in (ObjectFinished, DaysCovered))
 _MOVED = "\x01"
 """Ends the line of a file that was moved aside; like the separator below, no path contains it."""
 
@@ -191,13 +196,15 @@ def _stored_keys(journal: Path) -> Iterator[tuple[str, bool]]:
     )
     with explain_os_errors("read the journal", journal, hint=hint), journal.open(encoding="utf-8") as file:
         for line in file:
-            if _FINISHED not in line and _COVERED not in line:  # parsing every line would take much longer
+            if not any(name in line for name in (_KEPT, _FINISHED, _COVERED)):  # parsing all takes much longer
                 continue
             try:
                 event = json.loads(line)
             except ValueError:  # cut off by a full disk
                 continue
-            if event["event"] == _FINISHED and event["outcome"] in STORED:
+            if event["event"] == _KEPT:
+                yield from ((key, False) for key in event["keys"])
+            elif event["event"] == _FINISHED and event["outcome"] in STORED:
                 yield event["key"], False
             elif event["event"] == _COVERED:
                 yield from ((key, True) for key in event["moved"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from crypto_archive.events import Comparing, DaysCovered, DaysKept, ObjectFinished
+from crypto_archive.events import Comparing, DaysCovered, DaysKept, ObjectFinished, ObjectsKept
 from crypto_archive.files import DiskQueue
 from crypto_archive.model import STORED, ArchiveObject, Verdict
 from crypto_archive.root.covered import (
@@ -56,10 +56,14 @@ class CoveringMonths:
     def __exit__(self, *_: object) -> None:
         self._queue.close()
 
-    def note(self, event: ObjectFinished) -> None:
-        """Take in how an object ended; only monthly ones that are stored matter."""
-        if event.outcome in STORED and self._has_days(event.object):
-            self._queue.put(event.object)
+    def note(self, event: ObjectFinished | ObjectsKept) -> None:
+        """Take in how objects ended; only monthly ones that are stored matter."""
+        if isinstance(event, ObjectsKept):
+            stored = [item.object for item in event.planned]
+        else:
+            stored = [event.object] if event.outcome in STORED else []
+        for month in filter(self._has_days, stored):
+            self._queue.put(month)
 
     def __iter__(self) -> Iterator[ArchiveObject]:
         self._queue.end()

@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from typing import IO, TYPE_CHECKING
 
 from crypto_archive.errors import CryptoArchiveError, EnvironmentFailure
-from crypto_archive.events import ObjectFinished, ObjectPlanned, SeriesAnswered
+from crypto_archive.events import ObjectFinished, ObjectPlanned, ObjectsKept, SeriesAnswered
 from crypto_archive.files import atomic_write
 from crypto_archive.jobs.journal import JOURNAL, event_line
 from crypto_archive.jobs.progress import ProgressNote
-from crypto_archive.model import STORED, Absence, Action, ManifestEntry, Outcome, Verdict
+from crypto_archive.model import STORED, Absence, ManifestEntry, Outcome, Verdict
 from crypto_archive.plan.awaited import moves_on, wanted_by
 from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import explain_root_errors, root_unusable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from crypto_archive.config.run_config import Selection
     from crypto_archive.events import Event
     from crypto_archive.jobs.report import Report
-    from crypto_archive.model import PlannedObject
     from crypto_archive.plan.lockfile import Wait
     from crypto_archive.root.store import Root
 
@@ -59,8 +58,6 @@ class Awaiting:
 
     def note(self, manifest: Manifest, event: ObjectFinished) -> None:
         """Let the manifest know what the run waits for, and what has come after the selection's dates had moved on."""
-        if event.outcome is Outcome.PRESENT and not self.published:  # nothing came, and nothing is awaited
-            return
         item, who = event.object, self.published.get(event.object.key)
         came = event.outcome in {Outcome.FETCHED, Outcome.UPDATED}
         if self.selection is not None and moves_on(dates := self.selection.dates, self.today):
@@ -69,6 +66,12 @@ class Awaiting:
                 who = wanted_by(self.selection, item.series.market, item.series.data_type)
         if who is not None:
             manifest.record_awaited(Awaited(item.key, who, self.today, self.today if came else None))
+
+    def note_kept(self, manifest: Manifest, event: ObjectsKept) -> None:
+        """Let the manifest know which objects that the plan of the lock file had waited for are in place."""
+        for item in event.planned if self.published else ():
+            if (who := self.published.get(item.object.key)) is not None:
+                manifest.record_awaited(Awaited(item.object.key, who, self.today))
 
 
 FLUSH_SECONDS = 2.0
@@ -148,8 +151,6 @@ class Record:
         failure: OSError | EnvironmentFailure | None = None
         for event in events:
             self.report.add(event)
-            if isinstance(event, ObjectPlanned) and _is_left_alone(event.planned):
-                continue
             self._progress.add(event)
             if (line := event_line(event, at)) is not None:
                 lines.append(line + "\n")
@@ -177,6 +178,8 @@ class Record:
                 self.manifest.record(known)
         elif isinstance(event, SeriesAnswered):
             self.manifest.record_days(event.days, now)
+        elif isinstance(event, ObjectsKept) and self._awaiting is not None:
+            self._awaiting.note_kept(self.manifest, event)
 
     def _flush(self) -> None:
         self.manifest.flush()
@@ -226,11 +229,6 @@ class Record:
         with atomic_write(self.folder / "report.json") as file:
             file.write(text)
         self._progress.remove()
-
-
-def _is_left_alone(planned: PlannedObject) -> bool:
-    """Whether an object is on disk, and all is known of it: there are very many of them, and nothing to record."""
-    return planned.action is Action.KEEP and planned.adopted is None and planned.noted is None
 
 
 def _entry(event: ObjectFinished, now: datetime, run_id: str) -> ManifestEntry:

@@ -18,6 +18,7 @@ from crypto_archive.events import (
     Noticed,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     RunFinished,
     RunStarted,
     SeriesAnswered,
@@ -343,6 +344,8 @@ class Report(JobReport):
             self._group(event.planned.object.series).planned += 1
             return
         match event:
+            case ObjectsKept():
+                self._add_kept(event)
             case SeriesAnswered():
                 self.days.add(event.days)
             case Noticed():
@@ -381,6 +384,17 @@ class Report(JobReport):
             self.verdicts[verdict] += 1
         if is_failure(event):
             self._keep([event])
+
+    def _add_kept(self, event: ObjectsKept) -> None:
+        group, count = self._group(event.series), len(event.planned)
+        group.planned += count
+        group.finished[Outcome.PRESENT] += count
+        group.bytes += sum([item.stored_size for item in event.planned])
+        periods = [item.object.period for item in event.planned]
+        group.widen(min([one.first_day for one in periods]), max([one.last_day for one in periods]))
+        for verdict, some in Counter([item.verdict for item in event.planned]).items():
+            if verdict is not None:
+                self.stored_verdicts[verdict] += some
 
     def _group(self, series: Series) -> Group:
         place = series.market, series.data_type

@@ -13,6 +13,7 @@ from crypto_archive.catalog.matrix import Status
 from crypto_archive.catalog.symbols import contract_of, in_capitals, is_glob, is_settled, quote_of, symbol_of_pair
 from crypto_archive.config.run_config import Partitioning, SymbolFilter
 from crypto_archive.errors import EndpointUnreachable, nearest_few
+from crypto_archive.events import ObjectsKept
 from crypto_archive.model import (
     Absence,
     DateRange,
@@ -314,12 +315,12 @@ class NamedSymbols:
             for name in strange:
                 self._lacking.setdefault(name, {})[place] = real
 
-    def note_finished(self, event: ObjectFinished) -> None:
-        """Take in how an object ended that was planned without knowing whether the archive has its symbol."""
-        series = event.object.series
+    def note_finished(self, event: ObjectFinished | ObjectsKept) -> None:
+        """Take in how objects ended that were planned without knowing whether the archive has their symbol."""
+        series = event.series if isinstance(event, ObjectsKept) else event.object.series
         place = (series.market, series.data_type)
         for name in self._named(*place).get(series.symbol, ()):
-            if event.outcome is not Outcome.ABSENT:
+            if isinstance(event, ObjectsKept) or event.outcome is not Outcome.ABSENT:
                 self._found.setdefault(name, set()).add(place)
             elif event.reason != Absence.NOT_YET:
                 self._lacking.setdefault(name, {})[place] = ()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING
 
-from crypto_archive.events import RunFinished, RunStarted
+from crypto_archive.events import ObjectsKept, RunFinished, RunStarted
 from crypto_archive.jobs.journal import event_name, plain_fields
 from crypto_archive.jobs.report import signal_name
 from crypto_archive.model import UnknownSymbols
@@ -56,6 +56,10 @@ class EventLog:
 
     def show(self, event: ProgressEvent) -> None:
         """Log one event, if there is anything to say about it."""
+        if isinstance(event, ObjectsKept):
+            for one in event.each() if LOGGER.isEnabledFor(logging.DEBUG) else ():
+                self.show(one)
+            return
         if isinstance(event, RunStarted):
             self._log(logging.INFO, event, f"run {event.run_id} started, s5cmd {event.s5cmd_version}")
         for remark in self._remarks.of(event):

@@ -23,6 +23,7 @@ from crypto_archive.events import (
     Noticed,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     PlanFinished,
     Planning,
     RunStarted,
@@ -141,8 +142,13 @@ class ProgressStats:
 
     def add(self, event: ProgressEvent) -> None:
         """Count one event."""
-        # The first two are most events by far, and the objects of a root that is up to date change no rate.
-        if isinstance(event, ObjectFinished):
+        # The first three are most events by far, and the objects of a root that is up to date change no rate.
+        if isinstance(event, ObjectsKept):
+            count = len(event.planned)
+            self.total = (self.total or 0) + count
+            self.done += count
+            self.counts[Outcome.PRESENT] += count
+        elif isinstance(event, ObjectFinished):
             self._finish(event)
         elif isinstance(event, ObjectPlanned):
             self._plan(event.planned)
@@ -390,7 +396,9 @@ class Remarks:
         """Return what is to be shown of an event; the first remark too many only says where the others are."""
         if self._verbose:
             return chain(self._made(event), _details(event))
-        if isinstance(event, ObjectPlanned) or (isinstance(event, ObjectFinished) and not is_failure(event)):
+        if isinstance(event, ObjectPlanned | ObjectsKept) or (
+            isinstance(event, ObjectFinished) and not is_failure(event)
+        ):
             return ()  # as of most events by far
         return self._limited(event)
 
@@ -436,6 +444,9 @@ def _details(event: ProgressEvent) -> Iterator[Remark]:
     if isinstance(event, ObjectPlanned):
         planned = event.planned
         if planned.action is not Action.REFUSE:  # which is a failure
+            yield Remark(RemarkKind.DETAIL, planned.object.key, planned.action, planned.why)
+    elif isinstance(event, ObjectsKept):
+        for planned in event.planned:
             yield Remark(RemarkKind.DETAIL, planned.object.key, planned.action, planned.why)
     elif isinstance(event, ObjectFinished):
         if event.lane is not None and not is_failure(event):  # the plan has said of the others why they are left alone

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from crypto_archive.errors import EndpointUnreachable, EnvironmentFailure
-from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, PlanFinished
+from crypto_archive.events import BytesArrived, Event, ObjectFinished, ObjectPlanned, ObjectsKept, PlanFinished
 from crypto_archive.model import Action, Outcome, Verdict
 from crypto_archive.plan.batches import groups
 from crypto_archive.root.store import explain_root_errors
@@ -44,6 +44,8 @@ CHUNKS_IN_FLIGHT = 128
 EVENTS_PER_CHUNK = 64
 """How many events the planner enqueues together: two threads that exchange single events spend most of their time
 waking each other up."""
+KEPT_TOGETHER = 256
+"""How many objects of a series that stay as they are have one event, at most."""
 PROOF_THREADS = 4
 NEAR_SECONDS = 0.06
 """A server that answers an s5cmd so soon, the start of that included, is less than about 5 ms away."""
@@ -97,6 +99,7 @@ class Engine:
         self._backlog = Backlog(self.staging, concurrency.lanes, context.request.fetching.batch_size)
         self._events: queue.Queue[tuple[Event, ...] | None] = queue.Queue(CHUNKS_IN_FLIGHT)
         self._chunk: list[Event] = []  # of the planner's thread alone
+        self._kept: list[PlannedObject] = []  # likewise
         self._arrived = False
         self._lost_batches = 0
         self._guard = threading.Lock()
@@ -218,6 +221,10 @@ class Engine:
                 for item in planned:
                     if self.context.cancelled.is_set():
                         return
+                    if item.is_left_alone:
+                        self._keep(item)
+                        continue
+                    self._announce_kept()
                     self._announce(ObjectPlanned(item))
                     if item.action.transfers:
                         yield item
@@ -225,6 +232,20 @@ class Engine:
                         self._announce(_finished_without_transfer(self.context, item))
             except Exception as error:
                 self.abort(error)
+            finally:
+                self._announce_kept()
+
+    def _keep(self, item: PlannedObject) -> None:
+        """Announce an object that stays as it is together with others of its series."""
+        if self._kept and (self._kept[0].object.series != item.object.series or len(self._kept) >= KEPT_TOGETHER):
+            self._announce_kept()
+        self._kept.append(item)
+
+    def _announce_kept(self) -> None:
+        if self._kept:
+            self._announce(ObjectsKept(tuple(self._kept)))
+            self._kept.clear()
+            self._flush_events()
 
     def _announce(self, event: Event) -> None:
         self._chunk.append(event)

@@ -77,6 +77,7 @@ def _folder_is_complete(root: Path, report: dict[str, Any]) -> Iterator[str]:
     if events[0]["event"] != "run-started" or events[-1]["event"] != "run-finished":
         yield f"the journal goes from {events[0]['event']} to {events[-1]['event']}"
     settled = Counter(event["key"] for event in events if event["event"] == "object-finished")
+    settled.update(key for event in events if event["event"] == "objects-kept" for key in event["keys"])
     planned = {event["key"] for event in events if event["event"] == "object-planned"} | set(settled)  # or it stays
     if len(planned) != report["collection_stats"]["total_tasks"]:
         yield f"{len(planned)} objects in the journal, {report['collection_stats']['total_tasks']} planned"
@@ -104,6 +105,9 @@ def told_the_truth(running: Running, root: Path) -> Iterator[str]:
     report = running.document
     journal = root / ".crypto-archive" / "runs" / (report or {}).get("run_id", "-") / "events.jsonl"
     for event in map(json.loads, journal.read_text("utf-8").splitlines() if journal.exists() else ()):
+        for key in event.get("keys", ()) if event["event"] == "objects-kept" else ():
+            if not (root / key).is_file():
+                yield f"{key} is said to be present and is not there"
         if event["event"] == "object-finished" and event["outcome"] in {"fetched", "updated", "present"}:
             path = root / event["key"]
             if not path.is_file():

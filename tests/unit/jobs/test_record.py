@@ -29,6 +29,7 @@ from crypto_archive.events import (
     Event,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     PlanFinished,
     RunFinished,
     RunStarted,
@@ -458,11 +459,11 @@ def test_a_planned_object_and_its_time() -> None:
     assert line["remote"] is None
 
 
-def test_an_object_that_stays_reports_only_its_outcome() -> None:
+def test_objects_that_stay_report_keys_and_sizes() -> None:
     assert line_of(ObjectPlanned(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10))) is None
-    settled = ObjectFinished(OBJECT, Outcome.PRESENT, size=10, remote=REMOTE)
-    expected = {"event": "object-finished", "time": TIME, "key": OBJECT.key, "outcome": "present", "size": 10}
-    assert read(line_of(settled)) == expected
+    kept = ObjectsKept((PlannedObject(OBJECT, Action.KEEP, "there", stored_size=10, remote=REMOTE),) * 2)
+    expected = {"event": "objects-kept", "time": TIME, "keys": [OBJECT.key] * 2, "sizes": [10, 10]}
+    assert read(line_of(kept)) == expected
 
 
 def test_an_adopted_file_reports_both() -> None:
@@ -551,8 +552,6 @@ def test_the_lines_of_the_most_frequent_events_are_those_of_their_fields(event: 
     fields = plain_fields(event)
     if isinstance(event, ObjectPlanned):
         assume(event.planned.action is not Action.KEEP or event.planned.adopted)
-    elif event.outcome is Outcome.PRESENT and not event.sha256:
-        fields = {name: fields[name] for name in ("key", "outcome", "size")}
     assert line_of(event) == compact_json({"event": event_name(event), "time": TIME} | fields)
 
 
@@ -575,6 +574,16 @@ def test_the_files_of_a_run_are_those_in_place_sorted_by_path(root: Root) -> Non
         for number, outcome in some:
             record.take(settled(outcome, number, Absence.HOLE if outcome is Outcome.ABSENT else ""))
     assert list(record.report.files()) == [root.file(an_object(number).key) for number in (1, 2, 3)]
+
+
+def test_what_stays_is_among_the_files_of_a_run_unless_it_was_moved_aside(root: Root) -> None:
+    planned = [PlannedObject(an_object(number), Action.KEEP, "there", stored_size=10) for number in (2, 0, 1)]
+    with recording(root) as record:
+        record.take(ObjectsKept(tuple(planned)))
+        record.take(settled(Outcome.FETCHED, 3))
+        record.take(DaysCovered(an_object(3), (an_object(0).key,), 10))
+    assert list(record.report.files()) == [root.file(an_object(number).key) for number in (1, 2, 3)]
+    assert record.report.outcomes[Outcome.PRESENT] == 3
 
 
 def test_what_a_run_moved_aside_is_not_among_its_files(root: Root) -> None:

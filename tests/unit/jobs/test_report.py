@@ -18,6 +18,7 @@ from crypto_archive.events import (
     Noticed,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     PlanFinished,
     RunFinished,
     RunStarted,
@@ -131,6 +132,30 @@ FINISHED = st.builds(
 STREAMS: st.SearchStrategy[list[Event]] = st.lists(
     SETTLED | PLANNED | FINISHED | st.just(STARTED) | st.just(Noticed(Notice("globs"))) | st.just(PlanFinished())
 )
+
+
+KEPT = st.lists(
+    st.builds(
+        PlannedObject,
+        st.builds(archive_object, st.integers(0, 50)),
+        st.just(Action.KEEP),
+        st.just("there"),
+        stored_size=st.integers(0, 10**12),
+        verdict=st.none() | st.sampled_from(sorted({*Verdict} - {Verdict.BAD_ZIP})),
+    ),
+    min_size=1,
+)
+
+
+@given(STREAMS, KEPT)
+def test_what_stays_counts_as_each_of_its_objects_would(stream: list[Event], kept: list[PlannedObject]) -> None:
+    together, apart = new_report(), new_report()
+    for event in (*stream, ObjectsKept(tuple(kept))):
+        together.add(event)
+        for one in event.each() if isinstance(event, ObjectsKept) else (event,):
+            apart.add(one)
+    assert together.document() == apart.document()
+    assert repr(together) == repr(apart)
 
 
 @given(STREAMS)

@@ -17,6 +17,7 @@ from crypto_archive.events import (
     Noticed,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     RunFinished,
     RunStarted,
 )
@@ -32,8 +33,7 @@ ITEM = an_object()
 EVENTS: tuple[Event, ...] = (
     RunStarted("run", LISTED_AT, (Notice("a note"),), "v2"),
     ObjectPlanned(to_fetch(ITEM)),
-    ObjectPlanned(PlannedObject(an_object(1), Action.KEEP, "there")),
-    ObjectFinished(an_object(1), Outcome.PRESENT, size=5),
+    ObjectsKept((PlannedObject(an_object(1), Action.KEEP, "there", stored_size=5),)),
     BatchStarted(0, 1, "spot klines", 1, 1),
     BatchRetried(0, 1, 1, 2.5, 1, "timeout"),
     ObjectFinished(ITEM, Outcome.FETCHED, size=5, bytes_fetched=6, lane=0),
@@ -78,7 +78,7 @@ def test_each_level_has_more_of_it(path: Path, verbosity: int, expected: list[st
 def test_a_line_has_time_level_message_and_the_fields_of_its_event(path: Path) -> None:
     before = datetime.now(UTC)
     with logging_to(path, 0, None):
-        EventLog().show(EVENTS[7])
+        EventLog().show(EVENTS[6])
         EventLog().show(Noticed(Notice("a note")))
         EventLog().show(RunFinished(1.0, error="The disk is full"))
     failed, noticed, ended = lines(path)

@@ -15,6 +15,7 @@ from crypto_archive.events import (
     MovesCounted,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     PlanFinished,
     Planning,
 )
@@ -31,7 +32,7 @@ from crypto_archive.model import (
     Series,
     Verdict,
 )
-from crypto_archive.render.stats import COLLECT, PLAN, RELAYOUT, VERIFY, ProgressStats
+from crypto_archive.render.stats import COLLECT, PLAN, RELAYOUT, VERIFY, ProgressStats, Remarks
 
 OBJECT = ArchiveObject("k.zip", Series(Market.SPOT, "klines", "X", "1h"), Period(Partition.DAILY, date(2025, 7, 1)))
 
@@ -109,6 +110,17 @@ def test_a_retry_may_lower_it() -> None:
 def test_present_objects_are_not_traffic() -> None:
     stats = stats_of(planned(100, Action.KEEP), ObjectFinished(OBJECT, Outcome.PRESENT, size=100, remote=stat(100)))
     assert (stats.bytes_done, stats.bytes_total, stats.done) == (0, None, 1)
+
+
+def test_what_stays_counts_as_each_of_its_objects_would() -> None:
+    kept = ObjectsKept(tuple(PlannedObject(OBJECT, Action.KEEP, "there", stored_size=size) for size in (1, 2, 3)))
+    together, apart = stats_of(kept), stats_of(*kept.each())
+    assert (together.total, together.done, together.counts) == (apart.total, apart.done, apart.counts)
+    assert (together.done, together.named_counts()) == (3, [(Outcome.PRESENT, 3)])
+
+    verbose, brief = Remarks(10, verbose=True), Remarks(10)
+    assert [*verbose.of(kept)] == [remark for event in kept.each() for remark in verbose.of(event)]
+    assert (len([*verbose.of(kept)]), [*brief.of(kept)]) == (3, [])
 
 
 def test_absent_objects_leave_the_total() -> None:

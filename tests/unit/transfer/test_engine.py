@@ -36,10 +36,11 @@ from crypto_archive.events import (
     Event,
     ObjectFinished,
     ObjectPlanned,
+    ObjectsKept,
     PlanFinished,
 )
 from crypto_archive.files import DiskQueue
-from crypto_archive.model import Absence, Action, Outcome, PlannedObject, RemoteStat
+from crypto_archive.model import Absence, Action, Covered, ManifestEntry, Outcome, PlannedObject, RemoteStat, Verdict
 from crypto_archive.root.store import Root
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.child import AwakeClock
@@ -245,7 +246,8 @@ class Ran:
     """A run that has ended."""
 
     engine: Engine
-    events: list[Event]
+    events: list[Event]  # of what was kept, those of each object
+    kept: list[ObjectsKept]
 
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -287,10 +289,13 @@ def run(
         error: Whether the run is expected to end early.
     """
     with site.engine() as engine:
-        ran = Ran(engine, [])
+        ran = Ran(engine, [], [])
         for event in chain.from_iterable(engine.run(supply(planned))):
-            ran.events.append(event)
-            react(event)
+            if isinstance(event, ObjectsKept):
+                ran.kept.append(event)
+            for one in event.each() if isinstance(event, ObjectsKept) else (event,):
+                ran.events.append(one)
+                react(one)
     check_the_books(ran)
     assert not any(site.staging.iterdir())
     assert error or engine.error is None, engine.error
@@ -997,17 +1002,46 @@ def test_the_first_batch_is_fetched_while_the_plan_is_made(site: Site) -> None:
     assert ran.outcomes == {"fetched": 4}
 
 
-def test_what_stays_is_reported_in_chunks_while_the_plan_is_made(site: Site) -> None:
+def test_what_stays_is_reported_in_chunks_while_the_plan_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "KEPT_TOGETHER", 16)
     told = threading.Event()
 
     def planned() -> Iterator[PlannedObject]:
-        yield from (kept(an_object(number)) for number in range(engine_module.EVENTS_PER_CHUNK // 2))
+        yield from (kept(an_object(number)) for number in range(17))
         assert told.wait(LONGEST_TEST_SECONDS), "nothing was told before the plan was complete"
-        yield kept(an_object(engine_module.EVENTS_PER_CHUNK))
+        yield kept(an_object(17))
 
     ran = run(site.does(), planned(), lambda event: told.set() if isinstance(event, ObjectFinished) else None)
-    assert ran.outcomes == {"present": engine_module.EVENTS_PER_CHUNK // 2 + 1}
+    assert ran.outcomes == {"present": 18}
+    assert [len(some.planned) for some in ran.kept] == [16, 2]
     assert ran.events[-1] == PlanFinished()
+
+
+def test_what_stays_has_one_event_per_series_and_keeps_its_place_in_the_plan(site: Site) -> None:
+    """What is to be recorded, found out or reported of a file that stays has events of its own."""
+    of_two = [kept(an_object(number, symbol=symbol)) for symbol in ("A", "B") for number in range(3)]
+    broken = kept(an_object(0, symbol="C"))._replace(verdict=Verdict.BAD_ZIP)
+    entry = ManifestEntry(an_object(1, symbol="C").key, 1, "a" * 64, Verdict.OK, "e", None, LISTED_AT, "run")
+    odd = [
+        broken,
+        kept(an_object(1, symbol="C"))._replace(adopted=entry),
+        kept(an_object(2, symbol="C"))._replace(noted=entry),
+        kept(an_object(3, symbol="C"))._replace(covers=Covered(3, 10, 7)),
+    ]
+    last = kept(an_object(9, symbol="C"))
+    ran = run(site.does(), [*of_two, *odd, last])
+    assert [event.planned for event in ran.kept] == [tuple(of_two[:3]), tuple(of_two[3:]), (last,)]
+    assert [event.planned for event in ran.of(ObjectPlanned)] == [*of_two, *odd, last]
+    assert [event.month_days for event in ran.of(ObjectFinished)] == [*[None] * 9, 7, None]
+
+
+def test_what_stays_until_a_run_is_cancelled_has_its_outcome(site: Site) -> None:
+    def planned() -> Iterator[PlannedObject]:
+        yield from (kept(an_object(number)) for number in range(3))
+        site.cancellation.request()
+        yield kept(an_object(3))
+
+    assert run(site.does(), planned()).outcomes == {"present": 3}
 
 
 def test_the_plan_waits_for_its_consumer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
