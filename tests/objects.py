@@ -14,6 +14,7 @@ from crypto_archive.catalog.matrix_file import load_matrix
 from crypto_archive.config.run_config import Fetching, Request, RunConfig, Selection
 from crypto_archive.events import Cancellation
 from crypto_archive.model import Action, ManifestEntry, Market, Partition, Period, PlannedObject, RemoteStat, Verdict
+from crypto_archive.root.manifest import Records, entry_of as entry_of_row, row_of as row_of_entry
 from crypto_archive.root.session import Context
 from crypto_archive.root.store import Root
 
@@ -116,6 +117,20 @@ class Files:
         return self._look_up(key)
 
     find = stat
+
+    def size(self, key: str) -> int | None:
+        found = self.stat(key)
+        return None if found is None else found.size
+
+    def recorded(self, key: str) -> ManifestEntry | None:
+        found = self._look_up(key)
+        return None if found is None else found.recorded
+
+    def digest(self, key: str, size: int, remote: RemoteStat | None) -> str | None:
+        recorded = self.recorded(key)
+        return (
+            None if recorded is None else Records({key: row_of_entry(recorded)}, entry_of_row).digest(key, size, remote)
+        )
 
     def sidecar_etag(self, key: str) -> str | None:
         return self.sidecars.get(key)

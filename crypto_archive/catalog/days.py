@@ -37,12 +37,15 @@ def of_period(period: Period) -> Days:
 
 
 def of_days(some: Iterable[date]) -> Days:
-    """Return single days as a set; those that cannot be in one are left out."""
-    days = 0
-    for day in some:
-        if (number := day.toordinal() - _FIRST) >= 0:
-            days |= 1 << number
-    return Days(days)
+    """Return single days as a set, in any order; those that cannot be in one are left out."""
+    days = begin = end = 0
+    for day in some:  # most follow one another: the days of a stretch are added together
+        number = day.toordinal() - _FIRST
+        if number != end:
+            days |= ((1 << end - begin) - 1) << begin
+            begin = end = max(number, 0)
+        end += number >= 0
+    return Days(days | ((1 << end - begin) - 1) << begin)
 
 
 def of_month(month: Period, bits: int) -> Days:

@@ -38,21 +38,46 @@ def decide(
         run_id: The run that adopts sound files which the manifest does not know, such as those of a run that was killed
             before it could record them, or of another tool; None to believe their size.
     """
-    wants_sidecars, fetch = context.request.fetching.download_checksum, Action.FETCH
+    fetching = context.request.fetching
+    wants_sidecars, skips_present = fetching.download_checksum, fetching.skips_present
+    fetch, keep, proven = Action.FETCH, Action.KEEP, Verdict.OK
     for candidate in candidates:
         item, remote, covers, pin, certain, reason, awaited_since, look = candidate
         with_sidecar = wants_sidecars and (remote is None or remote.has_sidecar)
         try:
-            file = stored.stat(item.key)
+            size = stored.size(item.key)
         except ValueError as error:  # no file can have this key, so that it need not be fetched
             yield PlannedObject(item, Action.REFUSE, str(error), with_sidecar, remote, pin=pin)
             continue
-        if file is None:  # of most objects nothing more is to be known
+        if size is None:  # of most objects nothing more is to be known
             action, why = (fetch, reason or "not there") if certain is None else (certain, reason)
             yield PlannedObject(
                 item, action, why, with_sidecar, remote, 0, None, covers, pin, awaited_since, None, None, look
             )
             continue
+        if pin is None and certain is None and skips_present:  # so does what is as it was, and that is all but a few
+            digest = stored.digest(item.key, size, remote)
+            if digest is not None:
+                if remote is not None:
+                    known_size, etag, modified, has_sidecar, _, sidecar_etag = remote
+                    remote = RemoteStat(known_size, etag, modified, has_sidecar, digest, sidecar_etag)
+                yield PlannedObject(
+                    item,
+                    keep,
+                    "there",
+                    with_sidecar,
+                    remote,
+                    size,
+                    None,
+                    covers,
+                    None,
+                    awaited_since,
+                    proven,
+                    None,
+                    look,
+                )
+                continue
+        file = StoredStat(size, stored.recorded(item.key))
         if pin is None:
             action, why, adopted, noted = _decide(context, candidate, file, stored, run_id, with_sidecar=with_sidecar)
         else:

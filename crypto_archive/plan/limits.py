@@ -148,7 +148,8 @@ def check_disk_space(planned: Iterable[PlannedObject], root: Root) -> Generator[
     free = free_bytes(root)
     needed = 0
     for item in planned:
-        needed += added_bytes(item)
+        if item.action.transfers:
+            needed += added_bytes(item)
         if needed > free:
             raise RootUnusable(
                 f"Not enough space on the disk of the output directory {root.path}: "

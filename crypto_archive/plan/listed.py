@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -76,7 +77,6 @@ class ListedSeries:
         days: Its daily objects in the wanted span, by date.
         months: Its monthly objects, wanted or not, by their first day.
         seen: The days of all daily objects that were listed, wanted or not.
-        contents: The content of those of each month, in bytes: of all, and of the smallest.
         knows_months: Whether all its months were listed.
     """
 
@@ -84,27 +84,25 @@ class ListedSeries:
     days: list[Candidate] = field(default_factory=list)
     months: dict[date, Candidate] = field(default_factory=dict)
     seen: Days = dayset.NONE
-    contents: dict[date, tuple[int, int]] = field(default_factory=dict)
     knows_months: bool = False
+    _listed: list[Candidate] = field(default_factory=list)
 
     def take_days(self, listed: Iterable[Candidate], span: Span) -> None:
         """Take in all its daily objects; those outside of the wanted span are evidence only."""
-        days = sorted(listed, key=_day_of)  # a day without its zero is listed elsewhere
-        self.seen = dayset.of_days(map(_day_of, days))
-        self.contents = {}
-        for first, of_month in groupby(days, key=_month_of):
-            sizes = [max(0, day.remote.size - ZIP_OVERHEAD_BYTES) for day in of_month if day.remote]
-            self.contents[first] = sum(sizes), min(sizes, default=0)
-        first_day, last_day = span.first.first_day, span.last.first_day
-        self.days = [day for day in days if first_day <= _day_of(day) <= last_day]
+        days = self._listed = sorted(listed, key=_day_of)  # a day without its zero is listed elsewhere
+        dates = [one.object.period.first_day for one in days]
+        self.seen = dayset.of_days(dates)
+        begin, end = bisect_left(dates, span.first.first_day), bisect_right(dates, span.last.first_day)
+        self.days = days[begin:end]
 
     def there(self, group: SeriesGroup, stored: StoredFiles | None) -> tuple[ObjectDays, dict[date, MonthAnswer]]:
         """Return the days of its objects, and what is known of each of its months."""
         is_sole = newest_partition(group.row, self.series.interval) is Partition.MONTHLY
         found, answers_of = ObjectDays(daily=self.seen), dict[date, MonthAnswer]()
+        contents = self._contents() if self.months else {}
         for first, month in self.months.items():
             days = dayset.of_period(month.object.period)
-            remote, (payload, least) = month.remote, self.contents.get(first, (0, 0))
+            remote, (payload, least) = month.remote, contents.get(first, (0, 0))
             known = MonthEvidence(
                 size=remote.size if remote else None,
                 days=Days(self.seen & days),
@@ -122,6 +120,14 @@ class ListedSeries:
                 unopened=answer.may_hold,
             )
         return found, answers_of
+
+    def _contents(self) -> dict[date, tuple[int, int]]:
+        """Return the content of the daily objects of each month, in bytes: of all, and of the smallest."""
+        contents = {}
+        for first, of_month in groupby(self._listed, key=_month_of):
+            sizes = [max(0, day.remote.size - ZIP_OVERHEAD_BYTES) for day in of_month if day.remote]
+            contents[first] = sum(sizes), min(sizes, default=0)
+        return contents
 
 
 @dataclass(slots=True)
@@ -287,22 +293,24 @@ class ListedGroup:
         """Yield the listed objects of the wanted series, each once, whatever their dates."""
         wanted, keys = frozenset(members), self._keys[partition]
         entries = (entry for prefix in scope.prefixes[partition] for entry in self._listing.objects(prefix))
-        before: dict[Series, int] = {}
+        # A bit per key, but for odd ones: so the objects of a long listing cost next to no memory.
+        before: dict[Series, Days] = {}
+        odd: set[str] = set()
         for series, listed in groupby(keys.read(entries), key=_series_of):
             if (series.symbol, series.interval) not in wanted:
                 continue
-            # A number per key, as bits: so the objects of a long listing cost next to no memory.
-            earlier, here = before.get(series, 0), dict[str, ArchiveObject]()
+            earlier, here = before.get(series, dayset.NONE), dict[str, date]()
             for one in listed:
-                item = one.object
-                if item.key in here or (earlier and earlier >> keys.number(item) & 1):
+                key, _, (_, day) = one.object
+                if key in here or key in odd or (earlier and key not in keys.odd and dayset.has(earlier, day)):
                     self._repeated += 1
                     continue
-                here[item.key] = item
+                here[key] = day
                 yield one
-            for item in here.values():
-                earlier |= 1 << keys.number(item)
-            before[series] = earlier
+            if keys.odd:
+                odd |= keys.odd.intersection(here)
+                here = {key: day for key, day in here.items() if key not in keys.odd}
+            before[series] = Days(earlier | dayset.of_days(here.values()))
 
     # Second looks
 
@@ -430,7 +438,9 @@ class ListedGroup:
                 if in_month := Days(dayset.of_period(one.object.period) & wanted):
                     yield one._replace(look=_look(one, months[first], in_month))
             return
-        chosen = [day for day in found.days if dayset.has(wanted, _day_of(day))]
+        chosen = found.days
+        if there.daily & ~wanted:
+            chosen = [day for day in chosen if dayset.has(wanted, _day_of(day))]
         if not (group.consolidates and found.months):
             yield from chosen
             return
@@ -661,20 +671,21 @@ def _member(item: ArchiveObject) -> Member:
     return item.series.symbol, item.series.interval
 
 
-_FIRST = dayset.FIRST_DAY.toordinal()
-
-
 class KeyReader:
     """Reads the keys of a row in one partition.
 
     Those of a series differ in their dates alone, and most series have the same dates: so few have to be parsed.
+
+    Attributes:
+        odd: The keys so far that are not alone in having their series and date, such as one whose month lacks its
+            leading zero (``2020-8``).
     """
 
     def __init__(self, row: Row, partition: Partition) -> None:
         self._row = row
         self._partition = partition
         self._periods: dict[str, Period] = {}
-        self._odd: set[str] = set()
+        self.odd: set[str] = set()
 
     def read(self, entries: Iterable[Entry]) -> Iterator[Candidate]:
         """Yield the objects of the partition; other keys are left out."""
@@ -691,17 +702,10 @@ class KeyReader:
                 continue
             text = str(item.period)
             prefix = self._row.key_pattern.series_prefix(self._partition, item.series.symbol, item.series.interval)
-            if key.startswith(prefix + text):
+            if key.startswith(prefix + text) and item.period.first_day >= dayset.FIRST_DAY:
                 series, head, tail = item.series, prefix, key[len(prefix + text) :]
                 begin, end = len(head), len(tail)
                 periods[text] = item.period
             else:
-                self._odd.add(key)
+                self.odd.add(key)
             yield Candidate(item, stat)
-
-    def number(self, item: ArchiveObject) -> int:
-        """Return a number that identifies a key among those of its series.
-
-        One known key has a month without its leading zero (``2020-8``); it differs from the key with the zero.
-        """
-        return 2 * max(0, item.period.first_day.toordinal() - _FIRST) + (item.key in self._odd)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from types import TracebackType
 
-    from crypto_archive.model import Series, SeriesDays
+    from crypto_archive.model import RemoteStat, Series, SeriesDays
 
 Row = tuple[str, int, str, str, str, str | None, str, str, str | None]
 """A stored object, in the order of ``database.FIELDS``."""
@@ -128,6 +128,7 @@ def awaited_of(row: AwaitedRow) -> Awaited:
         raise UnreadableRow(str(error)) from error
 
 
+@lru_cache(maxsize=1024)
 def _moment_of(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
@@ -372,9 +373,9 @@ class Manifest:
         found = self._entries_of(self._read(f"SELECT {FIELDS} FROM object WHERE key = ?", key))
         return found[0] if found else None
 
-    def entries_in(self, prefix: str) -> Mapping[str, ManifestEntry]:
+    def entries_in(self, prefix: str) -> Records:
         """Return all records below a folder of keys, by key; for folders of one series, which are small."""
-        return _Entries({row[0]: row for page in self._pages(prefix) for row in page}, self._entry_of)
+        return Records({row[0]: row for page in self._pages(prefix) for row in page}, self._entry_of)
 
     def iterate(self, prefix: str = "") -> Iterator[ManifestEntry]:
         """Yield all records whose key begins with a prefix, in the order of the keys.
@@ -507,8 +508,8 @@ def _united(some: Iterable[Days]) -> Days:
     return Days(days)
 
 
-class _Entries(Mapping[str, "ManifestEntry"]):
-    """The records of a folder, each converted from its row on access: of a long series often only a few are needed."""
+class Records(Mapping[str, "ManifestEntry"]):
+    """The records of a folder, each converted from its row on access: of most rows a look is enough."""
 
     def __init__(self, rows: Mapping[str, Row], entry_of: Callable[[Row], ManifestEntry]) -> None:
         self._rows = rows
@@ -521,8 +522,39 @@ class _Entries(Mapping[str, "ManifestEntry"]):
         row = self._rows.get(key)
         return default if row is None else self._entry_of(row)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def digest(self, key: str, size: int, remote: RemoteStat | None) -> str | None:
+        """Return the digest of an object that is recorded as ``ok``, with this size and all that is listed of it.
+
+        None of any other object, and of a row that no version of this tool can have written: its entry tells.
+        """
+        row = self._rows.get(key)
+        if row is None:
+            return None
+        _, its_size, sha256, verdict, etag, modified, fetched, run_id, sidecar_etag = row
+        if its_size != size or verdict != "ok":
+            return None
+        try:
+            modified_at = datetime.fromisoformat(modified) if modified else None
+            _moment_of(fetched)  # which many rows share
+        except (ValueError, TypeError):
+            return None
+        if remote is None:
+            is_as_listed = modified_at is None or modified_at.tzinfo is not None
+        else:
+            is_as_listed = (remote.size, remote.etag, remote.last_modified, remote.sidecar_etag) == (
+                size, etag, modified_at, sidecar_etag
+            )  # fmt: skip
+        are_texts = isinstance(sha256, str) and isinstance(etag, str) and isinstance(run_id, str)
+        return sha256 if is_as_listed and are_texts else None
+
+
+NO_RECORDS = Records({}, entry_of)

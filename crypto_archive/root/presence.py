@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from crypto_archive.catalog import days as dayset
 from crypto_archive.catalog.layouts import plain_parts
 from crypto_archive.model import SIDECAR_SUFFIX, StoredStat, Verdict, is_md5
+from crypto_archive.root.manifest import NO_RECORDS
 from crypto_archive.root.proof import sidecar_etag
 from crypto_archive.root.store import is_file, is_folder, scan_folder
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from crypto_archive.catalog.days import Days
     from crypto_archive.model import ArchiveObject, ManifestEntry, RemoteStat
-    from crypto_archive.root.manifest import Manifest
+    from crypto_archive.root.manifest import Manifest, Records
     from crypto_archive.root.store import Root
 
 _FOLDERS_KEPT = 16
@@ -35,8 +36,8 @@ class _Folder(NamedTuple):
 class _Rows(NamedTuple):
     """The records of a folder of keys."""
 
-    recorded: Mapping[str, ManifestEntry]
-    beneath: Mapping[str, ManifestEntry]
+    recorded: Records
+    beneath: Records
     months: Mapping[str, int]
 
 
@@ -63,7 +64,12 @@ class StoredFiles:
         self._rows = lru_cache(maxsize=_FOLDERS_KEPT)(self._read_rows)
 
     def stat(self, key: str) -> StoredStat | None:
-        """Return size and record of an object's file, None if it does not exist.
+        """Return size and record of an object's file, None if it does not exist; raises ``ValueError`` as ``size``."""
+        size = self.size(key)
+        return None if size is None else StoredStat(size, self.recorded(key))
+
+    def size(self, key: str) -> int | None:
+        """Return the size of an object's file, None if it does not exist.
 
         Raises ``ValueError`` if the key is not valid as a path, or the layout has no place for it.
         """
@@ -75,7 +81,7 @@ class StoredFiles:
             found = os.stat(f"{place.path}/{name}")  # noqa: PTH116, making a Path takes longer than the call
         except OSError:  # a link to nowhere, or gone since
             return None
-        return StoredStat(found.st_size, self.recorded(key)) if stat.S_ISREG(found.st_mode) else None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def find(self, key: str) -> StoredStat | None:
         """Return what ``stat`` returns, and None also where the layout has no place for the object."""
@@ -96,6 +102,15 @@ class StoredFiles:
         """Return the record of an object, whether its file exists or not."""
         rows = self._rows(key.rpartition("/")[0])
         return rows.recorded.get(key) or rows.beneath.get(key)
+
+    def digest(self, key: str, size: int, remote: RemoteStat | None) -> str | None:
+        """Return the recorded digest of a file of this size that is ``ok`` and, where there is a listing, as listed.
+
+        None says nothing of a file: its whole record does.
+        """
+        rows = self._rows(key.rpartition("/")[0])
+        of_key = rows.recorded if key in rows.recorded else rows.beneath
+        return of_key.digest(key, size, remote)
 
     def sidecar_etag(self, key: str) -> str | None:
         """Return the ETag that the sidecar on disk would have in the archive, None if there is none.
@@ -141,8 +156,8 @@ class StoredFiles:
         prefix = folder and f"{folder}/"
         manifests = [manifest for manifest in (self._beneath, self._manifest) if manifest is not None]
         months = {key: days for manifest in manifests for key, days in manifest.month_days(prefix).items()}
-        recorded = {} if self._manifest is None else self._manifest.entries_in(prefix)
-        return _Rows(recorded, {} if self._beneath is None else self._beneath.entries_in(prefix), months)
+        recorded = NO_RECORDS if self._manifest is None else self._manifest.entries_in(prefix)
+        return _Rows(recorded, NO_RECORDS if self._beneath is None else self._beneath.entries_in(prefix), months)
 
 
 class KeysOnDisk:

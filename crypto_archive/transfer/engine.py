@@ -218,11 +218,14 @@ class Engine:
         """
         with closing(planned):
             try:
+                kept = self._kept
                 for item in planned:
                     if self.context.cancelled.is_set():
                         return
                     if item.is_left_alone:
-                        self._keep(item)
+                        if kept and (len(kept) == KEPT_TOGETHER or kept[-1].object.series != item.object.series):
+                            self._announce_kept()
+                        kept.append(item)
                         continue
                     self._announce_kept()
                     self._announce(ObjectPlanned(item))
@@ -235,13 +238,8 @@ class Engine:
             finally:
                 self._announce_kept()
 
-    def _keep(self, item: PlannedObject) -> None:
-        """Announce an object that stays as it is together with others of its series."""
-        if self._kept and (self._kept[0].object.series != item.object.series or len(self._kept) >= KEPT_TOGETHER):
-            self._announce_kept()
-        self._kept.append(item)
-
     def _announce_kept(self) -> None:
+        """Announce the objects of a series that stay as they are."""
         if self._kept:
             self._announce(ObjectsKept(tuple(self._kept)))
             self._kept.clear()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, strategies as st
 
 from crypto_archive.config.run_config import Fetching
-from crypto_archive.model import Action, Candidate, ManifestEntry, StoredStat, Verdict
+from crypto_archive.model import Action, Candidate, Covered, ManifestEntry, RemoteStat, StoredStat, Verdict
 from crypto_archive.plan import decide as module
 from crypto_archive.plan.decide import decide
 from crypto_archive.root.presence import StoredFiles
@@ -19,7 +20,7 @@ from tests.zips import zip_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crypto_archive.model import PlannedObject, RemoteStat
+    from crypto_archive.model import PlannedObject
 
 ITEM = an_object()
 RECORDED = ManifestEntry(ITEM.key, 100, "0" * 64, Verdict.OK, "e" * 32, LISTED_AT, LISTED_AT, "run")
@@ -309,3 +310,53 @@ def test_only_files_that_would_be_kept_are_read(monkeypatch: pytest.MonkeyPatch,
 def test_a_plan_reads_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "prove", lambda *_: pytest.fail("it was read"))
     assert planned(listed(), StoredStat(100), Fetching()).why == "there, not verified yet"
+
+
+# What is as it was has a shorter way
+
+
+class Unabridged(Files):
+    """Files each of which is decided on by its whole record."""
+
+    def digest(self, key: str, size: int, remote: RemoteStat | None) -> str | None:
+        return None
+
+
+ETAGS = st.sampled_from([MD5, "f" * 32, IN_PARTS, ""])
+MOMENTS = st.sampled_from([LISTED_AT, LISTED_AT + timedelta(seconds=1)])
+ENTRIES = st.builds(
+    ManifestEntry,
+    st.just(ITEM.key),
+    st.sampled_from([7, 8]),
+    st.just("a" * 64),
+    st.sampled_from(Verdict),
+    ETAGS,
+    st.none() | MOMENTS,
+    MOMENTS,
+    st.just("run"),
+    st.none() | ETAGS,
+)
+LISTINGS = st.builds(RemoteStat, st.sampled_from([7, 8]), ETAGS, MOMENTS, st.booleans(), st.none(), st.none() | ETAGS)
+
+
+@given(
+    stored=st.builds(StoredStat, st.sampled_from([7, 8]), ENTRIES),
+    candidate=st.builds(
+        Candidate,
+        st.just(ITEM),
+        st.none() | LISTINGS,
+        st.none() | st.just(Covered(2, 10)),
+        st.none() | LISTINGS,
+        st.none() | st.sampled_from([Action.WAIT, Action.UPDATE, Action.FETCH]),
+        st.sampled_from(["", "why"]),
+        st.none() | st.just(date(2025, 7, 1)),
+        st.sampled_from([0, 3]),
+    ),
+    fetching=st.builds(Fetching, force=st.booleans(), resume=st.booleans(), download_checksum=st.booleans()),
+)
+def test_what_is_as_it_was_is_decided_as_by_its_whole_record(
+    stored: StoredStat, candidate: Candidate, fetching: Fetching
+) -> None:
+    context = a_context(fetching=fetching)
+    found = [[*decide(context, [candidate], files(lambda _: stored))] for files in (Files, Unabridged)]
+    assert found[0] == found[1]
