@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Group = tuple["PlannedObject", ...]
 """Objects of one series and month, or one decade of monthly objects: what one copy command can name by a pattern."""
+Copy = tuple[tuple[object, ...], bool, bool]
+"""What one command copies: the span, whether only sidecars, and whether sidecars."""
 
 HUGE_BYTES = 32 << 20
 """From this size on, the bytes of an object count, and its requests do not. It is a group of its own."""
@@ -24,7 +26,7 @@ def groups(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Group]
     items: list[PlannedObject] = []
     size, span = 0, None
     for item in planned:
-        its_size, its_span = item.remote.size if item.remote is not None else 0, _span(item)
+        its_size, its_span = item.remote.size if item.remote is not None else 0, span_of(item)
         if items and (its_span != span or len(items) >= batch_size or size + its_size > HUGE_BYTES):
             yield tuple(items)
             items, size = [], 0
@@ -35,8 +37,13 @@ def groups(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Group]
 
 
 def commands_of(items: Iterable[PlannedObject]) -> int:
-    """Return how many commands copy objects: for each span one for zips with sidecars, zips alone, sidecars alone."""
-    return len({(_span(item), item.action is Action.CHECK, item.with_sidecar) for item in items})
+    """Return how many commands copy objects."""
+    return len(copies_of(items))
+
+
+def copies_of(items: Iterable[PlannedObject]) -> set[Copy]:
+    """Return what a command each copies: of each span zips with sidecars, zips alone, sidecars alone."""
+    return {(span_of(item), item.action is Action.CHECK, item.with_sidecar) for item in items}
 
 
 def is_huge(items: Sequence[PlannedObject]) -> bool:
@@ -72,7 +79,8 @@ def batches(planned: Iterable[PlannedObject], batch_size: int) -> Iterator[Batch
         yield batch_of(next(numbers), parts)
 
 
-def _span(item: PlannedObject) -> tuple[object, ...]:
+def span_of(item: PlannedObject) -> tuple[object, ...]:
+    """Return the series and month of an object, or the decade of a monthly one."""
     series, period = item.object.series, item.object.period
     day = period.first_day
     return (series, day.year, day.month) if period.partition.is_daily else (series, day.year // 10)

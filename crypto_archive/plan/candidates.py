@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from crypto_archive.catalog.matrix import Matrix, Row
-    from crypto_archive.model import ArchiveObject, DateRange, Series, SeriesDays
+    from crypto_archive.model import ArchiveObject, DateRange, Period, Series, SeriesDays
     from crypto_archive.plan.awaited import Earlier
     from crypto_archive.plan.selection import SeriesGroup
     from crypto_archive.root.listing import BucketListing
@@ -34,10 +34,40 @@ def named_objects(objects: Iterable[ArchiveObject]) -> Generator[Candidate, None
     return (Candidate(item) for item in objects)
 
 
+@dataclass(frozen=True, slots=True)
+class CalendarSeries:
+    """The objects of a series that the calendar allows; each is made when it is asked for.
+
+    Attributes:
+        row: The row of the series.
+        partition: The partition of the objects.
+        symbol: The symbol, as keys spell it.
+        interval: The interval.
+        dated: Their periods, oldest first, by their texts.
+    """
+
+    row: Row
+    partition: Partition
+    symbol: str
+    interval: str | None
+    dated: dict[str, Period]
+
+    def __iter__(self) -> Iterator[ArchiveObject]:
+        return self.row.objects(self.partition, self.symbol, self.interval, self.dated)
+
+
 def calendar_objects(
     context: Context, selection: ResolvedSelection, earlier: Sequence[Earlier] = ()
 ) -> Generator[Candidate, None, None]:
-    """Yield every object of a selection that the calendar allows, and what earlier runs waited for, without a request.
+    """Yield the objects of ``calendar`` one by one."""
+    for some in calendar(context, selection, earlier):
+        yield from map(Candidate, some) if isinstance(some, CalendarSeries) else some
+
+
+def calendar(
+    context: Context, selection: ResolvedSelection, earlier: Sequence[Earlier] = ()
+) -> Generator[CalendarSeries | tuple[Candidate, ...], None, None]:
+    """Yield every series of a selection as the calendar allows it, then what earlier runs waited for, if anything.
 
     Globs match the matrix's default symbols only, since no others are known. For the same reason no monthly object
     replaces daily ones.
@@ -57,10 +87,10 @@ def calendar_objects(
         if group.consolidates and whole_months(group.row, group.dates, context.today) is not None:
             why = "planning daily objects only: the calendar does not know which monthly ones exist"
             context.note(Notice(f"{group.label}: {why}", Topic.PLANNING, about=("data_types", "partition")))
-        yield from by_calendar(context, group, known)
+        yield from _calendar_of_group(context, group, known)
     report_earlier(context, "asking again", earlier)
-    for item, since, _ in earlier:
-        yield Candidate(item, why=f"waited for since {since}", awaited_since=since)
+    if earlier:
+        yield tuple(Candidate(item, why=f"waited for since {since}", awaited_since=since) for item, since, _ in earlier)
 
 
 def by_calendar(context: Context, group: SeriesGroup, known: Iterable[str]) -> Iterator[Candidate]:
@@ -68,12 +98,17 @@ def by_calendar(context: Context, group: SeriesGroup, known: Iterable[str]) -> I
 
     Where the group consolidates, only its daily objects are given.
     """
+    for series in _calendar_of_group(context, group, known):
+        yield from map(Candidate, series)
+
+
+def _calendar_of_group(context: Context, group: SeriesGroup, known: Iterable[str]) -> Iterator[CalendarSeries]:
     symbols = resolve_offline(context, group, known)
     context.planning.expect(len(symbols) * len(group.intervals))
     dated = {str(period): period for period in periods(group.partition, group.dates, context.today)}
     for symbol in symbols:
         for interval in group.intervals:
-            yield from map(Candidate, group.row.objects(group.partition, symbol, interval, dated))
+            yield CalendarSeries(group.row, group.partition, symbol, interval, dated)
             context.planning.read()
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.catalog.keys import sidecar_key
-from crypto_archive.model import Action, ManifestEntry, PlannedObject, RemoteStat, StoredStat, Verdict, is_md5
+from crypto_archive.model import (
+    Action,
+    Candidate,
+    ManifestEntry,
+    PlannedObject,
+    RemoteStat,
+    StoredStat,
+    Verdict,
+    is_md5,
+)
 from crypto_archive.root.proof import prove, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from crypto_archive.model import Candidate
+    from crypto_archive.model import Period
+    from crypto_archive.plan.candidates import CalendarSeries
     from crypto_archive.root.presence import StoredFiles
     from crypto_archive.root.session import Context
 
@@ -24,6 +35,40 @@ class Decision(NamedTuple):
     why: str
     adopted: ManifestEntry | None = None
     noted: ManifestEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeObjects:
+    """The objects of a series that the calendar allows, none of which is on disk: all are to be fetched.
+
+    Attributes:
+        first: The first of them.
+        series: All of them.
+    """
+
+    first: PlannedObject
+    series: CalendarSeries
+
+    def __iter__(self) -> Iterator[PlannedObject]:
+        _, action, why, with_sidecar, *_ = self.first
+        return (PlannedObject(item, action, why, with_sidecar) for item in self.series)
+
+    def __len__(self) -> int:
+        return len(self.series.dated)
+
+    @property
+    def last(self) -> Period:
+        """The last period."""
+        return next(reversed(self.series.dated.values()))
+
+
+def decide_series(context: Context, series: CalendarSeries, stored: StoredFiles) -> Iterable[PlannedObject]:
+    """Decide on the objects of a series that the calendar allows: together, if none of them can be on disk."""
+    decided = decide(context, map(Candidate, series), stored)
+    head, tail = series.row.key_pattern.ends(series.partition, series.symbol, series.interval)
+    if series.dated and "/" not in tail and stored.has_none(head):
+        return AlikeObjects(next(decided), series)
+    return decided
 
 
 def decide(

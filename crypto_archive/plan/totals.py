@@ -6,10 +6,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from crypto_archive.model import Action, Batch, Market, Period, PlannedObject
+from crypto_archive.plan.batches import copies_of, groups, span_of
+from crypto_archive.plan.decide import AlikeObjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date
+
+    from crypto_archive.plan.batches import Copy
 
 SIDECAR_BYTES = 100
 """About the size of a sidecar; a plan does not know it exactly."""
@@ -142,6 +146,15 @@ class _Running:
                 self.added_bytes += added_bytes(item)
         self._cover(item.object.period)
 
+    def add_alike(self, part: AlikeObjects) -> None:
+        """Count objects for which the same holds."""
+        count = len(part)
+        self.objects += count
+        self.to_fetch += count
+        self.sidecars += count * part.first.with_sidecar
+        self._cover(part.first.object.period)
+        self._cover(part.last)
+
     def _add_size(self, item: PlannedObject, size: int) -> None:
         if item.remote is not None:
             self.bytes += size
@@ -158,6 +171,35 @@ class _Running:
             self.first_day = first
         if self.last_day is None or last > self.last_day:
             self.last_day = last
+
+
+class _BatchCounter:
+    """Counts batches and their commands, from the copies that each group takes, as ``batches`` would make them."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._of: _Running | None = None
+        self._commands = 0
+        self._copies: set[Copy] = set()
+        self._spans: dict[tuple[Period, Period], tuple[tuple[object, ...], ...]] = {}
+
+    def add(self, of: _Running, copies: set[Copy]) -> None:
+        """Count the next group."""
+        self._commands += len(copies)
+        if of is not self._of or self._commands > self._batch_size:
+            of.batches += 1
+            self._of, self._commands, self._copies = of, len(copies), set()
+        of.commands += len(copies - self._copies)
+        self._copies |= copies
+
+    def copies_of_alike(self, part: AlikeObjects) -> Iterator[set[Copy]]:
+        """Yield the copies of each group of objects for which the same holds."""
+        first = part.first
+        ends = first.object.period, part.last
+        if ends not in self._spans:  # many series have the same periods
+            self._spans[ends] = tuple(span_of(group[0])[1:] for group in groups(part, self._batch_size))
+        for span in self._spans[ends]:
+            yield {((first.object.series, *span), False, first.with_sidecar)}
 
 
 class PlanTotals:
@@ -194,6 +236,25 @@ class PlanTotals:
                 series, of = item.object.series, self._of(item)
             of.add(item)
             yield item
+
+    def count(self, parts: Iterable[Iterable[PlannedObject]], batch_size: int) -> None:
+        """Count a plan and its batches, as ``counting`` and ``counting_batches`` do; no series is in two parts."""
+        counter = _BatchCounter(batch_size)
+        for part in parts:
+            if isinstance(part, AlikeObjects):
+                of = self.count_alike(part)
+                for copies in counter.copies_of_alike(part):
+                    counter.add(of, copies)
+            else:
+                to_copy = (item for item in self.counting(part) if item.action.transfers)
+                for group in groups(to_copy, batch_size):
+                    counter.add(self._of(group[0]), copies_of(group))
+
+    def count_alike(self, part: AlikeObjects) -> _Running:
+        """Count objects for which the same holds, and return the totals of their group."""
+        of = self._of(part.first)
+        of.add_alike(part)
+        return of
 
     def counting_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Count each batch and its commands, and pass it on."""

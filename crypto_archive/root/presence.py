@@ -83,6 +83,15 @@ class StoredFiles:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
+    def has_none(self, head: str) -> bool:
+        """Whether it is certain that no file is there whose key is ``head`` and more, without another folder."""
+        if not self._root.layout.by_key:
+            return False
+        try:
+            return not self._folder(head.rpartition("/")[0]).names
+        except ValueError:
+            return False
+
     def find(self, key: str) -> StoredStat | None:
         """Return what ``stat`` returns, and None also where the layout has no place for the object."""
         try:

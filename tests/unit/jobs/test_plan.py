@@ -9,6 +9,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from crypto_archive.config.load import load_run_config
 from crypto_archive.config.run_config import Access
@@ -21,6 +22,7 @@ from crypto_archive.plan.listed import ListedGroup
 from crypto_archive.plan.selection import SeriesGroup, select
 from crypto_archive.plan.totals import PlanTotals
 from crypto_archive.root.listing import BucketListing
+from crypto_archive.root.store import Root
 from crypto_archive.s5cmd import listing
 from crypto_archive.s5cmd.binary import Binary
 from crypto_archive.s5cmd.output import Listed
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crypto_archive.config.run_config import RunConfig
+    from crypto_archive.jobs.plan import Plan
 
 FAR_AWAY = date(9999, 12, 31)
 TODAY = date(2025, 8, 1)
@@ -123,6 +126,64 @@ def test_many_series_are_listed_few_at_first_and_then_a_hundred_at_a_time(
             seen += [] if len(taken) in seen else [len(taken)]
     assert seen == [16, 48, 112, 212, 312, 412, 512, 612, 712, 812, 912, 1000]
     assert (len(taken), bucket.requests) == (1000, 1000)
+
+
+# A plan from the calendar, series by series
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root that has two days of a series, which the manifest does not know."""
+    root = tmp_path_factory.mktemp("root")
+    for number in (0, 40):
+        file = Root(root).file(an_object(number).key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"bytes")
+    return root
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data_types=st.sets(st.sampled_from(["klines", "trades", "metrics", "fundingRate"]), min_size=1),
+    symbols=st.lists(st.sampled_from(["BTCUSDT", "ETHUSDT", "X2025-07-01", "币安人生USDT"]), min_size=1, unique=True),
+    start=st.dates(date(2025, 5, 20), date(2025, 7, 10)),
+    days=st.integers(0, 75),
+    partition=st.sampled_from(["auto", "daily", "monthly"]),
+    batch_size=st.sampled_from([1, 2, 20, 31, 100]),
+    download_checksum=st.booleans(),
+    ascii_only=st.booleans(),
+    is_stored=st.booleans(),
+)
+def test_counting_series_by_series_is_counting_their_objects(
+    stored: Path,
+    data_types: set[str],
+    symbols: list[str],
+    start: date,
+    days: int,
+    is_stored: bool,
+    ascii_only: bool,
+    **options: object,
+) -> None:
+    config = configured(
+        stored if is_stored else stored / "nowhere", markets=["spot", "futures_um"], data_types=sorted(data_types),
+        symbols=symbols, intervals={"klines": ["1h", "1d"]}, start=str(start), end=str(start + timedelta(days)),
+        discover="calendar", **options,
+    )  # fmt: skip
+
+    def made() -> Plan:
+        return plan_of(config, today=TODAY + timedelta(60))
+
+    at_once, one_by_one = made().consume(), made()
+    for _ in one_by_one.batches():
+        pass
+    assert at_once.totals.groups == one_by_one.totals.groups
+    assert (at_once.state, at_once.exit_code) == (one_by_one.state, one_by_one.exit_code)
+
+    at_once, one_by_one = made(), made()
+    one_by_one.objects = iter([*one_by_one.objects])
+    assert [*at_once.lines(ascii_only=ascii_only)] == [*one_by_one.lines(ascii_only=ascii_only)]
+    assert at_once.totals.groups == one_by_one.totals.groups
+    assert at_once.state == one_by_one.state == "complete"
 
 
 def configured(root: Path, **options: object) -> RunConfig:

@@ -474,14 +474,12 @@ def test_rows_that_no_version_has_written_are_reported(path: Path) -> None:
     for table, column, value in TORN:
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT)", (value,))
-        with (
-            Manifest(path, read_only=True) as reader,
-            pytest.raises(EnvironmentFailure, match="The manifest is damaged"),
-        ):
-            if table == "object":  # a look at the row alone does not pass it as sound either
-                assert reader.entries_in(FOLDER).digest(FOLDER + "x.zip", entry().size, None) is None
-                reader.entry(FOLDER + "x.zip")
-            reader.absence("absent.zip")
+        with Manifest(path, read_only=True) as reader:
+            with pytest.raises(EnvironmentFailure, match="The manifest is damaged"):
+                reader.entry(FOLDER + "x.zip") if table == "object" else reader.absence("absent.zip")
+            if table == "object":  # nor does a look at the row pass it as sound
+                with suppress(EnvironmentFailure):
+                    assert reader.entries_in(FOLDER).digest(FOLDER + "x.zip", entry().size, None) is None
 
 
 def test_damage_that_is_met_later_is_reported(path: Path) -> None:
