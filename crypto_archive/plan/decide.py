@@ -86,6 +86,7 @@ def decide(
     fetching = context.request.fetching
     wants_sidecars, skips_present = fetching.download_checksum, fetching.skips_present
     fetch, keep, proven = Action.FETCH, Action.KEEP, Verdict.OK
+    new = tuple.__new__  # in half the time of a named tuple's own, which is a Python function
     for candidate in candidates:
         item, remote, covers, pin, certain, reason, awaited_since, look = candidate
         with_sidecar = wants_sidecars and (remote is None or remote.has_sidecar)
@@ -105,22 +106,9 @@ def decide(
             if digest is not None:
                 if remote is not None:
                     known_size, etag, modified, has_sidecar, _, sidecar_etag = remote
-                    remote = RemoteStat(known_size, etag, modified, has_sidecar, digest, sidecar_etag)
-                yield PlannedObject(
-                    item,
-                    keep,
-                    "there",
-                    with_sidecar,
-                    remote,
-                    size,
-                    None,
-                    covers,
-                    None,
-                    awaited_since,
-                    proven,
-                    None,
-                    look,
-                )
+                    remote = new(RemoteStat, (known_size, etag, modified, has_sidecar, digest, sidecar_etag))
+                kept = item, keep, "there", with_sidecar, remote, size, None, covers, None
+                yield new(PlannedObject, (*kept, awaited_since, proven, None, look))
                 continue
         file = StoredStat(size, stored.recorded(item.key))
         if pin is None:

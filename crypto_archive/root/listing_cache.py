@@ -122,8 +122,9 @@ class Page:
     def entries(self) -> list[Entry]:
         """Return its objects."""
         columns = zip(self.keys, self._sizes, self._etags, self._times, self._sidecars, strict=True)
+        new = tuple.__new__  # in half the time of a named tuple's own, which is a Python function
         return [
-            Entry(key, RemoteStat(size, etag, moment, sidecar is not None, None, sidecar or None))
+            new(Entry, (key, new(RemoteStat, (size, etag, moment, sidecar is not None, None, sidecar or None))))
             for key, size, etag, moment, sidecar in columns
         ]
 
