@@ -118,8 +118,8 @@ class StoredFiles:
         None says nothing of a file: its whole record does.
         """
         rows = self._rows(key.rpartition("/")[0])
-        of_key = rows.recorded if key in rows.recorded else rows.beneath
-        return of_key.digest(key, size, remote)
+        found = rows.recorded.digest(key, size, remote)
+        return rows.beneath.digest(key, size, remote) if found is None and key not in rows.recorded else found
 
     def sidecar_etag(self, key: str) -> str | None:
         """Return the ETag that the sidecar on disk would have in the archive, None if there is none.
@@ -159,7 +159,9 @@ class StoredFiles:
 
     def _read_folder(self, path: str) -> _Folder:
         folder = self._root.path.joinpath(*plain_parts(path)) if path else self._root.path
-        return _Folder(str(folder), frozenset(entry.name for entry in scan_folder(folder) if is_file(entry)))
+        # Most are files and no links, which ``is_file`` is not needed to know.
+        names = [one.name for one in scan_folder(folder) if one.is_file(follow_symlinks=False) or is_file(one)]
+        return _Folder(str(folder), frozenset(names))
 
     def _read_rows(self, folder: str) -> _Rows:
         prefix = folder and f"{folder}/"
