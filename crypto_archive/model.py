@@ -192,6 +192,9 @@ class Action(StrEnum):
         self.transfers = self.downloads or name == "check"
 
 
+_KEEP = Action.KEEP  # asked of each object: Python 3.11 takes long to look up a member
+
+
 class Covered(NamedTuple):
     """The daily objects that a monthly one replaces.
 
@@ -300,14 +303,9 @@ class PlannedObject(NamedTuple):
     @property
     def is_left_alone(self) -> bool:
         """Whether it is in place, and there is nothing to do, to find out, to record or to report."""
-        return (
-            self.action is Action.KEEP
-            and self.adopted is None
-            and self.noted is None
-            and self.covers is None
-            and not self.look
-            and self.verdict is not Verdict.BAD_ZIP
-        )
+        _, action, _, _, _, _, adopted, covers, _, _, verdict, noted, look = self
+        is_recorded = adopted is None and noted is None
+        return action is _KEEP and is_recorded and covers is None and not look and verdict is not _BROKEN
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -412,6 +410,7 @@ class Verdict(StrEnum):
         return self in _UPSTREAM
 
 
+_BROKEN = Verdict.BAD_ZIP
 _BAD = frozenset({Verdict.MISSING, Verdict.CORRUPT, Verdict.BAD_ZIP, Verdict.REPLACED})
 _UPSTREAM = frozenset(
     {

@@ -519,6 +519,7 @@ class Records(Mapping[str, "ManifestEntry"]):
         return self._entry_of(self._rows[key])
 
     def get(self, key: str, default: Any = None) -> Any:
+        """Return what ``Mapping.get`` returns, without an exception for each key that is not there."""
         row = self._rows.get(key)
         return default if row is None else self._entry_of(row)
 

@@ -36,7 +36,7 @@ from crypto_archive.events import (
 )
 from crypto_archive.jobs import record as record_module
 from crypto_archive.jobs.journal import event_line, event_name, plain_fields
-from crypto_archive.jobs.record import Record
+from crypto_archive.jobs.record import Awaiting, Record
 from crypto_archive.jobs.report import Report, combine_reports
 from crypto_archive.model import (
     Absence,
@@ -55,7 +55,7 @@ from crypto_archive.model import (
     Verdict,
 )
 from crypto_archive.root.layout import LayoutNote, take_layout, write_note
-from crypto_archive.root.manifest import Manifest
+from crypto_archive.root.manifest import Awaited, Manifest
 from crypto_archive.root.store import Root, open_root
 from crypto_archive.text import compact_json
 from tests.objects import LISTED_AT, an_object, bundled, listed, to_fetch
@@ -137,6 +137,15 @@ def test_an_adopted_file_goes_into_the_manifest(root: Root) -> None:
     with recording(root) as record:
         record.take(ObjectPlanned(PlannedObject(ITEM, Action.KEEP, "there", stored_size=20, adopted=entry)))
     assert remembered(root) == entry
+
+
+def test_what_the_plan_of_a_lock_file_waited_for_is_noted_if_it_stays(root: Root) -> None:
+    awaiting = Awaiting(LISTED_AT.date(), published={ITEM.key: "daily klines"})
+    planned = tuple(PlannedObject(an_object(number), Action.KEEP, "there") for number in range(3))
+    with Record.opened(root, RUN, Report(Request(Selection((Market.SPOT,)), root.path)), awaiting) as record:
+        record.take(ObjectsKept(planned))
+    with Manifest(root.manifest_path, read_only=True) as manifest:
+        assert manifest.awaited() == [Awaited(ITEM.key, "daily klines", LISTED_AT.date())]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PRESENT, Outcome.FAILED, Outcome.QUARANTINED, Outcome.CANCELLED])
