@@ -128,6 +128,20 @@ def test_a_run_prints_nothing_and_leaves_signals_alone(here: Path, capfd: pytest
         report["successrate"]
 
 
+def test_what_stays_has_events_for_each_object_and_a_line_for_all(here: Path) -> None:
+    first = collect(three())
+    seen: list[Event] = []
+    again = collect(three(), on_event=seen.append)
+    finished = [event for event in seen if isinstance(event, ObjectFinished)]
+    assert [(event.object.key, event.outcome) for event in finished] == [(key, Outcome.PRESENT) for key in KEYS]
+    assert again.folder is not None
+    journal = map(json.loads, (again.folder / "events.jsonl").read_text("utf-8").splitlines())
+    sizes = [event.size for event in finished]
+    lines = [(event["keys"], event["sizes"]) for event in journal if event["event"] == "objects-kept"]
+    assert lines == [([*KEYS], sizes)]
+    assert (again.bytes, [*again.files()]) == (first.bytes, [*first.files()])
+
+
 def test_the_report_is_there_in_the_end(here: Path) -> None:
     with collect_events(three()) as run:
         next(run)
