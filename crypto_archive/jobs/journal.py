@@ -61,9 +61,8 @@ def event_line(event: Event, time: str) -> str | None:
     """
     # Most events by far are of the first three kinds; of two the lines are what ``plain_fields`` would give.
     if isinstance(event, ObjectsKept):
-        keys = ",".join([quoted(item.object.key) for item in event.planned])
-        sizes = ",".join([str(item.stored_size) for item in event.planned])
-        return harmless(f'{{"event":"{_KEPT}","time":"{time}","keys":[{keys}],"sizes":[{sizes}]}}')
+        keys, sizes = [item.object.key for item in event.planned], [item.stored_size for item in event.planned]
+        return compact_json({"event": _KEPT, "time": time, "keys": keys, "sizes": sizes})
     if isinstance(event, ObjectFinished):
         return harmless(_finished_line(event, time))
     if isinstance(event, ObjectPlanned):
