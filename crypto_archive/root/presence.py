@@ -110,7 +110,8 @@ class StoredFiles:
     def recorded(self, key: str) -> ManifestEntry | None:
         """Return the record of an object, whether its file exists or not."""
         rows = self._rows(key.rpartition("/")[0])
-        return rows.recorded.get(key) or rows.beneath.get(key)
+        found: ManifestEntry | None = rows.recorded.get(key) or rows.beneath.get(key)
+        return found
 
     def digest(self, key: str, size: int, remote: RemoteStat | None) -> str | None:
         """Return the recorded digest of a file of this size that is ``ok`` and, where there is a listing, as listed.
