@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, replace
+from math import ceil
 
 from crypto_archive.errors import EnvironmentFailure
 from crypto_archive.model import Notice
@@ -16,10 +17,14 @@ COPIES = 160
 FEWEST_WORKERS, MOST_WORKERS = 5, 16
 """Objects that one of them copies. It keeps only two idle connections per host, so that more workers would mostly open
 new ones; with fewer, more processes are needed, which cost more (measured with v2.3.0)."""
-NEAR_LANES_PER_PROCESSOR = 4
+FEWEST_LANES_PER_PROCESSOR = 2
+LANES_PER_PROCESSOR_AND_SECOND = 64
+"""Lanes that keep a processor busy, for each second that passes until a LIST is answered: more take more of its time
+for each object (measured with v2.3.0)."""
+NEAR_SECONDS = 0.08
+"""A server that answers an s5cmd so soon, the start of that included, is less than about 10 ms away."""
 NEAR_WORKERS = 2
-"""The same where the server is near: more processes take more of the processor's time for each object, and two copies
-in each never open a new connection (measured with v2.3.0)."""
+"""Objects that one process copies from such a server: two never open a new connection."""
 OWN = 32
 """Descriptors of this process apart from its lanes: streams, lock, manifest, journal, queue, listing, proofs (23 were
 seen, some lanes included)."""
@@ -45,10 +50,12 @@ class Concurrency:
     workers: int
     notice: Notice | None = None
 
-    def for_near_server(self) -> Concurrency:
-        """Return what keeps this machine busy if nearly no time passes between a request and its answer."""
-        lanes = min(self.lanes, NEAR_LANES_PER_PROCESSOR * (os.cpu_count() or 1))
-        return replace(self, lanes=lanes, workers=min(self.workers, NEAR_WORKERS))
+    def for_server(self, seconds: float) -> Concurrency:
+        """Return what keeps this machine busy with a server that answers an s5cmd within so many seconds."""
+        processors = os.cpu_count() or 1
+        busy = processors * max(FEWEST_LANES_PER_PROCESSOR, ceil(LANES_PER_PROCESSOR_AND_SECOND * seconds))
+        workers = min(self.workers, NEAR_WORKERS) if seconds < NEAR_SECONDS else self.workers
+        return replace(self, lanes=min(self.lanes, busy), workers=workers)
 
 
 def concurrency_for(jobs: int | None, *, raise_limit: bool = True) -> Concurrency:

@@ -47,8 +47,6 @@ waking each other up."""
 KEPT_TOGETHER = 256
 """How many objects of a series that stay as they are have one event, at most."""
 PROOF_THREADS = 4
-NEAR_SECONDS = 0.06
-"""A server that answers an s5cmd so soon, the start of that included, is less than about 5 ms away."""
 UNREACHABLE_AT_FIRST = 3
 """How many copies may fail because no server answers, with nothing received yet, before the run gives up."""
 LOST_BATCHES = 3
@@ -147,10 +145,9 @@ class Engine:
 
     def note_answer(self, seconds: float) -> None:
         """Take in how soon the server answered an s5cmd; if it is near, fewer lanes keep this machine busy."""
-        if seconds < NEAR_SECONDS and self.context.request.fetching.jobs is None:
-            fewer = self.concurrency.for_near_server()
-            if self._backlog.share_among(fewer.lanes):
-                self.concurrency = fewer
+        enough = self.concurrency.for_server(seconds)
+        if self.context.request.fetching.jobs is None and self._backlog.share_among(enough.lanes):
+            self.concurrency = enough
 
     def note_failure(self, state: ObjectState) -> None:
         """Take in a failure that s5cmd reported; give up when no server answers the first copies of the run.

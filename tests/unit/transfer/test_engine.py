@@ -419,11 +419,13 @@ def test_several_lanes_share_the_batches(site: Site) -> None:
 @pytest.mark.parametrize(
     ("seconds", "jobs", "chosen"),
     [
-        (engine_module.NEAR_SECONDS / 2, None, Concurrency(8, 2)),
-        (engine_module.NEAR_SECONDS / 2, 8, Concurrency(32, 5)),
-        (engine_module.NEAR_SECONDS * 2, None, Concurrency(32, 5)),
+        (0.001, None, Concurrency(4, 2)),
+        (0.06, None, Concurrency(8, 2)),
+        (0.1, None, Concurrency(14, 5)),
+        (0.5, None, Concurrency(32, 5)),
+        (0.06, 8, Concurrency(32, 5)),
     ],
-    ids=["near", "as asked for", "far"],
+    ids=["here", "near", "not far", "far", "as asked for"],
 )
 def test_a_few_lanes_are_enough_for_a_server_that_is_near(
     site: Site, monkeypatch: pytest.MonkeyPatch, seconds: float, jobs: int | None, chosen: Concurrency
