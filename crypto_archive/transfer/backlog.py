@@ -20,7 +20,7 @@ HUGE_LANES = 4
 """How many lanes copy huge objects at the same time; they are enough for any line, with eight parts of each object."""
 KEY_BYTES = 256 << 10
 """What a request weighs besides its bytes: about what a connection brings in the time of a round trip."""
-SMALLEST_SHARE = 32 * KEY_BYTES
+SMALLEST_SHARE = 16 * KEY_BYTES
 """The weight of a batch that is worth starting a process for."""
 SMALLEST_EARLY_SHARE = 128 * KEY_BYTES
 """The same while the plan is being made, since more will come."""
@@ -28,7 +28,7 @@ LARGEST_SHARE = 1024 * KEY_BYTES
 """What even a slow line brings to all lanes before their processes run out of time."""
 LINGER_SECONDS = 1.0
 """How long a lane waits for that, and the first lane for so much that all of them have the largest share."""
-QUIET_SECONDS = 0.1
+QUIET_SECONDS = 0.05
 """How long nothing more must have come for it not to wait any longer."""
 
 
@@ -98,13 +98,13 @@ class Backlog:
     def take(self, lane: int) -> Batch | None:
         """Take the next batch, waiting for it; None when the end was declared, or a lane is not needed.
 
-        From any thread. ``done`` is due when the batch has been fetched.
+        From any thread. ``copied`` is due when s5cmd is done with the batch.
         """
         with self._changed:
             self._idle += 1
         try:
             with self._taking, self._changed:
-                self._changed.wait_for(lambda: self._has_more() or self._may_take_huge() or self._ended)
+                self._changed.wait_for(lambda: self._has_more() or self._may_take_huge() or self._is_over())
                 if lane >= self._lanes:
                     return None
                 if self._may_take_huge():
@@ -114,14 +114,17 @@ class Backlog:
             with self._changed:
                 self._idle -= 1
 
-    def done(self, batch: Batch) -> None:
-        """Declare that a batch has been fetched."""
+    def copied(self, batch: Batch) -> None:
+        """Declare that the bytes of a batch have arrived, as far as they will; more than once does not matter."""
         with self._changed:
             self._huge_under_way.discard(batch.number)
             self._changed.notify()
 
     def _has_more(self) -> bool:
         return self._ahead is not None or self._waiting > 0
+
+    def _is_over(self) -> bool:
+        return self._ended and not self._waiting_huge
 
     def _may_take_huge(self) -> bool:
         return self._waiting_huge > 0 and len(self._huge_under_way) < HUGE_LANES

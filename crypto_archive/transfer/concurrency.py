@@ -17,7 +17,7 @@ COPIES = 160
 FEWEST_WORKERS, MOST_WORKERS = 5, 16
 """Objects that one of them copies. It keeps only two idle connections per host, so that more workers would mostly open
 new ones; with fewer, more processes are needed, which cost more (measured with v2.3.0)."""
-FEWEST_LANES_PER_PROCESSOR = 2
+FEWEST_LANES_PER_PROCESSOR = 4
 LANES_PER_PROCESSOR_AND_SECOND = 64
 """Lanes that keep a processor busy, for each second that passes until a LIST is answered: more take more of its time
 for each object (measured with v2.3.0)."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from crypto_archive.model import PlannedObject
+    from crypto_archive.model import Batch, PlannedObject
     from crypto_archive.plan.batches import Group
     from crypto_archive.root.session import Context
     from crypto_archive.s5cmd.binary import Binary
@@ -149,6 +149,10 @@ class Engine:
         if self.context.request.fetching.jobs is None and self._backlog.share_among(enough.lanes):
             self.concurrency = enough
 
+    def note_copied(self, batch: Batch) -> None:
+        """Take in that the bytes of a batch have arrived: other lanes use the line while they are hashed."""
+        self._backlog.copied(batch)
+
     def note_failure(self, state: ObjectState) -> None:
         """Take in a failure that s5cmd reported; give up when no server answers the first copies of the run.
 
@@ -257,7 +261,7 @@ class Engine:
         try:
             while (batch := self._backlog.take(lane.number)) is not None:
                 failure = lane.fetch(batch)
-                self._backlog.done(batch)
+                self.note_copied(batch)
                 if failure is not None and not self._arrived:
                     self._give_up_if_hopeless(failure)
                 if failure is not None and failure.fault in _LOST:

@@ -162,6 +162,7 @@ class Lane:
             self._copy(
                 attempt, batch, state, [copy_by_name(door.access.bucket, key, parts) for key in left], by_name=True
             )
+        self._engine.note_copied(batch)
         for item in state.open:
             self._conclude(item, door)
 

@@ -125,10 +125,9 @@ def test_huge_objects_come_first_and_few_at_a_time(tmp_path: Path, monkeypatch: 
     for number in (3, 4, 5):
         backlog.put(a_group(number, size=HUGE_BYTES))
     backlog.end()
-    batches = [backlog.take(0) for _ in range(5)]
-    assert [[*map(number_of, batch.items)] if batch else None for batch in batches] == [[3], [4], [0, 1], [2], None]
-    assert batches[1] is not None
-    backlog.done(batches[1])
+    batches = [batch for _ in range(4) if (batch := backlog.take(0)) is not None]
+    assert [[*map(number_of, batch.items)] for batch in batches] == [[3], [4], [0, 1], [2]]
+    backlog.copied(batches[1])
     last = backlog.take(0)
     assert last is not None
     assert [*map(number_of, last.items)] == [5]
@@ -136,17 +135,20 @@ def test_huge_objects_come_first_and_few_at_a_time(tmp_path: Path, monkeypatch: 
     backlog.close()
 
 
-def test_a_lane_waits_for_a_huge_object_to_end_while_the_plan_goes_on(
-    backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ended", [True, False], ids=["at the end of the plan", "while it goes on"])
+def test_a_lane_waits_until_it_may_take_a_huge_object(
+    backlog: Backlog, monkeypatch: pytest.MonkeyPatch, ended: bool
 ) -> None:
     monkeypatch.setattr(module, "HUGE_LANES", 1)
     for number in range(2):
         backlog.put(a_group(number, size=HUGE_BYTES))
+    if ended:
+        backlog.end()
     first = backlog.take(0)
     assert first is not None
     with ThreadPoolExecutor(1) as thread:
         taking = thread.submit(backlog.take, 1)
-        backlog.done(first)
+        backlog.copied(first)
         second = taking.result()
         backlog.end()
     assert second is not None

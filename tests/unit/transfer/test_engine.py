@@ -419,7 +419,7 @@ def test_several_lanes_share_the_batches(site: Site) -> None:
 @pytest.mark.parametrize(
     ("seconds", "jobs", "chosen"),
     [
-        (0.001, None, Concurrency(4, 2)),
+        (0.001, None, Concurrency(8, 2)),
         (0.06, None, Concurrency(8, 2)),
         (0.1, None, Concurrency(14, 5)),
         (0.5, None, Concurrency(32, 5)),
