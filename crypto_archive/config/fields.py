@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from enum import Flag, auto
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from crypto_archive.catalog.validation import (
@@ -54,9 +54,6 @@ from crypto_archive.config.values import (
 from crypto_archive.errors import ConfigError, Problem, nearest
 from crypto_archive.files import read_regular
 from crypto_archive.model import Contract, Market, Notice
-
-if TYPE_CHECKING:
-    from pydantic_settings import EnvSettingsSource
 
 EVERY = "*"
 """The key for all markets, or all data types, that have no entry of their own."""
@@ -578,36 +575,34 @@ def variables() -> tuple[dict[str, str], dict[str, str]]:
         ConfigError: ``.env`` cannot be read.
     """
     try:
-        both = [source() for source in _sources()] or [{}, {}]
+        both = _set_in_environment(), _set_in_dotenv()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(".env", f"cannot be read: {getattr(error, 'strerror', None) or error}")]) from None
     environment, dotenv = (
-        {name: str(found[name]) for name in ENVIRONMENT_FIELDS if found.get(name) is not None} for found in both
+        {name: found[variable] for name in ENVIRONMENT_FIELDS if (variable := FIELDS[name].variable) in found}
+        for found in both
     )
     return environment, dotenv
 
 
-def _sources() -> tuple[EnvSettingsSource, ...]:
-    """Return what reads the environment and ``.env``, in this order; nothing where neither can have anything of ours.
+def _set_in_environment() -> dict[str, str]:
+    """Return the text of each variable of the environment that is not empty, by its name in capitals."""
+    return {name.upper(): text for name, text in os.environ.items() if text}
 
-    pydantic-settings takes longer to load than all else of a short command, so it is loaded only where it has work.
+
+def _set_in_dotenv() -> dict[str, str]:
+    """Return the same of ``.env``.
+
+    pydantic-settings takes longer to load than all else of a short command, so it is loaded only where there is one.
     """
-    has_file = Path(".env").exists() and not Path(".env").is_dir()
-    if not has_file and not any(name.upper().startswith(PREFIX) for name in os.environ):
-        return ()
-    if has_file:
-        read_regular(Path(".env"), _LARGEST_DOTENV)  # dotenv waits for FIFOs, and takes any size
-    from pydantic import create_model
-    from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+    path = Path(".env")
+    if not path.exists() or path.is_dir():
+        return {}
+    read_regular(path, _LARGEST_DOTENV)  # dotenv waits for FIFOs, and takes any size
+    from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
-    class Settings(BaseSettings):
-        model_config = SettingsConfigDict(
-            env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
-        )
-
-    texts: Any = dict.fromkeys(ENVIRONMENT_FIELDS, (str | None, None))
-    wanted = create_model("Variables", __base__=Settings, **texts)
-    return EnvSettingsSource(wanted), DotEnvSettingsSource(wanted)
+    read = DotEnvSettingsSource(BaseSettings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=True)
+    return {name.upper(): text for name, text in read.env_vars.items() if text}
 
 
 OPTION_WORDS = {
@@ -623,8 +618,7 @@ _OURS_IN_TESTS = f"{PREFIX}TEST_"
 def unknown_variables() -> tuple[Notice, ...]:
     """Return a notice for each variable with our prefix that has no effect, in the environment or in ``.env``."""
     known = {FIELDS[name].variable for name in ENVIRONMENT_FIELDS}
-    in_file = _sources()[1:]
-    found = {name.upper(): f"the variable {name.upper()} in .env" for source in in_file for name in source.env_vars}
+    found = {name: f"the variable {name} in .env" for name in _set_in_dotenv()}
     found |= {name.upper(): f"the environment variable {name}" for name in os.environ}
     unknown = sorted(name for name in found if name.startswith(PREFIX) and name not in known)
     return tuple(

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
 from crypto_archive.config.run_config import Via
@@ -111,14 +111,16 @@ class Lane:
                 child.stop(STOP_GRACE_SECONDS)
 
     def _try_until_done(self, batch: Batch, state: BatchState) -> None:
-        # Here, since a run that finds everything in place has no use for it.
+        if not self._context.cancelled.is_set() and self._attempt(batch, state, 1):
+            self._try_again(batch, state)
+
+    def _try_again(self, batch: Batch, state: BatchState) -> None:
+        # Here, since most runs have no use for it.
         from tenacity import Retrying, retry_if_result, stop_after_attempt, stop_when_event_set
         from tenacity.nap import sleep_using_event
         from tenacity.wait import wait_random_exponential
 
         cancelled = self._context.cancelled
-        if cancelled.is_set():
-            return
         retrying = Retrying(
             sleep=sleep_using_event(cancelled),
             stop=stop_after_attempt(self._context.request.fetching.attempts) | stop_when_event_set(cancelled),
@@ -127,8 +129,9 @@ class Lane:
             before_sleep=lambda call: self._announce_retry(batch, state, call),
             retry_error_callback=lambda _: True,
         )
-        attempts = count(1)
-        retrying(lambda: self._attempt(batch, state, next(attempts)))
+        # The first one was made, and has left something open.
+        attempts = chain((True,), (self._attempt(batch, state, number) for number in count(2)))
+        retrying(lambda: next(attempts))
 
     def _announce_retry(self, batch: Batch, state: BatchState, call: RetryCallState) -> None:
         reason = next((item.reason for item in state.open if item.reason), "")
