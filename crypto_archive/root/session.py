@@ -17,7 +17,7 @@ from crypto_archive.root.database import SIDE_FILES, explain_sqlite_errors, fold
 from crypto_archive.root.layout import confirm_layout, root_of, take_layout
 from crypto_archive.root.lock import hold_shard, hold_whole, shards_of, start_shard, wait_for
 from crypto_archive.root.manifest import Manifest
-from crypto_archive.root.store import Root, explain_root_errors, open_root, prune_runs, sweep_staging
+from crypto_archive.root.store import Root, explain_root_errors, open_root, prune_runs, scan_folder, sweep_staging
 
 if TYPE_CHECKING:
     import threading
@@ -184,10 +184,15 @@ def lock_root(
 
 
 def _clear_staging(root: Root) -> None:
-    from crypto_archive.s5cmd.child import end_orphans
-
-    end_orphans(root.staging)
+    _end_orphans(root)
     sweep_staging(root)
+
+
+def _end_orphans(root: Root) -> None:
+    if any(scan_folder(root.staging)):  # each works in a folder of its run, in there
+        from crypto_archive.s5cmd.orphans import end_orphans  # looks at all processes
+
+        end_orphans(root.staging)
 
 
 def merge_shards(root: Root, today: date) -> tuple[Notice, ...]:
@@ -197,11 +202,9 @@ def merge_shards(root: Root, today: date) -> tuple[Notice, ...]:
     that cannot be read is kept under another name; the next collect verifies the files that it knew. What has been
     awaited for too long is forgotten.
     """
-    from crypto_archive.s5cmd.child import end_orphans
-
     notices: list[Notice] = []
     for shard in shards_of(root):
-        end_orphans(shard.staging)
+        _end_orphans(shard)
         shutil.rmtree(shard.staging, ignore_errors=True)
         if shard.manifest_path.exists():
             notices += _merge_shard(shard, today)

@@ -11,7 +11,6 @@ from collections import deque
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -286,6 +285,8 @@ def _response(text: str) -> str | None:
 
 
 def _server_time(response: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime  # loads half of the mail, of which a listing has no use
+
     found = _DATE.search(response)
     if found is None:
         return None

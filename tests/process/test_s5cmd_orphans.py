@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from crypto_archive.errors import EnvironmentFailure, ExitCode
-from crypto_archive.s5cmd import child as orphans
-from crypto_archive.s5cmd.child import end_orphans
+from crypto_archive.s5cmd import orphans
+from crypto_archive.s5cmd.orphans import end_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

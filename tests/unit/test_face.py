@@ -126,13 +126,14 @@ def test_a_plan_from_the_calendar_loads_neither_s5cmd_nor_locks_nor_tables(tmp_p
     assert not ours & {"config.schema", "jobs.doctor", "jobs.record", "plan.listed", "root.listing", "render.console"}
 
 
-def test_no_command_loads_pydantic_while_values_are_right_and_no_variable_is_set(tmp_path: Path) -> None:
+def test_no_command_loads_pydantic_while_values_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer to load than a command takes; of Typer's values, only numbers and paths go through it."""
+    monkeypatch.setenv("CRYPTO_ARCHIVE_ENDPOINT_URL", "http://127.0.0.1:9")
     wanted = "--preset research -m spot -t klines -s BTCUSDT -i 1h --start 2010-01-01 --end 2010-01-01 -v --output here"
     for command in ("collect", "plan", "verify"):
         arguments = f"{command} {wanted} --discover calendar --json".split()
         loaded = loaded_by(*arguments, folder=tmp_path, exit_code=ExitCode.PARTIAL)
-        assert not loaded & {"asyncio", "pydantic", "rich", "tenacity"}
+        assert not loaded & {"asyncio", "psutil", "pydantic", "rich", "tenacity"}
     assert (tmp_path / "here" / ".crypto-archive").is_dir()
     assert not loaded_by("status", "--json", "--output", "here", folder=tmp_path) & {"pydantic", "rich", "tenacity"}
 

@@ -18,7 +18,7 @@ from crypto_archive.root.lock import RootLock, hold_shard, hold_whole, shards_of
 from crypto_archive.root.manifest import Manifest
 from crypto_archive.root.session import merge_shards
 from crypto_archive.root.store import Root, new_run_id, open_root, quarantine
-from crypto_archive.s5cmd import child
+from crypto_archive.s5cmd import orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,7 +227,7 @@ def test_shards_are_merged_and_nothing_of_them_is_left(root: Root) -> None:
 def test_processes_of_killed_shards_are_ended(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     left = [left_behind(root, number, KEYS[number]) for number in (1, 2)]
     ended: list[tuple[Path, bool]] = []
-    monkeypatch.setattr(child, "end_orphans", lambda folder: ended.append((folder, (folder / RUN / "half").exists())))
+    monkeypatch.setattr(orphans, "end_orphans", lambda folder: ended.append((folder, (folder / RUN / "half").exists())))
     merge_shards(root, NOON.date())
     assert ended == [(one.staging, True) for one in left]  # before what they write to is removed
 
@@ -239,7 +239,7 @@ def test_killed_between_any_two_steps_nothing_is_lost(
 ) -> None:
     left_behind(root, 1, KEYS[0])
     left_behind(root, 2, KEYS[1])
-    place = {"end_orphans": child, "rmtree": session.shutil, "merge": Manifest}.get(step, session)
+    place = {"end_orphans": orphans, "rmtree": session.shutil, "merge": Manifest}.get(step, session)
     original = getattr(place, step)
 
     def killed(*arguments: object, **named: object) -> None:
