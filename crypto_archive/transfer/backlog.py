@@ -143,6 +143,8 @@ class Backlog:
         takers = self._unserved or max(self._idle, self._lanes // 4)
         self._unserved = max(0, self._unserved - 1)
         share = min(max(smallest, self._weight // takers), LARGEST_SHARE)
+        if self._weight < share + SMALLEST_SHARE:
+            share = self._weight  # the rest is not worth a process of its own
         first, self._ahead = _cut(self._next(), share)
         parts, weight, commands = [first], weight_of(first), commands_of(first)
         while weight < share and self._has_more():
