@@ -251,22 +251,34 @@ def publish(
         sidecar: Its sidecar in staging, if there is one.
         folders: What is known of folders, for objects that are published together.
     """
-    final = root.path_of(key)
-    final_sidecar = final + SIDECAR_SUFFIX
+    final, known = root.path_of(key), {} if folders is None else folders
+    folder = final.rpartition("/")[0]
+    was_known = folder in known
     try:
-        folder, _, name = final.rpartition("/")
-        there = _names_in(root, folder, {} if folders is None else folders)
-        if name in there:
-            _refuse_odd(root, final)
-        if name + SIDECAR_SUFFIX in there:
-            _refuse_odd(root, final_sidecar)
-            if sidecar is None:
-                _drop_outdated_sidecar(Path(final_sidecar), Path(staged))
-        if sidecar is not None:
-            os.replace(sidecar, final_sidecar)
-        os.replace(staged, final)
+        try:
+            _move(root, staged, final, sidecar, known)
+        except FileNotFoundError:
+            if not was_known:
+                raise
+            known.pop(folder, None)  # deleted since it was looked at
+            _move(root, staged, final, sidecar, known)
     except OSError as error:
         raise _cannot_store(root, final, error) from error
+
+
+def _move(root: Root, staged: Path | str, final: str, sidecar: Path | str | None, folders: Folders) -> None:
+    """Rename a file and its sidecar to their final paths; may raise ``OSError``."""
+    folder, _, name = final.rpartition("/")
+    final_sidecar, there = final + SIDECAR_SUFFIX, _names_in(root, folder, folders)
+    if name in there:
+        _refuse_odd(root, final)
+    if name + SIDECAR_SUFFIX in there:
+        _refuse_odd(root, final_sidecar)
+        if sidecar is None:
+            _drop_outdated_sidecar(Path(final_sidecar), Path(staged))
+    if sidecar is not None:
+        os.replace(sidecar, final_sidecar)
+    os.replace(staged, final)
 
 
 def publish_sidecar(root: Root, staged: Path | str, key: str) -> None:

@@ -27,9 +27,9 @@ SMALLEST_EARLY_SHARE = 128 * KEY_BYTES
 LARGEST_SHARE = 1024 * KEY_BYTES
 """What even a slow line brings to all lanes before their processes run out of time."""
 LINGER_SECONDS = 1.0
-"""How long a lane waits for that, and the first lane for so much that all of them have the largest share."""
+"""How long a lane waits for as much as is worth a process, and the first lane for the largest share of all of them."""
 QUIET_SECONDS = 0.05
-"""How long nothing more must have come for it not to wait any longer."""
+"""It waits no longer when the plan has paused for so long."""
 
 
 class Backlog:

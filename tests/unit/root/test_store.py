@@ -259,6 +259,14 @@ def test_what_is_published_together_looks_at_each_folder_once(root: Root, monkey
     assert [root.file(key).read_bytes() for key in (KEY, other)] == [KEY.encode(), other.encode()]
 
 
+def test_a_folder_that_is_deleted_meanwhile_is_made_again(root: Root) -> None:
+    folders: Folders = {}
+    publish(root, staged(root, b"zip"), KEY, staged(root, b"sum", "sidecar"), folders)
+    shutil.rmtree(root.file(KEY).parent)
+    publish(root, staged(root, b"new"), KEY, staged(root, b"new sum", "sidecar"), folders)
+    assert (root.file(KEY).read_bytes(), root.file(SIDECAR_KEY).read_bytes()) == (b"new", b"new sum")
+
+
 def test_a_folder_at_the_final_path_is_refused(root: Root) -> None:
     root.file(KEY).mkdir(parents=True)
     file, sidecar = staged(root, b"zip"), staged(root, b"sum", "sidecar")
